@@ -1,0 +1,59 @@
+/** What a handler is told besides the event: about the delivery that brought it. */
+export interface Delivery<Context = unknown> {
+  /** `svix-id`: the same for every attempt to deliver this message. */
+  readonly id: string
+  /** When the sender signed this attempt. */
+  readonly sentAt: Date
+  readonly receivedAt: Date
+  /** Which run of the handlers this is, counted by an inbox; 1 without one. */
+  readonly attempt: number
+  /**
+   * Aborted when the result can no longer matter to the sender: at `replyTimeoutMs` without an inbox, and when the
+   * receiver closes. A handler that ignores it goes on; if it succeeds, the sender's next attempt is a duplicate.
+   */
+  readonly signal: AbortSignal
+  /** The bytes that were verified. */
+  readonly rawBody: Uint8Array
+  /** Which of the secrets matched; not 0 while a rotation is under way. */
+  readonly secretIndex: number
+  /** The host's request (Fastify, Express, node), ctx (Koa) or `Request` (fetch). Absent when an inbox runs the handler. */
+  readonly context: Context | undefined
+}
+
+type DeliveryFacts<Context> = Omit<Delivery<Context>, 'signal'>
+
+/** A delivery whose `signal` is made when it is first asked for: most handlers never do, and it costs as much as a hash. */
+export class AbortableDelivery<Context> implements Delivery<Context> {
+  readonly id: string
+  readonly sentAt: Date
+  readonly receivedAt: Date
+  readonly attempt: number
+  readonly rawBody: Uint8Array
+  readonly secretIndex: number
+  readonly context: Context | undefined
+  #controller: AbortController | undefined
+  #abortReason: Error | undefined
+
+  constructor(facts: DeliveryFacts<Context>) {
+    this.id = facts.id
+    this.sentAt = facts.sentAt
+    this.receivedAt = facts.receivedAt
+    this.attempt = facts.attempt
+    this.rawBody = facts.rawBody
+    this.secretIndex = facts.secretIndex
+    this.context = facts.context
+  }
+
+  get signal(): AbortSignal {
+    if (this.#controller === undefined) {
+      this.#controller = new AbortController()
+      if (this.#abortReason !== undefined) this.#controller.abort(this.#abortReason)
+    }
+    return this.#controller.signal
+  }
+
+  abort(reason: Error): void {
+    this.#abortReason ??= reason
+    this.#controller?.abort(this.#abortReason)
+  }
+}

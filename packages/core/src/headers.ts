@@ -1,0 +1,65 @@
+import { DuplicateHeaderError } from './errors.ts'
+
+/**
+ * The headers of a request in any form a host hands out: Node's object, a `Headers`, a `Map`, or a list of pairs.
+ * Names match in any case.
+ */
+export type WebhookHeaders =
+  | Readonly<Record<string, string | readonly string[] | undefined>>
+  | Iterable<readonly [name: string, value: string]>
+
+/** The names this library reads; every other header is ignored unread. */
+const wantedNames = [
+  'svix-id',
+  'svix-timestamp',
+  'svix-signature',
+  'webhook-id',
+  'webhook-timestamp',
+  'webhook-signature',
+  'content-encoding',
+  'content-length',
+] as const
+
+export type WantedHeader = (typeof wantedNames)[number]
+
+/** The headers this library reads, each once. A value that is no text stays as it is, for its grammar to refuse. */
+export type ReceivedHeaders = { [Name in WantedHeader]?: unknown }
+
+const wanted: ReadonlyMap<string, WantedHeader> = new Map(wantedNames.map((name) => [name, name]))
+
+/**
+ * Picks what we read out of any form of headers.
+ *
+ * @throws {DuplicateHeaderError} `duplicate_header`: the same name in two spellings, or as a list, with different values.
+ */
+export function collectHeaders(headers: WebhookHeaders | undefined | null): ReceivedHeaders {
+  const received: ReceivedHeaders = {}
+  if (typeof headers !== 'object' || headers === null) return received
+  if (isIterable(headers)) {
+    for (const [name, value] of headers) collect(received, name, value)
+  } else {
+    for (const name in headers) collect(received, name, headers[name])
+  }
+  return received
+}
+
+function collect(received: ReceivedHeaders, name: string, value: unknown): void {
+  const header = wanted.get(name) ?? wanted.get(String(name).toLowerCase())
+  if (header === undefined || value === undefined || value === null) return
+  const single = Array.isArray(value) ? singleValue(header, value) : value
+  if (single === undefined) return
+  const earlier = received[header]
+  if (earlier !== undefined && earlier !== single) throw new DuplicateHeaderError(header)
+  received[header] = single
+}
+
+function singleValue(header: WantedHeader, values: readonly unknown[]): unknown {
+  // A signature header is itself a list, so several of them are one longer list (Standard Webhooks, "Multiple Signatures").
+  if (header.endsWith('-signature')) return values.join(' ')
+  if (values.some((value) => value !== values[0])) throw new DuplicateHeaderError(header)
+  return values[0]
+}
+
+function isIterable(headers: object): headers is Iterable<readonly [string, string]> {
+  return Symbol.iterator in headers
+}

@@ -1,0 +1,41 @@
+export {
+  adaptedReceiver,
+  type ReadyReceiver,
+  type ReceiverSource,
+  selfStartingReceiver,
+  type WithReceiver,
+} from './adapter.ts'
+export type { Delivery } from './delivery.ts'
+export type { DispatchResult } from './dispatcher.ts'
+export { type ClaimResult, type DuplicateStore, type MemoryDuplicatesOptions, memoryDuplicates } from './duplicates.ts'
+export * from './errors.ts'
+export {
+  type AnyEvent,
+  type ArtifactReadyData,
+  type EventOf,
+  type EventPattern,
+  type EventType,
+  type JobCompletedData,
+  type JobCreatedData,
+  type JobFailedData,
+  type JobSucceededData,
+  type ScrapeNestEvent,
+  type ScrapeNestEvents,
+  scrapeNestEventTypes,
+  type WebhookEvent,
+} from './events.ts'
+export type { EventHandler, EventHandlers } from './handlers.ts'
+export type { ErrorContext, HandlingOptions } from './handling-options.ts'
+export type { WebhookHeaders } from './headers.ts'
+export type { InboxAttempt, InboxConnection, InboxEvent, InboxProcessor } from './inbox.ts'
+export { createInboxProcessor } from './inbox-processor.ts'
+export { type Logger, processWarnings } from './logger.ts'
+export { checkPath } from './path.ts'
+export { type CloseOptions, createReceiver, type Receiver } from './receiver.ts'
+export type { DeliveryOutcome, ReceiverOptions, SecretResolver, SecretResult } from './receiver-options.ts'
+export { type Acknowledgement, errorReply, notFoundReply, type WebhookReply } from './reply.ts'
+export type { BodyLimits, WebhookRequest } from './request.ts'
+export type { Secret } from './secret.ts'
+export { type SignatureHeaders, sign } from './sign.ts'
+export type { SchemaResult, StandardSchema } from './standard-schema.ts'
+export { type VerifiedMessage, type VerifyOptions, verify, verifyEvent, type WebhookMessage } from './verify.ts'

@@ -1,0 +1,57 @@
+import type { Readable } from 'node:stream'
+import { BodyAbortedError, BodyTooLargeError } from './errors.ts'
+import type { BodyLimits } from './request.ts'
+
+/**
+ * Reads a request's body exactly as it came, from a stream that nobody has read.
+ *
+ * Ends in every case: with the bytes, at the limit, or when the client goes away. At the limit it stops reading and leaves
+ * the stream paused; the reply must then close the connection.
+ *
+ * @throws {BodyTooLargeError} `body_too_large`, as counted
+ * @throws {BodyAbortedError} `body_aborted`
+ */
+export function readNodeStream(stream: Readable, { maxBytes }: BodyLimits): Promise<Uint8Array> {
+  return new Promise((resolve, reject) => {
+    if (stream.destroyed || stream.errored !== null) {
+      reject(new BodyAbortedError(stream.errored ?? undefined))
+      return
+    }
+    if (stream.readableEnded) {
+      // Ended before we came, without having been read: there was no body.
+      resolve(new Uint8Array())
+      return
+    }
+    const chunks: Uint8Array[] = []
+    let byteLength = 0
+
+    function stop(): void {
+      stream.off('data', onData).off('end', onEnd).off('error', onBroken).off('close', onBroken)
+    }
+    function onData(chunk: Uint8Array): void {
+      byteLength += chunk.byteLength
+      if (byteLength <= maxBytes) {
+        chunks.push(chunk)
+        return
+      }
+      stop()
+      stream.pause()
+      reject(new BodyTooLargeError(maxBytes))
+    }
+    function onEnd(): void {
+      stop()
+      resolve(chunks.length === 1 ? (chunks[0] as Uint8Array) : Buffer.concat(chunks, byteLength))
+    }
+    // 'close' without 'end' is how every supported Node reports a client that went away in the middle of a body.
+    function onBroken(error?: Error): void {
+      stop()
+      reject(new BodyAbortedError(error))
+    }
+    stream.on('data', onData).on('end', onEnd).on('error', onBroken).on('close', onBroken)
+  })
+}
+
+/** Whether something has read from the stream, so that the exact bytes are gone. `readableEnded` alone does not tell: an empty body ends unread. */
+export function wasRead(stream: Readable): boolean {
+  return stream.readableDidRead
+}

@@ -1,0 +1,161 @@
+import { compileAllowedSources } from './allowed-sources.ts'
+import { checkHooks, checkKnownOptions, checkWholeNumber } from './check-options.ts'
+import { type DuplicateStore, memoryDuplicates } from './duplicates.ts'
+import { ConfigurationError, type WebhookError, type WebhookErrorCode } from './errors.ts'
+import {
+  type HandlingOptions,
+  type HandlingSettings,
+  handlingOptions,
+  settleHandlingOptions,
+} from './handling-options.ts'
+import type { InboxConnection } from './inbox.ts'
+import type { Acknowledgement } from './reply.ts'
+import type { WebhookRequest } from './request.ts'
+import { parseSecrets, recommendedKeyBytes, type Secret, type SigningKey } from './secret.ts'
+import { checkToleranceOption, defaultToleranceSeconds } from './timestamp.ts'
+
+/**
+ * Finds the secrets for one request, for example by tenant. Nothing (`undefined`, `null`) refuses the delivery with
+ * `secret_not_found`; throwing, or not answering in time, asks the sender to come again.
+ */
+export type SecretResolver<Context> = (
+  request: WebhookRequest,
+  context: Context | undefined,
+) => SecretResult | Promise<SecretResult>
+
+export type SecretResult = Secret | readonly Secret[] | null | undefined
+
+export interface ReceiverOptions<Events extends object, Context = unknown> extends HandlingOptions<Events, Context> {
+  /** The endpoint's signing secret (`whsec_…`), up to eight of them during a rotation, or a function that finds them. */
+  readonly secret: Secret | readonly Secret[] | SecretResolver<Context> | undefined
+  /** Told of the outcome of every delivery, refused ones included: for metrics. */
+  readonly onDelivery?: ((outcome: DeliveryOutcome) => unknown) | undefined
+  /**
+   * How far the timestamp may be from the clock, in seconds and in both directions.
+   * @default 300: a longer time gives a captured delivery longer to be replayed.
+   */
+  readonly toleranceSeconds?: number | undefined
+  /**
+   * The longest body that is read, in bytes.
+   * @default 1048576 (1 MiB): longer ones get 413.
+   */
+  readonly maxBodyBytes?: number | undefined
+  /**
+   * When to answer at the latest, in milliseconds from the start of the request, reading the body included.
+   * @default 9000: ScrapeNest waits 10 s. Handlers that are not done go on under their claim, and the reply is 503.
+   */
+  readonly replyTimeoutMs?: number | undefined
+  /**
+   * Where handled events are remembered.
+   * @default memoryDuplicates(): this process only, forgotten by a restart
+   */
+  readonly duplicates?: DuplicateStore | undefined
+  /**
+   * Keeps events durably before they are acknowledged; the handlers run afterwards, with retries.
+   * @default undefined: handlers run before the reply, and the sender's retries are the durability
+   */
+  readonly inbox?: InboxConnection | undefined
+  /**
+   * Whether this process runs the handlers of the inbox; `false` where a worker elsewhere does.
+   * @default true
+   */
+  readonly processing?: boolean | undefined
+  /**
+   * Addresses and CIDR ranges deliveries may come from.
+   * @default undefined: from anywhere; the signature decides
+   */
+  readonly allowedSources?: readonly string[] | undefined
+  /** The clock, in milliseconds since 1970. @default Date.now */
+  readonly now?: (() => number) | undefined
+}
+
+/** What became of one delivery. Never holds `data`, a secret or a signature. */
+export interface DeliveryOutcome {
+  readonly status: number
+  readonly result: Acknowledgement | WebhookErrorCode
+  readonly durationMs: number
+  /** As the headers claim; signed only where the delivery was not refused. */
+  readonly deliveryId?: string | undefined
+  readonly eventId?: string | undefined
+  readonly eventType?: string | undefined
+  readonly secretIndex?: number | undefined
+  readonly remoteAddress?: string | undefined
+  /** Why it was refused or failed. */
+  readonly error?: WebhookError | undefined
+}
+
+/** The options with every default filled in and every rule checked. */
+export interface ReceiverSettings<Context> extends HandlingSettings<Context> {
+  /** Parsed at the start; absent where a function finds the secrets of each request. */
+  readonly keys: readonly SigningKey[] | undefined
+  readonly resolveSecret: SecretResolver<Context> | undefined
+  readonly onDelivery: ((outcome: DeliveryOutcome) => unknown) | undefined
+  readonly toleranceSeconds: number
+  readonly maxBodyBytes: number
+  readonly replyTimeoutMs: number
+  readonly duplicates: DuplicateStore
+  readonly inbox: InboxConnection | undefined
+  readonly processing: boolean
+  readonly isAllowedSource: ((address: string) => boolean) | undefined
+  readonly now: () => number
+}
+
+const knownOptions = {
+  ...handlingOptions,
+  allowedSources: true,
+  duplicates: true,
+  inbox: true,
+  maxBodyBytes: true,
+  now: true,
+  onDelivery: true,
+  processing: true,
+  replyTimeoutMs: true,
+  secret: true,
+  toleranceSeconds: true,
+} as const satisfies Record<keyof ReceiverOptions<object>, true>
+
+/** The largest delay that Node's timers keep. */
+const maxTimeoutMs = 2_147_483_647
+
+/** @throws {ConfigurationError} `configuration_invalid`, with the option and what to do about it. */
+export function settleOptions<Events extends object, Context>(
+  options: ReceiverOptions<Events, Context>,
+): ReceiverSettings<Context> {
+  if (typeof options !== 'object' || options === null) {
+    throw new ConfigurationError('Expected an options object with at least { secret, onEvent }.')
+  }
+  checkKnownOptions(options, knownOptions)
+  checkHooks(options, ['onDelivery', 'now'])
+  const handling = settleHandlingOptions<Events, Context>(options)
+  const { name, logger } = handling
+  const { secret, now = Date.now } = options
+  const keys = typeof secret === 'function' ? undefined : parseSecrets(secret as Secret)
+  if (keys?.some((key) => key.byteLength < recommendedKeyBytes)) {
+    logger.warn(
+      { code: 'configuration_invalid', name },
+      'A signing secret is shorter than the 24 bytes that Standard Webhooks asks for.',
+    )
+  }
+  return {
+    ...handling,
+    keys,
+    resolveSecret: typeof secret === 'function' ? secret : undefined,
+    onDelivery: options.onDelivery,
+    toleranceSeconds: checkToleranceOption(options.toleranceSeconds ?? defaultToleranceSeconds),
+    maxBodyBytes: checkWholeNumber('maxBodyBytes', options.maxBodyBytes ?? 1_048_576, { min: 1 }),
+    replyTimeoutMs: checkWholeNumber('replyTimeoutMs', options.replyTimeoutMs ?? 9_000, { min: 1, max: maxTimeoutMs }),
+    duplicates: checkStore(options.duplicates ?? memoryDuplicates({ now })),
+    inbox: options.inbox,
+    processing: options.processing ?? true,
+    isAllowedSource: options.allowedSources === undefined ? undefined : compileAllowedSources(options.allowedSources),
+    now,
+  }
+}
+
+function checkStore(store: DuplicateStore): DuplicateStore {
+  for (const method of ['claim', 'complete', 'release'] as const) {
+    if (typeof store[method] !== 'function')
+      throw new ConfigurationError(`duplicates: the store has no method ${method}.`)
+  }
+  return store
+}

@@ -1,0 +1,59 @@
+import { BodyTooLargeError, ContentEncodingUnsupportedError } from './errors.ts'
+import type { ReceivedHeaders, WebhookHeaders } from './headers.ts'
+import type { Logger } from './logger.ts'
+
+/** One HTTP request, in the form every host can give it. */
+export interface WebhookRequest {
+  readonly method: string
+  readonly url?: string | undefined
+  /** Node's headers object, a `Headers`, a `Map` or a list of pairs. */
+  readonly headers: WebhookHeaders
+  /**
+   * Gives the exact bytes; called at most once, and only when the headers have passed. May reject with an error of this
+   * library (`raw_body_unavailable`, `body_too_large`); any other rejection counts as a connection that broke.
+   */
+  readonly body: (limits: BodyLimits) => Promise<Uint8Array>
+  /** The client's address, as the host's own trusted-proxy rules tell it. Needed for `allowedSources` only. */
+  readonly remoteAddress?: string | undefined
+  /** The host's logger for this request; the receiver's own is used where it is absent. */
+  readonly logger?: Logger | undefined
+}
+
+export interface BodyLimits {
+  /** A reader may stop, and should, as soon as the body is longer than this. */
+  readonly maxBytes: number
+}
+
+const digits = /^[0-9]+$/
+
+/**
+ * What the headers say of the body, before a byte of it is read.
+ *
+ * @throws {ContentEncodingUnsupportedError} `content_encoding_unsupported`
+ * @throws {BodyTooLargeError} `body_too_large`, as declared
+ */
+export function checkBodyHeaders(headers: ReceivedHeaders, maxBodyBytes: number): void {
+  const encoding = headers['content-encoding']
+  if (encoding !== undefined && encoding !== '' && String(encoding).toLowerCase() !== 'identity') {
+    throw new ContentEncodingUnsupportedError()
+  }
+  const length = headers['content-length']
+  if (typeof length === 'string' && digits.test(length) && Number(length) > maxBodyBytes) {
+    throw new BodyTooLargeError(maxBodyBytes)
+  }
+}
+
+/**
+ * Whether a reply that is sent without reading the body must end the connection. HTTP/2 (told by its pseudo headers) ends
+ * the stream instead and knows no `connection` header.
+ */
+export function leavesBodyUnread(headers: WebhookHeaders): boolean {
+  if (headerOf(headers, ':method') !== undefined) return false
+  return (headerOf(headers, 'content-length') ?? '0') !== '0' || headerOf(headers, 'transfer-encoding') !== undefined
+}
+
+function headerOf(headers: WebhookHeaders | undefined | null, name: string): unknown {
+  if (typeof headers !== 'object' || headers === null) return undefined
+  if (headers instanceof Headers) return name.startsWith(':') ? undefined : (headers.get(name) ?? undefined)
+  return Symbol.iterator in headers ? undefined : headers[name]
+}

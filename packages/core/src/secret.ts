@@ -1,0 +1,111 @@
+import { createHmac, createSecretKey, type KeyObject } from 'node:crypto'
+import { ConfigurationError } from './errors.ts'
+
+/** A signing secret as ScrapeNest shows it: `whsec_` and base64. The prefix may be left out. */
+export type Secret = string
+
+export const maxSecrets = 8
+
+/** Shorter keys can be guessed; the Standard Webhooks specification asks for 24 bytes and more. */
+const minKeyBytes = 16
+export const recommendedKeyBytes = 24
+
+/** A parsed secret. It signs, and shows itself to nobody: a private field is neither printed nor serialised. */
+export class SigningKey {
+  readonly #key: KeyObject
+  readonly byteLength: number
+
+  constructor(bytes: Uint8Array) {
+    // Converted once: a text key would be decoded anew by every createHmac.
+    this.#key = createSecretKey(bytes)
+    this.byteLength = bytes.byteLength
+  }
+
+  /** HMAC-SHA256 over `prefix` and `body`, without joining them. `prefix` must be ASCII. */
+  mac(prefix: string, body: Uint8Array): Buffer {
+    return createHmac('sha256', this.#key).update(prefix, 'latin1').update(body).digest()
+  }
+}
+
+/**
+ * Parses one secret, strictly: what a looser parser would ignore (a line break, a quote, a stray character) makes every
+ * delivery fail later with nothing to see.
+ *
+ * @throws {ConfigurationError} `configuration_invalid`, with what to do. The message never holds any part of the secret.
+ */
+export function parseSecret(secret: Secret): SigningKey {
+  const cached = parsedSecrets.get(secret)
+  if (cached !== undefined) return cached
+  const key = new SigningKey(decode(secret))
+  // Bounded, because a resolver may serve the secrets of very many tenants.
+  if (parsedSecrets.size >= 256) parsedSecrets.clear()
+  parsedSecrets.set(secret, key)
+  return key
+}
+
+const parsedSecrets = new Map<string, SigningKey>()
+
+/**
+ * Parses a secret or a list of secrets, tried in their order.
+ *
+ * @throws {ConfigurationError} `configuration_invalid`: none, more than eight, or one that is malformed.
+ */
+export function parseSecrets(secrets: Secret | readonly Secret[]): readonly SigningKey[] {
+  if (!Array.isArray(secrets)) return [parseSecret(secrets as Secret)]
+  if (secrets.length === 0)
+    throw new ConfigurationError('The list of secrets is empty. Give the whsec_… of the endpoint.')
+  if (secrets.length > maxSecrets) {
+    throw new ConfigurationError(
+      `Expected at most ${maxSecrets} secrets, got ${secrets.length}. Each costs a MAC per forged delivery.`,
+    )
+  }
+  return secrets.map(parseSecret)
+}
+
+function decode(secret: unknown): Uint8Array {
+  if (secret === undefined || secret === null || secret === '') {
+    throw new ConfigurationError(
+      'No signing secret. Give `secret` the whsec_… that ScrapeNest showed when the endpoint was created, ' +
+        'for example from process.env.SCRAPENEST_WEBHOOK_SECRET (is the variable set?).',
+    )
+  }
+  if (typeof secret !== 'string') throw new ConfigurationError(`Expected the secret as a string, got ${typeof secret}.`)
+  for (const [pattern, problem] of misreadings) {
+    if (pattern.test(secret)) throw new ConfigurationError(`The signing secret ${problem}`)
+  }
+  const base64 = secret.startsWith('whsec_') ? secret.slice('whsec_'.length) : secret
+  if (/[-_]/.test(base64)) {
+    throw new ConfigurationError(
+      'The signing secret contains "-" or "_", which standard base64 does not have. Copy it again.',
+    )
+  }
+  const bytes = Buffer.from(base64, 'base64')
+  // Decoding and encoding again must give the same text: Node's decoder skips what it does not understand.
+  const canonical = bytes.toString('base64')
+  if (base64 !== canonical && base64 !== canonical.replace(/=+$/, '')) {
+    throw new ConfigurationError(
+      'The signing secret is not valid base64. Copy it again: a character is missing, added or changed.',
+    )
+  }
+  if (bytes.byteLength < minKeyBytes) {
+    throw new ConfigurationError(
+      `The signing secret decodes to ${bytes.byteLength} bytes; at least ${minKeyBytes} are needed. Copy it again, or rotate it.`,
+    )
+  }
+  return bytes
+}
+
+/** The ways a secret is pasted wrongly, each with what to do. The order matters: the outermost damage is named first. */
+const misreadings: readonly (readonly [RegExp, string])[] = [
+  [
+    /^\s|\s$/,
+    'begins or ends with a space or a line break. Remove it (a file read with readFileSync often ends with one).',
+  ],
+  [/^["'`]|["'`]$/, 'is in quotes. Remove them (some .env readers keep the quotes of a value).'],
+  [/^v1a?,/, 'begins with "v1,". Remove everything before whsec_.'],
+  [/^whsk_/, 'is an asymmetric private key (whsk_). Only shared secrets (whsec_) are supported.'],
+  [/^whpk_/, 'is an asymmetric public key (whpk_). Only shared secrets (whsec_) are supported.'],
+  [/^whsec_whsec_/, 'begins with whsec_ twice. Remove one.'],
+  [/^whsec_$/, 'is only the prefix whsec_. The part after it is missing.'],
+  [/\s/, 'contains a space or a line break. Copy it again in one piece.'],
+]

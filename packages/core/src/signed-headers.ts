@@ -1,0 +1,119 @@
+import { MessageIdInvalidError, MissingHeaderError, NoSupportedSignatureError } from './errors.ts'
+import type { ReceivedHeaders } from './headers.ts'
+import { checkTolerance, parseTimestamp } from './timestamp.ts'
+
+/** What a delivery says of itself in its headers: checked for form and freshness, not yet for truth. */
+export interface SignedHeaders {
+  readonly id: string
+  /** Unix time in seconds, as signed. */
+  readonly timestamp: number
+  /** What precedes the body in the signed content: `id.timestamp.` */
+  readonly prefix: string
+  /** The well-formed `v1` signatures, decoded to their 32 bytes. */
+  readonly signatures: readonly Uint8Array[]
+}
+
+const families = ['svix', 'webhook'] as const
+
+/** A delivery in rotation carries two signatures; a header of hundreds is an attack on our CPU. */
+const maxSignatureTokens = 16
+
+// The full stop separates id, timestamp and body in the signed content: an id that contains one lets the same signature
+// stand for another id and body. Beyond ASCII, the header's text no longer tells which bytes were signed.
+const idGrammar = /^[\x21-\x2b\x2d\x2f-\x7e]{1,256}$/
+
+// 32 bytes in canonical base64: 43 characters, the last of which carries two zero bits, and one "=".
+const signatureGrammar = /^v1,([A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=),?$/
+
+/**
+ * Reads every complete header family (`svix-*`, `webhook-*`); a sender in transition may send both, and one that
+ * verifies is enough. Costs no MAC: malformed and stale requests end here.
+ *
+ * @throws {MissingHeaderError} `missing_header`: no family is complete.
+ * @throws {MessageIdInvalidError} `message_id_invalid`
+ * @throws {TimestampInvalidError} `timestamp_invalid`
+ * @throws {TimestampOutsideToleranceError} `timestamp_outside_tolerance`
+ * @throws {NoSupportedSignatureError} `no_supported_signature`
+ */
+export function readSignedHeaders(
+  headers: ReceivedHeaders,
+  options: { readonly nowMs: number; readonly toleranceSeconds: number },
+): readonly SignedHeaders[] {
+  const candidates: SignedHeaders[] = []
+  let firstError: unknown
+  for (const family of families) {
+    if (missingHeader(headers, family) !== undefined) continue
+    try {
+      candidates.push(readFamily(headers, family, options))
+    } catch (error) {
+      firstError ??= error
+    }
+  }
+  if (candidates.length > 0) return candidates
+  throw firstError ?? new MissingHeaderError(mostLikelyMissing(headers))
+}
+
+type Family = (typeof families)[number]
+
+function readFamily(
+  headers: ReceivedHeaders,
+  family: Family,
+  options: { readonly nowMs: number; readonly toleranceSeconds: number },
+): SignedHeaders {
+  const id = headers[`${family}-id`]
+  if (typeof id !== 'string' || !idGrammar.test(id)) throw new MessageIdInvalidError(`${family}-id`)
+  const timestamp = parseTimestamp(headers[`${family}-timestamp`], `${family}-timestamp`)
+  checkTolerance(timestamp, options.nowMs, options.toleranceSeconds)
+  const signatures = readSignatures(headers[`${family}-signature`], `${family}-signature`)
+  return { id, timestamp, prefix: `${id}.${timestamp}.`, signatures }
+}
+
+function readSignatures(value: unknown, header: string): readonly Uint8Array[] {
+  const signatures: Uint8Array[] = []
+  let hasAsymmetric = false
+  for (const token of firstTokens(typeof value === 'string' ? value : '')) {
+    // Node joins a header that was sent twice with ", ": the comma that this leaves at the end of a token is no part of it.
+    const base64 = signatureGrammar.exec(token)?.[1]
+    if (base64 !== undefined) signatures.push(Buffer.from(base64, 'base64'))
+    else hasAsymmetric ||= token.startsWith('v1a,')
+  }
+  if (signatures.length === 0) throw new NoSupportedSignatureError(header, hasAsymmetric)
+  return signatures
+}
+
+/** The space-separated tokens of a list, as many as are looked at; what follows is not even split. */
+function firstTokens(list: string): string[] {
+  const tokens: string[] = []
+  for (let start = 0; start < list.length && tokens.length < maxSignatureTokens; ) {
+    const space = list.indexOf(' ', start)
+    const end = space === -1 ? list.length : space
+    if (end > start) tokens.push(list.slice(start, end))
+    start = end + 1
+  }
+  return tokens
+}
+
+function missingHeader(headers: ReceivedHeaders, family: Family): string | undefined {
+  for (const part of ['id', 'timestamp', 'signature'] as const) {
+    const value = headers[`${family}-${part}`]
+    if (value === undefined || value === '') return `${family}-${part}`
+  }
+  return undefined
+}
+
+function mostLikelyMissing(headers: ReceivedHeaders): string {
+  const family = headers['webhook-id'] !== undefined && headers['svix-id'] === undefined ? 'webhook' : 'svix'
+  return missingHeader(headers, family) as string
+}
+
+/** The headers that a signature covers or carries, as received: what an inbox keeps as proof. */
+export function signedHeadersOf(headers: ReceivedHeaders): Record<string, string> {
+  const signed: Record<string, string> = {}
+  for (const family of families) {
+    for (const part of ['id', 'timestamp', 'signature'] as const) {
+      const value = headers[`${family}-${part}`]
+      if (typeof value === 'string') signed[`${family}-${part}`] = value
+    }
+  }
+  return signed
+}

@@ -1,0 +1,90 @@
+import type { IncomingMessage } from 'node:http'
+import {
+  ConfigurationError,
+  checkPath,
+  errorReply,
+  processWarnings,
+  type Receiver,
+  type ReceiverSource,
+  type ScrapeNestEvents,
+  selfStartingReceiver,
+  type WebhookReply,
+} from '@scrapenest-webhooks/core'
+import { type HostFacts, toWebhookRequest } from '@scrapenest-webhooks/node'
+
+export interface KoaOptions {
+  /**
+   * The exact path to answer at, relative to where the middleware is mounted. Other paths go on to the next middleware.
+   * @default undefined: the middleware must be mounted on a route or a prefix
+   */
+  readonly path?: string | undefined
+}
+
+/** The members of Koa 2's and 3's context that are used, so that no version of @types/koa is needed. */
+export interface KoaContext {
+  readonly req: IncomingMessage
+  readonly request: { readonly req: IncomingMessage; readonly body?: unknown; readonly rawBody?: unknown }
+  readonly path: string
+  readonly ip: string
+  status: number
+  body: unknown
+  set(headers: { [name: string]: string }): void
+}
+
+export interface KoaMiddleware {
+  (ctx: KoaContext, next: () => Promise<unknown>): Promise<unknown>
+  readonly receiver: Receiver<ScrapeNestEvents, KoaContext>
+}
+
+const rawBodyFix =
+  'A body parser ran before the webhook and kept no bytes. Either register the webhook above it, or let it keep them: ' +
+  'koa-body needs { includeUnparsed: true }; @koa/bodyparser and koa-bodyparser keep ctx.request.rawBody by themselves.'
+
+const globalMount =
+  'scrapenestWebhooks is used for every request and has no path. Give it a path, or mount it on a route: ' +
+  "app.use(scrapenestWebhooks({ path: '/webhooks/scrapenest', … })) or router.post('/webhooks/scrapenest', scrapenestWebhooks({ … }))."
+
+/**
+ * Receives ScrapeNest webhooks on Koa 2 or 3.
+ *
+ * @throws {ConfigurationError} `configuration_invalid`
+ *
+ * @example
+ * app.use(scrapenestWebhooks({ path: '/webhooks/scrapenest', secret: process.env.SCRAPENEST_WEBHOOK_SECRET, onEvent }))
+ */
+export function scrapenestWebhooks(options: KoaOptions & ReceiverSource<KoaContext>): KoaMiddleware {
+  const { path, ...source } = options
+  if (path !== undefined) checkPath(path)
+  const receiver = selfStartingReceiver<KoaContext>(source)
+
+  async function handle(ctx: KoaContext, next: () => Promise<unknown>): Promise<unknown> {
+    if (path === undefined && !isMounted(ctx)) {
+      processWarnings.error({ code: 'configuration_invalid' }, globalMount)
+      return write(ctx, errorReply(new ConfigurationError(globalMount)))
+    }
+    if (path !== undefined && ctx.path !== path) return await next()
+    return write(ctx, await receiver.receive(toWebhookRequest(ctx.req, factsOf(ctx)), ctx))
+  }
+  return Object.assign(handle, { receiver })
+}
+
+function write(ctx: KoaContext, reply: WebhookReply): void {
+  ctx.status = reply.status
+  ctx.set({ ...reply.headers })
+  ctx.body = reply.body
+}
+
+function factsOf(ctx: KoaContext): HostFacts {
+  const request: IncomingMessage & { readonly rawBody?: unknown; readonly body?: unknown } = ctx.req
+  return {
+    // Firebase and its like keep bytes on Node's request; Koa's parsers keep text on Koa's.
+    captured: [request.rawBody, request.body, ctx.request.rawBody],
+    remoteAddress: ctx.ip === '' ? undefined : ctx.ip,
+    rawBodyFix,
+  }
+}
+
+/** Whether a router or a mount chose this middleware: koa-router, koa-route and koa-mount each leave their mark. */
+function isMounted(ctx: object): boolean {
+  return '_matchedRoute' in ctx || 'routePath' in ctx || ('mountPath' in ctx && Boolean(ctx.mountPath))
+}

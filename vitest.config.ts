@@ -1,0 +1,16 @@
+import { defineConfig } from 'vitest/config'
+
+// Sources, not builds: each package's exports carry this condition inside the workspace.
+const conditions = ['@scrapenest-webhooks/source']
+
+export default defineConfig({
+  resolve: { conditions },
+  ssr: { resolve: { conditions, externalConditions: conditions } },
+  test: {
+    include: ['packages/*/test/**/*.test.ts', 'test/**/*.test.ts'],
+    // Child processes that the tests start find the sources in the same way.
+    env: { NODE_OPTIONS: `--conditions=${conditions[0]}` },
+    testTimeout: 20_000,
+    hookTimeout: 60_000,
+  },
+})
