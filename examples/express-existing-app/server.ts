@@ -1,0 +1,34 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { captureRawBody, scrapenestWebhooks } from '@scrapenest-webhooks/express'
+import express from 'express'
+
+const app = express()
+
+// The change: `verify: captureRawBody` lets the application's JSON parser keep the bytes that it parses.
+app.use(express.json({ verify: captureRawBody }))
+
+app.post('/orders', (request, response) => {
+  response.status(201).json({ ordered: request.body.item })
+})
+
+app.use(
+  scrapenestWebhooks({
+    path: '/webhooks/scrapenest',
+    secret: process.env.SCRAPENEST_WEBHOOK_SECRET,
+    onEvent: {
+      'artifact.ready': async ({ data }) => {
+        if (data.artifact_type !== 'screenshot') return
+        const download = await fetch(data.download_url)
+        if (!download.ok) throw new Error(`Downloading the screenshot of job ${data.job_id} gave ${download.status}.`)
+        await mkdir('data', { recursive: true })
+        await writeFile(`data/${encodeURIComponent(data.job_id)}.png`, new Uint8Array(await download.arrayBuffer()))
+      },
+      'job.completed': ({ data }) => {
+        if (data.status === 'failed') console.warn(`Job ${data.job_id} failed: ${data.failure_reason}`)
+      },
+    },
+  }),
+)
+
+const port = Number(process.env.PORT ?? 3000)
+app.listen(port, () => console.log(`Listening at http://localhost:${port}`))

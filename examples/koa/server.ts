@@ -1,0 +1,27 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { scrapenestWebhooks } from '@scrapenest-webhooks/koa'
+import Koa from 'koa'
+
+const app = new Koa()
+
+app.use(
+  scrapenestWebhooks({
+    path: '/webhooks/scrapenest',
+    secret: process.env.SCRAPENEST_WEBHOOK_SECRET,
+    onEvent: {
+      'artifact.ready': async ({ data }) => {
+        if (data.artifact_type !== 'screenshot') return
+        const download = await fetch(data.download_url)
+        if (!download.ok) throw new Error(`Downloading the screenshot of job ${data.job_id} gave ${download.status}.`)
+        await mkdir('data', { recursive: true })
+        await writeFile(`data/${encodeURIComponent(data.job_id)}.png`, new Uint8Array(await download.arrayBuffer()))
+      },
+      'job.completed': ({ data }) => {
+        if (data.status === 'failed') console.warn(`Job ${data.job_id} failed: ${data.failure_reason}`)
+      },
+    },
+  }),
+)
+
+const port = Number(process.env.PORT ?? 3000)
+app.listen(port, () => console.log(`Listening at http://localhost:${port}`))
