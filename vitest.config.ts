@@ -12,5 +12,6 @@ export default defineConfig({
     env: { NODE_OPTIONS: `--conditions=${conditions[0]}` },
     testTimeout: 20_000,
     hookTimeout: 60_000,
+    maxConcurrency: 16,
   },
 })

@@ -1,0 +1,234 @@
+import { gzipSync } from 'node:zlib'
+import {
+  createReceiver,
+  type Delivery,
+  type DeliveryOutcome,
+  type Logger,
+  type ReadyReceiver,
+  type ReceiverOptions,
+  type ScrapeNestEvents,
+  type WebhookEvent,
+} from '@scrapenest-webhooks/core'
+import { type SignedDelivery, signDelivery } from '../deliveries.ts'
+import { createEvent } from '../events.ts'
+import { type FakeClock, fakeClock } from '../fake-clock.ts'
+import { send, type WireReply, type WireRequest } from './http-client.ts'
+import type { Arrangement, Condition, ConformanceServer } from './target.ts'
+
+/** The steps of a delivery in their order (DESIGN, "What happens to one delivery"): the earliest that refuses, answers. */
+const stages = [
+  'method',
+  'source',
+  'encoding',
+  'length',
+  'headers',
+  'secret',
+  'body',
+  'signature',
+  'envelope',
+  'handling',
+] as const
+export type Stage = (typeof stages)[number]
+
+/** The reply a delivery must get when nothing about its condition comes first. */
+export interface Expectation {
+  readonly at: Stage
+  readonly status: number
+  readonly body: { readonly status: string } | { readonly error: string }
+  readonly headers?: Readonly<Record<string, string>>
+}
+
+export const conformanceSecret = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'
+export const conformancePath = '/webhooks/scrapenest'
+const maxBodyBytes = 16_384
+/** Long enough for a server under load to answer what it can answer at once, short enough to wait for. */
+const replyTimeoutMs = 250
+
+/** What the condition itself is answered with, and at which step, whatever else is wrong with the delivery. */
+const conditionReplies: { readonly [Name in Condition]?: Expectation } = {
+  'parser first': { at: 'body', status: 500, body: { error: 'raw_body_unavailable' } },
+  compressed: { at: 'encoding', status: 415, body: { error: 'content_encoding_unsupported' } },
+  oversized: { at: 'length', status: 413, body: { error: 'body_too_large' } },
+  slow: { at: 'body', status: 408, body: { error: 'body_timeout' } },
+  aborted: { at: 'body', status: 400, body: { error: 'body_aborted' } },
+}
+
+const manners: { readonly [Name in Condition]?: WireRequest['manner'] } = {
+  'chunked mid-code-point': 'bytes',
+  slow: 'stalled',
+  aborted: 'aborted',
+}
+
+export const accepted: Expectation = { at: 'handling', status: 202, body: { status: 'accepted' } }
+export const duplicate: Expectation = { at: 'handling', status: 202, body: { status: 'duplicate' } }
+
+export function refused(
+  at: Stage,
+  status: number,
+  error: string,
+  headers?: Readonly<Record<string, string>>,
+): Expectation {
+  return { at, status, body: { error }, ...(headers === undefined ? {} : { headers }) }
+}
+
+/** A check failed; the message says which delivery, what was expected and what came. */
+export class ConformanceFailure extends Error {
+  override readonly name = 'ConformanceFailure'
+}
+
+/** What one check has at hand: a receiver behind a real server, and a client that sends under the condition at hand. */
+export class Bed {
+  readonly condition: Condition
+  readonly clock: FakeClock = fakeClock()
+  readonly events: WebhookEvent[] = []
+  readonly deliveries: Delivery<unknown>[] = []
+  readonly unknownEvents: WebhookEvent[] = []
+  readonly #outcomes: DeliveryOutcome[] = []
+  #receiver: ReadyReceiver | undefined
+  #server: ConformanceServer | undefined
+
+  constructor(condition: Condition) {
+    this.condition = condition
+  }
+
+  /** The receiver the server passes to; made anew by each `receive`. */
+  readonly proxy: ReadyReceiver = {
+    receive: (request, context) => {
+      if (this.#receiver === undefined)
+        throw new ConformanceFailure('A delivery came before the check had made its receiver.')
+      return this.#receiver.receive(request, context)
+    },
+    start: async () => {},
+    close: async () => {},
+  }
+
+  get arrangement(): Arrangement {
+    const { condition } = this
+    return condition === 'parser first' || condition === 'captured raw body' ? condition : 'bare'
+  }
+
+  attach(server: ConformanceServer): void {
+    this.#server = server
+  }
+
+  /** Sets up the receiver of this check; `'*'` records what arrives, unless the check has handlers of its own. */
+  receive(options: Partial<ReceiverOptions<ScrapeNestEvents>> = {}): ReadyReceiver {
+    this.#receiver = createReceiver({
+      secret: conformanceSecret,
+      maxBodyBytes,
+      replyTimeoutMs,
+      now: this.clock.now,
+      logger: silent,
+      onEvent: { '*': (event, delivery) => this.record(event, delivery) },
+      onUnknownEvent: (event) => this.unknownEvents.push(event),
+      onDelivery: (outcome) => this.#outcomes.push(outcome),
+      ...options,
+    }) as ReadyReceiver
+    return this.#receiver
+  }
+
+  record(event: WebhookEvent, delivery: Delivery<unknown>): void {
+    this.events.push(event)
+    this.deliveries.push(delivery)
+  }
+
+  /** A correctly signed delivery of an event with multi-byte characters, signed at the time of this check's clock. */
+  sign(
+    payload: object | string | Uint8Array = createEvent('job.completed', { org_slug: 'zürich-🔑' }),
+  ): SignedDelivery {
+    return signDelivery(payload, { secret: conformanceSecret, sentAt: new Date(this.clock.now()) })
+  }
+
+  /** Sends a delivery under the condition at hand, and insists on the reply of whichever step comes first. */
+  async expect(delivery: WireDelivery, expectation: Expectation): Promise<void> {
+    const outcomesBefore = this.#outcomes.length
+    const reply = await this.send(delivery)
+    const expected = this.#expectedUnderCondition(expectation)
+    if (this.condition === 'aborted' && delivery.body.byteLength > 0) {
+      await this.#expectOutcome(outcomesBefore, expected)
+      return
+    }
+    if (reply === undefined) throw new ConformanceFailure(`Expected ${describe(expected)}, got no reply.`)
+    compare(expected, reply)
+  }
+
+  send(delivery: WireDelivery): Promise<WireReply | undefined> {
+    const { port } = this.#server as ConformanceServer
+    const { method = 'POST', path = conformancePath } = delivery
+    const { headers, body } = underCondition(delivery, this.condition)
+    return send({ port, method, path, headers, body, manner: delivery.manner ?? manners[this.condition] ?? 'whole' })
+  }
+
+  /** Whether a delivery gets as far as the handlers under this condition. */
+  get handlersRun(): boolean {
+    return conditionReplies[this.condition] === undefined
+  }
+
+  /** Insists that handlers ran so many times in this check; under a condition that stops deliveries, not once. */
+  expectHandled(times: number): void {
+    const expected = this.handlersRun ? times : 0
+    if (this.events.length !== expected) {
+      throw new ConformanceFailure(`Expected ${expected} runs of the handler, got ${this.events.length}.`)
+    }
+  }
+
+  #expectedUnderCondition(expectation: Expectation): Expectation {
+    const ofCondition = conditionReplies[this.condition]
+    if (ofCondition === undefined) return expectation
+    return stages.indexOf(ofCondition.at) < stages.indexOf(expectation.at) ? ofCondition : expectation
+  }
+
+  /** Nobody is there to read the reply to an aborted delivery: what the receiver decided is asked of its own hook. */
+  async #expectOutcome(index: number, expected: Expectation): Promise<void> {
+    const outcome = await until(() => this.#outcomes[index])
+    const wanted = Object.values(expected.body)[0]
+    if (outcome?.result === wanted) return
+    throw new ConformanceFailure(
+      `Expected the outcome ${wanted} of an aborted delivery, got ${outcome?.result ?? 'none'}.`,
+    )
+  }
+}
+
+/** A delivery as a check writes it down; what is left out is as ScrapeNest sends it. */
+export interface WireDelivery {
+  readonly method?: string
+  readonly path?: string
+  readonly headers: Readonly<Record<string, string | readonly string[]>>
+  readonly body: Uint8Array
+  readonly manner?: WireRequest['manner']
+}
+
+const silent: Logger = { warn() {}, error() {} }
+
+function underCondition(delivery: WireDelivery, condition: Condition): Pick<WireRequest, 'headers' | 'body'> {
+  const { headers, body } = delivery
+  if (body.byteLength === 0) return { headers, body }
+  if (condition === 'compressed') return { headers: { ...headers, 'content-encoding': 'gzip' }, body: gzipSync(body) }
+  if (condition === 'oversized') return { headers, body: Buffer.concat([body, Buffer.alloc(maxBodyBytes, ' ')]) }
+  return { headers, body }
+}
+
+function compare(expected: Expectation, reply: WireReply): void {
+  const headers = { 'content-type': 'application/json; charset=utf-8', ...expected.headers }
+  const isAsExpected =
+    reply.status === expected.status &&
+    reply.body === JSON.stringify(expected.body) &&
+    Object.entries(headers).every(([name, value]) => reply.headers[name] === value)
+  if (isAsExpected) return
+  const got = `${reply.status} ${reply.body.slice(0, 200)} with ${JSON.stringify(reply.headers)}`
+  throw new ConformanceFailure(`Expected ${describe(expected)} with ${JSON.stringify(headers)}, got ${got}.`)
+}
+
+function describe({ status, body }: Expectation): string {
+  return `${status} ${JSON.stringify(body)}`
+}
+
+/** Waits for something that another connection brings about, for at most two seconds. */
+export async function until<Result>(look: () => Result | undefined): Promise<Result | undefined> {
+  const endsAtMs = Date.now() + 2000
+  for (;;) {
+    const found = look()
+    if (found !== undefined || Date.now() > endsAtMs) return found
+    await new Promise((resolve) => setTimeout(resolve, 2))
+  }
+}

@@ -1,0 +1,66 @@
+import { type Condition, type ConformanceResult, conditions, conformanceChecks } from '@scrapenest-webhooks/testing'
+
+const letters: { readonly [Cell in ConformanceResult['cell']]: string } = {
+  ours: '●',
+  host: 'H',
+  'not applicable': '·',
+}
+
+/** Prints one row per check and one column per host; each cell has a sign per condition, in the order of the legend. */
+export function printMatrix(results: ReadonlyMap<string, ConformanceResult>, hosts: readonly string[]): void {
+  const width = Math.max(conditions.length, ...hosts.map((host) => host.length))
+  const lines = [
+    '',
+    'Conformance: every check × host × condition',
+    `  ${conditions.map((name, index) => `${index + 1} ${name}`).join(' · ')}`,
+  ]
+  lines.push('  ● ours   H the host answers first   · not applicable   ✗ failed', '')
+  lines.push(`      ${hosts.map((host) => host.padEnd(width)).join('  ')}`)
+  lines.push(
+    `      ${hosts
+      .map(() =>
+        conditions
+          .map((_, index) => index + 1)
+          .join('')
+          .padEnd(width),
+      )
+      .join('  ')}`,
+  )
+  for (const { id, name } of conformanceChecks) {
+    const cells = hosts.map((host) =>
+      conditions
+        .map((condition) => letter(results, id, host, condition))
+        .join('')
+        .padEnd(width),
+    )
+    lines.push(`  ${id} ${cells.join('  ')}  ${name}`)
+  }
+  lines.push('', ...remarks(results))
+  process.stdout.write(`${lines.join('\n')}\n`)
+}
+
+function letter(
+  results: ReadonlyMap<string, ConformanceResult>,
+  id: string,
+  host: string,
+  condition: Condition,
+): string {
+  const result = results.get(`${id}|${host}|${condition}`)
+  return result === undefined ? '✗' : letters[result.cell]
+}
+
+/** Why a cell is not ours: each reason once, with the cells it stands for. */
+function remarks(results: ReadonlyMap<string, ConformanceResult>): string[] {
+  const cells = new Map<string, string[]>()
+  for (const [cell, result] of results) {
+    if (result.cell === 'ours') continue
+    const remark =
+      result.cell === 'host' ? `the host answers first (${result.status})` : `not applicable (${result.reason})`
+    cells.set(remark, [...(cells.get(remark) ?? []), cell.replaceAll('|', ', ')])
+  }
+  return [...cells].map(([remark, where]) => `  ${remark}: ${abridged(where)}`)
+}
+
+function abridged(cells: readonly string[]): string {
+  return cells.length <= 4 ? cells.join('; ') : `${cells.slice(0, 3).join('; ')}; and ${cells.length - 3} more`
+}

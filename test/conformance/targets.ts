@@ -1,0 +1,182 @@
+import { createServer, type RequestListener, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { serve } from '@hono/node-server'
+import { bodyParser as koaBodyparser6 } from '@koa/bodyparser'
+import type { ReadyReceiver } from '@scrapenest-webhooks/core'
+import { scrapenestWebhooks as onFetch } from '@scrapenest-webhooks/core/fetch'
+import { captureRawBody, scrapenestWebhooks as onExpress } from '@scrapenest-webhooks/express'
+import { scrapenestWebhooks as onFastify } from '@scrapenest-webhooks/fastify'
+import { scrapenestWebhooks as onKoa } from '@scrapenest-webhooks/koa'
+import { scrapenestWebhooks as onNode } from '@scrapenest-webhooks/node'
+import {
+  type Arrangement,
+  type ConformanceServer,
+  type ConformanceTarget,
+  type HostException,
+  conformancePath as path,
+} from '@scrapenest-webhooks/testing'
+import express from 'express'
+import express4 from 'express4'
+import fastify from 'fastify'
+import fastify4 from 'fastify4'
+import Koa from 'koa'
+import koaBody from 'koa-body'
+import Koa2 from 'koa2'
+
+/** A body that is no JSON is answered by the JSON parser itself, before anybody else is asked. */
+const notJson: readonly HostException[] = [
+  { check: 'P02', condition: 'parser first', because: 400 },
+  { check: 'P02', condition: 'captured raw body', because: 400 },
+]
+
+function listening(server: Server): Promise<ConformanceServer> {
+  return new Promise((resolve, reject) => {
+    server.once('error', reject)
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as AddressInfo
+      resolve({
+        port,
+        close: () =>
+          new Promise((closed) => {
+            server.close(() => closed())
+            server.closeAllConnections()
+          }),
+      })
+    })
+  })
+}
+
+/** Reads and parses a body as any middleware might that knows nothing of signatures; keeps the bytes where told to. */
+function parseJsonFirst(keepBytes: boolean, next: RequestListener): RequestListener {
+  return (request, response) => {
+    if (request.method === 'GET') {
+      next(request, response)
+      return
+    }
+    const parsed: { body?: unknown; rawBody?: unknown } = request
+    const chunks: Uint8Array[] = []
+    request.on('data', (chunk: Uint8Array) => chunks.push(chunk))
+    request.on('end', () => {
+      const bytes = Buffer.concat(chunks)
+      if (keepBytes) parsed.rawBody = bytes
+      try {
+        parsed.body = JSON.parse(bytes.toString('utf8'))
+      } catch {
+        parsed.body = undefined
+      }
+      next(request, response)
+    })
+  }
+}
+
+const node: ConformanceTarget = {
+  name: 'node',
+  async listen(receiver, arrangement) {
+    const handler = onNode({ receiver, path })
+    const listener = arrangement === 'bare' ? handler : parseJsonFirst(arrangement === 'captured raw body', handler)
+    return await listening(createServer(listener))
+  },
+}
+
+const fetchStyle: ConformanceTarget = {
+  name: 'fetch',
+  async listen(receiver, arrangement) {
+    if (arrangement === 'captured raw body') return { notApplicable: 'a Request has no place for captured bytes' }
+    const handler = onFetch({ receiver, remoteAddress: () => '127.0.0.1' })
+    const server = serve({
+      port: 0,
+      hostname: '127.0.0.1',
+      async fetch(request) {
+        if (arrangement === 'parser first') await request.json().catch(() => undefined)
+        return await handler(request)
+      },
+    }) as Server
+    if (!server.listening) await new Promise((resolve) => server.once('listening', resolve))
+    return {
+      port: (server.address() as AddressInfo).port,
+      close: () =>
+        new Promise((closed) => {
+          server.close(() => closed())
+          server.closeAllConnections()
+        }),
+    }
+  },
+}
+
+function expressTarget(name: string, framework: typeof express | typeof express4): ConformanceTarget {
+  return {
+    name,
+    exceptions: notJson,
+    async listen(receiver, arrangement) {
+      const app = (framework as typeof express)()
+      app.set('env', 'test')
+      if (arrangement === 'parser first') app.use(express.json())
+      if (arrangement === 'captured raw body') app.use(express.json({ verify: captureRawBody }))
+      app.use(onExpress({ receiver, path }))
+      return await listening(createServer(app))
+    },
+  }
+}
+
+function koaTarget(name: string, framework: typeof Koa | typeof Koa2): ConformanceTarget {
+  return {
+    name,
+    exceptions: [
+      ...notJson,
+      {
+        check: 'P03',
+        condition: 'captured raw body',
+        because: 'the parser keeps text, in which the invalid bytes are lost',
+      },
+    ],
+    async listen(receiver, arrangement) {
+      const app = new (framework as typeof Koa)()
+      app.silent = true
+      if (arrangement === 'parser first') app.use(koaBody({ jsonLimit: '1mb' }))
+      if (arrangement === 'captured raw body') app.use(koaBodyparser6())
+      app.use(onKoa({ receiver, path }))
+      return await listening(createServer(app.callback()))
+    },
+  }
+}
+
+function fastifyTarget(name: string, framework: typeof fastify | typeof fastify4): ConformanceTarget {
+  return {
+    name,
+    async listen(receiver, arrangement) {
+      const app = (framework as typeof fastify)()
+      if (arrangement !== 'bare') {
+        // What @fastify/middie with a body parser does, or a platform that parses before Fastify is called.
+        const parse = parseJsonFirst(arrangement === 'captured raw body', () => {})
+        app.addHook('onRequest', (request, reply, done) => {
+          if (request.raw.method === 'GET') return done()
+          parse(request.raw, reply.raw)
+          request.raw.on('end', () => setImmediate(done))
+        })
+      }
+      await app.register(onFastify, { receiver, path })
+      await app.listen({ port: 0, host: '127.0.0.1' })
+      return {
+        port: (app.server.address() as AddressInfo).port,
+        async close() {
+          app.server.closeAllConnections()
+          await app.close()
+        },
+      }
+    },
+  }
+}
+
+/** Every host we have an adapter for, in the newest and the oldest major that is supported. */
+export const targets: readonly ConformanceTarget[] = [
+  fetchStyle,
+  node,
+  fastifyTarget('fastify 5', fastify),
+  fastifyTarget('fastify 4', fastify4),
+  koaTarget('koa 3', Koa),
+  koaTarget('koa 2', Koa2),
+  expressTarget('express 5', express),
+  expressTarget('express 4', express4),
+]
+
+export type { Arrangement, ReadyReceiver }
