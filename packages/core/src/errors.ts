@@ -47,17 +47,18 @@ export abstract class WebhookError extends Error {
 
 /** Narrows any value to an error of this library, also one thrown by a second installed copy. Never throws. */
 export function isWebhookError(value: unknown): value is AnyWebhookError {
-  try {
-    return typeof value === 'object' && value !== null && 'library' in value && value.library === 'scrapenest-webhooks'
-  } catch {
-    // A proxy or a getter may throw on being looked at; such a value is not an error of ours.
-    return false
-  }
+  return codeOf(value) !== undefined
 }
 
 /** The code of an error of this library, or `undefined` for any other value. Never throws. */
 export function codeOf(value: unknown): WebhookErrorCode | undefined {
-  return isWebhookError(value) ? value.code : undefined
+  try {
+    const { library, code } = value as Partial<AnyWebhookError>
+    return library === 'scrapenest-webhooks' && typeof code === 'string' ? code : undefined
+  } catch {
+    // null, or a proxy or getter that throws on being looked at: no error of ours.
+    return undefined
+  }
 }
 
 /** An option is missing, malformed or contradicts another; the message says how to mend it. Thrown at start-up where possible. */
@@ -257,11 +258,17 @@ export class EnvelopeInvalidError extends WebhookError {
 export class SchemaMismatchError extends WebhookError {
   override readonly name = 'SchemaMismatchError'
   readonly code = 'schema_mismatch'
-  /** What the schema found wrong, in the schema library's own form. */
-  readonly issues: readonly unknown[]
+  readonly #issues: readonly unknown[]
   constructor(eventType: string, issues: readonly unknown[], cause?: unknown) {
     super(`The data of a ${eventType} event does not fit its schema.`, { cause })
-    this.issues = issues
+    this.#issues = issues
+  }
+  /**
+   * What the schema found wrong, in the schema library's own form. Only shown where it is asked for: valibot's issues
+   * quote the data, and a logger that prints every property would write the `download_url`.
+   */
+  get issues(): readonly unknown[] {
+    return this.#issues
   }
 }
 

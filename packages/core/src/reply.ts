@@ -63,7 +63,8 @@ export function acknowledgementReply(acknowledgement: Acknowledgement): WebhookR
 
 /** The reply to a failure. Anything but an error of ours says no more than that a handler failed. */
 export function errorReply(error: unknown): WebhookReply {
-  if (!isWebhookError(error)) return refuse('handler_failed')
+  // A newer copy of this package may throw codes that this one does not know.
+  if (!isWebhookError(error) || !Object.hasOwn(statusOf, error.code)) return refuse('handler_failed')
   if (error.code === 'permanent_failure') return acknowledgements.dropped
   return refuse(error.code, extraHeaders(error))
 }
