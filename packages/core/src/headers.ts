@@ -30,22 +30,23 @@ const wanted: ReadonlyMap<string, WantedHeader> = new Map(wantedNames.map((name)
 /**
  * Picks what we read out of any form of headers.
  *
- * @throws {DuplicateHeaderError} `duplicate_header`: the same name in two spellings, or as a list, with different values.
+ * @throws {DuplicateHeaderError} `duplicate_header`: a list of several values, or the same name in two spellings with different values.
  */
 export function collectHeaders(headers: WebhookHeaders | undefined | null): ReceivedHeaders {
   const received: ReceivedHeaders = {}
   if (typeof headers !== 'object' || headers === null) return received
   if (isIterable(headers)) {
-    for (const [name, value] of headers) collect(received, name, value)
+    for (const pair of headers) if (Array.isArray(pair)) collect(received, pair[0], pair[1])
   } else {
     for (const name in headers) collect(received, name, headers[name])
   }
   return received
 }
 
-function collect(received: ReceivedHeaders, name: string, value: unknown): void {
-  const header = wanted.get(name) ?? wanted.get(String(name).toLowerCase())
-  if (header === undefined || value === undefined || value === null) return
+function collect(received: ReceivedHeaders, name: unknown, value: unknown): void {
+  if (typeof name !== 'string' || value === undefined || value === null) return
+  const header = wanted.get(name) ?? wanted.get(name.toLowerCase())
+  if (header === undefined) return
   const single = Array.isArray(value) ? singleValue(header, value) : value
   if (single === undefined) return
   const earlier = received[header]
@@ -55,11 +56,11 @@ function collect(received: ReceivedHeaders, name: string, value: unknown): void 
 
 function singleValue(header: WantedHeader, values: readonly unknown[]): unknown {
   // A signature header is itself a list, so several of them are one longer list (Standard Webhooks, "Multiple Signatures").
-  if (header.endsWith('-signature')) return values.join(' ')
-  if (values.some((value) => value !== values[0])) throw new DuplicateHeaderError(header)
+  if (header.endsWith('-signature')) return values.filter((value) => typeof value === 'string').join(' ')
+  if (values.length > 1) throw new DuplicateHeaderError(header)
   return values[0]
 }
 
-function isIterable(headers: object): headers is Iterable<readonly [string, string]> {
+export function isIterable(headers: object): headers is Iterable<readonly [string, string]> {
   return Symbol.iterator in headers
 }

@@ -1,5 +1,5 @@
 import { BodyTooLargeError, ContentEncodingUnsupportedError } from './errors.ts'
-import type { ReceivedHeaders, WebhookHeaders } from './headers.ts'
+import { isIterable, type ReceivedHeaders, type WebhookHeaders } from './headers.ts'
 import type { Logger } from './logger.ts'
 
 /** One HTTP request, in the form every host can give it. */
@@ -34,7 +34,7 @@ const digits = /^[0-9]+$/
  */
 export function checkBodyHeaders(headers: ReceivedHeaders, maxBodyBytes: number): void {
   const encoding = headers['content-encoding']
-  if (encoding !== undefined && encoding !== '' && String(encoding).toLowerCase() !== 'identity') {
+  if (encoding !== undefined && !(typeof encoding === 'string' && /^(?:identity)?$/i.test(encoding))) {
     throw new ContentEncodingUnsupportedError()
   }
   const length = headers['content-length']
@@ -48,12 +48,13 @@ export function checkBodyHeaders(headers: ReceivedHeaders, maxBodyBytes: number)
  * the stream instead and knows no `connection` header.
  */
 export function leavesBodyUnread(headers: WebhookHeaders): boolean {
-  if (headerOf(headers, ':method') !== undefined) return false
-  return (headerOf(headers, 'content-length') ?? '0') !== '0' || headerOf(headers, 'transfer-encoding') !== undefined
-}
-
-function headerOf(headers: WebhookHeaders | undefined | null, name: string): unknown {
-  if (typeof headers !== 'object' || headers === null) return undefined
-  if (headers instanceof Headers) return name.startsWith(':') ? undefined : (headers.get(name) ?? undefined)
-  return Symbol.iterator in headers ? undefined : headers[name]
+  try {
+    const pairs = isIterable(headers) ? [...headers] : Object.entries(headers)
+    const values = new Map(pairs.map(([name, value]) => [name.toLowerCase(), value]))
+    if (values.has(':method')) return false
+    return values.has('transfer-encoding') || (values.get('content-length') ?? '0') !== '0'
+  } catch {
+    // Headers that cannot be read say nothing of a body: to end the connection is the safe side.
+    return true
+  }
 }

@@ -108,10 +108,11 @@ export function matchSignature(
 }
 
 function toBytes(body: unknown): Uint8Array {
-  if (body instanceof Uint8Array) return body
   if (typeof body === 'string') return Buffer.from(body, 'utf8')
-  // Bytes of another realm (a vm context, a test runner) are no instance of our Uint8Array.
-  if (ArrayBuffer.isView(body)) return new Uint8Array(body.buffer, body.byteOffset, body.byteLength)
+  if (ArrayBuffer.isView(body)) {
+    // Bytes of another realm (a vm context, a test runner) are no instance of our Uint8Array.
+    return body instanceof Uint8Array ? body : new Uint8Array(body.buffer, body.byteOffset, body.byteLength)
+  }
   throw new RawBodyUnavailableError(
     `Expected the body as a Uint8Array or string, got ${body === null ? 'null' : typeof body}. ` +
       'Pass the bytes as they came, not what a JSON parser made of them.',
