@@ -86,7 +86,8 @@ class MemoryDuplicates implements DuplicateStore {
     const doneAtMs = this.#younger.get(key) ?? this.#elder.get(key)
     if (doneAtMs !== undefined && nowMs - doneAtMs < this.#rememberMs) return { state: 'done' }
     this.#dropEndedLeases(nowMs)
-    if (this.#running.has(key)) return { state: 'in_progress' }
+    const running = this.#running.get(key)
+    if (running !== undefined && running.endsAtMs > nowMs) return { state: 'in_progress' }
     this.#claims += 1
     const token = String(this.#claims)
     this.#running.set(key, { token, endsAtMs: nowMs + leaseMs })
@@ -115,7 +116,7 @@ class MemoryDuplicates implements DuplicateStore {
     this.#younger.set(key, nowMs)
   }
 
-  /** Leases are of one length, so the map is in the order in which they end. */
+  /** A receiver's leases are of one length, so the map is as good as in the order in which they end. */
   #dropEndedLeases(nowMs: number): void {
     for (const [key, { endsAtMs }] of this.#running) {
       if (endsAtMs > nowMs) return
