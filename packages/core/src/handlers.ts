@@ -62,23 +62,23 @@ export class HandlerRegistry<Context> {
   /** Whether a pattern selects any type of the catalogue: if not, it is probably misspelt. */
   selectsSomething(pattern: string): boolean {
     if (pattern === '*') return true
-    for (const type of this.#eventTypes) if (type === pattern || `${familyOf(type)}.*` === pattern) return true
+    for (const type of this.#eventTypes) if (type === pattern || familyOf(type) === pattern) return true
     return false
   }
 
   select(eventType: string): readonly AnyHandler<Context>[] {
     const exact = this.#byPattern.get(eventType)
-    const family = this.#byPattern.get(`${familyOf(eventType)}.*`)
+    const family = this.#byPattern.get(familyOf(eventType))
     const all = this.#byPattern.get('*')
     if (family === undefined && all === undefined) return exact ?? []
     return [...(exact ?? []), ...(family ?? []), ...(all ?? [])]
   }
 }
 
-/** The part before the first full stop; a type without one is in no family. */
-function familyOf(eventType: string): string | undefined {
+/** `'job.created'` gives `'job.*'`; a type without a full stop is in no family. */
+function familyOf(eventType: string): string {
   const stop = eventType.indexOf('.')
-  return stop > 0 ? eventType.slice(0, stop) : undefined
+  return stop > 0 ? `${eventType.slice(0, stop)}.*` : ''
 }
 
 /**
