@@ -37,3 +37,12 @@ export function checkHooks<Options extends object>(options: Options, names: read
     throw new ConfigurationError(`Expected ${name} to be a function, got ${typeof options[name]}.`)
   }
 }
+
+/** @throws {ConfigurationError} `configuration_invalid`: the value of this option lacks one of these methods. */
+export function checkMethods<Value>(name: string, value: Value, methods: readonly (keyof Value & string)[]): Value {
+  for (const method of methods) {
+    if (typeof value?.[method] === 'function') continue
+    throw new ConfigurationError(`Expected ${name} to be an object with ${methods.join(', ')}; it has no ${method}.`)
+  }
+  return value
+}

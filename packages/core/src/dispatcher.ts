@@ -15,11 +15,12 @@ export class Dispatcher<Context> {
   readonly #patterns = new Set<string>()
   readonly #reporter: Reporter
 
-  constructor(settings: HandlingSettings<Context>, reporter: Reporter, onEvent: object = {}) {
+  constructor(settings: HandlingSettings<Context>, reporter: Reporter, onEvent: object | undefined) {
     this.#settings = settings
     this.#handlers = new HandlerRegistry(settings.eventTypes)
     this.#reporter = reporter
-    for (const [pattern, handler] of Object.entries(onEvent)) if (handler !== undefined) this.add(pattern, handler)
+    for (const [pattern, handler] of Object.entries(onEvent ?? {}))
+      if (handler !== undefined) this.add(pattern, handler)
   }
 
   /** @throws {ConfigurationError} `configuration_invalid`: a malformed pattern, or a handler that is no function. */

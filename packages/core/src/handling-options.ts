@@ -1,4 +1,4 @@
-import { checkHooks } from './check-options.ts'
+import { checkHooks, checkMethods } from './check-options.ts'
 import type { Delivery } from './delivery.ts'
 import { ConfigurationError, type WebhookErrorCode } from './errors.ts'
 import { type EventType, scrapeNestEventTypes, type WebhookEvent } from './events.ts'
@@ -77,6 +77,9 @@ export function settleHandlingOptions<Events extends object, Context>(
     )
   }
   checkHooks(options, ['onUnknownEvent', 'onError'])
+  if (typeof (options.onEvent ?? {}) !== 'object') {
+    throw new ConfigurationError("Expected onEvent to be handlers by pattern, such as { 'job.*': (event) => … }.")
+  }
   const schemas = checkSchemas(options.schemas ?? {})
   return {
     name,
@@ -84,7 +87,7 @@ export function settleHandlingOptions<Events extends object, Context>(
     onError: options.onError,
     schemas,
     eventTypes: [...(options.eventTypes ?? scrapeNestEventTypes), ...schemas.keys()],
-    logger,
+    logger: checkMethods('logger', logger, ['warn', 'error']),
   }
 }
 

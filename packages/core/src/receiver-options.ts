@@ -1,5 +1,5 @@
 import { compileAllowedSources } from './allowed-sources.ts'
-import { checkHooks, checkKnownOptions, checkWholeNumber } from './check-options.ts'
+import { checkHooks, checkKnownOptions, checkMethods, checkWholeNumber } from './check-options.ts'
 import { type DuplicateStore, memoryDuplicates } from './duplicates.ts'
 import { ConfigurationError, type WebhookError, type WebhookErrorCode } from './errors.ts'
 import {
@@ -144,18 +144,14 @@ export function settleOptions<Events extends object, Context>(
     toleranceSeconds: checkToleranceOption(options.toleranceSeconds ?? defaultToleranceSeconds),
     maxBodyBytes: checkWholeNumber('maxBodyBytes', options.maxBodyBytes ?? 1_048_576, { min: 1 }),
     replyTimeoutMs: checkWholeNumber('replyTimeoutMs', options.replyTimeoutMs ?? 9_000, { min: 1, max: maxTimeoutMs }),
-    duplicates: checkStore(options.duplicates ?? memoryDuplicates({ now })),
-    inbox: options.inbox,
+    duplicates: checkMethods('duplicates', options.duplicates ?? memoryDuplicates({ now }), [
+      'claim',
+      'complete',
+      'release',
+    ]),
+    inbox: options.inbox === undefined ? undefined : checkMethods('inbox', options.inbox, ['put', 'start', 'close']),
     processing: options.processing ?? true,
     isAllowedSource: options.allowedSources === undefined ? undefined : compileAllowedSources(options.allowedSources),
     now,
   }
-}
-
-function checkStore(store: DuplicateStore): DuplicateStore {
-  for (const method of ['claim', 'complete', 'release'] as const) {
-    if (typeof store[method] !== 'function')
-      throw new ConfigurationError(`duplicates: the store has no method ${method}.`)
-  }
-  return store
 }
