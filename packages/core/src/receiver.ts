@@ -21,7 +21,7 @@ import {
 import type { EventPattern, ScrapeNestEvents, WebhookEvent } from './events.ts'
 import type { AnyHandler, EventHandler } from './handlers.ts'
 import { collectHeaders, type ReceivedHeaders } from './headers.ts'
-import type { InboxConnection } from './inbox.ts'
+import type { InboxConnection, InboxEvent } from './inbox.ts'
 import { processInboxEvent } from './inbox-processor.ts'
 import { type ReceiverOptions, type ReceiverSettings, settleOptions } from './receiver-options.ts'
 import {
@@ -103,7 +103,7 @@ class WebhookReceiver<Events extends object, Context> implements Receiver<Events
     patterns: Pattern | readonly Pattern[],
     handler: EventHandler<Events, Pattern, Context>,
   ): this {
-    for (const pattern of typeof patterns === 'string' ? [patterns] : (patterns as readonly Pattern[])) {
+    for (const pattern of Array.isArray(patterns) ? patterns : [patterns]) {
       this.#dispatcher.add(pattern, handler as unknown as AnyHandler<Context>)
     }
     return this
@@ -147,7 +147,7 @@ class WebhookReceiver<Events extends object, Context> implements Receiver<Events
     trace: Trace,
   ): Promise<Acknowledgement> {
     const { maxBodyBytes, toleranceSeconds, now } = this.#settings
-    if (this.#closed !== undefined) throw new ReceiverClosingError()
+    this.#checkOpen()
     if (request.method !== 'POST') throw new MethodNotAllowedError()
     this.#checkSource(request.remoteAddress)
     const headers = collectHeaders(request.headers)
@@ -165,8 +165,14 @@ class WebhookReceiver<Events extends object, Context> implements Receiver<Events
     trace.eventId = event.event_id
     trace.eventType = event.event_type
     const delivery = this.#deliveryOf(message, receivedAtMs, context)
+    // Once more: `close` waits for what has begun, and this has not.
+    this.#checkOpen()
     if (this.#settings.inbox === undefined) return await this.#handleInTime(event, delivery, deadline, trace)
     return await this.#store(event, delivery, headers, deadline)
+  }
+
+  #checkOpen(): void {
+    if (this.#closed !== undefined) throw new ReceiverClosingError()
   }
 
   #checkSource(address: string | undefined): void {
@@ -239,7 +245,7 @@ class WebhookReceiver<Events extends object, Context> implements Receiver<Events
   ): Promise<Acknowledgement> {
     const { inbox, name } = this.#settings
     const { id, sentAt, receivedAt, rawBody, secretIndex } = delivery
-    const storing = (inbox as InboxConnection).put({
+    const stored: InboxEvent = {
       name,
       eventId: event.event_id,
       eventType: event.event_type,
@@ -249,7 +255,8 @@ class WebhookReceiver<Events extends object, Context> implements Receiver<Events
       signedHeaders: signedHeadersOf(headers),
       body: rawBody,
       secretIndex,
-    })
+    }
+    const storing = (async () => (inbox as InboxConnection).put(stored))()
     this.#track(delivery, storing)
     try {
       const result = await deadline.race(storing, () => new StoreUnavailableError())
@@ -323,7 +330,7 @@ class WebhookReceiver<Events extends object, Context> implements Receiver<Events
     try {
       await inbox.start(name, processing ? process : undefined)
     } catch (error) {
-      this.#reporter.failed(error, {})
+      this.#reporter.failed(isWebhookError(error) ? error : new StoreUnavailableError(error), {})
       throw error
     }
   }
