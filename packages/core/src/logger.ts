@@ -1,3 +1,5 @@
+import { inspect } from 'node:util'
+
 /** What we need of a logger: pino's manner, fields first. Fastify's own, pino-http's and `console` fit. */
 export interface Logger {
   warn(fields: object, message: string): void
@@ -13,7 +15,7 @@ export const processWarnings: Logger = {
 function emitWarning(fields: { code?: string }, message: string): void {
   process.emitWarning(message, {
     type: 'ScrapeNestWebhooks',
-    detail: JSON.stringify(fields),
+    detail: inspect(fields),
     ...(fields.code === undefined ? {} : { code: fields.code }),
   })
 }
