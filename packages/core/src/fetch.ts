@@ -58,7 +58,7 @@ function respond({ status, headers, body }: WebhookReply): Response {
 }
 
 async function readRequest(request: Request, { maxBytes }: BodyLimits): Promise<Uint8Array> {
-  if (request.bodyUsed) {
+  if (request.bodyUsed || request.body?.locked) {
     throw new RawBodyUnavailableError(
       'Something called request.json() or request.text() before. Pass the request on unread, or a clone() of it.',
     )

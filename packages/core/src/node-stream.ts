@@ -35,7 +35,8 @@ export function readNodeStream(stream: Readable, { maxBytes }: BodyLimits): Prom
         return
       }
       stop()
-      stream.pause()
+      // What is not read any more may still break, and an 'error' that nobody hears ends the process.
+      stream.pause().on('error', () => {})
       reject(new BodyTooLargeError(maxBytes))
     }
     function onEnd(): void {
