@@ -1,0 +1,41 @@
+import { createReceiver } from '@scrapenest-webhooks/core'
+import { createEvent, deliver, generateSecret, type SignedDelivery, signDelivery } from '@scrapenest-webhooks/testing'
+import { expect, it } from 'vitest'
+import { targets } from '../conformance/targets.ts'
+
+// A hang is the failure of this field (octokit/webhooks.js#40 and #1081): 100 ms is far above what it takes, far below any timeout.
+const limitMs = 100
+
+it.each(targets)(
+  '$name refuses a forged delivery within 100 ms when a parser ran first, and runs no handler',
+  async (target) => {
+    const secret = generateSecret()
+    let handled = 0
+    const logger = { warn() {}, error() {} }
+    const receiver = createReceiver({
+      secret,
+      logger,
+      onEvent: { '*': () => (handled += 1) },
+      onUnknownEvent: () => (handled += 1),
+    })
+    const server = await target.listen(receiver as never, 'parser first')
+    if ('notApplicable' in server) throw new Error(server.notApplicable)
+    const url = `http://127.0.0.1:${server.port}/webhooks/scrapenest`
+    const genuine = signDelivery(createEvent('job.completed'), { secret })
+    const forged: SignedDelivery[] = [
+      signDelivery(createEvent('job.completed'), { secret: generateSecret() }),
+      { ...genuine, body: Buffer.from(genuine.body.toString().replace('succeeded', 'failed')) },
+      genuine,
+    ]
+    // The first request on a connection pays for opening it, and for code that runs for the first time.
+    await deliver(url, genuine)
+    for (const delivery of forged) {
+      const startedAtMs = performance.now()
+      const { status, reply } = await deliver(url, delivery)
+      expect(performance.now() - startedAtMs).toBeLessThan(limitMs)
+      expect([status, reply]).toEqual([500, { error: 'raw_body_unavailable' }])
+    }
+    expect(handled).toBe(0)
+    await server.close()
+  },
+)
