@@ -8,7 +8,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createEvent, deliver, generateSecret, signDelivery } from '@scrapenest-webhooks/testing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { type StartedExample, startExample } from './started-example.ts'
+import type { RunningServer } from './running-server.ts'
+import { startExample } from './started-example.ts'
 
 const examplesFolder = join(import.meta.dirname, '../../examples')
 const names = ['fastify', 'koa', 'express', 'express-existing-app', 'koa-existing-app', 'node-http', 'hono', 'nestjs']
@@ -35,7 +36,7 @@ afterAll(async () => {
 
 describe.each(names)('examples/%s', (name) => {
   let workingDirectory: string
-  let example: StartedExample
+  let example: RunningServer
   let endpoint: string
 
   beforeAll(async () => {

@@ -1,0 +1,37 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
+
+export const repository: string = join(import.meta.dirname, '../..')
+
+/** One fenced block of a Markdown page. */
+export interface CodeBlock {
+  /** Relative to the repository. */
+  readonly page: string
+  /** Where the code begins, counted from 1. */
+  readonly line: number
+  readonly language: string
+  readonly code: string
+}
+
+export async function codeBlocksOf(page: string): Promise<readonly CodeBlock[]> {
+  const blocks: CodeBlock[] = []
+  let open: { readonly line: number; readonly language: string; readonly lines: string[] } | undefined
+  for (const [index, line] of (await readFile(join(repository, page), 'utf8')).split('\n').entries()) {
+    const fence = /^```(\w*)/.exec(line)
+    if (open === undefined) {
+      if (fence !== null) open = { line: index + 2, language: fence[1] as string, lines: [] }
+    } else if (fence !== null) {
+      blocks.push({ page, line: open.line, language: open.language, code: `${open.lines.join('\n')}\n` })
+      open = undefined
+    } else {
+      open.lines.push(line)
+    }
+  }
+  if (open !== undefined) throw new Error(`${page}: the block that begins at line ${open.line} does not end.`)
+  return blocks
+}
+
+/** Whether a block is a whole program that listens on port 3000, and not a part of one. */
+export function isServer({ code }: CodeBlock): boolean {
+  return /\blisten\(.*3000|\bport: 3000/.test(code)
+}

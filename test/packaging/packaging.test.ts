@@ -1,0 +1,222 @@
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { createEvent, deliver, generateSecret, signDelivery } from '@scrapenest-webhooks/testing'
+import { publint } from 'publint'
+import { formatMessage } from 'publint/utils'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { type CodeBlock, isServer, repository } from '../docs/code-blocks.ts'
+import { type RunningServer, startServer } from '../examples/running-server.ts'
+import {
+  findNode20,
+  foreignEnvironment,
+  installTarballs,
+  packAll,
+  runIn,
+  temporaryFolder,
+  versionOf,
+} from './consumer.ts'
+import { InstalledPackage } from './installed-package.ts'
+import { asCommonJs, readmeBlocks, readmeFetchHandler, readmeServer, withoutTopLevelAwait } from './readme.ts'
+
+const minutes = 60_000
+const workspaceNode = join(repository, 'node_modules/.bin/node')
+
+let folder: string
+/** An application that has installed the tarballs with plain npm. */
+let consumer: string
+let packages: readonly InstalledPackage[]
+let node20: string
+
+beforeAll(async () => {
+  folder = await temporaryFolder()
+  consumer = join(folder, 'consumer')
+  for (const name of ['tarballs', 'consumer', 'node-20']) await mkdir(join(folder, name))
+  const packed = await packAll(join(folder, 'tarballs'))
+  await installTarballs(consumer, packed)
+  packages = packed.map((one) => new InstalledPackage(one, consumer))
+  node20 = await findNode20(join(folder, 'node-20'))
+}, 5 * minutes)
+
+afterAll(async () => {
+  await rm(folder, { recursive: true, force: true })
+})
+
+/** What is wrong, by package; packages with nothing wrong are left out. */
+async function faults(
+  find: (one: InstalledPackage) => Promise<readonly string[]>,
+): Promise<Record<string, readonly string[]>> {
+  const entries = await Promise.all(packages.map(async (one) => [one.name, await find(one)] as const))
+  return Object.fromEntries(entries.filter(([, found]) => found.length > 0))
+}
+
+describe('what npm gets', () => {
+  it('holds scripts, their types, a README and a licence, and no tests, sources or build notes', async () => {
+    for (const one of packages) {
+      const others = (await one.files()).filter((file) => !/^dist\/[\w/-]+\.(?:js|d\.ts)$/.test(file))
+      expect({ [one.name]: others }).toEqual({ [one.name]: ['LICENSE', 'README.md', 'package.json'] })
+      expect(await one.builtFiles()).toContain('dist/index.js')
+    }
+  })
+
+  it('holds nothing whose source is gone (if it does: delete the dist folder and build again)', async () => {
+    expect(await faults((one) => one.leftovers())).toEqual({})
+  })
+
+  it('imports its own files, Node, and what its package.json declares', async () => {
+    expect(await faults((one) => one.unresolvableImports())).toEqual({})
+  })
+
+  it('names no source map, because none is shipped', async () => {
+    for (const one of packages) {
+      for (const file of await one.builtFiles()) expect(await one.text(file), file).not.toContain('sourceMappingURL')
+    }
+  })
+
+  it('has a package.json without a trace of the workspace, whose exports exist', async () => {
+    for (const one of packages) {
+      const traces = /workspace:|catalog:|@scrapenest-webhooks\/source|\.\/src\//
+      expect(await one.text('package.json'), one.name).not.toMatch(traces)
+    }
+    expect(await faults((one) => one.missingExports())).toEqual({})
+  })
+
+  it('is clean for publint, suggestions included', async () => {
+    const lint = async ({ tarball }: InstalledPackage): Promise<readonly string[]> => {
+      const bytes = new Uint8Array(await readFile(tarball))
+      const { messages, pkg } = await publint({ pack: { tarball: bytes.buffer }, strict: true })
+      return messages.map((message) => formatMessage(message, pkg, { color: false }) ?? message.code)
+    }
+    expect(await faults(lint)).toEqual({})
+  })
+
+  it(
+    'is clean for are-the-types-wrong, as packages of ECMAScript modules',
+    async () => {
+      const attw = join(repository, 'test/node_modules/.bin/attw')
+      for (const { tarball } of packages) {
+        // Rejects, with the report, when an entry point has a problem.
+        const report = await runIn(consumer, attw, [
+          tarball,
+          '--profile',
+          'esm-only',
+          '--format',
+          'ascii',
+          '--no-color',
+        ])
+        expect(report).toContain('node16 (from ESM): 🟢 (ESM)')
+      }
+    },
+    2 * minutes,
+  )
+
+  it('stays small', async () => {
+    const sizes = await Promise.all(packages.map(async (one) => [one.name, await one.unpackedBytes()] as const))
+    const bytes = new Map(sizes)
+    const fastifyAndCore =
+      (bytes.get('@scrapenest-webhooks/fastify') ?? Number.NaN) + (bytes.get('@scrapenest-webhooks/core') ?? Number.NaN)
+    console.log('Unpacked bytes:', Object.fromEntries(bytes), 'fastify and core together:', fastifyAndCore)
+    expect(fastifyAndCore).toBeLessThan(200_000)
+  })
+})
+
+it('exports, from each entry point, the names that were agreed on', async () => {
+  const entryPoints = (await Promise.all(packages.map((one) => one.entryPoints()))).flat()
+  const script = `
+    const names = {}
+    for (const entryPoint of ${JSON.stringify(entryPoints)}) names[entryPoint] = Object.keys(await import(entryPoint)).sort()
+    console.log(JSON.stringify(names))`
+  const printed = JSON.parse(await runIn(consumer, workspaceNode, ['--input-type=module', '--eval', script]))
+  expect(Object.keys(printed)).toContain('@scrapenest-webhooks/core/fetch')
+  for (const entryPoint of entryPoints) expect(printed[entryPoint]).toMatchSnapshot(entryPoint)
+})
+
+it(
+  'gives types with which the README compiles, from ECMAScript modules and from CommonJS',
+  async () => {
+    const sources = join(consumer, 'types')
+    await mkdir(sources)
+    const blocks = (await readmeBlocks()).filter(isInstalled)
+    expect(blocks.filter(isServer).length).toBeGreaterThanOrEqual(4)
+    for (const [index, { code }] of blocks.entries()) {
+      await writeFile(join(sources, `block-${index}.mts`), code)
+      if (!code.includes('= await ')) await writeFile(join(sources, `block-${index}.cts`), withoutTopLevelAwait(code))
+    }
+    await writeFile(
+      join(sources, 'tsconfig.json'),
+      JSON.stringify({
+        compilerOptions: {
+          target: 'es2023',
+          module: 'nodenext',
+          types: ['node'],
+          strict: true,
+          exactOptionalPropertyTypes: true,
+          // The declarations of @types/koa do not compile; ours are looked at by are-the-types-wrong.
+          skipLibCheck: true,
+          noEmit: true,
+        },
+      }),
+    )
+    await runIn(sources, join(repository, 'node_modules/.bin/tsc'), ['-p', '.'])
+  },
+  2 * minutes,
+)
+
+describe.each([
+  { major: 20, node: () => node20 },
+  { major: 24, node: () => workspaceNode },
+])('the README on Node $major, with what npm installed', ({ major, node }) => {
+  it('runs on that version', async () => {
+    expect(await versionOf(node())).toMatch(new RegExp(`^v${major}\\.`))
+  })
+
+  describe.each([
+    { form: 'import', extension: 'mjs', write: (code: string) => code },
+    { form: 'require', extension: 'cjs', write: asCommonJs },
+  ])('with $form', ({ extension, write }) => {
+    it.each(['fastify', 'koa', 'express', 'node'])(
+      '%s takes a signed delivery and refuses a forged one',
+      async (name) => {
+        const program = write(await readmeServer(name))
+        const file = join(consumer, `${name}-${major}.${extension}`)
+        const secret = generateSecret()
+        const server = await startServer(async (port) => {
+          await writeFile(file, program.replaceAll('3000', String(port)))
+          const environment = { ...foreignEnvironment(), SCRAPENEST_WEBHOOK_SECRET: secret }
+          return { program: node(), arguments: [file], workingDirectory: consumer, environment }
+        })
+        try {
+          await expectDeliveries(server, secret)
+        } finally {
+          await server.stop()
+        }
+      },
+    )
+
+    it('a fetch handler takes what the installed testing package signed', async () => {
+      const file = join(consumer, `fetch-${major}.${extension}`)
+      await writeFile(file, write(await readmeFetchHandler()))
+      const printed = await runIn(consumer, node(), [file], { SCRAPENEST_WEBHOOK_SECRET: generateSecret() })
+      expect(printed).toMatch(/^Job [0-9a-f-]+ has succeeded\n202 \{"status":"accepted"\}\n$/)
+    })
+  })
+})
+
+async function expectDeliveries(server: RunningServer, secret: string): Promise<void> {
+  const endpoint = `${server.url}/webhooks/scrapenest`
+  const event = createEvent('artifact.ready')
+  const accepted = await deliver(endpoint, signDelivery(event, { secret }))
+  expect([accepted.status, accepted.reply]).toEqual([202, { status: 'accepted' }])
+  await server.printed(`A html of job ${event.data.job_id} is ready`)
+
+  const forged = await deliver(endpoint, signDelivery(createEvent('artifact.ready'), { secret: generateSecret() }))
+  expect([forged.status, forged.reply]).toEqual([400, { error: 'signature_mismatch' }])
+}
+
+/** Whether the consumer has all that a block needs; what needs more is compiled by the test of the pages. */
+function isInstalled({ code }: CodeBlock): boolean {
+  const specifiers = [...code.matchAll(/from '([^']+)'/g)].map(([, specifier]) => specifier as string)
+  const hasAll = specifiers.every((specifier) =>
+    /^(?:node:|fastify$|koa$|express$|@scrapenest-webhooks\/)/.test(specifier),
+  )
+  return hasAll && !/\b(?:save|warn|findSecrets)\(/.test(code)
+}

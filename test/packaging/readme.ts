@@ -1,0 +1,41 @@
+import { type CodeBlock, codeBlocksOf, isServer } from '../docs/code-blocks.ts'
+
+/** The README's TypeScript, as a user copies it. */
+export async function readmeBlocks(): Promise<readonly CodeBlock[]> {
+  return (await codeBlocksOf('README.md')).filter(({ language }) => language === 'ts')
+}
+
+/** The README's server for a package: a whole program that listens on port 3000. */
+export async function readmeServer(packageName: string): Promise<string> {
+  const blocks = (await readmeBlocks()).filter(isServer)
+  const block = blocks.find(({ code }) => code.includes(`'@scrapenest-webhooks/${packageName}'`))
+  if (block === undefined) throw new Error(`The README has no server with ${packageName}.`)
+  return block.code
+}
+
+/** The README's fetch handler, and below it a sender that prints what the handler answers. */
+export async function readmeFetchHandler(): Promise<string> {
+  const block = (await readmeBlocks()).find(({ code }) => code.includes('export const POST'))
+  if (block === undefined) throw new Error('The README has no fetch handler.')
+  return `${block.code.replace('export const POST', 'const POST')}
+import { createEvent, signDelivery } from '@scrapenest-webhooks/testing'
+
+async function send() {
+  const delivery = signDelivery(createEvent('job.completed'), { secret: process.env.SCRAPENEST_WEBHOOK_SECRET })
+  const response = await POST(new Request('http://localhost/webhooks/scrapenest', delivery))
+  console.log(response.status, await response.text())
+}
+send()
+`
+}
+
+/** The same program as CommonJS writes it. */
+export function asCommonJs(code: string): string {
+  const required = code.replace(/^import (\{[^}]*\}|\w+) from ('[^']+')$/gm, 'const $1 = require($2)')
+  if (/^import /m.test(required)) throw new Error(`An import that this cannot turn into require:\n${required}`)
+  return withoutTopLevelAwait(required)
+}
+
+export function withoutTopLevelAwait(code: string): string {
+  return code.replace(/^await /gm, 'void ')
+}
