@@ -1,8 +1,8 @@
 import { ConfigurationError } from './errors.ts'
 import { parseSecret, type Secret } from './secret.ts'
 
-/** The three headers of a signed delivery. */
-export interface SignatureHeaders {
+/** The three headers of a signed delivery. A type alias, because an interface would not be accepted as `WebhookHeaders`. */
+export type SignatureHeaders = {
   readonly 'svix-id': string
   readonly 'svix-timestamp': string
   readonly 'svix-signature': string
