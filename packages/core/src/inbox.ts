@@ -10,10 +10,29 @@ export interface InboxConnection {
    * rejects when it could not be kept, and the sender is asked to come again.
    */
   put(event: InboxEvent): Promise<'stored' | 'duplicate'>
-  /** Opens the store, so that the first `put` finds it ready, and begins to process where a processor is given. */
-  start(name: string, process: InboxProcessor | undefined): Promise<void>
-  /** Stops claiming, waits for running handlers up to `graceMs`, aborts the rest, and closes the store. */
-  close(options: { readonly graceMs: number }): Promise<void>
+  /**
+   * Opens the store, so that the first `put` finds it ready, and begins to process where the user has a processor. When
+   * the store cannot be opened it rejects, and goes on trying: the user stays known until it is closed.
+   */
+  start(user: InboxUser): Promise<void>
+  /**
+   * Stops claiming, waits for running handlers up to `graceMs`, aborts the rest, and gives their events back. With a
+   * `user`, only that one's; the store is closed with its last user.
+   */
+  close(options: { readonly graceMs: number; readonly user?: InboxUser | undefined }): Promise<void>
+}
+
+/** Who works with an inbox: a receiver that puts, a worker that processes, or one that does both. */
+export interface InboxUser {
+  /** The receiver's name: a processor is given the events of this name only. */
+  readonly name: string
+  /** Absent in a process that stores events and leaves the handlers to another. */
+  readonly process?: InboxProcessor | undefined
+  /**
+   * Tells the user's log and `onError` of what no handler threw: a handler that was not done in time, an event that is
+   * dead, a store out of reach. Never throws.
+   */
+  report(error: unknown, event?: InboxEvent): void
 }
 
 /** A verified event on its way into an inbox: everything that is needed to process it later, and to prove what came. */

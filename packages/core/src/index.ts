@@ -5,6 +5,7 @@ export {
   selfStartingReceiver,
   type WithReceiver,
 } from './adapter.ts'
+export { checkHooks, checkKnownOptions, checkWholeNumber } from './check-options.ts'
 export type { Delivery } from './delivery.ts'
 export type { DispatchResult } from './dispatcher.ts'
 export { type ClaimResult, type DuplicateStore, type MemoryDuplicatesOptions, memoryDuplicates } from './duplicates.ts'
@@ -27,7 +28,7 @@ export {
 export type { EventHandler, EventHandlers } from './handlers.ts'
 export type { ErrorContext, HandlingOptions } from './handling-options.ts'
 export type { WebhookHeaders } from './headers.ts'
-export type { InboxAttempt, InboxConnection, InboxEvent, InboxProcessor } from './inbox.ts'
+export type { InboxAttempt, InboxConnection, InboxEvent, InboxProcessor, InboxUser } from './inbox.ts'
 export { createInboxProcessor } from './inbox-processor.ts'
 export { type Logger, processWarnings } from './logger.ts'
 export { checkPath } from './path.ts'

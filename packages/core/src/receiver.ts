@@ -21,8 +21,8 @@ import {
 import type { EventPattern, ScrapeNestEvents, WebhookEvent } from './events.ts'
 import type { AnyHandler, EventHandler } from './handlers.ts'
 import { collectHeaders, type ReceivedHeaders } from './headers.ts'
-import type { InboxConnection, InboxEvent } from './inbox.ts'
-import { processInboxEvent } from './inbox-processor.ts'
+import type { InboxConnection, InboxEvent, InboxUser } from './inbox.ts'
+import { processInboxEvent, reportInboxFailure } from './inbox-processor.ts'
 import { type ReceiverOptions, type ReceiverSettings, settleOptions } from './receiver-options.ts'
 import {
   type Acknowledgement,
@@ -77,7 +77,8 @@ export interface CloseOptions {
  * receiver.onEvent('job.*', (event) => console.log(event.data.job_id))
  */
 export function createReceiver<Events extends object = ScrapeNestEvents, Context = unknown>(
-  options: ReceiverOptions<Events, Context>,
+  // Not inferred: from the keys of `onEvent` the compiler would make up a catalogue in which every misspelling exists.
+  options: ReceiverOptions<NoInfer<Events>, Context>,
 ): Receiver<Events, Context> {
   return new WebhookReceiver<Events, Context>(options)
 }
@@ -89,6 +90,8 @@ class WebhookReceiver<Events extends object, Context> implements Receiver<Events
   readonly #settings: ReceiverSettings<Context>
   readonly #reporter: Reporter
   readonly #dispatcher: Dispatcher<Context>
+  /** Who this receiver is to its inbox. */
+  readonly #inboxUser: InboxUser
   readonly #running = new Map<AbortableDelivery<Context>, Promise<unknown>>()
   #started: Promise<void> | undefined
   #closed: Promise<void> | undefined
@@ -97,6 +100,11 @@ class WebhookReceiver<Events extends object, Context> implements Receiver<Events
     this.#settings = settleOptions(options)
     this.#reporter = new Reporter(this.#settings)
     this.#dispatcher = new Dispatcher(this.#settings, this.#reporter, options.onEvent)
+    this.#inboxUser = {
+      name: this.#settings.name,
+      process: this.#settings.processing ? processInboxEvent(this.#dispatcher, this.#reporter) : undefined,
+      report: reportInboxFailure(this.#reporter),
+    }
   }
 
   onEvent<Pattern extends EventPattern<Events>>(
@@ -323,12 +331,11 @@ class WebhookReceiver<Events extends object, Context> implements Receiver<Events
   }
 
   async #start(): Promise<void> {
-    const { inbox, name, processing } = this.#settings
+    const { inbox } = this.#settings
     this.#dispatcher.warnOfIdlePatterns()
     if (inbox === undefined) return
-    const process = processInboxEvent(this.#dispatcher, this.#reporter)
     try {
-      await inbox.start(name, processing ? process : undefined)
+      await inbox.start(this.#inboxUser)
     } catch (error) {
       this.#reporter.failed(isWebhookError(error) ? error : new StoreUnavailableError(error), {})
       throw error
@@ -340,7 +347,7 @@ class WebhookReceiver<Events extends object, Context> implements Receiver<Events
       await settledWithin(graceMs, [...this.#running.values()])
       for (const delivery of this.#running.keys()) delivery.abort(new ReceiverClosingError())
     }
-    await this.#settings.inbox?.close({ graceMs })
+    await this.#settings.inbox?.close({ graceMs, user: this.#inboxUser })
     await this.#settings.duplicates.close?.()
     this.#reporter.close()
   }

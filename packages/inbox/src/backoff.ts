@@ -1,0 +1,37 @@
+/** @param failedAttempts how many attempts have failed, at least 1. @returns milliseconds until the next may begin. */
+export type Backoff = (failedAttempts: number) => number
+
+const second = 1000
+const minute = 60 * second
+const hour = 60 * minute
+
+/**
+ * The longest delay after the first failure, the second, and so on: 5 s, 30 s, 2 min, 10 min, 30 min, 2 h, 5 h. Together
+ * about as long as a provider's outage lasts; what is not mended after that needs a person.
+ */
+export const defaultDelaysMs: readonly number[] = [
+  5 * second,
+  30 * second,
+  2 * minute,
+  10 * minute,
+  30 * minute,
+  2 * hour,
+  5 * hour,
+]
+
+/**
+ * Full jitter: anything between nothing and the longest delay, so that a thousand events that failed together do not come
+ * back together.
+ *
+ * @param delaysMs the longest delay after each failure, in milliseconds; the last one holds for all that follow.
+ * @param random a number from 0 up to 1. Default `Math.random`.
+ */
+export function jitteredBackoff(
+  delaysMs: readonly number[] = defaultDelaysMs,
+  random: () => number = Math.random,
+): Backoff {
+  return (failedAttempts) => {
+    const longestMs = delaysMs[Math.min(failedAttempts, delaysMs.length) - 1] ?? 0
+    return Math.round(random() * longestMs)
+  }
+}

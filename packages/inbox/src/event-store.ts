@@ -1,0 +1,84 @@
+import type { InboxEvent } from '@scrapenest-webhooks/core'
+import type {
+  AttemptError,
+  InboxCapabilities,
+  InboxFilter,
+  InboxPage,
+  InboxRecord,
+  InboxStats,
+  ReplayResult,
+} from './contract.ts'
+
+/**
+ * Where the events are: what a queue of our own needs of its storage. Everything that takes time or chance (leases,
+ * backoff, retention) is decided above it, once for all stores.
+ *
+ * Each method is atomic, also against other processes where the store is shared, and rejects with a `WebhookError`.
+ */
+export interface EventStore {
+  readonly capabilities: InboxCapabilities
+  /** Makes the store ready. Every other method does so too, so that a store out of reach at first is used once it is there. */
+  open(): Promise<void>
+  close(): Promise<void>
+  /** Resolves when the event would survive a crash. */
+  put(event: InboxEvent, options: { readonly nowMs: number }): Promise<'stored' | 'duplicate'>
+  /**
+   * Makes running what is due, oldest first, and counts the attempt. An event whose lease has ended was running in a
+   * process that died: it is made ready, or dead where it has no attempt left, before anything is claimed.
+   */
+  claim(request: ClaimRequest): Promise<Claim>
+  /** Moves the end of leases that are still held. @returns the ids of those that are. */
+  renew(leases: readonly Lease[], options: { readonly endsAtMs: number }): Promise<ReadonlySet<string>>
+  /** Ends an attempt. Does nothing unless the lease is still held. @returns whether it was. */
+  end(lease: Lease, ending: Ending): Promise<boolean>
+  list(filter: InboxFilter, page: { readonly limit: number; readonly cursor: string | undefined }): Promise<InboxPage>
+  get(eventId: string, name: string): Promise<InboxRecord | undefined>
+  stats(name: string | undefined): Promise<InboxStats>
+  /** Acts on dead and done events only. */
+  replay(filter: InboxFilter, options: { readonly nowMs: number }): Promise<ReplayResult>
+  /** Acts on dead and done events only, in small steps with pauses, so that deliveries are not held up. */
+  purge(filter: InboxFilter): Promise<number>
+}
+
+export interface ClaimRequest {
+  readonly name: string
+  readonly limit: number
+  readonly maxAttempts: number
+  /** Unique to this claim: it is what ends the attempt. */
+  readonly token: string
+  readonly nowMs: number
+  readonly leaseEndsAtMs: number
+}
+
+export interface Claim {
+  readonly claimed: readonly ClaimedEvent[]
+  /** Made dead, because the process of the last attempt died. */
+  readonly dead: readonly InboxEvent[]
+  /** When the next event of this name is due, or the next lease ends; absent when there is none. */
+  readonly nextDueAtMs: number | undefined
+}
+
+export interface ClaimedEvent {
+  readonly lease: Lease
+  readonly event: InboxEvent
+  /** Counted from 1, this one included. */
+  readonly attempt: number
+}
+
+/** What fences an attempt: whoever claims the event next has another token. */
+export interface Lease {
+  readonly id: string
+  readonly token: string
+}
+
+/** How an attempt ended, and what becomes of the event. */
+export type Ending = {
+  readonly startedAtMs: number
+  readonly nowMs: number
+  readonly error?: AttemptError | undefined
+} & (
+  | { readonly state: 'done'; readonly isUnhandled: boolean; readonly keepsPayload: boolean }
+  /** `isCounted: false` gives the attempt back: it was not the event's fault that it ended. */
+  | { readonly state: 'ready'; readonly dueAtMs: number; readonly isCounted: boolean }
+  | { readonly state: 'dead' }
+)

@@ -1,0 +1,30 @@
+export { type Backoff, defaultDelaysMs, jitteredBackoff } from './backoff.ts'
+export type {
+  AttemptError,
+  FinalState,
+  Inbox,
+  InboxAttemptRecord,
+  InboxCapabilities,
+  InboxFilter,
+  InboxFilterName,
+  InboxPage,
+  InboxQuery,
+  InboxRecord,
+  InboxState,
+  InboxStats,
+  InboxSummary,
+  PurgeFilter,
+  ReplayFilter,
+  ReplayResult,
+} from './contract.ts'
+export { createWorker, type InboxWorker, type WorkerOptions } from './create-worker.ts'
+export {
+  DeadEventError,
+  HandlerOverdueError,
+  type InboxFault,
+  InboxUnavailableError,
+  LeaseLostError,
+} from './inbox-errors.ts'
+export type { InboxOptions } from './inbox-options.ts'
+export { memoryInbox } from './memory-inbox.ts'
+export { type SqliteInboxOptions, sqliteInbox } from './sqlite-inbox.ts'

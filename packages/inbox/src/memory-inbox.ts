@@ -1,0 +1,16 @@
+import { checkKnownOptions } from '@scrapenest-webhooks/core'
+import type { Inbox } from './contract.ts'
+import { type InboxOptions, inboxOptions, settleInboxOptions } from './inbox-options.ts'
+import { MemoryStore } from './memory-store.ts'
+import { StoredInbox } from './stored-inbox.ts'
+
+/**
+ * An inbox in this process's memory, for tests and demos only: what it has acknowledged is lost when the process ends.
+ * It behaves as `sqliteInbox` does in everything else.
+ *
+ * @throws {ConfigurationError} `configuration_invalid`: an option is malformed or unknown.
+ */
+export function memoryInbox(options: InboxOptions = {}): Inbox {
+  checkKnownOptions(options, inboxOptions)
+  return new StoredInbox(new MemoryStore(), settleInboxOptions(options))
+}

@@ -1,0 +1,59 @@
+import type { DatabaseSync } from 'node:sqlite'
+import { ConfigurationError } from '@scrapenest-webhooks/core'
+import { events } from './migrations/0001-events.ts'
+
+/** In their order; the number of those applied is the file's `user_version`. A published one is never changed. */
+const migrations: readonly string[] = [events]
+
+/** "SNIB" in ASCII: what tells an inbox from any other SQLite database. */
+const applicationId = 0x534e4942
+
+/**
+ * Brings a file to the schema of this release. Several processes may do so at once: one does, the others find it done.
+ *
+ * @throws {ConfigurationError} as `checkOwnership`
+ */
+export function migrate(db: DatabaseSync, file: string): void {
+  if (checkOwnership(db, file) === migrations.length) return
+  db.exec('BEGIN IMMEDIATE')
+  try {
+    // Looked at again under the lock: another process may have been faster.
+    for (const migration of migrations.slice(checkOwnership(db, file))) db.exec(migration)
+    db.exec(`PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${migrations.length}; COMMIT`)
+  } catch (error) {
+    rollBack(db)
+    throw error
+  }
+}
+
+/** After an error SQLite may or may not have ended the transaction by itself. */
+export function rollBack(db: DatabaseSync): void {
+  try {
+    db.exec('ROLLBACK')
+  } catch {}
+}
+
+/**
+ * The schema version of a file, and whether it is ours to touch at all: to be asked before anything is changed.
+ *
+ * @throws {ConfigurationError} `configuration_invalid`: a file of a newer release, or of another application.
+ */
+export function checkOwnership(db: DatabaseSync, file: string): number {
+  const version = numberOf(db, 'user_version')
+  const isOurs = numberOf(db, 'application_id') === applicationId
+  const isEmpty = numberOf(db, 'schema_version') === 0
+  if (!isOurs && !isEmpty) {
+    throw new ConfigurationError(`The file ${file} is a database of another application. Give the inbox its own file.`)
+  }
+  if (version > migrations.length) {
+    throw new ConfigurationError(
+      `The inbox file ${file} was written by a newer release (schema ${version}; this one knows ${migrations.length}). ` +
+        'Update @scrapenest-webhooks/inbox, or use another file. Nothing was changed.',
+    )
+  }
+  return version
+}
+
+function numberOf(db: DatabaseSync, pragma: string): number {
+  return Number(Object.values(db.prepare(`PRAGMA ${pragma}`).get() ?? {})[0])
+}

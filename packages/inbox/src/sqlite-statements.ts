@@ -1,0 +1,115 @@
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
+
+/**
+ * Selects by an `InboxFilter`: a condition whose parameter is NULL holds for every row. One statement serves all filters,
+ * because lists are read in slices of ids and need no index of their own.
+ */
+const fits = `
+  (:name IS NULL OR name = :name) AND (:eventType IS NULL OR event_type = :eventType)
+  AND (:state IS NULL OR state = :state) AND (:isUnhandled IS NULL OR is_unhandled = :isUnhandled)
+  AND (:receivedFromMs IS NULL OR received_at_ms >= :receivedFromMs)
+  AND (:receivedBeforeMs IS NULL OR received_at_ms < :receivedBeforeMs)
+  AND (:finishedBeforeMs IS NULL OR finished_at_ms < :finishedBeforeMs)`
+
+const inSlice = `id >= :fromId AND id < :untilId AND ${fits}`
+
+const fitsAndIsFinal = `id = :id AND ${fits} AND state IN ('done', 'dead')`
+
+type StatementName =
+  | 'insertEvent'
+  | 'insertPayload'
+  | 'nextDue'
+  | 'endedLeases'
+  | 'takeBack'
+  | 'claim'
+  | 'event'
+  | 'renew'
+  | 'end'
+  | 'insertAttempt'
+  | 'deletePayload'
+  | 'identify'
+  | 'identifyOne'
+  | 'history'
+  | 'idRange'
+  | 'firstIdFrom'
+  | 'lastIdBefore'
+  | 'latestOfId'
+  | 'latestInSlice'
+  | 'idsInSlice'
+  | 'replay'
+  | 'isFinal'
+  | 'delete'
+  | 'counts'
+  | 'names'
+  | 'oldestReady'
+
+const sql: Readonly<Record<StatementName, string>> = {
+  insertEvent: `
+    INSERT INTO events (name, event_id, event_type, message_id, secret_index, sent_at_ms, received_at_ms, state, due_at_ms)
+    VALUES (:name, :eventId, :eventType, :messageId, :secretIndex, :sentAtMs, :receivedAtMs, 'ready', :nowMs)
+    ON CONFLICT DO NOTHING RETURNING id`,
+  insertPayload: 'INSERT INTO payloads (event, signed_headers, body) VALUES (:id, :signedHeaders, :body)',
+
+  nextDue: `
+    SELECT min(due_at_ms) AS dueAtMs FROM (
+      SELECT * FROM (SELECT due_at_ms FROM events WHERE name = :name AND state = 'ready' ORDER BY due_at_ms LIMIT 1)
+      UNION ALL
+      SELECT * FROM (SELECT due_at_ms FROM events WHERE name = :name AND state = 'running' ORDER BY due_at_ms LIMIT 1))`,
+  // A hundred at once: what is left is taken with the next claim.
+  endedLeases: `
+    SELECT id, attempts, replays, claimed_at_ms AS claimedAtMs, due_at_ms AS dueAtMs FROM events
+    WHERE name = :name AND state = 'running' AND due_at_ms <= :nowMs ORDER BY due_at_ms LIMIT 100`,
+  takeBack: `
+    UPDATE events SET state = :state, due_at_ms = :dueAtMs, finished_at_ms = :finishedAtMs, lease_token = NULL
+    WHERE id = :id`,
+  claim: `
+    UPDATE events SET state = 'running', attempts = attempts + 1, lease_token = :token, due_at_ms = :leaseEndsAtMs,
+      claimed_at_ms = :nowMs
+    WHERE id IN (
+      SELECT id FROM events WHERE name = :name AND state = 'ready' AND due_at_ms <= :nowMs ORDER BY due_at_ms, id LIMIT :limit)
+    RETURNING id`,
+  event: `
+    SELECT events.*, signed_headers, body FROM events LEFT JOIN payloads ON payloads.event = events.id WHERE id = :id`,
+  renew: "UPDATE events SET due_at_ms = :endsAtMs WHERE id = :id AND lease_token = :token AND state = 'running'",
+  end: `
+    UPDATE events SET state = :state, is_unhandled = :isUnhandled, due_at_ms = :dueAtMs, finished_at_ms = :finishedAtMs,
+      attempts = attempts - :givenBack, lease_token = NULL
+    WHERE id = :id AND lease_token = :token AND state = 'running' RETURNING attempts + :givenBack AS attempt, replays`,
+  insertAttempt: `
+    INSERT INTO attempts (event, sequence, attempt, replay, started_at_ms, duration_ms, error)
+    SELECT :id, coalesce(max(sequence), 0) + 1, :attempt, :replay, :startedAtMs, :durationMs, :error
+    FROM attempts WHERE event = :id`,
+  deletePayload: 'DELETE FROM payloads WHERE event = :id',
+
+  identify: 'SELECT id FROM events WHERE event_id = :eventId AND (:name IS NULL OR name = :name)',
+  identifyOne: 'SELECT id FROM events WHERE event_id = :eventId AND name = :name',
+  history: `
+    SELECT attempt, replay, started_at_ms AS startedAtMs, duration_ms AS durationMs, error FROM attempts
+    WHERE event = :id ORDER BY sequence`,
+  idRange: 'SELECT coalesce(min(id), 0) AS first, coalesce(max(id), 0) AS last FROM events',
+  firstIdFrom: 'SELECT min(id) AS id FROM events WHERE id >= :fromId',
+  lastIdBefore: 'SELECT max(id) AS id FROM events WHERE id < :untilId',
+  latestOfId: `SELECT * FROM events WHERE event_id = :eventId AND id < :untilId AND ${fits} ORDER BY id DESC LIMIT :limit`,
+  latestInSlice: `SELECT * FROM events WHERE ${inSlice} ORDER BY id DESC LIMIT :limit`,
+  idsInSlice: `SELECT id FROM events WHERE ${inSlice} ORDER BY id LIMIT :limit`,
+  replay: `
+    UPDATE events SET state = 'ready', due_at_ms = :nowMs, finished_at_ms = NULL, is_unhandled = 0, attempts = 0,
+      replays = replays + 1
+    WHERE ${fitsAndIsFinal} AND EXISTS (SELECT 1 FROM payloads WHERE event = events.id)`,
+  isFinal: `SELECT 1 FROM events WHERE ${fitsAndIsFinal}`,
+  delete: `DELETE FROM events WHERE ${fitsAndIsFinal}`,
+
+  counts: 'SELECT kind, sum(events) AS events FROM counts WHERE :name IS NULL OR name = :name GROUP BY kind',
+  names: 'SELECT DISTINCT name FROM counts WHERE :name IS NULL OR name = :name',
+  oldestReady: `
+    SELECT due_at_ms AS dueAtMs FROM events WHERE name = :name AND state = 'ready' ORDER BY due_at_ms LIMIT 1`,
+}
+
+export type Statements = Readonly<Record<StatementName, StatementSync>>
+
+export function prepareStatements(db: DatabaseSync): Statements {
+  const prepared: [string, StatementSync][] = []
+  for (const [name, text] of Object.entries(sql)) prepared.push([name, db.prepare(text)])
+  // Each name of the table was prepared.
+  return Object.fromEntries(prepared) as Statements
+}
