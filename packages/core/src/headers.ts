@@ -27,6 +27,9 @@ export type ReceivedHeaders = { [Name in WantedHeader]?: unknown }
 
 const wanted: ReadonlyMap<string, WantedHeader> = new Map(wantedNames.map((name) => [name, name]))
 
+/** Most headers of a request are of another length than any that is wanted, and need no lower-casing to be told apart. */
+const wantedLengths: ReadonlySet<number> = new Set(wantedNames.map((name) => name.length))
+
 /**
  * Picks what we read out of any form of headers.
  *
@@ -44,7 +47,7 @@ export function collectHeaders(headers: WebhookHeaders | undefined | null): Rece
 }
 
 function collect(received: ReceivedHeaders, name: unknown, value: unknown): void {
-  if (typeof name !== 'string' || value === undefined || value === null) return
+  if (typeof name !== 'string' || !wantedLengths.has(name.length) || value === undefined || value === null) return
   const header = wanted.get(name) ?? wanted.get(name.toLowerCase())
   if (header === undefined) return
   const single = Array.isArray(value) ? singleValue(header, value) : value

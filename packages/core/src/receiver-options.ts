@@ -11,7 +11,8 @@ import {
 import type { InboxConnection } from './inbox.ts'
 import type { Acknowledgement } from './reply.ts'
 import type { WebhookRequest } from './request.ts'
-import { parseSecrets, recommendedKeyBytes, type Secret, type SigningKey } from './secret.ts'
+import { parseSecrets, recommendedKeyBytes, type Secret } from './secret.ts'
+import type { SigningKey } from './signing-key.ts'
 import { checkToleranceOption, defaultToleranceSeconds } from './timestamp.ts'
 
 /**

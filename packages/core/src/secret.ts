@@ -1,5 +1,5 @@
-import { createHmac, createSecretKey, type KeyObject } from 'node:crypto'
 import { ConfigurationError } from './errors.ts'
+import { SigningKey } from './signing-key.ts'
 
 /** A signing secret as ScrapeNest shows it: `whsec_` and base64. The prefix may be left out. */
 export type Secret = string
@@ -9,23 +9,6 @@ export const maxSecrets = 8
 /** Shorter keys can be guessed; the Standard Webhooks specification asks for 24 bytes and more. */
 const minKeyBytes = 16
 export const recommendedKeyBytes = 24
-
-/** A parsed secret. It signs, and shows itself to nobody: a private field is neither printed nor serialised. */
-export class SigningKey {
-  readonly #key: KeyObject
-  readonly byteLength: number
-
-  constructor(bytes: Uint8Array) {
-    // Converted once: a text key would be decoded anew by every createHmac.
-    this.#key = createSecretKey(bytes)
-    this.byteLength = bytes.byteLength
-  }
-
-  /** HMAC-SHA256 over `prefix` and `body`, without joining them. `prefix` must be ASCII. */
-  mac(prefix: string, body: Uint8Array): Buffer {
-    return createHmac('sha256', this.#key).update(prefix, 'latin1').update(body).digest()
-  }
-}
 
 /**
  * Parses one secret, strictly: what a looser parser would ignore (a line break, a quote, a stray character) makes every

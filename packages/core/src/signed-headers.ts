@@ -1,5 +1,5 @@
 import { MessageIdInvalidError, MissingHeaderError, NoSupportedSignatureError } from './errors.ts'
-import type { ReceivedHeaders } from './headers.ts'
+import type { ReceivedHeaders, WantedHeader } from './headers.ts'
 import { checkTolerance, parseTimestamp } from './timestamp.ts'
 
 /** What a delivery says of itself in its headers: checked for form and freshness, not yet for truth. */
@@ -9,11 +9,19 @@ export interface SignedHeaders {
   readonly timestamp: number
   /** What precedes the body in the signed content: `id.timestamp.` */
   readonly prefix: string
-  /** The well-formed `v1` signatures, decoded to their 32 bytes. */
-  readonly signatures: readonly Uint8Array[]
+  /** The well-formed `v1` signatures, in canonical base64 of 32 bytes. */
+  readonly signatures: readonly string[]
 }
 
-const families = ['svix', 'webhook'] as const
+interface Family {
+  readonly id: WantedHeader
+  readonly timestamp: WantedHeader
+  readonly signature: WantedHeader
+}
+
+const svix: Family = { id: 'svix-id', timestamp: 'svix-timestamp', signature: 'svix-signature' }
+const webhook: Family = { id: 'webhook-id', timestamp: 'webhook-timestamp', signature: 'webhook-signature' }
+const families = [svix, webhook]
 
 /** A delivery in rotation carries two signatures; a header of hundreds is an attack on our CPU. */
 const maxSignatureTokens = 16
@@ -53,28 +61,26 @@ export function readSignedHeaders(
   throw firstError ?? new MissingHeaderError(mostLikelyMissing(headers))
 }
 
-type Family = (typeof families)[number]
-
 function readFamily(
   headers: ReceivedHeaders,
   family: Family,
   options: { readonly nowMs: number; readonly toleranceSeconds: number },
 ): SignedHeaders {
-  const id = headers[`${family}-id`]
-  if (typeof id !== 'string' || !idGrammar.test(id)) throw new MessageIdInvalidError(`${family}-id`)
-  const timestamp = parseTimestamp(headers[`${family}-timestamp`], `${family}-timestamp`)
+  const id = headers[family.id]
+  if (typeof id !== 'string' || !idGrammar.test(id)) throw new MessageIdInvalidError(family.id)
+  const timestamp = parseTimestamp(headers[family.timestamp], family.timestamp)
   checkTolerance(timestamp, options.nowMs, options.toleranceSeconds)
-  const signatures = readSignatures(headers[`${family}-signature`], `${family}-signature`)
+  const signatures = readSignatures(headers[family.signature], family.signature)
   return { id, timestamp, prefix: `${id}.${timestamp}.`, signatures }
 }
 
-function readSignatures(value: unknown, header: string): readonly Uint8Array[] {
-  const signatures: Uint8Array[] = []
+function readSignatures(value: unknown, header: string): readonly string[] {
+  const signatures: string[] = []
   let hasAsymmetric = false
   for (const token of firstTokens(typeof value === 'string' ? value : '')) {
     // Node joins a header that was sent twice with ", ": the comma that this leaves at the end of a token is no part of it.
     const base64 = signatureGrammar.exec(token)?.[1]
-    if (base64 !== undefined) signatures.push(Buffer.from(base64, 'base64'))
+    if (base64 !== undefined) signatures.push(base64)
     else hasAsymmetric ||= token.startsWith('v1a,')
   }
   if (signatures.length === 0) throw new NoSupportedSignatureError(header, hasAsymmetric)
@@ -94,25 +100,24 @@ function firstTokens(list: string): string[] {
 }
 
 function missingHeader(headers: ReceivedHeaders, family: Family): string | undefined {
-  for (const part of ['id', 'timestamp', 'signature'] as const) {
-    const value = headers[`${family}-${part}`]
-    if (value === undefined || value === '') return `${family}-${part}`
+  for (const name of [family.id, family.timestamp, family.signature]) {
+    if (headers[name] === undefined || headers[name] === '') return name
   }
   return undefined
 }
 
 function mostLikelyMissing(headers: ReceivedHeaders): string {
-  const family = headers['webhook-id'] !== undefined && headers['svix-id'] === undefined ? 'webhook' : 'svix'
-  return missingHeader(headers, family) as string
+  const isWebhookFamily = headers[webhook.id] !== undefined && headers[svix.id] === undefined
+  return missingHeader(headers, isWebhookFamily ? webhook : svix) as string
 }
 
 /** The headers that a signature covers or carries, as received: what an inbox keeps as proof. */
 export function signedHeadersOf(headers: ReceivedHeaders): Record<string, string> {
   const signed: Record<string, string> = {}
   for (const family of families) {
-    for (const part of ['id', 'timestamp', 'signature'] as const) {
-      const value = headers[`${family}-${part}`]
-      if (typeof value === 'string') signed[`${family}-${part}`] = value
+    for (const name of [family.id, family.timestamp, family.signature]) {
+      const value = headers[name]
+      if (typeof value === 'string') signed[name] = value
     }
   }
   return signed

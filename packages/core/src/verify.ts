@@ -3,8 +3,9 @@ import { parseEnvelope } from './envelope.ts'
 import { RawBodyUnavailableError, SignatureMismatchError } from './errors.ts'
 import type { AnyEvent, ScrapeNestEvents } from './events.ts'
 import { collectHeaders, type WebhookHeaders } from './headers.ts'
-import { parseSecrets, type Secret, type SigningKey } from './secret.ts'
+import { parseSecrets, type Secret } from './secret.ts'
 import { readSignedHeaders, type SignedHeaders } from './signed-headers.ts'
+import type { SigningKey } from './signing-key.ts'
 import { checkToleranceOption, defaultToleranceSeconds } from './timestamp.ts'
 
 /** Headers and body of one delivery, as they came. */
@@ -86,6 +87,9 @@ export function verifyEvent<Events extends object = ScrapeNestEvents>(
   return parseEnvelope(body, id) as AnyEvent<Events>
 }
 
+// Each signature is decoded into the same 32 bytes, which its grammar fills to the last.
+const given = Buffer.alloc(32)
+
 /**
  * Finds the first key, in their order, that signed the body under one of the candidate headers.
  *
@@ -100,7 +104,8 @@ export function matchSignature(
     for (let secretIndex = 0; secretIndex < keys.length; secretIndex += 1) {
       const expected = (keys[secretIndex] as SigningKey).mac(prefix, body)
       for (const signature of signatures) {
-        if (timingSafeEqual(signature, expected)) return { id, sentAt: new Date(timestamp * 1000), body, secretIndex }
+        given.write(signature, 'base64')
+        if (timingSafeEqual(given, expected)) return { id, sentAt: new Date(timestamp * 1000), body, secretIndex }
       }
     }
   }

@@ -78,7 +78,7 @@ describe('readSignedHeaders', () => {
       id: 'msg_1',
       timestamp: startSeconds,
       prefix: `msg_1.${startSeconds}.`,
-      signatures: [Buffer.from(signature.slice(3), 'base64')],
+      signatures: [signature.slice(3)],
     })
   })
 

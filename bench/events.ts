@@ -1,0 +1,19 @@
+import { randomUUID } from 'node:crypto'
+
+/** An event of ScrapeNest's form, filled up to a size, as JSON; each call gives another event. */
+export function eventOfSize(bytes: number): string {
+  const event = {
+    event_id: randomUUID(),
+    event_type: 'job.completed',
+    version: '1.0.0',
+    schema_ref: 'schemas/webhooks/v1/job.completed.json',
+    occurred_at: '2026-02-03T10:15:04Z',
+    org_id: '5a3d9f0e-7c41-4c67-9d0c-3f6f2b9a1e77',
+    org_slug: 'example-org',
+    data: { job_id: randomUUID(), status: 'succeeded', artifact_count: 2, duration_ms: 3180, tags: [] as string[] },
+  }
+  const empty = JSON.stringify(event).length
+  const tags = Math.max(0, Math.floor((bytes - empty) / 16))
+  event.data.tags = Array.from({ length: tags }, (_, index) => `tag-${String(index).padStart(9, '0')}`)
+  return JSON.stringify(event)
+}

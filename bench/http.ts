@@ -1,0 +1,139 @@
+import { type ChildProcess, fork } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { fileURLToPath } from 'node:url'
+import { sign } from '@scrapenest-webhooks/core'
+import autocannon from 'autocannon'
+import { eventOfSize } from './events.ts'
+import type { Figure, Mode, Section, Target } from './report.ts'
+import { type Contender, interleave, medianFor } from './rounds.ts'
+
+export const benchSecret = `whsec_${Buffer.alloc(32, 7).toString('base64')}`
+const hosts = ['fastify', 'koa', 'express', 'node'] as const
+const contenders = ['plain', 'ours', 'svix'] as const
+const names = { plain: 'plain JSON route, no verification', ours: 'ours', svix: 'svix recipe' } as const
+
+const scenarios = [
+  { bytes: 500, label: '500 B', amount: { short: 6000, full: 40_000 } },
+  { bytes: 20_000, label: '20 KB', amount: { short: 2000, full: 10_000 } },
+] as const
+
+/** What is promised per host and size: against the plain route, and against the documented svix recipe. */
+const bounds: Record<string, { plain: number; svix: number }> = {
+  'fastify 500 B': { plain: 0.7, svix: 1.1 },
+  'koa 500 B': { plain: 0.8, svix: 1.2 },
+  'express 500 B': { plain: 0.8, svix: 1.2 },
+  'fastify 20 KB': { plain: 0.7, svix: 2.5 },
+  'koa 20 KB': { plain: 0.7, svix: 2.5 },
+  'express 20 KB': { plain: 0.7, svix: 2.5 },
+}
+
+export const httpSection: Section = {
+  name: 'http',
+  async run(mode) {
+    const figures: Figure[] = []
+    const targets: Target[] = []
+    for (const host of hosts) {
+      for (const { bytes, label, amount } of scenarios) {
+        const scenario = `${host} ${label}`
+        figures.push(
+          ...(await measure(host, { scenario, bytes, amount: amount[mode], rounds: mode === 'full' ? 7 : 2 })),
+        )
+        targets.push(...targetsFor(scenario, figures))
+      }
+    }
+    return { figures, targets }
+  },
+}
+
+function targetsFor(scenario: string, figures: readonly Figure[]): Target[] {
+  const bound = bounds[scenario]
+  if (bound === undefined) return []
+  const ours = medianFor(figures, scenario, names.ours)
+  return [
+    {
+      what: `${scenario}: ours against the plain JSON route`,
+      ratio: ours / medianFor(figures, scenario, names.plain),
+      atLeast: bound.plain,
+    },
+    {
+      what: `${scenario}: ours against the svix recipe`,
+      ratio: ours / medianFor(figures, scenario, names.svix),
+      atLeast: bound.svix,
+    },
+  ]
+}
+
+async function measure(
+  host: string,
+  { scenario, bytes, amount, rounds }: { scenario: string; bytes: number; amount: number; rounds: number },
+): Promise<Figure[]> {
+  const servers = await Promise.all(contenders.map((contender) => startServer(host, contender)))
+  const runners = contenders.map((contender, index): Contender => {
+    const { port } = servers[index] as BenchServer
+    return { name: names[contender], round: () => load(port, { bytes, amount }) }
+  })
+  try {
+    return await interleave(runners, { rounds, section: 'http', scenario, unit: 'req/s' })
+  } finally {
+    for (const { child } of servers) child.kill()
+  }
+}
+
+export interface BenchServer {
+  readonly child: ChildProcess
+  readonly port: number
+}
+
+export async function startServer(
+  host: string,
+  contender: string,
+  execArgv: readonly string[] = [],
+): Promise<BenchServer> {
+  const child = fork(fileURLToPath(new URL('./http-server.ts', import.meta.url)), [host, contender], {
+    env: { ...process.env, BENCH_SECRET: benchSecret, NODE_ENV: 'production' },
+    execArgv: [...process.execArgv, ...execArgv],
+  })
+  const port = await new Promise<number>((resolve, reject) => {
+    child.once('message', (message) => resolve((message as { port: number }).port))
+    child.once('exit', (code) => reject(new Error(`The ${host} server for ${contender} ended with ${code}.`)))
+  })
+  return { child, port }
+}
+
+/** Every delivery is a new event, signed before the clock starts; any answer but `accepted` fails the run. */
+export async function load(
+  port: number,
+  {
+    bytes,
+    amount,
+    connections = 32,
+  }: { readonly bytes: number; readonly amount: number; readonly connections?: number },
+): Promise<number> {
+  const perConnection = Math.floor(amount / connections)
+  const result = await autocannon({
+    url: `http://127.0.0.1:${port}/hook`,
+    connections,
+    amount: perConnection * connections,
+    setupClient: (client) => client.setRequests(Array.from({ length: perConnection }, () => signedRequest(bytes))),
+    verifyBody: (body) => String(body) === '{"status":"accepted"}',
+  })
+  const { mismatches = 0 } = result as { mismatches?: number }
+  if (mismatches > 0 || result.errors > 0 || result['2xx'] !== perConnection * connections) {
+    throw new Error(
+      `${result['2xx']} of ${perConnection * connections} accepted, ${mismatches} other answers, ${result.errors} errors.`,
+    )
+  }
+  return (perConnection * connections) / elapsedSeconds(result)
+}
+
+function elapsedSeconds(result: autocannon.Result): number {
+  return (result.finish.getTime() - result.start.getTime()) / 1000
+}
+
+function signedRequest(bytes: number): autocannon.Request {
+  const body = eventOfSize(bytes)
+  const headers = sign({ id: `msg_${randomUUID()}`, timestamp: new Date(), body }, benchSecret)
+  return { method: 'POST', path: '/hook', headers: { 'content-type': 'application/json', ...headers }, body }
+}
+
+export type { Mode }

@@ -1,0 +1,51 @@
+import type { Figure } from './report.ts'
+
+/** One way to do the thing that is measured. A round gives one figure, in the unit of its section. */
+export interface Contender {
+  readonly name: string
+  round(): Promise<number>
+}
+
+/**
+ * Runs the contenders in turns, each round beginning with another one, so that whatever the machine does meanwhile
+ * (a clock that slows, a neighbour that wakes) is shared by all of them. The first round warms up and is not counted.
+ */
+export async function interleave(
+  contenders: readonly Contender[],
+  options: { readonly rounds: number; readonly section: string; readonly scenario: string; readonly unit: string },
+): Promise<Figure[]> {
+  const { rounds, section, scenario, unit } = options
+  const samples = contenders.map((): number[] => [])
+  for (let round = 0; round <= rounds; round += 1) {
+    for (let turn = 0; turn < contenders.length; turn += 1) {
+      const index = (round + turn) % contenders.length
+      const sample = await (contenders[index] as Contender).round()
+      if (round > 0) samples[index]?.push(sample)
+    }
+  }
+  return contenders.map(({ name }, index) => {
+    const sorted = (samples[index] as number[]).sort((a, b) => a - b)
+    return {
+      section,
+      scenario,
+      contender: name,
+      unit,
+      median: medianOf(sorted),
+      min: sorted[0] as number,
+      max: sorted.at(-1) as number,
+    }
+  })
+}
+
+function medianOf(sorted: readonly number[]): number {
+  const middle = Math.floor(sorted.length / 2)
+  const upper = sorted[middle] as number
+  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] as number) + upper) / 2
+}
+
+/** The median of one contender, out of the figures of one scenario. */
+export function medianFor(figures: readonly Figure[], scenario: string, contender: string): number {
+  const figure = figures.find((candidate) => candidate.scenario === scenario && candidate.contender === contender)
+  if (figure === undefined) throw new Error(`No figure for ${contender} in ${scenario}.`)
+  return figure.median
+}
