@@ -1,0 +1,146 @@
+import { describe, expect, it } from 'vitest'
+import { type ClaimResult, memoryDuplicates } from '../src/index.ts'
+import { fakeClock } from './deliveries.ts'
+
+const lease = { leaseMs: 1000 }
+
+function store(options: Parameters<typeof memoryDuplicates>[0] = {}) {
+  const clock = fakeClock()
+  const duplicates = memoryDuplicates({ now: clock.now, ...options })
+  return {
+    clock,
+    ...duplicates,
+    claim: (key: string, leaseMs = 1000) => duplicates.claim(key, { leaseMs }) as ClaimResult,
+    complete: (key: string, token: string) => duplicates.complete(key, token),
+    release: (key: string, token: string) => duplicates.release(key, token),
+    /** Claims and completes, as a handler that succeeds. */
+    handle(key: string): void {
+      duplicates.complete(key, tokenOf(duplicates.claim(key, lease) as ClaimResult))
+    },
+  }
+}
+
+function tokenOf(claim: ClaimResult): string {
+  if (claim.state !== 'claimed') throw new Error(`Expected a claim, got ${claim.state}.`)
+  return claim.token
+}
+
+describe('memoryDuplicates', () => {
+  it('takes an event from unknown to in progress to done', () => {
+    const { claim, complete } = store()
+    const token = tokenOf(claim('a'))
+    expect(claim('a')).toEqual({ state: 'in_progress' })
+    complete('a', token)
+    expect(claim('a')).toEqual({ state: 'done' })
+    expect(claim('b')).toMatchObject({ state: 'claimed' })
+  })
+
+  it('gives a released event to the next claim', () => {
+    const { claim, release } = store()
+    const first = tokenOf(claim('a'))
+    release('a', first)
+    expect(tokenOf(claim('a'))).not.toBe(first)
+  })
+
+  it('ends a claim with its lease, to the millisecond', () => {
+    const { clock, claim } = store()
+    claim('a')
+    clock.advance(999)
+    expect(claim('a')).toEqual({ state: 'in_progress' })
+    clock.advance(1)
+    expect(claim('a')).toMatchObject({ state: 'claimed' })
+  })
+
+  it('ends a short lease in time although a longer one was claimed before it', () => {
+    const { clock, claim } = store()
+    claim('long', 5000)
+    claim('short', 1000)
+    clock.advance(1000)
+    expect(claim('long')).toEqual({ state: 'in_progress' })
+    expect(claim('short')).toMatchObject({ state: 'claimed' })
+  })
+
+  it('lets nobody but the owner end a claim', () => {
+    const { clock, claim, complete, release } = store()
+    const outlived = tokenOf(claim('a'))
+    clock.advance(1000)
+    const successor = tokenOf(claim('a'))
+    release('a', outlived)
+    complete('a', outlived)
+    expect(claim('a')).toEqual({ state: 'in_progress' })
+    complete('a', successor)
+    expect(claim('a')).toEqual({ state: 'done' })
+  })
+
+  it('takes the word of a handler that outlived its lease when nobody took over', () => {
+    const { clock, claim, complete } = store()
+    const token = tokenOf(claim('a'))
+    clock.advance(5000)
+    claim('b')
+    complete('a', token)
+    expect(claim('a')).toEqual({ state: 'done' })
+  })
+
+  it('forgets a handled event at its age', () => {
+    const { clock, claim, handle } = store({ rememberSeconds: 60 })
+    handle('a')
+    clock.advance(59_999)
+    expect(claim('a')).toEqual({ state: 'done' })
+    clock.advance(1)
+    expect(claim('a')).toMatchObject({ state: 'claimed' })
+  })
+
+  it('remembers for four days by default, longer than the sender tries', () => {
+    const { clock, claim, handle } = store()
+    handle('a')
+    clock.advance(4 * 86_400_000 - 1)
+    expect(claim('a')).toEqual({ state: 'done' })
+    clock.advance(1)
+    expect(claim('a')).toMatchObject({ state: 'claimed' })
+  })
+
+  it('keeps counting the age of an event across a generation', () => {
+    const { clock, claim, handle } = store({ rememberSeconds: 60 })
+    handle('a')
+    clock.advance(59_000)
+    handle('b')
+    clock.advance(1_000)
+    handle('c')
+    expect(claim('a')).toMatchObject({ state: 'claimed' })
+    expect(claim('b')).toEqual({ state: 'done' })
+  })
+
+  it('remembers the younger half for certain, and never more than maxEvents', () => {
+    const { claim, handle } = store({ maxEvents: 10 })
+    for (let number = 0; number < 23; number += 1) handle(`event ${number}`)
+    const remembered = Array.from({ length: 23 }, (_, number) => number).filter(
+      (number) => claim(`event ${number}`).state === 'done',
+    )
+    expect(remembered.length).toBeLessThanOrEqual(10)
+    expect(remembered).toEqual(expect.arrayContaining([18, 19, 20, 21, 22]))
+  })
+
+  it('never forgets a running claim for want of room', () => {
+    const { claim, handle } = store({ maxEvents: 2 })
+    claim('running')
+    for (let number = 0; number < 1000; number += 1) handle(`event ${number}`)
+    expect(claim('running')).toEqual({ state: 'in_progress' })
+  })
+
+  it.each([
+    ['rememberSeconds', 0],
+    ['rememberSeconds', Number.NaN],
+    ['maxEvents', 1],
+    ['maxEvents', Number.POSITIVE_INFINITY],
+  ])('refuses %s: %d', (name, value) => {
+    expect(() => memoryDuplicates({ [name]: value })).toThrow(
+      expect.objectContaining({ code: 'configuration_invalid', message: expect.stringContaining(name) }),
+    )
+  })
+
+  it('goes by the real clock by default', () => {
+    const duplicates = memoryDuplicates()
+    expect(duplicates.claim('a', lease)).toMatchObject({ state: 'claimed' })
+    expect(duplicates.claim('a', lease)).toEqual({ state: 'in_progress' })
+  })
+})
