@@ -5,7 +5,8 @@ import { type Secret, sign } from '@scrapenest-webhooks/core'
 export interface SignedDelivery {
   readonly method: 'POST'
   readonly headers: Record<string, string>
-  readonly body: Buffer
+  /** Exact bytes, of a type that `fetch` takes with and without the types of the DOM. */
+  readonly body: Buffer<ArrayBuffer>
 }
 
 export interface SignDeliveryOptions {
@@ -55,7 +56,7 @@ export async function deliver(
   return { status: response.status, reply: parsed(text), headers: response.headers }
 }
 
-function toBytes(payload: object | string | Uint8Array): Buffer {
+function toBytes(payload: object | string | Uint8Array): Buffer<ArrayBuffer> {
   if (payload instanceof Uint8Array) return Buffer.from(payload)
   return Buffer.from(typeof payload === 'string' ? payload : JSON.stringify(payload), 'utf8')
 }
