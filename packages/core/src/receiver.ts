@@ -34,9 +34,10 @@ import {
 import { ReplyDeadline } from './reply-deadline.ts'
 import { Reporter, type Trace } from './reporter.ts'
 import { checkBodyHeaders, leavesBodyUnread, type WebhookRequest } from './request.ts'
-import { parseSecrets, type SigningKey } from './secret.ts'
+import { parseSecrets } from './secret.ts'
 import { readSignedHeaders, signedHeadersOf } from './signed-headers.ts'
-import { matchSignature, type VerifiedMessage } from './verify.ts'
+import type { SigningKey } from './signing-key.ts'
+import { asBytes, matchSignature, type VerifiedMessage } from './verify.ts'
 
 /** Receives deliveries, whatever the host: an adapter hands over the request and writes the reply. */
 export interface Receiver<Events extends object = ScrapeNestEvents, Context = unknown> {
@@ -224,7 +225,7 @@ class WebhookReceiver<Events extends object, Context> implements Receiver<Events
       throw new RawBodyUnavailableError('The adapter gave no bytes. Hand over the body as it came, before any parser.')
     }
     if (body.byteLength > maxBodyBytes) throw new BodyTooLargeError(maxBodyBytes)
-    return body
+    return asBytes(body)
   }
 
   #deliveryOf(

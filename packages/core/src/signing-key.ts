@@ -12,7 +12,7 @@ const digestBytes = 32
 const oneShotBytes = 16_384
 
 // Shared by all keys: a MAC is computed, compared and forgotten before any other code can run.
-const message = Buffer.alloc(blockBytes + 512 + oneShotBytes)
+const message = Buffer.alloc(blockBytes + oneShotBytes)
 const digest = Buffer.alloc(digestBytes)
 
 /** A parsed secret. It signs, and shows itself to nobody: a private field is neither printed nor serialised. */
@@ -40,12 +40,13 @@ export class SigningKey {
   /**
    * HMAC-SHA256 over `prefix` and `body`.
    *
-   * @param prefix ASCII, at most 512 characters.
+   * @param prefix ASCII.
    * @returns a buffer that the next call overwrites.
    */
   mac(prefix: string, body: Uint8Array): Buffer {
     // As text and not as a buffer of its own: that would be the most expensive part of a small hash.
-    digest.write(body.byteLength <= oneShotBytes ? this.#oneShot(prefix, body) : this.#streamed(prefix, body), 'latin1')
+    const isSmall = prefix.length + body.byteLength <= oneShotBytes
+    digest.write(isSmall ? this.#oneShot(prefix, body) : this.#streamed(prefix, body), 'latin1')
     return digest
   }
 

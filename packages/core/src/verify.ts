@@ -114,12 +114,14 @@ export function matchSignature(
 
 function toBytes(body: unknown): Uint8Array {
   if (typeof body === 'string') return Buffer.from(body, 'utf8')
-  if (ArrayBuffer.isView(body)) {
-    // Bytes of another realm (a vm context, a test runner) are no instance of our Uint8Array.
-    return body instanceof Uint8Array ? body : new Uint8Array(body.buffer, body.byteOffset, body.byteLength)
-  }
+  if (ArrayBuffer.isView(body)) return asBytes(body)
   throw new RawBodyUnavailableError(
     `Expected the body as a Uint8Array or string, got ${body === null ? 'null' : typeof body}. ` +
       'Pass the bytes as they came, not what a JSON parser made of them.',
   )
+}
+
+/** Bytes of another realm (a vm context, a test runner) are no instance of our Uint8Array, and a view may have wider elements. */
+export function asBytes(view: ArrayBufferView): Uint8Array {
+  return view instanceof Uint8Array ? view : new Uint8Array(view.buffer, view.byteOffset, view.byteLength)
 }

@@ -2,7 +2,7 @@ import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { createReceiver, sign, verify, type WebhookErrorCode } from '../src/index.ts'
 import { parseSecret, parseSecrets } from '../src/secret.ts'
-import { atStart, deliver, otherSecret, recordingLogger, secret } from './deliveries.ts'
+import { atStart, base64Mac, deliver, otherSecret, recordingLogger, secret } from './deliveries.ts'
 
 /** Long and unlike any word of a message, so that any part of it would be noticed. */
 const marked = Buffer.from('Zq9'.repeat(11)).toString('base64')
@@ -68,7 +68,7 @@ describe('parseSecret', () => {
     ['no prefix', secret.slice('whsec_'.length)],
     ['no padding', secret.replace(/=+$/, '')],
   ])('accepts a secret with %s as the same key', (_form, text) => {
-    expect(parseSecret(text).mac('a.', Buffer.from('b'))).toEqual(parseSecret(secret).mac('a.', Buffer.from('b')))
+    expect(parseSecret(text).mac('a.', Buffer.from('b')).toString('base64')).toBe(base64Mac('a.b'))
   })
 
   it('gives a key that no way of printing shows', () => {
@@ -86,7 +86,7 @@ describe('parseSecret', () => {
     const first = parseSecret(secret)
     expect(parseSecret(secret)).toBe(first)
     for (let tenant = 0; tenant < 300; tenant += 1) parseSecret(Buffer.alloc(24, `tenant ${tenant}`).toString('base64'))
-    expect(parseSecret(secret).mac('', Buffer.of(1))).toEqual(first.mac('', Buffer.of(1)))
+    expect(parseSecret(secret).mac('', Buffer.from('x')).toString('base64')).toBe(base64Mac('x'))
   })
 })
 
