@@ -44,6 +44,7 @@ export function adaptedReceiver<Context>(source: ReceiverSource<Context>): {
  */
 export function selfStartingReceiver<Context>(source: ReceiverSource<Context>): Receiver<ScrapeNestEvents, Context> {
   const { receiver, isOwned } = adaptedReceiver(source)
-  if (isOwned) setImmediate(() => void receiver.start())
+  // An inbox that cannot be opened has told log and onError, and goes on trying: no reason to end the whole application.
+  if (isOwned) setImmediate(() => void receiver.start().catch(() => {}))
   return receiver
 }
