@@ -33,6 +33,11 @@ export class GroupCommit<Connection> {
     this.#options = options
   }
 
+  /** Whether operations are waiting for their transaction. */
+  get isWaiting(): boolean {
+    return this.#waiting.length > 0
+  }
+
   /** @param operation runs inside the transaction: it must be synchronous and must call nothing of the user's. */
   run<Result>(operation: (connection: Connection) => Result): Promise<Result> {
     return new Promise((resolve, reject) => {

@@ -83,9 +83,11 @@ export class SqliteStore implements EventStore {
 
   async claim(request: ClaimRequest): Promise<Claim> {
     const { name, nowMs } = request
-    const nextDueAtMs = await this.#read((statements) => nextDue(statements, name))
-    // Looked at first: an idle worker takes no lock and writes nothing.
-    if (nextDueAtMs === undefined || nextDueAtMs > nowMs) return { claimed: [], dead: [], nextDueAtMs }
+    if (!this.#writes.isWaiting) {
+      // An idle worker takes no lock and writes nothing. With writes under way it would not see what they are about to do.
+      const nextDueAtMs = await this.#read((statements) => nextDue(statements, name))
+      if (nextDueAtMs === undefined || nextDueAtMs > nowMs) return { claimed: [], dead: [], nextDueAtMs }
+    }
     return await this.#writes.run((statements) => ({
       dead: takeBackEndedLeases(statements, request),
       claimed: claimReady(statements, request),

@@ -27,7 +27,8 @@ export class WorkLoop {
   /** Attempts whose lease is held: running, or ended and not yet recorded. */
   readonly #held = new Map<RunningAttempt, Promise<void>>()
   #freePlaces: number
-  #claiming: Promise<void> | undefined
+  #claiming: Promise<void> = Promise.resolve()
+  #isClaiming = false
   #isWoken = false
   #isClosing = false
   #isStoreOut = false
@@ -46,11 +47,9 @@ export class WorkLoop {
   /** Looks for work now, or once more if it is looking already. */
   wake(): void {
     this.#isWoken = true
-    if (this.#isClosing || this.#claiming !== undefined) return
+    if (this.#isClosing || this.#isClaiming) return
     clearTimeout(this.#timer)
-    this.#claiming = this.#claimWhileWoken().finally(() => {
-      this.#claiming = undefined
-    })
+    this.#claiming = this.#claimWhileWoken()
   }
 
   async close(graceMs: number): Promise<void> {
@@ -66,6 +65,7 @@ export class WorkLoop {
   }
 
   async #claimWhileWoken(): Promise<void> {
+    this.#isClaiming = true
     let delayMs = this.#settings.pollIntervalMs
     while (this.#isWoken && !this.#isClosing && this.#freePlaces > 0) {
       this.#isWoken = false
@@ -77,6 +77,7 @@ export class WorkLoop {
         delayMs = this.#settings.pollIntervalMs
       }
     }
+    this.#isClaiming = false
     // A place that becomes free wakes the loop; until then there is no point in looking.
     if (this.#isClosing || this.#freePlaces === 0) return
     // Unreferenced: what is due later is on the disk, and no reason to keep a process alive.

@@ -1,16 +1,9 @@
-import { mkdtempSync, rmSync, statSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { statSync } from 'node:fs'
 import { createReceiver } from '@scrapenest-webhooks/core'
 import { createEvent, generateSecret, signDelivery } from '@scrapenest-webhooks/testing'
 import { expect, it, onTestFinished, vi } from 'vitest'
 import { createWorker, sqliteInbox } from '../src/index.ts'
-
-function temporaryFile(): string {
-  const directory = mkdtempSync(join(tmpdir(), 'inbox-'))
-  onTestFinished(() => rmSync(directory, { recursive: true }))
-  return join(directory, 'data', 'webhooks.db')
-}
+import { temporaryFile } from './temporary-file.ts'
 
 it('stores a delivery before it is acknowledged and handles it afterwards', async () => {
   const secret = generateSecret()
