@@ -4,6 +4,7 @@ import {
   type BodyLimits,
   ConfigurationError,
   checkPath,
+  type Logger,
   RawBodyUnavailableError,
   type Receiver,
   type ReceiverSource,
@@ -112,11 +113,16 @@ async function handle(
       headers: request.headers,
       body: (limits) => captureBody(request, limits),
       remoteAddress: request.ip,
-      logger: request.log,
+      logger: loggerOf(request),
     },
     request,
   )
   return reply.code(status).headers(headers).send(body)
+}
+
+/** `Fastify()` without a logger has one that says nothing, told by its lack of a level: then the receiver's own speaks. */
+function loggerOf({ log }: FastifyRequest): Logger | undefined {
+  return 'level' in log ? log : undefined
 }
 
 async function captureBody(request: FastifyRequest, limits: BodyLimits): Promise<Uint8Array> {

@@ -1,0 +1,40 @@
+import type { Logger } from '@scrapenest-webhooks/core'
+import { createEvent, generateSecret, signDelivery } from '@scrapenest-webhooks/testing'
+import fastify, { type FastifyServerOptions } from 'fastify'
+import fastify4 from 'fastify4'
+import { describe, expect, it } from 'vitest'
+import { scrapenestWebhooks } from '../src/index.ts'
+
+describe.each([
+  ['Fastify 5', fastify],
+  ['Fastify 4', fastify4 as unknown as typeof fastify],
+])('%s', (_name, framework) => {
+  it("tells the receiver's logger of a failed handler when the application has no logger", async () => {
+    expect(await linesOfFailedHandler({})).toEqual(['[scrapenest webhooks] A handler failed.'])
+  })
+
+  it("leaves it to the application's logger where there is one", async () => {
+    const written: string[] = []
+    const stream = { write: (line: string) => void written.push(line) }
+    expect(await linesOfFailedHandler({ logger: { level: 'error', stream } })).toEqual([])
+    expect(written.map((line) => JSON.parse(line).msg)).toEqual(['[scrapenest webhooks] A handler failed.'])
+  })
+
+  /** What the logger given to the receiver was told. */
+  async function linesOfFailedHandler(options: FastifyServerOptions): Promise<readonly string[]> {
+    const secret = generateSecret()
+    const lines: string[] = []
+    const write = (_fields: object, message: string): void => void lines.push(message)
+    const logger: Logger = { warn: write, error: write }
+    const app = framework(options)
+    const fail = (): void => {
+      throw new Error('of the handler')
+    }
+    await app.register(scrapenestWebhooks, { path: '/hooks', secret, logger, onEvent: { 'job.created': fail } })
+    const { headers, body } = signDelivery(createEvent('job.created'), { secret })
+    const response = await app.inject({ method: 'POST', url: '/hooks', headers, payload: body })
+    expect(response.statusCode).toBe(500)
+    await app.close()
+    return lines
+  }
+})
