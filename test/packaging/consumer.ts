@@ -11,6 +11,7 @@ const run = promisify(execFile)
 /** A package of this workspace as npm would get it. */
 export interface PackedPackage {
   readonly name: string
+  readonly version: string
   /** The folder it was packed from. */
   readonly folder: string
   readonly tarball: string
@@ -26,19 +27,29 @@ export async function temporaryFolder(): Promise<string> {
   return await mkdtemp(join(tmpdir(), 'scrapenest-packaging-'))
 }
 
-/** Builds and packs every package that is published. */
-export async function packAll(destination: string): Promise<readonly PackedPackage[]> {
-  const folders = (await readdir(join(repository, 'packages'))).map((name) => join(repository, 'packages', name))
-  const packages: { readonly name: string; readonly folder: string }[] = []
-  for (const folder of folders) {
+/** Builds every package that is published, so that what is imported is what a user gets, and tells their folders. */
+export async function buildPackages(): Promise<readonly Omit<PackedPackage, 'tarball'>[]> {
+  const packages: Omit<PackedPackage, 'tarball'>[] = []
+  for (const directory of await readdir(join(repository, 'packages'))) {
+    const folder = join(repository, 'packages', directory)
     if (!existsSync(join(folder, 'package.json'))) continue
-    const { name, private: isPrivate } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8'))
-    if (isPrivate !== true) packages.push({ name, folder })
+    const { name, version, private: isPrivate } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8'))
+    if (isPrivate !== true) packages.push({ name, version, folder })
   }
   await runIn(repository, join(repository, 'node_modules/.bin/tsc'), ['-b', ...packages.map(({ folder }) => folder)])
+  return packages
+}
+
+/** Builds and packs every package that is published. */
+export async function packAll(destination: string): Promise<readonly PackedPackage[]> {
+  const packages = await buildPackages()
   const filters = packages.flatMap(({ name }) => ['--filter', name])
   await runIn(repository, 'npx', ['-y', 'pnpm@12', ...filters, 'pack', '--pack-destination', destination])
-  return packages.map(({ name, folder }) => ({ name, folder, tarball: tarballOf(name, destination) }))
+  return packages.map((one) => ({
+    ...one,
+    // `@scope/name` packs to `scope-name-<version>.tgz`.
+    tarball: join(destination, `${one.name.slice(1).replace('/', '-')}-${one.version}.tgz`),
+  }))
 }
 
 /** An empty folder into which plain npm installs the tarballs and the frameworks, as a user's application would. */
@@ -90,11 +101,6 @@ export async function runIn(
 
 async function npmInstall(folder: string, specifiers: readonly string[]): Promise<void> {
   await runIn(folder, 'npm', ['install', '--no-audit', '--no-fund', '--prefer-offline', ...specifiers])
-}
-
-/** `@scope/name` packs to `scope-name-<version>.tgz`; every package of the workspace has the same version. */
-function tarballOf(name: string, destination: string): string {
-  return join(destination, `${name.slice(1).replace('/', '-')}-0.1.0.tgz`)
 }
 
 /** The versions that the workspace tests with, so that this test does not fail when a framework has a new release. */

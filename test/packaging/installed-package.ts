@@ -5,7 +5,8 @@ import type { PackedPackage } from './consumer.ts'
 
 /** The fields of a published package.json that are looked at. */
 interface Manifest {
-  readonly exports: Readonly<Record<string, string | Readonly<Record<string, string>>>>
+  /** A package that is only a command has none. */
+  readonly exports?: Readonly<Record<string, string | Readonly<Record<string, string>>>>
   readonly dependencies?: Readonly<Record<string, string>>
   readonly peerDependencies?: Readonly<Record<string, string>>
 }
@@ -49,13 +50,13 @@ export class InstalledPackage {
 
   /** The specifiers of its entry points: `@scope/name`, `@scope/name/part`. */
   async entryPoints(): Promise<readonly string[]> {
-    const names = Object.keys((await this.manifest()).exports).filter((name) => name !== './package.json')
+    const names = Object.keys((await this.manifest()).exports ?? {}).filter((name) => name !== './package.json')
     return names.map((name) => this.name + name.slice(1))
   }
 
   /** Files that package.json promises and the package does not have. */
   async missingExports(): Promise<readonly string[]> {
-    const targets = Object.values((await this.manifest()).exports).flatMap((entry) =>
+    const targets = Object.values((await this.manifest()).exports ?? {}).flatMap((entry) =>
       typeof entry === 'string' ? entry : Object.values(entry),
     )
     return targets.filter((target) => !existsSync(join(this.#root, target)))

@@ -54,7 +54,7 @@ describe('what npm gets', () => {
     for (const one of packages) {
       const others = (await one.files()).filter((file) => !/^dist\/[\w/-]+\.(?:js|d\.ts)$/.test(file))
       expect({ [one.name]: others }).toEqual({ [one.name]: ['LICENSE', 'README.md', 'package.json'] })
-      expect(await one.builtFiles()).toContain('dist/index.js')
+      expect(await one.builtFiles(), one.name).not.toEqual([])
     }
   })
 
@@ -93,10 +93,11 @@ describe('what npm gets', () => {
     'is clean for are-the-types-wrong, as packages of ECMAScript modules',
     async () => {
       const attw = join(repository, 'test/node_modules/.bin/attw')
-      for (const { tarball } of packages) {
+      for (const one of packages) {
+        if ((await one.entryPoints()).length === 0) continue
         // Rejects, with the report, when an entry point has a problem.
         const report = await runIn(consumer, attw, [
-          tarball,
+          one.tarball,
           '--profile',
           'esm-only',
           '--format',

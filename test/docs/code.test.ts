@@ -1,0 +1,186 @@
+import { execFile } from 'node:child_process'
+import { existsSync } from 'node:fs'
+import { mkdir, mkdtemp, readdir, rm, symlink, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { createEvent, deliver, generateSecret, signDelivery } from '@scrapenest-webhooks/testing'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { startServer } from '../examples/running-server.ts'
+import { buildPackages } from '../packaging/consumer.ts'
+import { type CodeBlock, codeBlocksOf, isServer, repository } from './code-blocks.ts'
+import { allPages, readPage } from './pages.ts'
+
+const run = promisify(execFile)
+
+const blocks = (await Promise.all((await allPages()).map(codeBlocksOf))).flat()
+const programs = blocks.filter(({ language }) => language === 'ts' || language === 'js')
+const servers = programs.filter(isServer)
+const tests = programs.filter(({ code }) => code.includes("from 'node:test'"))
+
+/** What the pages leave to the reader. */
+const readersOwn = `
+declare function save(url: string): Promise<void>
+declare function warn(message: string): Promise<void>
+declare function findSecrets(tenant: string | null): Promise<readonly string[]>
+`
+const readersOwnAtRunTime = `
+globalThis.save = async () => {}
+globalThis.warn = async () => {}
+`
+
+/** A folder outside the workspace that finds all that the workspace and its examples have installed. */
+let folder: string
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'scrapenest-docs-'))
+  await writeFile(join(folder, 'package.json'), JSON.stringify({ type: 'module' }))
+  await writeFile(join(folder, 'readers-own.d.ts'), readersOwn)
+  await writeFile(join(folder, 'readers-own.js'), readersOwnAtRunTime)
+  const examples = await readdir(join(repository, 'examples'))
+  const installed = ['test', '.', ...examples.map((name) => join('examples', name))]
+  for (const place of installed) await linkAll(join(repository, place, 'node_modules'), join(folder, 'node_modules'))
+  for (const block of programs) await writeFile(join(folder, fileOf(block)), block.code)
+  await buildPackages()
+}, 120_000)
+
+afterAll(async () => {
+  await rm(folder, { recursive: true, force: true })
+})
+
+describe('the code of the pages', () => {
+  it('compiles, with strict types and exact optional properties', async () => {
+    const compilerOptions = {
+      target: 'es2023',
+      module: 'nodenext',
+      moduleDetection: 'force',
+      types: ['node'],
+      strict: true,
+      exactOptionalPropertyTypes: true,
+      skipLibCheck: true,
+      noEmit: true,
+    }
+    await writeFile(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions }))
+    const { stdout } = await run(join(repository, 'node_modules/.bin/tsc'), ['-p', folder]).catch((error) => error)
+
+    expect(programs.length).toBeGreaterThan(40)
+    // Each line begins with the page and the line of the page at which the block begins.
+    expect(stdout).toBe('')
+  }, 120_000)
+
+  it.each(servers.map((block) => [placeOf(block), block] as const))(
+    'is a server that takes a signed delivery and refuses a forged one: %s',
+    async (_place, block) => {
+      const secret = generateSecret()
+      const file = join(folder, `running-${fileOf(block)}`)
+      const server = await startServer(async (port) => {
+        await writeFile(file, block.code.replaceAll('3000', String(port)))
+        return {
+          program: process.execPath,
+          arguments: ['--import', './readers-own.js', file],
+          workingDirectory: folder,
+          environment: { ...process.env, SCRAPENEST_WEBHOOK_SECRET: secret },
+        }
+      })
+      try {
+        const endpoint = `${server.url}/webhooks/scrapenest`
+        const genuine = await deliver(endpoint, signDelivery(createEvent('job.completed'), { secret }))
+        const forged = await deliver(endpoint, signDelivery(createEvent('job.completed'), { secret: generateSecret() }))
+        expect([genuine.status, genuine.reply]).toEqual([202, { status: 'accepted' }])
+        expect([forged.status, forged.reply]).toEqual([400, { error: 'signature_mismatch' }])
+      } finally {
+        await server.stop()
+      }
+    },
+  )
+
+  it.each(tests.map((block) => [placeOf(block), block] as const))(
+    'is a test that passes: %s',
+    async (_place, block) => {
+      // Under another test runner this variable would make it a silent child.
+      const { NODE_TEST_CONTEXT: _, ...env } = process.env
+      const { stdout } = await run(process.execPath, ['--test-reporter=tap', fileOf(block)], { cwd: folder, env })
+      expect(stdout).toMatch(/^# pass [1-9]/m)
+      expect(stdout).toMatch(/^# fail 0$/m)
+    },
+    60_000,
+  )
+
+  it('is, in each server of the README, the same but for the lines of the framework', async () => {
+    const readme = servers.filter(({ page }) => page === 'README.md').map(({ code }) => code)
+    const fetchHandler = programs.find(({ page, code }) => page === 'README.md' && code.includes('export const POST'))
+    const handlers = [...readme, fetchHandler?.code ?? ''].map(
+      (code) => /^ {2}secret:[\s\S]*?^ {2}\},$/m.exec(code)?.[0],
+    )
+
+    expect(readme).toHaveLength(4)
+    expect(handlers[0]).toContain("'artifact.ready'")
+    expect(new Set(handlers).size).toBe(1)
+    for (const code of readme) expect(code.split('\n').filter(Boolean).length).toBeLessThanOrEqual(12)
+  })
+})
+
+describe('the commands of the pages', () => {
+  const commands = blocks
+    .filter(({ language }) => language === 'sh')
+    .flatMap((block) =>
+      block.code
+        .trim()
+        .split('\n')
+        .map((command) => [command, placeOf(block)] as const),
+    )
+
+  it('are the two that set everything up and run it, in the README', async () => {
+    const { code } = blocks.find(({ page, language }) => page === 'README.md' && language === 'sh') as CodeBlock
+    expect(code).toBe('npx -y pnpm@12 demo\nnpx -y pnpm@12 test\n')
+  })
+
+  it.each(commands)('exist: %s (%s)', async (command) => {
+    const { scripts } = JSON.parse(await readPage('package.json'))
+    const catalog = await readPage('pnpm-workspace.yaml')
+    const [, installed] = /^npm install (?:--save-dev )?(.+)$/.exec(command) ?? []
+    const [, script] = /^npx -y pnpm@12 (\w+)$/.exec(command) ?? []
+    const [, example] =
+      /^SCRAPENEST_WEBHOOK_SECRET=whsec_\S+ npx -y pnpm@12 --filter \.\/(examples\/[\w-]+) start$/.exec(command) ?? []
+    if (installed !== undefined) {
+      for (const name of installed.split(' ')) expect(isPackage(name, catalog), name).toBe(true)
+    } else if (example !== undefined) {
+      expect(existsSync(join(repository, example, 'server.ts'))).toBe(true)
+    } else {
+      expect(['install', ...Object.keys(scripts)]).toContain(script)
+    }
+  })
+})
+
+describe('CI', () => {
+  it("runs the README's test command", async () => {
+    expect(await readPage('.ci/run')).toContain('npx -y pnpm@12 test')
+  })
+})
+
+/** One of ours that exists, or a framework that the workspace tests with. */
+function isPackage(name: string, catalog: string): boolean {
+  const [, own] = /^@scrapenest-webhooks\/(.+)$/.exec(name) ?? []
+  return own === undefined
+    ? new RegExp(`^ {2}${name}: \\d`, 'm').test(catalog)
+    : existsSync(join(repository, 'packages', own, 'package.json'))
+}
+
+function placeOf({ page, line }: CodeBlock): string {
+  return `${page}:${line}`
+}
+
+/** Named by its place, so that the compiler's messages say where to look. */
+function fileOf({ page, line, language }: CodeBlock): string {
+  return `${page.replaceAll('/', '__')}-line-${line}.${language}`
+}
+
+/** Links every package of one node_modules into another, scoped ones one by one; what is there already stays. */
+async function linkAll(from: string, to: string): Promise<void> {
+  if (!existsSync(from)) return
+  await mkdir(to, { recursive: true })
+  for (const name of await readdir(from)) {
+    if (name.startsWith('@')) await linkAll(join(from, name), join(to, name))
+    else if (!name.startsWith('.') && !existsSync(join(to, name))) await symlink(join(from, name), join(to, name))
+  }
+}

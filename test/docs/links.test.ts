@@ -1,0 +1,46 @@
+import { existsSync } from 'node:fs'
+import { dirname, join, relative } from 'node:path'
+import { expect, it } from 'vitest'
+import { repository } from './code-blocks.ts'
+import { allPages, readPage } from './pages.ts'
+
+const pages = await allPages()
+
+it.each(pages)('every link of %s leads somewhere', async (page) => {
+  const broken: string[] = []
+  for (const link of linksOf(await readPage(page))) {
+    if (/^https?:/.test(link)) continue
+    const [path = '', anchor] = link.split('#')
+    const target = path === '' ? page : relative(repository, join(repository, dirname(page), path))
+    const isThere = target !== '' && !target.startsWith('..') && existsSync(join(repository, target))
+    if (!isThere || (anchor !== undefined && !(await anchorsOf(target)).includes(anchor))) broken.push(link)
+  }
+  expect(broken).toEqual([])
+})
+
+it('every page of docs can be reached from the README', async () => {
+  const reached = new Set(['README.md'])
+  for (const page of reached) {
+    for (const link of linksOf(await readPage(page))) {
+      const target = join(dirname(page), link.split('#', 1)[0] as string)
+      if (pages.includes(target)) reached.add(target)
+    }
+  }
+  expect(pages.filter((page) => page.startsWith('docs/') && !reached.has(page))).toEqual([])
+})
+
+function linksOf(markdown: string): readonly string[] {
+  const text = markdown.replaceAll(/^```[\s\S]*?^```/gm, '')
+  return [...text.matchAll(/\]\(([^)\s]+)\)/g)].map(([, link]) => link as string)
+}
+
+/** As the usual renderers make them from headings. */
+async function anchorsOf(page: string): Promise<readonly string[]> {
+  const headings = (await readPage(page)).matchAll(/^#+ (.+)$/gm)
+  return [...headings].map(([, heading]) =>
+    (heading as string)
+      .toLowerCase()
+      .replace(/[^\p{Letter}\p{Number} -]/gu, '')
+      .replaceAll(' ', '-'),
+  )
+}
