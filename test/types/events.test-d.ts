@@ -1,0 +1,216 @@
+import {
+  type ArtifactReadyData,
+  createReceiver,
+  type Delivery,
+  type EventOf,
+  type EventPattern,
+  isWebhookError,
+  type JobCompletedData,
+  type JobCreatedData,
+  type JobFailedData,
+  type JobSucceededData,
+  type ScrapeNestEvent,
+  type ScrapeNestEvents,
+  verify,
+  verifyEvent,
+  type WebhookErrorCode,
+} from '@scrapenest-webhooks/core'
+import { expectTypeOf } from 'vitest'
+
+const secret = process.env['SCRAPENEST_WEBHOOK_SECRET']
+const receiver = createReceiver({ secret })
+const noop = (): void => {}
+
+// One type
+receiver.onEvent('job.created', (event) => {
+  expectTypeOf(event).not.toBeAny()
+  expectTypeOf(event.event_type).toEqualTypeOf<'job.created'>()
+  expectTypeOf(event.data).toEqualTypeOf<JobCreatedData>()
+  expectTypeOf(event.data.target_url).toEqualTypeOf<string>()
+  expectTypeOf(event.event_id).toEqualTypeOf<string>()
+  expectTypeOf(event.version).toEqualTypeOf<string | undefined>()
+  // @ts-expect-error The data of job.created has no download_url.
+  void event.data.download_url
+  // @ts-expect-error This handler never sees another type.
+  if (event.event_type === 'artifact.ready') noop()
+  // @ts-expect-error Events are read-only.
+  event.event_id = ''
+})
+
+// data.status
+receiver.onEvent('job.completed', (event) => {
+  expectTypeOf(event.data).toEqualTypeOf<JobCompletedData>()
+  // @ts-expect-error Only a failed job has a reason.
+  void event.data.failure_reason
+  if (event.data.status === 'failed') {
+    expectTypeOf(event.data).toEqualTypeOf<JobFailedData>()
+    expectTypeOf(event.data.failure_reason).toEqualTypeOf<string>()
+  } else {
+    expectTypeOf(event.data).toEqualTypeOf<JobSucceededData>()
+    expectTypeOf(event.data.artifact_count).toEqualTypeOf<number>()
+  }
+  // @ts-expect-error There is no such status.
+  if (event.data.status === 'success') noop()
+})
+
+// A family
+receiver.onEvent('job.*', (event) => {
+  expectTypeOf(event).not.toBeAny()
+  expectTypeOf(event.event_type).toEqualTypeOf<'job.created' | 'job.completed'>()
+  expectTypeOf(event.data.job_id).toEqualTypeOf<string>()
+  if (event.event_type === 'job.created') expectTypeOf(event.data).toEqualTypeOf<JobCreatedData>()
+  else expectTypeOf(event.data).toEqualTypeOf<JobCompletedData>()
+  // @ts-expect-error An artifact is of another family.
+  if (event.event_type === 'artifact.ready') noop()
+})
+receiver.onEvent('artifact.*', (event) => expectTypeOf(event.data).toEqualTypeOf<ArtifactReadyData>())
+
+// Several
+receiver.onEvent(['job.created', 'artifact.*'], (event) => {
+  expectTypeOf(event.event_type).toEqualTypeOf<'job.created' | 'artifact.ready'>()
+  if (event.event_type === 'artifact.ready') expectTypeOf(event.data.download_url).toEqualTypeOf<string>()
+  else expectTypeOf(event.data).toEqualTypeOf<JobCreatedData>()
+})
+
+// Everything of the catalogue
+receiver.onEvent('*', (event) => {
+  expectTypeOf(event).toEqualTypeOf<ScrapeNestEvent>()
+  switch (event.event_type) {
+    case 'job.created':
+      return expectTypeOf(event.data).toEqualTypeOf<JobCreatedData>()
+    case 'job.completed':
+      return expectTypeOf(event.data).toEqualTypeOf<JobCompletedData>()
+    case 'artifact.ready':
+      return expectTypeOf(event.data).toEqualTypeOf<ArtifactReadyData>()
+    default:
+      return expectTypeOf(event).toBeNever()
+  }
+})
+
+// The map of handlers
+createReceiver({
+  secret,
+  onEvent: {
+    'artifact.ready': (event, delivery) => {
+      expectTypeOf(event.data).toEqualTypeOf<ArtifactReadyData>()
+      expectTypeOf(delivery).toEqualTypeOf<Delivery<unknown>>()
+    },
+    'job.*': (event) => expectTypeOf(event.event_type).toEqualTypeOf<'job.created' | 'job.completed'>(),
+    '*': async (event) => expectTypeOf(event).toEqualTypeOf<ScrapeNestEvent>(),
+  },
+  onUnknownEvent: (event) => {
+    expectTypeOf(event.event_type).toEqualTypeOf<string>()
+    expectTypeOf(event.data).toBeUnknown()
+    // @ts-expect-error Nothing is known of its data.
+    void event.data.job_id
+  },
+  onError: (error, context) => {
+    expectTypeOf(error).toBeUnknown()
+    expectTypeOf(context.code).toEqualTypeOf<WebhookErrorCode>()
+  },
+  onDelivery: (outcome) => {
+    expectTypeOf(outcome.result).toEqualTypeOf<WebhookErrorCode | 'accepted' | 'duplicate' | 'dropped'>()
+  },
+})
+
+// What a handler is told of the delivery
+receiver.onEvent('*', (_event, delivery) => {
+  expectTypeOf(delivery).not.toBeAny()
+  expectTypeOf(delivery.context).toBeUnknown()
+  expectTypeOf(delivery.attempt).toEqualTypeOf<number>()
+  expectTypeOf(delivery.signal).toEqualTypeOf<AbortSignal>()
+  expectTypeOf(delivery.rawBody).toEqualTypeOf<Uint8Array>()
+  expectTypeOf(delivery.sentAt).toEqualTypeOf<Date>()
+  // @ts-expect-error A delivery is read-only.
+  delivery.attempt = 2
+})
+
+interface Tenant {
+  readonly id: number
+}
+const ofTenants = createReceiver<ScrapeNestEvents, Tenant>({
+  secret: (request, context) => {
+    expectTypeOf(request.headers).not.toBeAny()
+    expectTypeOf(context).toEqualTypeOf<Tenant | undefined>()
+    return context === undefined ? undefined : ['whsec_…']
+  },
+})
+ofTenants.onEvent('*', (_event, { context }) => expectTypeOf(context).toEqualTypeOf<Tenant | undefined>())
+void ofTenants.receive({ method: 'POST', headers: {}, body: async () => new Uint8Array() }, { id: 1 })
+// @ts-expect-error The context is a tenant.
+void ofTenants.receive({ method: 'POST', headers: {}, body: async () => new Uint8Array() }, { id: '1' })
+
+// A catalogue of one's own
+interface ShopEvents {
+  'order.paid': { readonly total: number }
+  'order.sent': { readonly carrier: string }
+  ping: { readonly at: string }
+}
+const shop = createReceiver<ShopEvents>({
+  secret,
+  eventTypes: ['order.paid', 'ping'],
+  onEvent: { 'order.paid': (event) => expectTypeOf(event.data.total).toEqualTypeOf<number>() },
+})
+shop.onEvent('order.*', (event) => expectTypeOf(event.event_type).toEqualTypeOf<'order.paid' | 'order.sent'>())
+shop.onEvent('ping', (event) => expectTypeOf(event.data).toEqualTypeOf<{ readonly at: string }>())
+expectTypeOf<EventPattern<ShopEvents>>().toEqualTypeOf<'order.paid' | 'order.sent' | 'ping' | 'order.*' | '*'>()
+expectTypeOf<EventOf<ShopEvents, 'ping'>['data']>().toEqualTypeOf<{ readonly at: string }>()
+// @ts-expect-error Another catalogue.
+shop.onEvent('job.created', noop)
+// @ts-expect-error A type without a full stop has no family.
+shop.onEvent('ping.*', noop)
+// @ts-expect-error A type that is not in the catalogue.
+createReceiver<ShopEvents>({ secret, eventTypes: ['order.lost'] })
+
+// What must not compile
+// @ts-expect-error A misspelt event.
+receiver.onEvent('artifact.redy', noop)
+// @ts-expect-error A family that does not exist.
+receiver.onEvent('scrape.*', noop)
+// @ts-expect-error One of several is misspelt.
+receiver.onEvent(['job.created', 'job.finished'], noop)
+// @ts-expect-error Half a family.
+receiver.onEvent('job.', noop)
+// @ts-expect-error A handler is a function.
+receiver.onEvent('job.created', 'save')
+// @ts-expect-error A handler of another event.
+receiver.onEvent('job.created', (event: EventOf<ScrapeNestEvents, 'artifact.ready'>) => void event)
+// @ts-expect-error A misspelt event in the map.
+createReceiver({ secret, onEvent: { 'artifact.redy': noop } })
+// @ts-expect-error A family that does not exist in the map.
+createReceiver({ secret, onEvent: { 'scrape.*': noop } })
+// @ts-expect-error A misspelt option.
+createReceiver({ secret, toleranceSecond: 300 })
+// @ts-expect-error A number in place of seconds as text.
+createReceiver({ secret, toleranceSeconds: '300' })
+// @ts-expect-error The secret cannot be left out by mistake.
+createReceiver({ onEvent: {} })
+// @ts-expect-error A schema for an event that does not exist.
+createReceiver({ secret, schemas: { 'job.finished': undefined } })
+// @ts-expect-error An object is not the bytes of a body.
+verify({ headers: {}, body: { event_type: 'job.created' } }, secret)
+
+// verify and verifyEvent
+const message = verify({ headers: new Headers(), body: new Uint8Array() }, ['whsec_…'])
+expectTypeOf(message.sentAt).toEqualTypeOf<Date>()
+expectTypeOf(message.secretIndex).toEqualTypeOf<number>()
+const event = verifyEvent({ headers: { 'svix-id': ['a'] }, body: '' }, secret, { toleranceSeconds: 60 })
+expectTypeOf(event).toEqualTypeOf<ScrapeNestEvent>()
+if (event.event_type === 'job.created') expectTypeOf(event.data).toEqualTypeOf<JobCreatedData>()
+// @ts-expect-error Not an event of the catalogue.
+if (event.event_type === 'job.creatd') noop()
+const own = verifyEvent<ShopEvents>({ headers: {}, body: '' }, secret)
+if (own.event_type === 'order.sent') expectTypeOf(own.data.carrier).toEqualTypeOf<string>()
+
+// Errors
+try {
+  noop()
+} catch (error) {
+  if (isWebhookError(error)) {
+    expectTypeOf<typeof error.code>().toEqualTypeOf<WebhookErrorCode>()
+    if (error.code === 'timestamp_outside_tolerance') expectTypeOf(error.ageSeconds).toEqualTypeOf<number>()
+    if (error.code === 'retry_later') expectTypeOf(error.retryAfterSeconds).toEqualTypeOf<number>()
+    // @ts-expect-error No such code.
+    if (error.code === 'bad_signature') noop()
+  }
+}

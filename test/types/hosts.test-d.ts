@@ -1,0 +1,99 @@
+import { createServer, type IncomingMessage } from 'node:http'
+import { createReceiver, type Receiver, type ScrapeNestEvents } from '@scrapenest-webhooks/core'
+import { scrapenestWebhooks as fetchWebhooks } from '@scrapenest-webhooks/core/fetch'
+import { captureRawBody, scrapenestWebhooks as expressWebhooks } from '@scrapenest-webhooks/express'
+import { scrapenestWebhooks as fastifyWebhooks } from '@scrapenest-webhooks/fastify'
+import { scrapenestWebhooks as koaWebhooks } from '@scrapenest-webhooks/koa'
+import { scrapenestWebhooks as nodeWebhooks } from '@scrapenest-webhooks/node'
+import express from 'express'
+import express4 from 'express4'
+import Fastify, { type FastifyRequest } from 'fastify'
+import Koa from 'koa'
+import Koa2 from 'koa2'
+import { expectTypeOf } from 'vitest'
+
+// As the README has it: process.env gives `string | undefined`, also under exactOptionalPropertyTypes.
+const path = '/webhooks/scrapenest'
+const secret = process.env['SCRAPENEST_WEBHOOK_SECRET']
+const save = async (_url: string): Promise<void> => {}
+const warn = async (_reason: string): Promise<void> => {}
+const receiver = createReceiver({ secret })
+
+// Fastify 5
+const fastify = Fastify()
+await fastify.register(fastifyWebhooks, {
+  path,
+  secret,
+  onEvent: {
+    'artifact.ready': async (event) => {
+      await save(event.data.download_url)
+    },
+    'job.completed': async (event) => {
+      if (event.data.status === 'failed') await warn(event.data.failure_reason)
+    },
+  },
+})
+await fastify.register(fastifyWebhooks, { path, prefix: '/v1', decorateAs: false, receiver })
+expectTypeOf(fastify.scrapenest).toEqualTypeOf<Receiver<ScrapeNestEvents, FastifyRequest>>()
+fastify.scrapenest.onEvent('job.*', (event, { context }) => {
+  expectTypeOf(event.data.job_id).toEqualTypeOf<string>()
+  expectTypeOf(context).toEqualTypeOf<FastifyRequest | undefined>()
+})
+// @ts-expect-error The path is what cannot be left out.
+await fastify.register(fastifyWebhooks, { secret })
+// @ts-expect-error A misspelt event.
+await fastify.register(fastifyWebhooks, { path, secret, onEvent: { 'artifact.redy': save } })
+
+// Express 5 and 4
+for (const app of [express(), express.Router()]) {
+  app.use(expressWebhooks({ path, secret, onEvent: { 'artifact.ready': (event) => save(event.data.download_url) } }))
+  app.post(path, expressWebhooks({ secret }))
+  app.use(path, expressWebhooks({ receiver }))
+}
+express().use(express.json({ verify: captureRawBody }))
+for (const app of [express4(), express4.Router()]) {
+  app.use(expressWebhooks({ path, secret, onEvent: { 'artifact.ready': (event) => save(event.data.download_url) } }))
+  app.post(path, expressWebhooks({ secret }))
+  app.use(path, expressWebhooks({ receiver }))
+}
+express4().use(express4.json({ verify: captureRawBody }))
+const onExpress = expressWebhooks({ path, secret })
+onExpress.receiver.onEvent('*', (_event, { context }) =>
+  expectTypeOf(context?.baseUrl).toEqualTypeOf<string | undefined>(),
+)
+// @ts-expect-error A misspelt option.
+expressWebhooks({ path, secret, toleranceSecond: 300 })
+
+// Koa 3 and 2
+new Koa().use(koaWebhooks({ path, secret, onEvent: { 'artifact.ready': (event) => save(event.data.download_url) } }))
+new Koa2().use(koaWebhooks({ path, secret, onEvent: { 'artifact.ready': (event) => save(event.data.download_url) } }))
+new Koa().use(koaWebhooks({ path, receiver }))
+koaWebhooks({ path, secret }).receiver.onEvent('*', (_event, { context }) =>
+  expectTypeOf(context?.ip).toEqualTypeOf<string | undefined>(),
+)
+// @ts-expect-error A misspelt event.
+new Koa().use(koaWebhooks({ path, secret, onEvent: { 'artifact.redy': save } }))
+
+// Bare node:http
+createServer(nodeWebhooks({ path, secret, onEvent: { 'artifact.ready': (event) => save(event.data.download_url) } }))
+nodeWebhooks({ path, secret }).receiver.onEvent('*', (_event, { context }) =>
+  expectTypeOf(context).toEqualTypeOf<IncomingMessage | undefined>(),
+)
+
+// Servers of fetch style
+const onFetch = fetchWebhooks({ secret, onEvent: { 'artifact.ready': (event) => save(event.data.download_url) } })
+expectTypeOf(onFetch).toBeCallableWith(new Request('https://shop.example'))
+expectTypeOf(onFetch(new Request('https://shop.example'))).toEqualTypeOf<Promise<Response>>()
+onFetch.receiver.onEvent('*', (_event, { context }) => expectTypeOf(context).toEqualTypeOf<Request | undefined>())
+
+// A ready receiver of any catalogue and any context is enough for every host.
+interface ShopEvents {
+  'order.paid': { readonly total: number }
+}
+const shop = createReceiver<ShopEvents, { readonly tenant: string }>({ secret })
+expressWebhooks({ path, receiver: shop })
+koaWebhooks({ path, receiver: shop })
+nodeWebhooks({ path, receiver: shop })
+fetchWebhooks({ receiver: shop })
+// @ts-expect-error Either a receiver or the options of one.
+expressWebhooks({ path, receiver: shop, toleranceSecond: 300 })
