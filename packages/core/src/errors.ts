@@ -331,11 +331,13 @@ export class RetryLaterError extends WebhookError {
   override readonly name = 'RetryLaterError'
   readonly code = 'retry_later'
   readonly retryAfterSeconds: number
-  /** @param options.retryAfterSeconds whole seconds from now, at least 1. Default 30. */
+  /** @param options.retryAfterSeconds whole seconds from now, from 1 to 2147483647. Default 30. */
   constructor(message = 'The handler asked to be tried again later.', options: RetryLaterOptions = {}) {
     super(message, options)
     const { retryAfterSeconds = 30 } = options
-    this.retryAfterSeconds = Number.isFinite(retryAfterSeconds) ? Math.max(1, Math.ceil(retryAfterSeconds)) : 30
+    // Beyond 31 bits nobody's timer goes, and beyond 1e21 the number would be written with an exponent.
+    const seconds = Math.min(2_147_483_647, Math.max(1, Math.ceil(retryAfterSeconds)))
+    this.retryAfterSeconds = Number.isFinite(retryAfterSeconds) ? seconds : 30
   }
 }
 

@@ -1,4 +1,4 @@
-import { type AnyWebhookError, isWebhookError, type WebhookErrorCode } from './errors.ts'
+import { codeOf, type WebhookErrorCode } from './errors.ts'
 
 /** What the host must answer, byte for byte. `body` is never empty or null: Koa turns a null body into 204. */
 export interface WebhookReply {
@@ -63,10 +63,11 @@ export function acknowledgementReply(acknowledgement: Acknowledgement): WebhookR
 
 /** The reply to a failure. Anything but an error of ours says no more than that a handler failed. */
 export function errorReply(error: unknown): WebhookReply {
+  const code = codeOf(error)
   // A newer copy of this package may throw codes that this one does not know.
-  if (!isWebhookError(error) || !Object.hasOwn(statusOf, error.code)) return refuse('handler_failed')
-  if (error.code === 'permanent_failure') return acknowledgements.dropped
-  return refuse(error.code, extraHeaders(error))
+  if (code === undefined || !Object.hasOwn(statusOf, code)) return refuse('handler_failed')
+  if (code === 'permanent_failure') return acknowledgements.dropped
+  return refuse(code, extraHeaders(code, error))
 }
 
 /** Where the adapter is the whole server and the path is another: no delivery, so no code of a delivery. */
@@ -97,10 +98,20 @@ function refuse(code: WebhookErrorCode, headers?: Record<string, string>): Webho
   }
 }
 
-function extraHeaders(error: AnyWebhookError): Record<string, string> | undefined {
-  if (error.code === 'method_not_allowed') return { allow: 'POST' }
-  if (error.code === 'event_in_progress') return { 'retry-after': String(inProgressRetrySeconds) }
-  if (error.code === 'retry_later') return { 'retry-after': String(error.retryAfterSeconds) }
-  if (statusOf[error.code] === 503) return { 'retry-after': String(unavailableRetrySeconds) }
+function extraHeaders(code: WebhookErrorCode, error: unknown): Record<string, string> | undefined {
+  if (code === 'method_not_allowed') return { allow: 'POST' }
+  if (code === 'event_in_progress') return { 'retry-after': String(inProgressRetrySeconds) }
+  if (code === 'retry_later') return { 'retry-after': retryAfterOf(error) }
+  if (statusOf[code] === 503) return { 'retry-after': String(unavailableRetrySeconds) }
   return undefined
+}
+
+/** Another copy of this package, or an error made by hand, may say anything: what is no number would break the reply. */
+function retryAfterOf(error: unknown): string {
+  try {
+    const seconds = String((error as { retryAfterSeconds?: unknown }).retryAfterSeconds)
+    return /^[1-9][0-9]{0,9}$/.test(seconds) ? seconds : String(unavailableRetrySeconds)
+  } catch {
+    return String(unavailableRetrySeconds)
+  }
 }
