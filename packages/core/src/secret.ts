@@ -42,7 +42,8 @@ export function parseSecrets(secrets: Secret | readonly Secret[]): readonly Sign
       `Expected at most ${maxSecrets} secrets, got ${secrets.length}. Each costs a MAC per forged delivery.`,
     )
   }
-  return secrets.map(parseSecret)
+  // Not `map`, which leaves the holes of a sparse list: each delivery would fail on them.
+  return Array.from(secrets, (secret) => parseSecret(secret))
 }
 
 function decode(secret: unknown): Uint8Array {
