@@ -31,7 +31,7 @@ const patternGrammar = /^(?:\*|[^\s*.]+\.\*|[^\s*]+)$/
 export class HandlerRegistry<Context> {
   readonly #eventTypes: Set<string>
   // A Map, not an object: an event of type "constructor" must find nothing.
-  readonly #byPattern = new Map<string, AnyHandler<Context>[]>()
+  readonly #byPattern = new Map<string, readonly AnyHandler<Context>[]>()
 
   constructor(eventTypes: Iterable<string>) {
     this.#eventTypes = new Set(eventTypes)
@@ -49,9 +49,8 @@ export class HandlerRegistry<Context> {
     }
     // Naming a type is knowing it: a catalogue given by type parameter alone is not visible at run time.
     if (!pattern.endsWith('*')) this.#eventTypes.add(pattern)
-    const handlers = this.#byPattern.get(pattern)
-    if (handlers === undefined) this.#byPattern.set(pattern, [handler])
-    else handlers.push(handler)
+    // A new list each time: an event that is being dispatched goes on with the one it began with.
+    this.#byPattern.set(pattern, [...(this.#byPattern.get(pattern) ?? []), handler])
   }
 
   /** Whether the catalogue has this type; an event outside it reaches no typed handler. */
