@@ -40,9 +40,9 @@ export class FaultLog {
   }
 }
 
-/** A logger that throws must not change a reply. */
-function safely(write: () => void): void {
+/** A logger that throws must not change a reply, and one whose promise rejects must not end the process. */
+export function safely(write: () => unknown): void {
   try {
-    write()
+    void Promise.resolve(write()).catch(() => {})
   } catch {}
 }

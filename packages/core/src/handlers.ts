@@ -1,11 +1,5 @@
 import type { Delivery } from './delivery.ts'
-import {
-  ConfigurationError,
-  HandlerFailedError,
-  isWebhookError,
-  type PermanentError,
-  type RetryLaterError,
-} from './errors.ts'
+import { ConfigurationError, codeOf, HandlerFailedError, type PermanentError, type RetryLaterError } from './errors.ts'
 import type { EventOf, EventPattern, WebhookEvent } from './events.ts'
 
 /**
@@ -110,12 +104,16 @@ export function combineFailures(failures: readonly unknown[]): HandlerFailedErro
   let latest: RetryLaterError | undefined
   const unexpected: unknown[] = []
   for (const failure of failures) {
-    if (isWebhookError(failure) && failure.code === 'permanent_failure') permanent ??= failure
-    else if (isWebhookError(failure) && failure.code === 'retry_later') {
-      if (latest === undefined || failure.retryAfterSeconds > latest.retryAfterSeconds) latest = failure
-    } else unexpected.push(failure)
+    const code = codeOf(failure)
+    if (code === 'permanent_failure') permanent ??= failure as PermanentError
+    else if (code === 'retry_later') latest = later(latest, failure as RetryLaterError)
+    else unexpected.push(failure)
   }
   if (unexpected.length === 1) return new HandlerFailedError(unexpected[0])
   if (unexpected.length > 1) return new HandlerFailedError(new AggregateError(unexpected, 'Several handlers failed.'))
   return latest ?? (permanent as PermanentError)
+}
+
+function later(one: RetryLaterError | undefined, other: RetryLaterError): RetryLaterError {
+  return one === undefined || other.retryAfterSeconds > one.retryAfterSeconds ? other : one
 }

@@ -7,6 +7,7 @@ import {
   BodyTimeoutError,
   BodyTooLargeError,
   ConfigurationError,
+  codeOf,
   EventInProgressError,
   HandlerTimeoutError,
   isWebhookError,
@@ -135,7 +136,7 @@ class WebhookReceiver<Events extends object, Context> implements Receiver<Events
       deadline.clear()
     }
     this.#reporter.answered(reply.status, failure, trace)
-    return !trace.isBodyRead && leavesBodyUnread(request.headers) ? closingConnection(reply) : reply
+    return !trace.isBodyRead && leavesBodyUnread(request) ? closingConnection(reply) : reply
   }
 
   start(): Promise<void> {
@@ -299,7 +300,7 @@ class WebhookReceiver<Events extends object, Context> implements Receiver<Events
     try {
       await this.#dispatcher.dispatch(event, delivery, trace)
     } catch (error) {
-      const isDropped = isWebhookError(error) && error.code === 'permanent_failure'
+      const isDropped = codeOf(error) === 'permanent_failure'
       await this.#endClaim(isDropped ? 'complete' : 'release', key, claim.token, trace)
       throw error
     }

@@ -1,5 +1,5 @@
 import { codeOf, isWebhookError, type WebhookError, type WebhookErrorCode } from './errors.ts'
-import { FaultLog } from './fault-log.ts'
+import { FaultLog, safely } from './fault-log.ts'
 import type { ErrorContext } from './handling-options.ts'
 import type { Logger } from './logger.ts'
 import type { DeliveryOutcome } from './receiver-options.ts'
@@ -84,18 +84,16 @@ export class Reporter {
 
   /** A delivery that was not acknowledged, or work for it that failed. */
   failed(error: unknown, facts: EventFacts): void {
-    if (!isWebhookError(error)) {
+    const code = codeOf(error)
+    if (code === undefined) {
       this.#tellHandlerError(error, 'handler_failed', facts)
       return
     }
-    const audience = audienceOf[error.code]
+    const audience = audienceOf[code]
     if (audience === 'silent') return
-    this.#faultLog.write(facts.request?.logger ?? this.#options.logger, audience === 'fault' ? 'error' : 'warn', {
-      code: error.code,
-      message: `[${this.#options.name} webhooks] ${error.message}`,
-      fields: { ...fieldsOf(facts), ...(error.cause === undefined ? {} : { err: error.cause }) },
-    })
-    if (audience === 'fault') this.#callOnError(error, error.code, facts)
+    // The error may be another copy's, and the request's logger the host's: neither is looked at unguarded.
+    safely(() => this.#writeFault(error as WebhookError, code, audience === 'fault' ? 'error' : 'warn', facts))
+    if (audience === 'fault') this.#callOnError(error, code, facts)
   }
 
   /** What handlers threw, or a schema refused, each told by itself. Only signed events get here, so every one is written. */
@@ -111,20 +109,20 @@ export class Reporter {
   /** Every delivery, once its reply is known. */
   answered(status: number, failure: unknown, trace: Trace): void {
     if (this.#options.onDelivery === undefined) return
-    const { startedAtMs, deliveryId, eventId, eventType, secretIndex, request, acknowledgement } = trace
-    const error: WebhookError | undefined = isWebhookError(failure) ? failure : undefined
-    const outcome: DeliveryOutcome = {
+    const { startedAtMs, deliveryId, eventId, eventType, secretIndex, acknowledgement } = trace
+    const durationMs = performance.now() - startedAtMs
+    const code = codeOf(failure)
+    const outcome: Omit<DeliveryOutcome, 'remoteAddress'> = {
       status,
-      result: acknowledgement ?? (error?.code === 'permanent_failure' ? 'dropped' : (error?.code ?? 'handler_failed')),
-      durationMs: performance.now() - startedAtMs,
+      result: acknowledgement ?? (code === 'permanent_failure' ? 'dropped' : (code ?? 'handler_failed')),
+      durationMs,
       deliveryId,
       eventId,
       eventType,
       secretIndex,
-      remoteAddress: request.remoteAddress,
-      error,
+      error: isWebhookError(failure) ? failure : undefined,
     }
-    this.callHook(() => this.#options.onDelivery?.(outcome))
+    this.callHook(() => this.#options.onDelivery?.({ ...outcome, remoteAddress: trace.request.remoteAddress }))
   }
 
   warn(message: string): void {
@@ -149,6 +147,14 @@ export class Reporter {
 
   close(): void {
     this.#faultLog.flush()
+  }
+
+  #writeFault(error: WebhookError, code: WebhookErrorCode, level: 'warn' | 'error', facts: EventFacts): void {
+    this.#faultLog.write(facts.request?.logger ?? this.#options.logger, level, {
+      code,
+      message: `[${this.#options.name} webhooks] ${error.message}`,
+      fields: { ...fieldsOf(facts), ...(error.cause === undefined ? {} : { err: error.cause }) },
+    })
   }
 
   #tellHandlerError(err: unknown, code: WebhookErrorCode, facts: EventFacts): void {

@@ -47,8 +47,9 @@ export function checkBodyHeaders(headers: ReceivedHeaders, maxBodyBytes: number)
  * Whether a reply that is sent without reading the body must end the connection. HTTP/2 (told by its pseudo headers) ends
  * the stream instead and knows no `connection` header.
  */
-export function leavesBodyUnread(headers: WebhookHeaders): boolean {
+export function leavesBodyUnread(request: Pick<WebhookRequest, 'headers'>): boolean {
   try {
+    const { headers } = request
     const pairs = isIterable(headers) ? [...headers] : Object.entries(headers)
     const values = new Map(pairs.map(([name, value]) => [name.toLowerCase(), value]))
     if (values.has(':method')) return false
