@@ -1,4 +1,4 @@
-import { DuplicateHeaderError } from './errors.ts'
+import { DuplicateHeaderError, isWebhookError } from './errors.ts'
 
 /**
  * The headers of a request in any form a host hands out: Node's object, a `Headers`, a `Map`, or a list of pairs.
@@ -38,10 +38,15 @@ const wantedLengths: ReadonlySet<number> = new Set(wantedNames.map((name) => nam
 export function collectHeaders(headers: WebhookHeaders | undefined | null): ReceivedHeaders {
   const received: ReceivedHeaders = {}
   if (typeof headers !== 'object' || headers === null) return received
-  if (isIterable(headers)) {
-    for (const pair of headers) if (Array.isArray(pair)) collect(received, pair[0], pair[1])
-  } else {
-    for (const name in headers) collect(received, name, headers[name])
+  try {
+    if (isIterable(headers)) {
+      for (const pair of headers) if (Array.isArray(pair)) collect(received, pair[0], pair[1])
+    } else {
+      for (const name in headers) collect(received, name, headers[name])
+    }
+  } catch (error) {
+    // A getter, an iterator or a proxy that throws: what cannot be read is not there.
+    if (isWebhookError(error)) throw error
   }
   return received
 }

@@ -64,8 +64,8 @@ export function verify(
   const keys = parseSecrets(secrets as Secret)
   const toleranceSeconds = checkToleranceOption(options.toleranceSeconds ?? defaultToleranceSeconds)
   const nowMs = (options.now ?? Date.now)()
-  const candidates = readSignedHeaders(collectHeaders(message.headers), { nowMs, toleranceSeconds })
-  return matchSignature(candidates, toBytes(message.body), keys)
+  const candidates = readSignedHeaders(collectHeaders(message?.headers), { nowMs, toleranceSeconds })
+  return matchSignature(candidates, toBytes(message?.body), keys)
 }
 
 /**
