@@ -115,8 +115,8 @@ const knownOptions = {
   toleranceSeconds: true,
 } as const satisfies Record<keyof ReceiverOptions<object>, true>
 
-/** The largest delay that Node's timers keep. */
-const maxTimeoutMs = 2_147_483_647
+/** The largest delay that Node's timers keep; they take a longer one for 1 ms. */
+export const maxTimeoutMs = 2_147_483_647
 
 /** @throws {ConfigurationError} `configuration_invalid`, with the option and what to do about it. */
 export function settleOptions<Events extends object, Context>(

@@ -24,7 +24,7 @@ import type { AnyHandler, EventHandler } from './handlers.ts'
 import { collectHeaders, type ReceivedHeaders } from './headers.ts'
 import type { InboxConnection, InboxEvent, InboxUser } from './inbox.ts'
 import { processInboxEvent, reportInboxFailure } from './inbox-processor.ts'
-import { type ReceiverOptions, type ReceiverSettings, settleOptions } from './receiver-options.ts'
+import { maxTimeoutMs, type ReceiverOptions, type ReceiverSettings, settleOptions } from './receiver-options.ts'
 import {
   type Acknowledgement,
   acknowledgementReply,
@@ -145,7 +145,7 @@ class WebhookReceiver<Events extends object, Context> implements Receiver<Events
   }
 
   close(options: CloseOptions = {}): Promise<void> {
-    this.#closed ??= this.#close(options.graceMs ?? 10_000)
+    this.#closed ??= this.#close(Math.min(options.graceMs ?? 10_000, maxTimeoutMs))
     return this.#closed
   }
 
