@@ -1,6 +1,6 @@
 import { isWebhookError } from '@scrapenest-webhooks/core'
-import { toAttemptError } from './attempt-error.ts'
-import type { Ending } from './event-store.ts'
+import { leaseEnded, toAttemptError } from './attempt-error.ts'
+import type { Ending, ExpiredAttempt } from './event-store.ts'
 import type { InboxSettings } from './inbox-options.ts'
 import type { Outcome, RunningAttempt } from './running-attempt.ts'
 
@@ -28,6 +28,17 @@ export function endingOf(
   if (failedAttempts >= settings.maxAttempts) return { state: 'dead', startedAtMs, nowMs, error }
   const delayMs = delayAfter(failure, failedAttempts, settings)
   return { state: 'ready', dueAtMs: nowMs + delayMs, isCounted: true, startedAtMs, nowMs, error }
+}
+
+/**
+ * What becomes of an event whose lease ended. It waits like any that failed: an event that kills its process took others
+ * with it, and they must not all be claimed together again until all of them are dead.
+ */
+export function endingOfExpired({ attempt, startedAtMs }: ExpiredAttempt, settings: InboxSettings): Ending {
+  const nowMs = settings.now()
+  const facts = { startedAtMs, nowMs, error: leaseEnded }
+  if (attempt >= settings.maxAttempts) return { state: 'dead', ...facts }
+  return { state: 'ready', dueAtMs: nowMs + delayAfter(undefined, attempt, settings), isCounted: true, ...facts }
 }
 
 /** What the handlers threw; but where they were aborted and said nothing of their own, why they were. */

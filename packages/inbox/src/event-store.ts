@@ -22,14 +22,13 @@ export interface EventStore {
   close(): Promise<void>
   /** Resolves when the event would survive a crash. */
   put(event: InboxEvent, options: { readonly nowMs: number }): Promise<'stored' | 'duplicate'>
-  /**
-   * Makes running what is due, oldest first, and counts the attempt. An event whose lease has ended was running in a
-   * process that died: it is made ready, or dead where it has no attempt left, before anything is claimed.
-   */
+  /** Makes running what is due, oldest first, and counts the attempt. */
   claim(request: ClaimRequest): Promise<Claim>
+  /** The attempts whose lease has ended, some of them at least: they ran in a process that died, or was blocked. */
+  expired(name: string, options: { readonly nowMs: number }): Promise<readonly ExpiredAttempt[]>
   /** Moves the end of leases that are still held. @returns the ids of those that are. */
   renew(leases: readonly Lease[], options: { readonly endsAtMs: number }): Promise<ReadonlySet<string>>
-  /** Ends an attempt. Does nothing unless the lease is still held. @returns whether it was. */
+  /** Ends an attempt. Does nothing where somebody ended it before, whoever it was. @returns whether it was ended here. */
   end(lease: Lease, ending: Ending): Promise<boolean>
   list(filter: InboxFilter, page: { readonly limit: number; readonly cursor: string | undefined }): Promise<InboxPage>
   get(eventId: string, name: string): Promise<InboxRecord | undefined>
@@ -43,7 +42,6 @@ export interface EventStore {
 export interface ClaimRequest {
   readonly name: string
   readonly limit: number
-  readonly maxAttempts: number
   /** Unique to this claim: it is what ends the attempt. */
   readonly token: string
   readonly nowMs: number
@@ -52,8 +50,6 @@ export interface ClaimRequest {
 
 export interface Claim {
   readonly claimed: readonly ClaimedEvent[]
-  /** Made dead, because the process of the last attempt died. */
-  readonly dead: readonly InboxEvent[]
   /** When the next event of this name is due, or the next lease ends; absent when there is none. */
   readonly nextDueAtMs: number | undefined
 }
@@ -63,6 +59,10 @@ export interface ClaimedEvent {
   readonly event: InboxEvent
   /** Counted from 1, this one included. */
   readonly attempt: number
+}
+
+export interface ExpiredAttempt extends ClaimedEvent {
+  readonly startedAtMs: number
 }
 
 /** What fences an attempt: whoever claims the event next has another token. */

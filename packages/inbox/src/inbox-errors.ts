@@ -33,10 +33,10 @@ export class LeaseLostError extends EventInProgressError {
 /** An event will not be tried again by itself. Told to `onError` and the log, so that no dead event is silent. */
 export class DeadEventError extends Error {
   override readonly name = 'DeadEventError'
-  constructor(attempts: number, cause: { readonly code: string; readonly message: string }) {
+  constructor(attempts: number, code: string) {
     super(
       `The event is dead after ${attempts === 1 ? 'one attempt' : `${attempts} attempts`}; the last ended with ` +
-        `${cause.code}. It is kept: look at it with inbox.get, and run it again with inbox.replay.`,
+        `${code}. It is kept: look at it with inbox.get, and run it again with inbox.replay.`,
     )
   }
 }

@@ -1,5 +1,4 @@
 import type { InboxEvent } from '@scrapenest-webhooks/core'
-import { leaseEnded } from './attempt-error.ts'
 import type {
   InboxAttemptRecord,
   InboxCapabilities,
@@ -12,7 +11,7 @@ import type {
   ReplayResult,
 } from './contract.ts'
 import { readEnvelope } from './envelope.ts'
-import type { Claim, ClaimRequest, Ending, EventStore, Lease } from './event-store.ts'
+import type { Claim, ClaimRequest, Ending, EventStore, ExpiredAttempt, Lease } from './event-store.ts'
 
 interface StoredEvent {
   readonly id: number
@@ -79,14 +78,24 @@ export class MemoryStore implements EventStore {
 
   async claim(request: ClaimRequest): Promise<Claim> {
     const { name, limit, token, nowMs, leaseEndsAtMs } = request
-    const dead = this.#takeBackEndedLeases(request)
     const due = this.#waiting(name).filter(({ state, dueAtMs }) => state === 'ready' && dueAtMs <= nowMs)
     const claimed = due.slice(0, limit).map((stored) => {
       stored.attempts += 1
       Object.assign(stored, { state: 'running', token, claimedAtMs: nowMs, dueAtMs: leaseEndsAtMs })
       return { lease: { id: String(stored.id), token }, event: stored.event, attempt: stored.attempts }
     })
-    return { claimed, dead, nextDueAtMs: this.#waiting(name)[0]?.dueAtMs }
+    return { claimed, nextDueAtMs: this.#waiting(name)[0]?.dueAtMs }
+  }
+
+  async expired(name: string, { nowMs }: { readonly nowMs: number }): Promise<readonly ExpiredAttempt[]> {
+    const ended = this.#waiting(name).filter(({ state, dueAtMs }) => state === 'running' && dueAtMs <= nowMs)
+    return ended.map(({ id, token, event, attempts, claimedAtMs }) => ({
+      // What runs has a token.
+      lease: { id: String(id), token: token as string },
+      event,
+      attempt: attempts,
+      startedAtMs: claimedAtMs,
+    }))
   }
 
   async renew(leases: readonly Lease[], { endsAtMs }: { readonly endsAtMs: number }): Promise<ReadonlySet<string>> {
@@ -166,22 +175,6 @@ export class MemoryStore implements EventStore {
     const purged = this.#select(filter).filter(isFinal)
     for (const { event } of purged) this.#events.delete(keyOf(event.name, event.eventId))
     return purged.length
-  }
-
-  #takeBackEndedLeases({ name, nowMs, maxAttempts }: ClaimRequest): InboxEvent[] {
-    const dead: InboxEvent[] = []
-    for (const stored of this.#waiting(name)) {
-      if (stored.state !== 'running' || stored.dueAtMs > nowMs) continue
-      addAttempt(stored, { startedAtMs: stored.claimedAtMs, nowMs: stored.dueAtMs, error: leaseEnded })
-      stored.token = undefined
-      if (stored.attempts >= maxAttempts) {
-        Object.assign(stored, { state: 'dead', finishedAtMs: nowMs })
-        dead.push(stored.event)
-      } else {
-        Object.assign(stored, { state: 'ready', dueAtMs: nowMs })
-      }
-    }
-    return dead
   }
 
   /** What waits or runs, in the order in which it is due. */

@@ -19,8 +19,7 @@ type StatementName =
   | 'insertEvent'
   | 'insertPayload'
   | 'nextDue'
-  | 'endedLeases'
-  | 'takeBack'
+  | 'expired'
   | 'claim'
   | 'event'
   | 'renew'
@@ -55,13 +54,10 @@ const sql: Readonly<Record<StatementName, string>> = {
       SELECT * FROM (SELECT due_at_ms FROM events WHERE name = :name AND state = 'ready' ORDER BY due_at_ms LIMIT 1)
       UNION ALL
       SELECT * FROM (SELECT due_at_ms FROM events WHERE name = :name AND state = 'running' ORDER BY due_at_ms LIMIT 1))`,
-  // A hundred at once: what is left is taken with the next claim.
-  endedLeases: `
-    SELECT id, attempts, replays, claimed_at_ms AS claimedAtMs, due_at_ms AS dueAtMs FROM events
+  // A hundred at once: the rest is found the next time.
+  expired: `
+    SELECT id, lease_token AS token, claimed_at_ms AS startedAtMs FROM events
     WHERE name = :name AND state = 'running' AND due_at_ms <= :nowMs ORDER BY due_at_ms LIMIT 100`,
-  takeBack: `
-    UPDATE events SET state = :state, due_at_ms = :dueAtMs, finished_at_ms = :finishedAtMs, lease_token = NULL
-    WHERE id = :id`,
   claim: `
     UPDATE events SET state = 'running', attempts = attempts + 1, lease_token = :token, due_at_ms = :leaseEndsAtMs,
       claimed_at_ms = :nowMs

@@ -1,8 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { InboxEvent } from '@scrapenest-webhooks/core'
-import { leaseEnded } from './attempt-error.ts'
 import type { InboxCapabilities, InboxFilter, InboxPage, InboxRecord, InboxStats, ReplayResult } from './contract.ts'
-import type { Claim, ClaimedEvent, ClaimRequest, Ending, EventStore, Lease } from './event-store.ts'
+import type { Claim, ClaimedEvent, ClaimRequest, Ending, EventStore, ExpiredAttempt, Lease } from './event-store.ts'
 import { GroupCommit, lockRetryMs } from './group-commit.ts'
 import { isLocked } from './sqlite-errors.ts'
 import { SqliteFile } from './sqlite-file.ts'
@@ -86,13 +85,21 @@ export class SqliteStore implements EventStore {
     if (!this.#writes.isWaiting) {
       // An idle worker takes no lock and writes nothing. With writes under way it would not see what they are about to do.
       const nextDueAtMs = await this.#read((statements) => nextDue(statements, name))
-      if (nextDueAtMs === undefined || nextDueAtMs > nowMs) return { claimed: [], dead: [], nextDueAtMs }
+      if (nextDueAtMs === undefined || nextDueAtMs > nowMs) return { claimed: [], nextDueAtMs }
     }
     return await this.#writes.run((statements) => ({
-      dead: takeBackEndedLeases(statements, request),
       claimed: claimReady(statements, request),
       nextDueAtMs: nextDue(statements, name),
     }))
+  }
+
+  async expired(name: string, { nowMs }: { readonly nowMs: number }): Promise<readonly ExpiredAttempt[]> {
+    return await this.#read((statements) =>
+      (statements.expired.all({ name, nowMs }) as unknown as ExpiredRow[]).map(({ id, token, startedAtMs }) => ({
+        ...claimedEvent(statements, id, token),
+        startedAtMs,
+      })),
+    )
   }
 
   async renew(leases: readonly Lease[], { endsAtMs }: { readonly endsAtMs: number }): Promise<ReadonlySet<string>> {
@@ -244,38 +251,10 @@ function readRow(statements: Statements, id: number): EventRowWithPayload {
   return statements.event.get({ id }) as unknown as EventRowWithPayload
 }
 
-interface EndedLease {
+interface ExpiredRow {
   readonly id: number
-  readonly attempts: number
-  readonly replays: number
-  readonly claimedAtMs: number
-  readonly dueAtMs: number
-}
-
-function takeBackEndedLeases(statements: Statements, request: ClaimRequest): InboxEvent[] {
-  const { name, nowMs, maxAttempts } = request
-  const dead: InboxEvent[] = []
-  for (const ended of statements.endedLeases.all({ name, nowMs }) as unknown as EndedLease[]) {
-    const { id, attempts, replays, claimedAtMs } = ended
-    const isDead = attempts >= maxAttempts
-    const error = JSON.stringify(leaseEnded)
-    const durationMs = Math.max(0, ended.dueAtMs - claimedAtMs)
-    statements.insertAttempt.run({
-      id,
-      attempt: attempts,
-      replay: replays,
-      startedAtMs: claimedAtMs,
-      durationMs,
-      error,
-    })
-    if (isDead) {
-      statements.takeBack.run({ id, state: 'dead', dueAtMs: null, finishedAtMs: nowMs })
-      dead.push(toEvent(readRow(statements, id)))
-    } else {
-      statements.takeBack.run({ id, state: 'ready', dueAtMs: nowMs, finishedAtMs: null })
-    }
-  }
-  return dead
+  readonly token: string
+  readonly startedAtMs: number
 }
 
 function claimReady(statements: Statements, request: ClaimRequest): ClaimedEvent[] {
@@ -283,10 +262,12 @@ function claimReady(statements: Statements, request: ClaimRequest): ClaimedEvent
   const ids = statements.claim.all({ name, limit, token, nowMs, leaseEndsAtMs }) as unknown as { readonly id: number }[]
   // RETURNING gives rows in no certain order; an id is older the smaller it is.
   ids.sort((one, other) => one.id - other.id)
-  return ids.map(({ id }) => {
-    const row = readRow(statements, id)
-    return { lease: { id: String(id), token }, event: toEvent(row), attempt: row.attempts }
-  })
+  return ids.map(({ id }) => claimedEvent(statements, id, token))
+}
+
+function claimedEvent(statements: Statements, id: number, token: string): ClaimedEvent {
+  const row = readRow(statements, id)
+  return { lease: { id: String(id), token }, event: toEvent(row), attempt: row.attempts }
 }
 
 interface Slice {

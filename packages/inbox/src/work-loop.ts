@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type InboxProcessor, type InboxUser, ReceiverClosingError } from '@scrapenest-webhooks/core'
-import { endingOf } from './ending.ts'
+import { endingOf, endingOfExpired } from './ending.ts'
 import type { Claim, ClaimedEvent, Ending, EventStore } from './event-store.ts'
 import { DeadEventError, LeaseLostError } from './inbox-errors.ts'
 import type { InboxSettings } from './inbox-options.ts'
@@ -85,24 +85,22 @@ export class WorkLoop {
   }
 
   async #claim(): Promise<Claim> {
-    const { maxAttempts, leaseMs, now } = this.#settings
+    const { leaseMs, now } = this.#settings
     const nowMs = now()
     const leaseEndsAtMs = nowMs + leaseMs
     const { name } = this.#user
-    const claim = await this.#store.claim({
-      name,
-      limit: this.#freePlaces,
-      maxAttempts,
-      token: randomUUID(),
-      nowMs,
-      leaseEndsAtMs,
-    })
-    for (const event of claim.dead) {
-      const cause = { code: 'lease_ended', message: 'The process ended.' }
-      this.#user.report(new DeadEventError(maxAttempts, cause), event)
-    }
+    await this.#endExpired(nowMs)
+    const claim = await this.#store.claim({ name, limit: this.#freePlaces, token: randomUUID(), nowMs, leaseEndsAtMs })
     for (const claimed of claim.claimed) this.#begin(claimed, leaseEndsAtMs)
     return claim
+  }
+
+  /** Another process may do so at the same time: one of the two ends the attempt, and tells. */
+  async #endExpired(nowMs: number): Promise<void> {
+    for (const expired of await this.#store.expired(this.#user.name, { nowMs })) {
+      const ending = endingOfExpired(expired, this.#settings)
+      if (await this.#store.end(expired.lease, ending)) this.#tellIfDead(expired, ending)
+    }
   }
 
   #untilDue({ nextDueAtMs }: Claim): number {
@@ -156,13 +154,15 @@ export class WorkLoop {
   }
 
   /** Handlers' own failures were told when they were thrown; here is what nobody threw. */
-  #tell({ claimed, abortReason }: RunningAttempt, outcome: Outcome, { state, error }: Ending): void {
+  #tell({ claimed, abortReason }: RunningAttempt, outcome: Outcome, ending: Ending): void {
     if (outcome.kind !== 'succeeded' && abortReason?.code === 'handler_timeout') {
       this.#user.report(abortReason, claimed.event)
     }
-    if (state === 'dead' && error !== undefined) {
-      this.#user.report(new DeadEventError(claimed.attempt, error), claimed.event)
-    }
+    this.#tellIfDead(claimed, ending)
+  }
+
+  #tellIfDead({ attempt, event }: ClaimedEvent, { state, error }: Ending): void {
+    if (state === 'dead' && error !== undefined) this.#user.report(new DeadEventError(attempt, error.code), event)
   }
 
   async #renew(): Promise<void> {

@@ -1,0 +1,195 @@
+// Kills servers under load, again and again, and counts what became of every delivery:
+// node --conditions=@scrapenest-webhooks/source test/inbox/crash.ts --rounds 100
+import assert from 'node:assert/strict'
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
+import type { Secret } from '@scrapenest-webhooks/core'
+import { sqliteInbox } from '@scrapenest-webhooks/inbox'
+import { createEvent, deliver, generateSecret, type SignedDelivery, signDelivery } from '@scrapenest-webhooks/testing'
+
+export interface CrashCounts {
+  /** Requests that were sent, repeats and duplicates included. */
+  sent: number
+  /** Distinct events that were acknowledged with 202. */
+  acknowledged: number
+  /** Of these, in the ledger of the handlers and done in the inbox. */
+  processed: number
+  lost: number
+  /** Events that the inbox completed more than once. */
+  completedTwice: number
+  /** Events acknowledged as new more than once. */
+  acceptedTwice: number
+  /** Runs of handlers beyond the first, after a kill between handler and completion: at least once is the promise. */
+  ranAgain: number
+  kills: number
+}
+
+const hosts = ['fastify', 'koa', 'express'] as const
+const eventsPerRound = 200
+const duplicatesPerRound = 60
+const connections = 16
+
+/** Runs the rounds on every host at the same time, each with its own file. */
+export async function crash(rounds: number): Promise<Record<string, CrashCounts>> {
+  const directory = mkdtempSync(join(tmpdir(), 'scrapenest-crash-'))
+  try {
+    const counts = await Promise.all(hosts.map((host) => crashHost(host, rounds, directory)))
+    return Object.fromEntries(hosts.map((host, index) => [host, counts[index] as CrashCounts]))
+  } finally {
+    rmSync(directory, { recursive: true })
+  }
+}
+
+async function crashHost(host: string, rounds: number, directory: string): Promise<CrashCounts> {
+  const file = join(directory, `${host}.db`)
+  const ledger = join(directory, `${host}.ledger`)
+  const secret = generateSecret()
+  writeFileSync(ledger, '')
+  const start = (): Promise<Server> => startServer([host, file, secret, ledger])
+  const load = new Load(secret)
+  let server = await start()
+  for (let round = 0; round < rounds; round += 1) {
+    load.addRound()
+    const delivering = load.deliver(server.url)
+    await sleep(Math.random() * 250)
+    server.process.kill('SIGKILL')
+    await once(server.process, 'exit')
+    await delivering
+    server = await start()
+    // As the sender does: what was not acknowledged comes again.
+    await load.deliver(server.url)
+    assert.equal(load.waiting.length, 0, 'a server that is up acknowledges')
+  }
+  await allHandled(file)
+  server.process.kill('SIGTERM')
+  await once(server.process, 'exit')
+  return count(load, { file, ledger, kills: rounds })
+}
+
+/** The deliveries of all rounds, and what was answered to each. */
+class Load {
+  readonly #secret: Secret
+  /** Replies `accepted` by event id; an id is there as soon as any delivery of it got 202. */
+  readonly acknowledged = new Map<string, number>()
+  waiting: { readonly eventId: string; readonly delivery: SignedDelivery }[] = []
+  sent = 0
+
+  constructor(secret: Secret) {
+    this.#secret = secret
+  }
+
+  addRound(): void {
+    for (let index = 0; index < eventsPerRound; index += 1) {
+      const event = createEvent('job.created')
+      const deliveries = index < duplicatesPerRound ? 2 : 1
+      const delivery = signDelivery(event, { secret: this.#secret })
+      for (let copy = 0; copy < deliveries; copy += 1) this.waiting.push({ eventId: event.event_id, delivery })
+    }
+  }
+
+  async deliver(url: string): Promise<void> {
+    const queue = this.waiting
+    this.waiting = []
+    await Promise.all(
+      Array.from({ length: connections }, async () => {
+        for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+          if (!(await this.#deliverOne(url, next))) this.waiting.push(next)
+        }
+      }),
+    )
+  }
+
+  async #deliverOne(url: string, { eventId, delivery }: (typeof this.waiting)[number]): Promise<boolean> {
+    this.sent += 1
+    try {
+      const { status, reply } = await deliver(url, delivery)
+      if (status !== 202) return false
+      const isNew = (reply as { status: string }).status === 'accepted'
+      this.acknowledged.set(eventId, (this.acknowledged.get(eventId) ?? 0) + Number(isNew))
+      return true
+    } catch {
+      return false
+    }
+  }
+}
+
+async function count(
+  load: Load,
+  { file, ledger, kills }: { readonly file: string; readonly ledger: string; readonly kills: number },
+): Promise<CrashCounts> {
+  const runs = new Map<string, number>()
+  for (const eventId of readFileSync(ledger, 'utf8').split('\n').slice(0, -1)) {
+    runs.set(eventId, (runs.get(eventId) ?? 0) + 1)
+  }
+  await using inbox = sqliteInbox({ file })
+  const counts: CrashCounts = {
+    sent: load.sent,
+    acknowledged: load.acknowledged.size,
+    processed: 0,
+    lost: 0,
+    completedTwice: 0,
+    acceptedTwice: 0,
+    ranAgain: 0,
+    kills,
+  }
+  for (const [eventId, accepted] of load.acknowledged) {
+    const record = await inbox.get(eventId)
+    const completions = record?.history.filter(({ error }) => error === undefined).length ?? 0
+    const isProcessed = record?.state === 'done' && completions > 0 && runs.has(eventId)
+    counts[isProcessed ? 'processed' : 'lost'] += 1
+    counts.completedTwice += Number(completions > 1)
+    counts.acceptedTwice += Number(accepted > 1)
+    counts.ranAgain += Math.max(0, (runs.get(eventId) ?? 0) - 1)
+  }
+  const db = new DatabaseSync(file, { readOnly: true })
+  assert.deepEqual({ ...db.prepare('PRAGMA integrity_check').get() }, { integrity_check: 'ok' })
+  db.close()
+  return counts
+}
+
+async function allHandled(file: string): Promise<void> {
+  await using inbox = sqliteInbox({ file })
+  for (;;) {
+    const { ready, running } = await inbox.stats()
+    if (ready + running === 0) return
+    await sleep(50)
+  }
+}
+
+export interface Server {
+  readonly process: ChildProcess
+  readonly url: string
+}
+
+/** @param parameters host, file, secret and ledger */
+export async function startServer(parameters: readonly string[]): Promise<Server> {
+  const process = fork(join(import.meta.dirname, 'server.ts'), parameters, {
+    execArgv: ['--conditions=@scrapenest-webhooks/source'],
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  })
+  const exited = once(process, 'exit').then(([code]) => {
+    throw new Error(`The server ended with ${code} before it listened.`)
+  })
+  exited.catch(() => {})
+  const [{ port }] = (await Promise.race([once(process, 'message'), exited])) as [{ readonly port: number }]
+  return { process, url: `http://127.0.0.1:${port}/webhooks/scrapenest` }
+}
+
+if (import.meta.main) {
+  const { values } = parseArgs({ options: { rounds: { type: 'string', default: '100' } } })
+  const startedAtMs = performance.now()
+  const counts = await crash(Number(values.rounds))
+  console.table(counts)
+  console.log(`${values.rounds} rounds on each host in ${Math.round((performance.now() - startedAtMs) / 1000)} s`)
+  const isSound = Object.values(counts).every(
+    (host) => host.lost + host.completedTwice + host.acceptedTwice === 0 && host.processed === host.acknowledged,
+  )
+  console.log(isSound ? 'Nothing acknowledged was lost, nothing was completed twice.' : 'FAILED')
+  if (!isSound) process.exitCode = 1
+}
