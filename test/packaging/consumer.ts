@@ -1,6 +1,6 @@
 import { execFile } from 'node:child_process'
 import { existsSync } from 'node:fs'
-import { mkdtemp, readdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
@@ -27,17 +27,23 @@ export async function temporaryFolder(): Promise<string> {
   return await mkdtemp(join(tmpdir(), 'scrapenest-packaging-'))
 }
 
-/** Builds every package that is published, so that what is imported is what a user gets, and tells their folders. */
+/** Builds every package that is published (of those that `pnpm build` builds), and tells their folders. */
 export async function buildPackages(): Promise<readonly Omit<PackedPackage, 'tarball'>[]> {
+  const { references } = await readJson<{ references: { path: string }[] }>(join(repository, 'tsconfig.json'))
   const packages: Omit<PackedPackage, 'tarball'>[] = []
-  for (const directory of await readdir(join(repository, 'packages'))) {
-    const folder = join(repository, 'packages', directory)
-    if (!existsSync(join(folder, 'package.json'))) continue
-    const { name, version, private: isPrivate } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8'))
+  for (const { path } of references.filter((reference) => reference.path.startsWith('packages/'))) {
+    const folder = join(repository, path)
+    const { name, version, private: isPrivate } = await readJson<Manifest>(join(folder, 'package.json'))
     if (isPrivate !== true) packages.push({ name, version, folder })
   }
   await runIn(repository, join(repository, 'node_modules/.bin/tsc'), ['-b', ...packages.map(({ folder }) => folder)])
   return packages
+}
+
+interface Manifest {
+  readonly name: string
+  readonly version: string
+  readonly private?: boolean
 }
 
 /** Builds and packs every package that is published. */
@@ -97,6 +103,10 @@ export async function runIn(
     const { message, stdout, stderr } = error as Error & { stdout?: string; stderr?: string }
     throw new Error([message, stdout, stderr].filter(Boolean).join('\n'))
   }
+}
+
+async function readJson<Content>(file: string): Promise<Content> {
+  return JSON.parse(await readFile(file, 'utf8'))
 }
 
 async function npmInstall(folder: string, specifiers: readonly string[]): Promise<void> {
