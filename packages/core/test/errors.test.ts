@@ -70,11 +70,34 @@ describe('RetryLaterError', () => {
     [-5, 1],
     [Number.NaN, 30],
     [Number.POSITIVE_INFINITY, 30],
+    [1e300, 2_147_483_647],
   ])('with %s s asks for %i s', (given, retryAfterSeconds) => {
     const error =
       given === undefined ? new RetryLaterError() : new RetryLaterError('busy', { retryAfterSeconds: given })
     expect(error.retryAfterSeconds).toBe(retryAfterSeconds)
     expect(errorReply(error).headers['retry-after']).toBe(String(retryAfterSeconds))
+  })
+
+  it.each<[string, unknown]>([
+    ['no number', undefined],
+    ['a fraction', 1.5],
+    ['a negative number', -1],
+    ['an exponent', 1e300],
+    ['a header of its own', '5\r\nset-cookie: a=b'],
+  ])('made by hand with %s asks for 30 s', (_given, retryAfterSeconds) => {
+    const handmade = { library: 'scrapenest-webhooks', code: 'retry_later', retryAfterSeconds }
+    expect(errorReply(handmade)).toMatchObject({ status: 503, headers: { 'retry-after': '30' } })
+  })
+
+  it('whose time cannot be read asks for 30 s', () => {
+    const handmade = {
+      library: 'scrapenest-webhooks',
+      code: 'retry_later',
+      get retryAfterSeconds() {
+        throw new Error('looked at')
+      },
+    }
+    expect(errorReply(handmade)).toMatchObject({ status: 503, headers: { 'retry-after': '30' } })
   })
 
   it('carries a cause', () => {

@@ -45,6 +45,19 @@ describe('dispatch', () => {
     expect(calls).toEqual(['first', 'second'])
   })
 
+  it('gives the event that is being dispatched to the handlers that were there when it began', async () => {
+    const receiver = createReceiver({ secret, ...atStart })
+    let calls = 0
+    receiver.onEvent('job.created', function again() {
+      calls += 1
+      receiver.onEvent('job.created', again)
+    })
+    await answer(receiver)
+    expect(calls).toBe(1)
+    await answer(receiver, deliver(eventOf('job.created', {}, 'event_2')))
+    expect(calls).toBe(3)
+  })
+
   it('leaves an event alone that no handler wants', async () => {
     const calls: string[] = []
     const receiver = createReceiver({

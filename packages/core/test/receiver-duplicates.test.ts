@@ -391,6 +391,22 @@ describe('close', () => {
     expect(signal?.reason).toMatchObject({ code: 'receiver_closing' })
   })
 
+  it('waits without end for graceMs: Infinity', async () => {
+    const work = deferred()
+    let isClosed = false
+    const receiver = receiverWith({ onEvent: { '*': () => work.promise } })
+    void receiver.receive(deliver())
+    await vi.advanceTimersByTimeAsync(0)
+    void receiver.close({ graceMs: Number.POSITIVE_INFINITY }).then(() => {
+      isClosed = true
+    })
+    await vi.advanceTimersByTimeAsync(3_600_000)
+    expect(isClosed).toBe(false)
+    work.resolve()
+    await vi.advanceTimersByTimeAsync(0)
+    expect(isClosed).toBe(true)
+  })
+
   it('keeps the first reason of an abort', async () => {
     let signal: AbortSignal | undefined
     const receiver = receiverWith({

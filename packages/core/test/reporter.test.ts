@@ -156,6 +156,7 @@ describe('the log', () => {
 
   it.each<[string, Logger]>([
     ['throws', { warn: failing(new Error('no')), error: failing(new Error('no')) }],
+    ['rejects', { warn: () => Promise.reject(new Error('no')), error: () => Promise.reject(new Error('no')) }],
     ['returns nothing useful', { warn: () => 7, error: () => Promise.resolve() }],
   ])('changes no reply when the logger %s', async (_given, logger) => {
     const { receiver } = receiverWith({ logger, onEvent: { 'job.created': failing(new Error('no')) } })

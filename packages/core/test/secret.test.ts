@@ -107,6 +107,7 @@ describe('parseSecrets', () => {
   it.each<[string, readonly unknown[]]>([
     ['an empty list', []],
     ['a list that holds undefined', [secret, undefined]],
+    ['a list with a hole', Object.assign(Array(2), { 0: secret })],
     ['a list that holds an empty text', ['', secret]],
   ])('refuses %s', (_given, list) => {
     expect(thrownBy(() => parseSecrets(list as readonly string[]))).toMatchObject({ code: 'configuration_invalid' })
