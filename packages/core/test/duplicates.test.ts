@@ -110,6 +110,21 @@ describe('memoryDuplicates', () => {
     expect(claim('b')).toEqual({ state: 'done' })
   })
 
+  it('begins a generation once per age, and not at each event from then on', () => {
+    const { clock, claim, handle } = store({ rememberSeconds: 60 })
+    handle('a')
+    clock.advance(60_000)
+    for (const key of ['b', 'c', 'd', 'e']) handle(key)
+    expect(['b', 'c', 'd', 'e'].map((key) => claim(key).state)).toEqual(['done', 'done', 'done', 'done'])
+  })
+
+  it('forgets a handled event at its age although its lease would still run', () => {
+    const { clock, claim, complete } = store({ rememberSeconds: 60 })
+    complete('a', tokenOf(claim('a', 900_000)))
+    clock.advance(60_000)
+    expect(claim('a')).toMatchObject({ state: 'claimed' })
+  })
+
   it('remembers the younger half for certain, and never more than maxEvents', () => {
     const { claim, handle } = store({ maxEvents: 10 })
     for (let number = 0; number < 23; number += 1) handle(`event ${number}`)

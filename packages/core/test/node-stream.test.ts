@@ -63,6 +63,19 @@ describe('readNodeStream', () => {
     await expect(readNodeStream(stream, limits)).rejects.toMatchObject({ code: 'body_aborted', cause: error })
   })
 
+  it('rejects at once when the stream broke without being destroyed', async () => {
+    const stream = new Readable({ read() {}, autoDestroy: false })
+    const broken = new Promise((resolve) => stream.once('error', resolve))
+    stream.push(null)
+    stream.push('after the end')
+    await broken
+    expect(stream.destroyed).toBe(false)
+    await expect(readNodeStream(stream, limits)).rejects.toMatchObject({
+      code: 'body_aborted',
+      cause: expect.objectContaining({ code: 'ERR_STREAM_PUSH_AFTER_EOF' }),
+    })
+  })
+
   it('gives no bytes for a stream that ended before without any', async () => {
     const stream = new Readable({ read() {}, autoDestroy: false })
     stream.push(null)

@@ -408,11 +408,11 @@ describe('close', () => {
   })
 
   it('keeps the first reason of an abort', async () => {
-    let signal: AbortSignal | undefined
+    let signal: (() => AbortSignal) | undefined
     const receiver = receiverWith({
       onEvent: {
         '*': (_event, delivery) => {
-          signal = delivery.signal
+          signal = () => delivery.signal
           return new Promise(() => {})
         },
       },
@@ -421,6 +421,14 @@ describe('close', () => {
     await vi.advanceTimersByTimeAsync(9000)
     void receiver.close({ graceMs: 1 })
     await vi.advanceTimersByTimeAsync(1)
-    expect(signal?.reason).toMatchObject({ code: 'handler_timeout' })
+    expect(signal?.().reason).toMatchObject({ code: 'handler_timeout' })
+  })
+
+  it('aborts nothing that is done', async () => {
+    const signals: AbortSignal[] = []
+    const receiver = receiverWith({ onEvent: { '*': (_event, { signal }) => void signals.push(signal) } })
+    await receiver.receive(deliver())
+    await receiver.close()
+    expect(signals.map(({ aborted }) => aborted)).toEqual([false])
   })
 })

@@ -221,6 +221,16 @@ describe('hooks', () => {
     for (const { durationMs } of outcomes) expect(durationMs).toBeGreaterThanOrEqual(0)
   })
 
+  it('are told the id of the header family that verified', async () => {
+    const ids: unknown[] = []
+    const { receiver } = receiverWith({ onDelivery: ({ deliveryId }) => void ids.push(deliveryId) })
+    const { headers, ...request } = deliver()
+    const stranger = deliver(undefined, { id: 'msg_of_a_stranger', secret: otherSecret }).headers
+    const renamed = Object.entries(headers).map(([name, value]) => [name.replace('svix-', 'webhook-'), value] as const)
+    await receiver.receive({ ...request, headers: { ...stranger, ...Object.fromEntries(renamed) } })
+    expect(ids).toEqual(['msg_1'])
+  })
+
   it('are told handler_failed of a failure that is no error of ours', async () => {
     const outcomes: DeliveryOutcome[] = []
     const request = Object.defineProperty({ ...deliver() }, 'method', { get: failing(new Error('no')) })
