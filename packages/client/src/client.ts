@@ -1,0 +1,119 @@
+import { ConfigurationError, checkKnownOptions, checkWholeNumber } from '@scrapenest-webhooks/core'
+import { ApiConnection } from './api-connection.ts'
+import { Artifacts, type DownloadDefaults } from './artifacts.ts'
+import type { JobRequest } from './job-request.ts'
+import { type CallOptions, type Job, Jobs, type SubmittedJob, type WaitOptions } from './jobs.ts'
+import { WebhookEndpoints } from './webhook-endpoints.ts'
+
+export interface ClientOptions extends DownloadDefaults {
+  /** `sn_live_…`. Either this or `accessToken`. */
+  readonly apiKey?: string | undefined
+  /** Sent as a bearer token instead of a key. */
+  readonly accessToken?: string | undefined
+  /**
+   * Where the API is; paths are appended to it. https, or http on this machine.
+   * @default 'https://api.scrapenest.com'
+   */
+  readonly baseUrl?: string | undefined
+  /** Sends the API calls, for example through a proxy. Downloads do not go through it. @default the global fetch */
+  readonly fetch?: typeof globalThis.fetch | undefined
+  /** How long one attempt may take, and how long a download may stand still, in milliseconds. @default 30000 */
+  readonly timeoutMs?: number | undefined
+  /** How often a call that is safe to repeat is sent again. @default 2 */
+  readonly maxRetries?: number | undefined
+}
+
+const knownOptions = {
+  accessToken: true,
+  allowInsecure: true,
+  allowPrivateAddresses: true,
+  apiKey: true,
+  baseUrl: true,
+  fetch: true,
+  maxRetries: true,
+  timeoutMs: true,
+} as const satisfies Record<keyof ClientOptions, true>
+
+/**
+ * ScrapeNest's API: webhook endpoints, jobs, artifacts. Methods are named after ScrapeNest's Python SDK, in camelCase;
+ * what crosses the wire keeps its wire name.
+ *
+ * @throws {ConfigurationError} `configuration_invalid`
+ *
+ * @example
+ * const client = new ScrapeNestClient({ apiKey: process.env.SCRAPENEST_API_KEY })
+ * const { secret } = await client.webhookEndpoints.create({ url: 'https://example.com/webhooks/scrapenest' })
+ * await client.scrapeAsync({ job_type: 'light', target_url: 'https://shop.example/item/1' })
+ */
+export class ScrapeNestClient {
+  readonly webhookEndpoints: WebhookEndpoints
+  readonly jobs: Jobs
+  readonly artifacts: Artifacts
+
+  constructor(options: ClientOptions) {
+    checkKnownOptions(options, knownOptions)
+    const { allowPrivateAddresses, allowInsecure } = options
+    const timeoutMs = checkWholeNumber('timeoutMs', options.timeoutMs ?? 30_000, { min: 1, max: 2_147_483_647 })
+    const maxRetries = checkWholeNumber('maxRetries', options.maxRetries ?? 2, { min: 0, max: 10 })
+    const connection = new ApiConnection({
+      ...authentication(options),
+      baseUrl: checkBaseUrl(options.baseUrl ?? 'https://api.scrapenest.com'),
+      fetch: options.fetch ?? globalThis.fetch,
+      timeoutMs,
+      maxRetries,
+    })
+    this.webhookEndpoints = new WebhookEndpoints(connection)
+    this.jobs = new Jobs(connection, (artifactId, call) => this.artifacts.downloadBytes(artifactId, call))
+    this.artifacts = new Artifacts(connection, {
+      jobs: this.jobs,
+      timeoutMs,
+      maxRetries,
+      allowPrivateAddresses,
+      allowInsecure,
+    })
+  }
+
+  /** Submits a job and gives it back at once; its webhook, `jobs.wait` or `jobs.get` tell the rest. */
+  submit(request: JobRequest, options?: CallOptions): Promise<SubmittedJob> {
+    return this.jobs.create(request, options)
+  }
+
+  /** `submit`, under the name that ScrapeNest's guide gives it. */
+  scrapeAsync(request: JobRequest, options?: CallOptions): Promise<SubmittedJob> {
+    return this.jobs.create(request, options)
+  }
+
+  /** Submits a job and waits until it has ended. @throws {ScrapeNestError} as `jobs.wait` */
+  async scrape(request: JobRequest, options: WaitOptions = {}): Promise<Job> {
+    const { job_id } = await this.jobs.create(request, { signal: options.signal })
+    return this.jobs.wait(job_id, options)
+  }
+}
+
+function authentication({ apiKey, accessToken }: ClientOptions) {
+  const credential = apiKey ?? accessToken
+  if (!credential || (apiKey !== undefined && accessToken !== undefined)) {
+    throw new ConfigurationError(
+      'Expected either apiKey or accessToken, for example apiKey: process.env.SCRAPENEST_API_KEY (is the variable set?).',
+    )
+  }
+  // A line break would be a header of its own; fetch refuses it too, and quotes the key in its error.
+  if (!/^[\x21-\x7e]+$/.test(credential)) {
+    throw new ConfigurationError('The API key contains a space, a line break or another character that no key has.')
+  }
+  const header = apiKey === undefined ? { authorization: `Bearer ${credential}` } : { 'x-api-key': credential }
+  return { credential, headers: { accept: 'application/json', 'user-agent': 'scrapenest-webhooks-client', ...header } }
+}
+
+function checkBaseUrl(text: string): string {
+  if (!URL.canParse(text)) throw new ConfigurationError(`Expected baseUrl to be a URL, got ${JSON.stringify(text)}.`)
+  const url = new URL(text)
+  const isLocal = /^(localhost|127(\.[0-9]+){3}|\[::1\])$/.test(url.hostname)
+  if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLocal)) {
+    throw new ConfigurationError('Expected baseUrl to be https: the API key would travel in the clear.')
+  }
+  if (url.username !== '' || url.search !== '' || url.hash !== '') {
+    throw new ConfigurationError('Expected baseUrl without a user name, a query and a fragment.')
+  }
+  return url.href.replace(/\/+$/, '')
+}

@@ -1,0 +1,201 @@
+import { createHash } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+import type { Readable } from 'node:stream'
+import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
+import type { ArtifactLocator, LocatedArtifact } from './artifact-locator.ts'
+import type { DownloadProgress } from './artifacts.ts'
+import {
+  ConnectionError,
+  DownloadFailedError,
+  DownloadTooLargeError,
+  DownloadUrlExpiredError,
+  IntegrityError,
+  RequestTimeoutError,
+} from './errors.ts'
+import { connectionFailure, type DownloadRules, openDownload } from './guarded-download.ts'
+import { pause } from './pause.ts'
+import { backoffMs, retriedStatuses } from './retry-delay.ts'
+
+/** Where the bytes go. They are of no use to anybody before `commit`. */
+export interface Sink<Output> {
+  write(chunk: Uint8Array): Promise<void>
+  commit(): Promise<Output>
+  /** Never throws. */
+  discard(): Promise<void>
+}
+
+export interface DownloadSettings extends DownloadRules {
+  readonly maxRetries: number
+  readonly maxBytes: number
+  /** In lower-case hex. */
+  readonly sha256: string | undefined
+  readonly onProgress: ((progress: DownloadProgress) => void) | undefined
+}
+
+interface Downloaded<Output> {
+  readonly output: Output
+  readonly byteLength: number
+  readonly sha256: string
+  readonly contentType: string | undefined
+}
+
+/** With these a storage answers an expired or altered URL: S3 says 403, Google 400, others 401 or 410. */
+const expiredStatuses: ReadonlySet<number> = new Set([400, 401, 403, 410])
+
+/** Brings an artifact into a sink. Its URL is renewed once, where it has expired and more is known than the URL. */
+export async function downloadTo<Output>(
+  createSink: () => Promise<Sink<Output>>,
+  locator: ArtifactLocator,
+  settings: DownloadSettings,
+): Promise<Downloaded<Output>> {
+  const { signal } = settings
+  signal?.throwIfAborted()
+  const first = await downloadWithRetries(createSink, await locator.locate({ signal }), settings)
+  if (!(first instanceof ExpiredUrl)) return first
+  if (locator.renew === undefined)
+    throw new DownloadUrlExpiredError(first.host, { status: first.status, renewed: false })
+  const second = await downloadWithRetries(createSink, await locator.renew({ signal }), settings)
+  if (!(second instanceof ExpiredUrl)) return second
+  throw new DownloadUrlExpiredError(second.host, { status: second.status, renewed: true })
+}
+
+/** A result, not an error: the caller is told only where it cannot be renewed. */
+class ExpiredUrl {
+  readonly host: string
+  readonly status: number
+  constructor(host: string, status: number) {
+    this.host = host
+    this.status = status
+  }
+}
+
+async function downloadWithRetries<Output>(
+  createSink: () => Promise<Sink<Output>>,
+  located: LocatedArtifact,
+  settings: DownloadSettings,
+): Promise<Downloaded<Output> | ExpiredUrl> {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await attemptDownload(createSink, located, settings)
+    } catch (error) {
+      if (attempt > settings.maxRetries || !isWorthRetrying(error)) throw error
+      await pause(backoffMs(attempt), settings.signal)
+    }
+  }
+}
+
+function isWorthRetrying(error: unknown): boolean {
+  if (error instanceof DownloadFailedError) return retriedStatuses.has(error.status)
+  return error instanceof ConnectionError || error instanceof RequestTimeoutError
+}
+
+async function attemptDownload<Output>(
+  createSink: () => Promise<Sink<Output>>,
+  located: LocatedArtifact,
+  settings: DownloadSettings,
+): Promise<Downloaded<Output> | ExpiredUrl> {
+  const response = await openDownload(located.url, settings)
+  const { host } = new URL(located.url)
+  const { statusCode: status = 0 } = response
+  try {
+    if (expiredStatuses.has(status)) return new ExpiredUrl(host, status)
+    if (status !== 200) throw new DownloadFailedError(host, status)
+    return await receive(await createSink(), { response, host, located, settings })
+  } finally {
+    response.destroy()
+  }
+}
+
+async function receive<Output>(
+  sink: Sink<Output>,
+  download: {
+    readonly response: IncomingMessage
+    readonly host: string
+    readonly located: LocatedArtifact
+    readonly settings: DownloadSettings
+  },
+): Promise<Downloaded<Output>> {
+  const { response, located, settings } = download
+  const { maxBytes } = settings
+  const hash = createHash('sha256')
+  const totalBytes = declaredLength(response) ?? located.byteLength
+  let receivedBytes = 0
+  try {
+    if (totalBytes !== undefined && totalBytes > maxBytes) throw new DownloadTooLargeError(maxBytes)
+    for await (const chunk of chunksOf(download)) {
+      receivedBytes += chunk.byteLength
+      if (receivedBytes > maxBytes) throw new DownloadTooLargeError(maxBytes)
+      hash.update(chunk)
+      await sink.write(chunk)
+      settings.onProgress?.({ receivedBytes, totalBytes })
+    }
+    settings.signal?.throwIfAborted()
+    const sha256 = hash.digest('hex')
+    checkIntegrity({ byteLength: receivedBytes, sha256 }, [located, { sha256: settings.sha256 }])
+    const contentType = response.headers['content-type']
+    return { output: await sink.commit(), byteLength: receivedBytes, sha256, contentType }
+  } catch (error) {
+    await sink.discard()
+    throw error
+  }
+}
+
+/** The decoded bytes. Failures of the connection become ours here, where they cannot be taken for the sink's. */
+async function* chunksOf({
+  response,
+  host,
+  settings: { signal },
+}: {
+  readonly response: IncomingMessage
+  readonly host: string
+  readonly settings: DownloadSettings
+}): AsyncGenerator<Uint8Array, void, void> {
+  try {
+    for await (const chunk of decoded(response)) yield chunk
+  } catch (error) {
+    throw connectionFailure(error, { host, signal })
+  }
+}
+
+/** A storage keeps the content-encoding that an object was stored with, whatever was asked for. */
+function decoded(response: IncomingMessage): Readable {
+  const decoder = decoderOf(response.headers['content-encoding'])
+  if (decoder === undefined) return response
+  response.once('error', (error) => decoder.destroy(error))
+  return response.pipe(decoder)
+}
+
+function decoderOf(encoding: string | undefined) {
+  switch (encoding?.toLowerCase()) {
+    case 'gzip':
+    case 'x-gzip':
+      return createGunzip()
+    case 'br':
+      return createBrotliDecompress()
+    case 'deflate':
+      return createInflate()
+    default:
+      return undefined
+  }
+}
+
+/** The length of what arrives; of a compressed body only the compressed length is declared. */
+function declaredLength({ headers }: IncomingMessage): number | undefined {
+  const length = headers['content-length']
+  const isEncoded = decoderOf(headers['content-encoding']) !== undefined
+  return length === undefined || isEncoded ? undefined : Number(length)
+}
+
+function checkIntegrity(
+  actual: { readonly byteLength: number; readonly sha256: string },
+  expectations: readonly Pick<LocatedArtifact, 'byteLength' | 'sha256'>[],
+): void {
+  for (const { byteLength, sha256 } of expectations) {
+    if (byteLength !== undefined && byteLength !== actual.byteLength) {
+      throw new IntegrityError('size', { expected: `${byteLength} bytes`, actual: `${actual.byteLength} bytes` })
+    }
+    if (sha256 !== undefined && sha256 !== actual.sha256) {
+      throw new IntegrityError('SHA-256', { expected: sha256, actual: actual.sha256 })
+    }
+  }
+}

@@ -1,0 +1,36 @@
+export type { ArtifactEvent, ArtifactSource } from './artifact-locator.ts'
+export type {
+  ArtifactUrl,
+  DownloadDefaults,
+  DownloadedFile,
+  DownloadOptions,
+  DownloadProgress,
+  ReadOptions,
+} from './artifacts.ts'
+export { type ClientOptions, ScrapeNestClient } from './client.ts'
+export * from './errors.ts'
+export type * from './job-request.ts'
+export type {
+  Artifact,
+  CallOptions,
+  Job,
+  JobFilter,
+  JobManifest,
+  JobPage,
+  JobStats,
+  JobSummary,
+  SubmittedJob,
+  WaitOptions,
+} from './jobs.ts'
+export { type RotatingSecret, type RotatingSecretOptions, rotatingSecret } from './rotating-secret.ts'
+export type {
+  CreatedWebhookEndpoint,
+  CursorOptions,
+  CursorPage,
+  RotatedSecret,
+  WebhookAttempt,
+  WebhookEndpoint,
+  WebhookEndpointSettings,
+  WebhookEndpointStatus,
+  WebhookMessageRecord,
+} from './webhook-endpoints.ts'

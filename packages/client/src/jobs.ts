@@ -1,0 +1,232 @@
+import { randomUUID } from 'node:crypto'
+import { expectFields } from './answer-fields.ts'
+import { type ApiAnswer, type ApiConnection, path } from './api-connection.ts'
+import { JobFailedError, JobTimeoutError, ResponseInvalidError } from './errors.ts'
+import type { JobRequest, JobType } from './job-request.ts'
+import { pause } from './pause.ts'
+
+/** A job just submitted. */
+export interface SubmittedJob {
+  readonly job_id: string
+  readonly status: string
+  readonly created_at: string
+  readonly artifact_ids?: readonly string[]
+  /** Whether the token named a job that was already there. */
+  readonly idempotent_replay: boolean
+}
+
+export interface JobSummary {
+  readonly job_id: string
+  /** `queued`, `running`, `succeeded` or `failed`; the last two are final. */
+  readonly status: string
+  readonly target_url: string
+  readonly created_at: string
+  readonly job_type?: string
+  /** `success`, `blocked` or `failed`. A scrape that its target refused has `status: 'succeeded'` and is `blocked`. */
+  readonly outcome?: string | null
+  readonly block?: { readonly blocked: boolean; readonly signal?: string; readonly http_status?: number } | null
+  readonly tags?: readonly string[]
+  readonly updated_at?: string | null
+  readonly completed_at?: string | null
+}
+
+export interface Job extends JobSummary {
+  readonly failure_reason?: string | null
+  readonly artifact_ids?: readonly string[]
+  readonly artifacts: readonly Artifact[]
+}
+
+export interface Artifact {
+  readonly artifact_id: string
+  /** For example `html`, `screenshot`, `har`; the list is open. */
+  readonly artifact_type: string
+  readonly byte_size?: number
+  /** The SHA-256 of its bytes. */
+  readonly content_hash?: string | null
+  readonly created_at?: string | null
+  /** A credential: whoever has it has the artifact. Present where `include_download_urls` asked for it. */
+  readonly download_url?: string | null
+  readonly expires_at?: string | null
+}
+
+export interface JobPage {
+  readonly items: readonly JobSummary[]
+  readonly total: number
+  readonly limit: number
+  readonly offset: number
+}
+
+export interface JobStats {
+  readonly from: string
+  readonly to: string
+  readonly bucket_seconds: number
+  readonly buckets: readonly (JobCounts & { readonly start: string })[]
+  readonly totals: JobCounts & { readonly success_rate?: number | null; readonly avg_duration_seconds?: number | null }
+}
+
+interface JobCounts {
+  readonly total: number
+  readonly succeeded: number
+  readonly failed: number
+  readonly running: number
+  readonly queued: number
+}
+
+/** What became of a job, in full: the artifact `manifest`, parsed. */
+export interface JobManifest {
+  readonly manifest_version: string
+  readonly job_id: string
+  readonly engine: string
+  readonly target_url: string
+  readonly final_url?: string | null
+  readonly status: string
+  readonly outcome: string
+  readonly block?: JobSummary['block']
+  readonly response?: {
+    readonly http_status: number | null
+    readonly headers?: Readonly<Record<string, string>>
+  } | null
+  readonly timing?: {
+    readonly started_at?: string
+    readonly finished_at?: string
+    readonly duration_ms?: number
+  } | null
+  readonly credits?: { readonly weight: number; readonly charged: boolean; readonly amount: number } | null
+  readonly artifacts: readonly Artifact[]
+  readonly [field: string]: unknown
+}
+
+export interface JobFilter {
+  readonly status?: string
+  readonly job_type?: JobType
+  readonly job_id?: string
+  readonly target_url?: string
+  readonly tag?: string
+  /** ISO 8601. */
+  readonly from?: string
+  /** ISO 8601. */
+  readonly to?: string
+}
+
+export interface CallOptions {
+  /** Ends the call; it then rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface WaitOptions extends CallOptions {
+  /** How long to wait for the job to end, in milliseconds. @default 30000; then `job_timeout`, and the job goes on */
+  readonly timeoutMs?: number
+  /** The first pause between two looks; each is half as long again as the one before, up to 5 s. @default 1000 */
+  readonly pollMs?: number
+  /** Gives back a job that failed. @default false: it throws `job_failed` */
+  readonly returnFailed?: boolean
+}
+
+const maxPollMs = 5_000
+
+/** `client.jobs`: submit, look up, list. */
+export class Jobs {
+  readonly #connection: ApiConnection
+  readonly #readArtifact: (artifactId: string, options: CallOptions) => Promise<Uint8Array>
+
+  constructor(
+    connection: ApiConnection,
+    readArtifact: (artifactId: string, options: CallOptions) => Promise<Uint8Array>,
+  ) {
+    this.#connection = connection
+    this.#readArtifact = readArtifact
+  }
+
+  /** Submits a job and gives it back at once. A retry cannot submit it twice: see `idempotency_token`. */
+  async create(request: JobRequest, { signal }: CallOptions = {}): Promise<SubmittedJob> {
+    const json = { idempotency_token: randomUUID(), ...request }
+    const answer = await this.#connection.send({ method: 'POST', path: '/v1/jobs', json, repeatable: true, signal })
+    const job = expectFields<SubmittedJob>(answer, ['job_id'])
+    // A replay of the token is answered 200, but so is a repeat of our own whose first answer was lost.
+    return { ...job, idempotent_replay: answer.status === 200 }
+  }
+
+  async get(
+    jobId: string,
+    options: CallOptions & { readonly include_download_urls?: boolean; readonly ttl_seconds?: number } = {},
+  ): Promise<Job> {
+    const { signal, ...query } = options
+    const answer = await this.#get(path`/v1/jobs/${jobId}`, { query, signal })
+    const job = expectFields<Job>(answer, ['job_id', 'status'])
+    return { ...job, artifacts: (job.artifacts ?? []).map(readArtifactFields) }
+  }
+
+  /** One page of jobs. */
+  async list(
+    options: JobFilter & CallOptions & { readonly limit?: number; readonly offset?: number } = {},
+  ): Promise<JobPage> {
+    const { signal, ...query } = options
+    return expectFields<JobPage>(await this.#get('/v1/jobs', { query, signal }), ['items', 'total'])
+  }
+
+  /** Every job that matches, page after page. */
+  async *iter(
+    options: JobFilter & CallOptions & { readonly pageSize?: number } = {},
+  ): AsyncGenerator<JobSummary, void, void> {
+    const { pageSize = 50, ...filter } = options
+    for (let offset = 0; ; ) {
+      const page = await this.list({ ...filter, limit: pageSize, offset })
+      yield* page.items
+      offset += page.items.length
+      if (page.items.length === 0 || offset >= page.total) return
+    }
+  }
+
+  /** Counts per hour. */
+  async stats(options: Pick<JobFilter, 'from' | 'to' | 'job_type'> & CallOptions = {}): Promise<JobStats> {
+    const { signal, ...query } = options
+    return expectFields<JobStats>(await this.#get('/v1/jobs/stats', { query, signal }), ['buckets', 'totals'])
+  }
+
+  /**
+   * Looks at the job until it has ended. A webhook tells the same without asking.
+   *
+   * @throws {ScrapeNestError} `job_failed`, `job_timeout`, or what `get` throws.
+   */
+  async wait(jobId: string, options: WaitOptions = {}): Promise<Job> {
+    const { timeoutMs = 30_000, pollMs = 1_000, returnFailed = false, signal } = options
+    const deadline = performance.now() + timeoutMs
+    for (let pauseMs = pollMs; ; pauseMs = Math.min(pauseMs * 1.5, maxPollMs)) {
+      const job = await this.get(jobId, { signal })
+      if (job.status === 'succeeded') return job
+      if (job.status === 'failed') {
+        if (returnFailed) return job
+        throw new JobFailedError(jobId, job.failure_reason ?? undefined)
+      }
+      const remainingMs = deadline - performance.now()
+      if (remainingMs <= 0) throw new JobTimeoutError(jobId, timeoutMs)
+      await pause(Math.min(pauseMs, remainingMs), signal)
+    }
+  }
+
+  /** The job's manifest: outcome, credits, the target's response. `undefined` while it has none. */
+  async getManifest(jobId: string, options: CallOptions = {}): Promise<JobManifest | undefined> {
+    const job = await this.get(jobId, options)
+    const manifest = job.artifacts.find(({ artifact_type }) => artifact_type === 'manifest')
+    if (manifest === undefined) return undefined
+    const bytes = await this.#readArtifact(manifest.artifact_id, options)
+    try {
+      return JSON.parse(new TextDecoder().decode(bytes)) as JobManifest
+    } catch (cause) {
+      throw new ResponseInvalidError(`the download of the manifest of job ${jobId}`, 'it is not JSON', { cause })
+    }
+  }
+
+  #get(
+    path: string,
+    { query, signal }: CallOptions & { query: Record<string, string | number | boolean> },
+  ): Promise<ApiAnswer> {
+    return this.#connection.send({ method: 'GET', path, query, repeatable: true, signal })
+  }
+}
+
+/** `byte_size` was called `size_bytes`. */
+function readArtifactFields(artifact: Artifact & { readonly size_bytes?: number }): Artifact {
+  const { size_bytes, ...rest } = artifact
+  return rest.byte_size === undefined && size_bytes !== undefined ? { ...rest, byte_size: size_bytes } : rest
+}

@@ -1,0 +1,20 @@
+import { ConfigurationError } from '@scrapenest-webhooks/core'
+
+/**
+ * Reads a SHA-256 in hex or base64, with or without `sha256:` before it: ScrapeNest does not document which it sends.
+ *
+ * @returns lower-case hex, or `undefined` where it is none of these.
+ */
+export function parseSha256(text: string): string | undefined {
+  const value = text.trim().replace(/^sha-?256[:=-]/i, '')
+  if (/^[0-9a-f]{64}$/i.test(value)) return value.toLowerCase()
+  if (!/^[A-Za-z0-9+/_-]{43}=?$/.test(value)) return undefined
+  return Buffer.from(value, 'base64url').toString('hex')
+}
+
+/** @throws {ConfigurationError} `configuration_invalid` */
+export function checkSha256(text: string): string {
+  const hex = parseSha256(text)
+  if (hex !== undefined) return hex
+  throw new ConfigurationError('Expected sha256 as 64 characters of hex or 44 of base64.')
+}

@@ -1,0 +1,273 @@
+import { inspect } from 'node:util'
+import { describe, expect, it } from 'vitest'
+import { ApiError, isScrapeNestError, type RateLimitError, ScrapeNestClient } from '../src/index.ts'
+import { freeUrl, startServer, startStub } from './stub-server.ts'
+
+const apiKey = 'sn_live_0123456789abcdef'
+const submission = { job_type: 'light', target_url: 'https://shop.example/item/1' } as const
+const job = { job_id: 'job_1', status: 'queued', created_at: '2026-02-03T10:15:00Z' }
+
+function clientOf(baseUrl: string, options: object = {}): ScrapeNestClient {
+  return new ScrapeNestClient({ apiKey, baseUrl, maxRetries: 0, ...options })
+}
+
+async function failureOf(promise: Promise<unknown>): Promise<unknown> {
+  return promise.then(
+    (value) => expect.fail(`expected a failure, got ${inspect(value)}`),
+    (error: unknown) => error,
+  )
+}
+
+/** Answers as the API documents them, one for each status, and both shapes of the body. */
+const recorded = [
+  [
+    400,
+    'request_invalid',
+    { error: { code: 'bad_request', message: 'limit must be a number', request_id: 'req_400' } },
+  ],
+  [401, 'authentication_failed', { error: { code: 'invalid_api_key', message: 'unknown key', request_id: 'req_401' } }],
+  [403, 'permission_denied', { error: { code: 'missing_scope', message: 'needs webhooks.manage' } }],
+  [404, 'not_found', { error: { code: 'not_found', message: 'no such job' } }],
+  [409, 'conflict', { error: 'conflict', message: 'already paused' }],
+  [
+    422,
+    'validation_failed',
+    {
+      error: { code: 'validation_error', message: 'invalid', details: [{ field: 'target_url', message: 'not a URL' }] },
+    },
+  ],
+  [429, 'rate_limited', { error: { code: 'rate_limited', message: 'slow down' } }],
+  [500, 'server_error', { error: { code: 'internal', message: 'oops' } }],
+  [502, 'server_error', '<html>Bad Gateway</html>'],
+  [503, 'server_error', ''],
+  [418, 'unexpected_status', '"teapot"'],
+] as const
+
+describe('errors of the API', () => {
+  it.each(recorded)('%i becomes %s, with what the answer says', async (status, code, body) => {
+    const { url } = await startStub({ status, body, headers: { 'x-request-id': 'req_header' } })
+    const error = await failureOf(clientOf(url).jobs.get('job_1'))
+    expect(error).toBeInstanceOf(ApiError)
+    expect(error).toMatchObject({ code, status, request: 'GET /v1/jobs/job_1', attempts: 1 })
+    expect(isScrapeNestError(error)).toBe(true)
+    expect((error as ApiError).body).toBe(typeof body === 'string' ? body : JSON.stringify(body))
+    expect((error as ApiError).requestId).toBe([400, 401].includes(status) ? `req_${status}` : 'req_header')
+    if (status === 422) expect((error as ApiError).details).toEqual([{ field: 'target_url', message: 'not a URL' }])
+    if (status === 409)
+      expect(error).toMatchObject({ apiCode: 'conflict', message: expect.stringContaining('already paused') })
+  })
+
+  it('keeps 8 KiB of an endless answer, and stops reading', async () => {
+    const url = await startServer((_request, response) => {
+      response.writeHead(500)
+      const timer = setInterval(() => response.write('x'.repeat(65_536)), 1)
+      response.once('close', () => clearInterval(timer))
+    })
+    const error = (await failureOf(clientOf(url).jobs.get('job_1'))) as ApiError
+    expect(error.code).toBe('server_error')
+    expect(error.body.length).toBe(8192)
+  })
+
+  it('never shows the API key, even where the answer quotes it', async () => {
+    const body = { error: { code: 'invalid_api_key', message: `the key ${apiKey} is unknown`, request_id: apiKey } }
+    const { url } = await startStub({ status: 401, body })
+    const client = clientOf(url)
+    const error = (await failureOf(client.jobs.get('job_1'))) as ApiError
+    for (const shown of [
+      error.message,
+      error.body,
+      String(error.stack),
+      inspect(error, { depth: 9, showHidden: true }),
+    ]) {
+      expect(shown).not.toContain(apiKey)
+    }
+    expect(error.message).toContain('the key [redacted] is unknown')
+    expect(inspect(client, { depth: 9, showHidden: true })).not.toContain(apiKey)
+    expect(JSON.stringify(client)).not.toContain(apiKey)
+  })
+
+  it.each([
+    ['not JSON', '<html>'],
+    ['JSON but no object', '[]'],
+    ['without the fields it needs', {}],
+  ])('a success that is %s is response_invalid', async (_what, body) => {
+    const { url } = await startStub({ body })
+    expect(await failureOf(clientOf(url).jobs.get('job_1'))).toMatchObject({ code: 'response_invalid' })
+  })
+
+  it('does not follow a redirect with the key', async () => {
+    const elsewhere = await startStub({ body: job })
+    const { url } = await startStub({ status: 307, headers: { location: `${elsewhere.url}/v1/jobs/job_1` } })
+    expect(await failureOf(clientOf(url).jobs.get('job_1'))).toMatchObject({ code: 'unexpected_status', status: 307 })
+    expect(elsewhere.requests).toEqual([])
+  })
+
+  it('escapes ids, so that none leads to another path', async () => {
+    const { url, requests } = await startStub({ body: { ...job, artifacts: [] } })
+    await clientOf(url).jobs.get('../keys?x=1#y')
+    expect(requests[0]?.url).toBe('/v1/jobs/..%2Fkeys%3Fx%3D1%23y')
+    for (const id of ['', '.', '..']) await expect(clientOf(url).jobs.get(id)).rejects.toBeInstanceOf(TypeError)
+    expect(requests).toHaveLength(1)
+  })
+})
+
+describe('retries', () => {
+  const busy = { status: 503, headers: { 'retry-after': '0' } }
+  const limited = { status: 429, headers: { 'retry-after': '0' } }
+
+  it('sends a submission again under the same idempotency_token', async () => {
+    const { url, requests } = await startStub(busy, busy, { status: 201, body: job })
+    await clientOf(url, { maxRetries: 2 }).scrapeAsync(submission)
+    const tokens = requests.map(({ body }) => JSON.parse(body).idempotency_token)
+    expect(tokens).toHaveLength(3)
+    expect(new Set(tokens).size).toBe(1)
+    expect(tokens[0]).toMatch(/^[0-9a-f-]{36}$/)
+  })
+
+  it('keeps a token of yours, and says when it named an earlier job', async () => {
+    const { url, requests } = await startStub({ status: 200, body: job })
+    const submitted = await clientOf(url).submit({ ...submission, idempotency_token: 'nightly-1' })
+    expect(submitted.idempotent_replay).toBe(true)
+    expect(JSON.parse(requests[0]?.body ?? '')).toEqual({ ...submission, idempotency_token: 'nightly-1' })
+  })
+
+  it('does not repeat what would register an endpoint or rotate a secret twice', async () => {
+    const { url, requests } = await startStub(busy)
+    const { webhookEndpoints } = clientOf(url, { maxRetries: 3 })
+    expect(await failureOf(webhookEndpoints.create({ url: 'https://example.com' }))).toMatchObject({ attempts: 1 })
+    expect(await failureOf(webhookEndpoints.rotateSecret('ep_1'))).toMatchObject({ attempts: 1 })
+    expect(requests).toHaveLength(2)
+  })
+
+  it('does repeat these where the server said that it did nothing', async () => {
+    const { url, requests } = await startStub(limited, { body: { endpoint_id: 'ep_1', secret: 'whsec_x' } })
+    const { secret } = await clientOf(url, { maxRetries: 1 }).webhookEndpoints.rotateSecret('ep_1')
+    expect(secret).toBe('whsec_x')
+    expect(requests).toHaveLength(2)
+  })
+
+  it('takes the 404 of a repeated delete for the success of the first', async () => {
+    const { url } = await startStub(busy, { status: 404 })
+    await clientOf(url, { maxRetries: 1 }).webhookEndpoints.delete('ep_1')
+    const absent = await startStub({ status: 404 })
+    expect(await failureOf(clientOf(absent.url).webhookEndpoints.delete('ep_1'))).toMatchObject({ code: 'not_found' })
+  })
+
+  it('waits as long as Retry-After says', async () => {
+    const { url } = await startStub({ status: 429, headers: { 'retry-after': '1' } }, { body: { items: [], total: 0 } })
+    const startedMs = performance.now()
+    await clientOf(url, { maxRetries: 1 }).jobs.list()
+    expect(performance.now() - startedMs).toBeGreaterThan(950)
+  })
+
+  it('waits for the end of the rate window where there is no Retry-After', async () => {
+    const reset = String(Math.floor(Date.now() / 1000) + 1)
+    const headers = { 'x-ratelimit-limit': '60', 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': reset }
+    const { url } = await startStub({ status: 429, headers }, { body: { items: [], total: 0 } })
+    await clientOf(url, { maxRetries: 1 }).jobs.list()
+    expect(Date.now()).toBeGreaterThanOrEqual(Number(reset) * 1000 - 50)
+  })
+
+  it('hands a long Retry-After to the caller instead of waiting or coming too early', async () => {
+    const { url, requests } = await startStub({ status: 429, headers: { 'retry-after': '3600' } })
+    const error = (await failureOf(clientOf(url, { maxRetries: 5 }).jobs.list())) as RateLimitError
+    expect(error).toMatchObject({ code: 'rate_limited', retryAfterSeconds: 3600, attempts: 1 })
+    expect(requests).toHaveLength(1)
+  })
+
+  it('gives up after maxRetries', async () => {
+    const { url, requests } = await startStub(busy)
+    expect(await failureOf(clientOf(url, { maxRetries: 2 }).jobs.list())).toMatchObject({
+      code: 'server_error',
+      attempts: 3,
+    })
+    expect(requests).toHaveLength(3)
+  })
+})
+
+describe('connections', () => {
+  it('reports a server that is not there, after trying again', async () => {
+    const error = await failureOf(
+      clientOf(await freeUrl(), { maxRetries: 1 }).webhookEndpoints.create({ url: 'https://x.example' }),
+    )
+    expect(error).toMatchObject({
+      code: 'connection_failed',
+      attempts: 2,
+      message: expect.stringContaining('ECONNREFUSED'),
+    })
+  })
+
+  it('reports a connection that breaks, and does not repeat what may have been done', async () => {
+    let count = 0
+    const url = await startServer((request) => {
+      count += 1
+      request.socket.destroy()
+    })
+    expect(await failureOf(clientOf(url, { maxRetries: 2 }).webhookEndpoints.rotateSecret('ep_1'))).toMatchObject({
+      code: 'connection_failed',
+    })
+    expect(count).toBe(1)
+    await failureOf(clientOf(url, { maxRetries: 2 }).jobs.get('job_1'))
+    expect(count).toBe(4)
+  })
+
+  it('gives up an attempt after timeoutMs, also where the body stands still', async () => {
+    const url = await startServer((_request, response) => response.writeHead(200).write('{'))
+    const error = await failureOf(clientOf(url, { timeoutMs: 100 }).jobs.get('job_1'))
+    expect(error).toMatchObject({ code: 'request_timeout', timeoutMs: 100 })
+  })
+
+  it.each(['before', 'while it waits', 'between two attempts'])(
+    'rejects with the reason of a signal aborted %s',
+    async (when) => {
+      const url = await startServer((_request, response) => {
+        if (when === 'between two attempts') response.writeHead(503, { 'retry-after': '20' }).end()
+      })
+      const reason = new Error('enough')
+      const controller = new AbortController()
+      if (when === 'before') controller.abort(reason)
+      else setTimeout(() => controller.abort(reason), 100)
+      expect(await failureOf(clientOf(url, { maxRetries: 1 }).jobs.get('job_1', { signal: controller.signal }))).toBe(
+        reason,
+      )
+    },
+  )
+
+  it('uses the fetch it is given', async () => {
+    const urls: string[] = []
+    const client = clientOf('https://api.example/api/', {
+      fetch: async (url: string) => {
+        urls.push(url)
+        return Response.json({ items: [], total: 0 })
+      },
+    })
+    await client.jobs.list({ status: 'failed', limit: 5 })
+    expect(urls).toEqual(['https://api.example/api/v1/jobs?status=failed&limit=5'])
+  })
+})
+
+describe('options', () => {
+  it.each([
+    [{}, /SCRAPENEST_API_KEY/],
+    [{ apiKey: '' }, /SCRAPENEST_API_KEY/],
+    [{ apiKey: 'a', accessToken: 'b' }, /either apiKey or accessToken/],
+    [{ apiKey: 'sn_live_x\n' }, /line break/],
+    [{ apiKey: 'x', baseUrl: 'http://api.example' }, /https/],
+    [{ apiKey: 'x', baseUrl: 'api.example' }, /baseUrl/],
+    [{ apiKey: 'x', baseUrl: 'https://user:pw@api.example' }, /user name/],
+    [{ apiKey: 'x', maxRetries: -1 }, /maxRetries/],
+    [{ apiKey: 'x', timeoutMs: 0.5 }, /timeoutMs/],
+    [{ apiKey: 'x', timeout: 5 }, /Unknown option "timeout"/],
+  ])('refuses %o', (options, message) => {
+    expect(() => new ScrapeNestClient(options)).toThrow(
+      expect.objectContaining({ code: 'configuration_invalid', message: expect.stringMatching(message) }),
+    )
+  })
+
+  it('sends an access token as a bearer token, and then no key', async () => {
+    const { url, requests } = await startStub({ body: { items: [] } })
+    await new ScrapeNestClient({ accessToken: 'token_1', baseUrl: url }).webhookEndpoints.list()
+    expect(requests[0]?.headers).toMatchObject({ authorization: 'Bearer token_1' })
+    expect(requests[0]?.headers['x-api-key']).toBeUndefined()
+  })
+})
