@@ -2,9 +2,9 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { fileURLToPath } from 'node:url'
 import { sign } from '@scrapenest-webhooks/core'
-import autocannon from 'autocannon'
 import { eventOfSize } from './events.ts'
-import type { Figure, Mode, Section, Target } from './report.ts'
+import { type LoadResult, load } from './load.ts'
+import type { Figure, Section, Target } from './report.ts'
 import { type Contender, interleave, medianFor } from './rounds.ts'
 
 export const benchSecret = `whsec_${Buffer.alloc(32, 7).toString('base64')}`
@@ -70,7 +70,10 @@ async function measure(
   const servers = await Promise.all(contenders.map((contender) => startServer(host, contender)))
   const runners = contenders.map((contender, index): Contender => {
     const { port } = servers[index] as BenchServer
-    return { name: names[contender], round: () => load(port, { bytes, amount }) }
+    return {
+      name: names[contender],
+      round: async () => (await loadWithEvents(port, { bytes, amount })).repliesPerSecond,
+    }
   })
   try {
     return await interleave(runners, { rounds, section: 'http', scenario, unit: 'req/s' })
@@ -100,50 +103,29 @@ export async function startServer(
   return { child, port }
 }
 
-/**
- * Every delivery is a new event, signed before the clock starts; any answer but `accepted` fails the run.
- *
- * @returns replies per second, from the first to the last: autocannon itself counts in whole seconds.
- */
-export async function load(
+/** Every delivery is a new event, signed before the clock starts; any answer but `accepted` fails the run. */
+export async function loadWithEvents(
   port: number,
   {
     bytes,
     amount,
     connections = 32,
   }: { readonly bytes: number; readonly amount: number; readonly connections?: number },
-): Promise<number> {
-  const perConnection = Math.floor(amount / connections)
-  const prepared = Array.from({ length: connections }, () =>
-    Array.from({ length: perConnection }, () => signedRequest(bytes)),
-  )
-  let firstReplyAtMs = 0
-  let lastReplyAtMs = 0
-  const running = autocannon({
-    url: `http://127.0.0.1:${port}/hook`,
-    connections,
-    amount: perConnection * connections,
-    setupClient: (client) => client.setRequests(prepared.pop() as autocannon.Request[]),
-    verifyBody: (body) => String(body) === '{"status":"accepted"}',
-  })
-  // With no callback it is an emitter and a promise at once; its types know the promise only.
-  ;(running as unknown as NodeJS.EventEmitter).on('response', () => {
-    lastReplyAtMs = performance.now()
-    firstReplyAtMs ||= lastReplyAtMs
-  })
-  const result = await running
-  const { mismatches = 0 } = result as { mismatches?: number }
-  if (mismatches > 0 || result.errors > 0 || result['2xx'] !== perConnection * connections) {
-    const expected = perConnection * connections
-    throw new Error(`${result['2xx']} of ${expected} accepted, ${mismatches} other answers, ${result.errors} errors.`)
-  }
-  return (result['2xx'] * 1000) / (lastReplyAtMs - firstReplyAtMs)
+): Promise<LoadResult> {
+  const requests = Array.from({ length: amount }, () => signedRequest(bytes))
+  return await load(port, requests, { connections, expectedBody: '{"status":"accepted"}' })
 }
 
-function signedRequest(bytes: number): autocannon.Request {
+function signedRequest(bytes: number): Buffer {
   const body = eventOfSize(bytes)
-  const headers = sign({ id: `msg_${randomUUID()}`, timestamp: new Date(), body }, benchSecret)
-  return { method: 'POST', path: '/hook', headers: { 'content-type': 'application/json', ...headers }, body }
+  const signature = sign({ id: `msg_${randomUUID()}`, timestamp: new Date(), body }, benchSecret)
+  const headers = {
+    host: '127.0.0.1',
+    'user-agent': 'bench',
+    'content-type': 'application/json',
+    'content-length': String(Buffer.byteLength(body)),
+    ...signature,
+  }
+  const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
+  return Buffer.from(`POST /hook HTTP/1.1\r\n${lines.join('')}\r\n${body}`)
 }
-
-export type { Mode }
