@@ -4,6 +4,7 @@ import type { WebhookEvent } from './events.ts'
 import { type AnyHandler, combineFailures, HandlerRegistry, runHandlers } from './handlers.ts'
 import type { HandlingSettings } from './handling-options.ts'
 import type { EventFacts, Reporter } from './reporter.ts'
+import type { StandardSchema } from './standard-schema.ts'
 
 /** `unhandled`: nothing failed, but no handler was there for the event. */
 export type DispatchResult = 'handled' | 'unhandled'
@@ -51,7 +52,8 @@ export class Dispatcher<Context> {
       return 'unhandled'
     }
     const handlers = this.#handlers.select(event.event_type)
-    const checked = await this.#checkData(event, facts)
+    const schema = this.#settings.schemas.get(event.event_type)
+    const checked = schema === undefined ? event : await this.#checkData(event, schema, facts)
     const failures = await runHandlers(handlers, checked, delivery)
     if (failures.length > 0) {
       this.#reporter.handlersFailed(failures, facts)
@@ -60,9 +62,7 @@ export class Dispatcher<Context> {
     return handlers.length > 0 ? 'handled' : 'unhandled'
   }
 
-  async #checkData(event: WebhookEvent, facts: EventFacts): Promise<WebhookEvent> {
-    const schema = this.#settings.schemas.get(event.event_type)
-    if (schema === undefined) return event
+  async #checkData(event: WebhookEvent, schema: StandardSchema, facts: EventFacts): Promise<WebhookEvent> {
     try {
       const result = await schema['~standard'].validate(event.data)
       if (result.issues === undefined) return { ...event, data: result.value }

@@ -24,12 +24,14 @@ export function parseEnvelope(body: Uint8Array, messageId: string): WebhookEvent
   return event as unknown as WebhookEvent
 }
 
-// In plain letters, or with any of its characters as an escape.
-const mayNamePrototype = /__proto__|\\u00[567]/i
-
 /** A `__proto__` is inert as long as nobody copies it: `Object.assign` would make it the copy's prototype. Fastify refuses it. */
 function withoutPrototype(name: string, value: unknown): unknown {
   return name === '__proto__' ? undefined : value
+}
+
+/** In plain letters, or with any of its characters as an escape. Two searches, because one regular expression takes as long as the parser. */
+function mayNamePrototype(text: string): boolean {
+  return text.includes('__proto__') || text.includes('\\u00')
 }
 
 function parseJson(body: Uint8Array): unknown {
@@ -40,7 +42,7 @@ function parseJson(body: Uint8Array): unknown {
     throw new EnvelopeInvalidError('it is not UTF-8', cause)
   }
   try {
-    return JSON.parse(text, mayNamePrototype.test(text) ? withoutPrototype : undefined)
+    return JSON.parse(text, mayNamePrototype(text) ? withoutPrototype : undefined)
   } catch {
     // V8's message quotes the text, and the text may hold a download_url: it is left out.
     throw new EnvelopeInvalidError('it is not JSON')

@@ -11,8 +11,7 @@ import {
 import type { InboxConnection } from './inbox.ts'
 import type { Acknowledgement } from './reply.ts'
 import type { WebhookRequest } from './request.ts'
-import { parseSecrets, recommendedKeyBytes, type Secret } from './secret.ts'
-import type { SigningKey } from './signing-key.ts'
+import { parseSecrets, recommendedKeyBytes, type Secret, type SigningSecret } from './secret.ts'
 import { checkToleranceOption, defaultToleranceSeconds } from './timestamp.ts'
 
 /**
@@ -88,7 +87,7 @@ export interface DeliveryOutcome {
 /** The options with every default filled in and every rule checked. */
 export interface ReceiverSettings<Context> extends HandlingSettings<Context> {
   /** Parsed at the start; absent where a function finds the secrets of each request. */
-  readonly keys: readonly SigningKey[] | undefined
+  readonly secrets: readonly SigningSecret[] | undefined
   readonly resolveSecret: SecretResolver<Context> | undefined
   readonly onDelivery: ((outcome: DeliveryOutcome) => unknown) | undefined
   readonly toleranceSeconds: number
@@ -130,8 +129,8 @@ export function settleOptions<Events extends object, Context>(
   const handling = settleHandlingOptions<Events, Context>(options)
   const { name, logger } = handling
   const { secret, now = Date.now } = options
-  const keys = typeof secret === 'function' ? undefined : parseSecrets(secret as Secret)
-  if (keys?.some((key) => key.byteLength < recommendedKeyBytes)) {
+  const secrets = typeof secret === 'function' ? undefined : parseSecrets(secret as Secret)
+  if (secrets?.some(({ decoded }) => decoded.byteLength < recommendedKeyBytes)) {
     logger.warn(
       { code: 'configuration_invalid', name },
       'A signing secret is shorter than the 24 bytes that Standard Webhooks asks for.',
@@ -139,7 +138,7 @@ export function settleOptions<Events extends object, Context>(
   }
   return {
     ...handling,
-    keys,
+    secrets,
     resolveSecret: typeof secret === 'function' ? secret : undefined,
     onDelivery: options.onDelivery,
     toleranceSeconds: checkToleranceOption(options.toleranceSeconds ?? defaultToleranceSeconds),

@@ -9,7 +9,6 @@ import {
   ConfigurationError,
   codeOf,
   EventInProgressError,
-  HandlerTimeoutError,
   isWebhookError,
   MethodNotAllowedError,
   RawBodyUnavailableError,
@@ -22,9 +21,16 @@ import {
 import type { EventPattern, ScrapeNestEvents, WebhookEvent } from './events.ts'
 import type { AnyHandler, EventHandler } from './handlers.ts'
 import { collectHeaders, type ReceivedHeaders } from './headers.ts'
-import type { InboxConnection, InboxEvent, InboxUser } from './inbox.ts'
+import type { InboxConnection, InboxUser } from './inbox.ts'
 import { processInboxEvent, reportInboxFailure } from './inbox-processor.ts'
-import { maxTimeoutMs, type ReceiverOptions, type ReceiverSettings, settleOptions } from './receiver-options.ts'
+import {
+  maxTimeoutMs,
+  type ReceiverOptions,
+  type ReceiverSettings,
+  type SecretResult,
+  settleOptions,
+} from './receiver-options.ts'
+import { Reception } from './reception.ts'
 import {
   type Acknowledgement,
   acknowledgementReply,
@@ -32,12 +38,10 @@ import {
   errorReply,
   type WebhookReply,
 } from './reply.ts'
-import { ReplyDeadline } from './reply-deadline.ts'
-import { Reporter, type Trace } from './reporter.ts'
+import { Reporter } from './reporter.ts'
 import { checkBodyHeaders, leavesBodyUnread, type WebhookRequest } from './request.ts'
-import { parseSecrets } from './secret.ts'
+import { parseSecrets, type SigningSecret } from './secret.ts'
 import { readSignedHeaders, signedHeadersOf } from './signed-headers.ts'
-import type { SigningKey } from './signing-key.ts'
 import { asBytes, matchSignature, type VerifiedMessage } from './verify.ts'
 
 /** Receives deliveries, whatever the host: an adapter hands over the request and writes the reply. */
@@ -94,7 +98,9 @@ class WebhookReceiver<Events extends object, Context> implements Receiver<Events
   readonly #dispatcher: Dispatcher<Context>
   /** Who this receiver is to its inbox. */
   readonly #inboxUser: InboxUser
-  readonly #running = new Map<AbortableDelivery<Context>, Promise<unknown>>()
+  /** What `close` waits for. */
+  readonly #running = new Set<AbortableDelivery<Context>>()
+  #onIdle: (() => void) | undefined
   #started: Promise<void> | undefined
   #closed: Promise<void> | undefined
 
@@ -120,23 +126,20 @@ class WebhookReceiver<Events extends object, Context> implements Receiver<Events
   }
 
   async receive(request: WebhookRequest, context?: Context): Promise<WebhookReply> {
-    const trace: Trace = { request, startedAtMs: performance.now(), isBodyRead: false }
-    const deadline = new ReplyDeadline(this.#settings.replyTimeoutMs)
+    const reception = new Reception(request, context)
     let reply: WebhookReply
     let failure: unknown
     try {
-      const acknowledgement = await this.#process(request, context, deadline, trace)
-      trace.acknowledgement = acknowledgement
+      const acknowledgement = await reception.inTime(this.#process(reception), this.#settings.replyTimeoutMs)
+      reception.acknowledgement = acknowledgement
       reply = acknowledgementReply(acknowledgement)
     } catch (error) {
       failure = error
       reply = errorReply(error)
-      this.#reporter.failed(error, trace)
-    } finally {
-      deadline.clear()
+      this.#reporter.failed(error, reception)
     }
-    this.#reporter.answered(reply.status, failure, trace)
-    return !trace.isBodyRead && leavesBodyUnread(request) ? closingConnection(reply) : reply
+    this.#reporter.answered(reply.status, failure, reception)
+    return !reception.isBodyRead && leavesBodyUnread(request) ? closingConnection(reply) : reply
   }
 
   start(): Promise<void> {
@@ -150,13 +153,9 @@ class WebhookReceiver<Events extends object, Context> implements Receiver<Events
   }
 
   /** The steps of one delivery, each of which may end it; the cheap ones come first. */
-  async #process(
-    request: WebhookRequest,
-    context: Context | undefined,
-    deadline: ReplyDeadline,
-    trace: Trace,
-  ): Promise<Acknowledgement> {
-    const { maxBodyBytes, toleranceSeconds, now } = this.#settings
+  async #process(reception: Reception<Context>): Promise<Acknowledgement> {
+    const { request } = reception
+    const { maxBodyBytes, toleranceSeconds, now, inbox } = this.#settings
     this.#checkOpen()
     if (request.method !== 'POST') throw new MethodNotAllowedError()
     this.#checkSource(request.remoteAddress)
@@ -164,21 +163,28 @@ class WebhookReceiver<Events extends object, Context> implements Receiver<Events
     checkBodyHeaders(headers, maxBodyBytes)
     const receivedAtMs = now()
     const candidates = readSignedHeaders(headers, { nowMs: receivedAtMs, toleranceSeconds })
-    trace.deliveryId = candidates[0]?.id
-    const keys = this.#settings.keys ?? (await this.#resolveKeys(request, context, deadline))
-    const body = await this.#readBody(request, deadline)
-    trace.isBodyRead = true
-    const message = matchSignature(candidates, body, keys)
+    reception.deliveryId = candidates[0]?.id
+    const secrets = this.#settings.secrets ?? (await this.#resolveSecrets(reception))
+    const body = await this.#readBody(reception)
+    const message = matchSignature(candidates, body, secrets)
     const event = parseEnvelope(body, message.id)
-    trace.secretIndex = message.secretIndex
-    trace.deliveryId = message.id
-    trace.eventId = event.event_id
-    trace.eventType = event.event_type
-    const delivery = this.#deliveryOf(message, receivedAtMs, context)
-    // Once more: `close` waits for what has begun, and this has not.
+    reception.secretIndex = message.secretIndex
+    reception.deliveryId = message.id
+    reception.eventId = event.event_id
+    reception.eventType = event.event_type
+    // Once more: `close` waits for what has begun, and this has not. A late body is no longer anybody's.
+    if (reception.isLate) throw new BodyTimeoutError(this.#settings.replyTimeoutMs)
     this.#checkOpen()
-    if (this.#settings.inbox === undefined) return await this.#handleInTime(event, delivery, deadline, trace)
-    return await this.#store(event, delivery, headers, deadline)
+    const delivery = deliveryOf(message, receivedAtMs, reception.context)
+    reception.delivery = delivery
+    this.#running.add(delivery)
+    try {
+      if (inbox === undefined) return await this.#handleOnce(event, delivery, reception)
+      return await this.#store(inbox, event, delivery, { headers, reception })
+    } finally {
+      this.#running.delete(delivery)
+      if (this.#running.size === 0) this.#onIdle?.()
+    }
   }
 
   #checkOpen(): void {
@@ -196,29 +202,26 @@ class WebhookReceiver<Events extends object, Context> implements Receiver<Events
     if (!isAllowedSource(address)) throw new SourceNotAllowedError(address)
   }
 
-  async #resolveKeys(
-    request: WebhookRequest,
-    context: Context | undefined,
-    deadline: ReplyDeadline,
-  ): Promise<readonly SigningKey[]> {
+  async #resolveSecrets(reception: Reception<Context>): Promise<readonly SigningSecret[]> {
     const { resolveSecret } = this.#settings
-    const secret = await deadline
-      .race((async () => resolveSecret?.(request, context))(), () => new SecretUnavailableError())
-      .catch((error) => {
-        throw error instanceof SecretUnavailableError ? error : new SecretUnavailableError(error)
-      })
+    reception.waitingFor = 'secret'
+    let secret: SecretResult
+    try {
+      secret = await resolveSecret?.(reception.request, reception.context)
+    } catch (error) {
+      throw new SecretUnavailableError(error)
+    }
+    if (reception.isLate) throw new SecretUnavailableError()
     if (secret === undefined || secret === null || secret.length === 0) throw new SecretNotFoundError()
     return parseSecrets(secret)
   }
 
-  async #readBody(request: WebhookRequest, deadline: ReplyDeadline): Promise<Uint8Array> {
-    const { maxBodyBytes, replyTimeoutMs } = this.#settings
+  async #readBody(reception: Reception<Context>): Promise<Uint8Array> {
+    const { maxBodyBytes } = this.#settings
+    reception.waitingFor = 'body'
     let body: Uint8Array
     try {
-      body = await deadline.race(
-        (async () => request.body({ maxBytes: maxBodyBytes }))(),
-        () => new BodyTimeoutError(replyTimeoutMs),
-      )
+      body = await reception.request.body({ maxBytes: maxBodyBytes })
     } catch (error) {
       throw isWebhookError(error) ? error : new BodyAbortedError(error)
     }
@@ -226,109 +229,76 @@ class WebhookReceiver<Events extends object, Context> implements Receiver<Events
       throw new RawBodyUnavailableError('The adapter gave no bytes. Hand over the body as it came, before any parser.')
     }
     if (body.byteLength > maxBodyBytes) throw new BodyTooLargeError(maxBodyBytes)
+    reception.isBodyRead = true
     return asBytes(body)
-  }
-
-  #deliveryOf(
-    message: VerifiedMessage,
-    receivedAtMs: number,
-    context: Context | undefined,
-  ): AbortableDelivery<Context> {
-    const { id, sentAt, body, secretIndex } = message
-    return new AbortableDelivery({
-      id,
-      sentAt,
-      receivedAt: new Date(receivedAtMs),
-      attempt: 1,
-      rawBody: body,
-      secretIndex,
-      context,
-    })
   }
 
   /** With an inbox the handlers run later, and the inbox alone decides what is a duplicate. */
   async #store(
+    inbox: InboxConnection,
     event: WebhookEvent,
     delivery: AbortableDelivery<Context>,
-    headers: ReceivedHeaders,
-    deadline: ReplyDeadline,
+    { headers, reception }: { readonly headers: ReceivedHeaders; readonly reception: Reception<Context> },
   ): Promise<Acknowledgement> {
-    const { inbox, name } = this.#settings
     const { id, sentAt, receivedAt, rawBody, secretIndex } = delivery
-    const stored: InboxEvent = {
-      name,
-      eventId: event.event_id,
-      eventType: event.event_type,
-      messageId: id,
-      sentAt,
-      receivedAt,
-      signedHeaders: signedHeadersOf(headers),
-      body: rawBody,
-      secretIndex,
-    }
-    const storing = (async () => (inbox as InboxConnection).put(stored))()
-    this.#track(delivery, storing)
+    reception.waitingFor = 'store'
     try {
-      const result = await deadline.race(storing, () => new StoreUnavailableError())
+      const result = await inbox.put({
+        name: this.#settings.name,
+        eventId: event.event_id,
+        eventType: event.event_type,
+        messageId: id,
+        sentAt,
+        receivedAt,
+        signedHeaders: signedHeadersOf(headers),
+        body: rawBody,
+        secretIndex,
+      })
       return result === 'stored' ? 'accepted' : 'duplicate'
     } catch (error) {
       throw error instanceof StoreUnavailableError ? error : new StoreUnavailableError(error)
     }
   }
 
-  async #handleInTime(
+  /** Runs the handlers under a claim: kept when they all succeeded, given back when the event is to come again. */
+  async #handleOnce(
     event: WebhookEvent,
     delivery: AbortableDelivery<Context>,
-    deadline: ReplyDeadline,
-    trace: Trace,
+    reception: Reception<Context>,
   ): Promise<Acknowledgement> {
-    const handling = this.#handleOnce(event, delivery, trace)
-    this.#track(delivery, handling)
-    return await deadline.race(handling, () => {
-      const error = new HandlerTimeoutError(this.#settings.replyTimeoutMs)
-      delivery.abort(error)
-      return error
-    })
-  }
-
-  /** Runs the handlers under a claim: kept when they all succeeded, given back when the event is to come again. */
-  async #handleOnce(event: WebhookEvent, delivery: AbortableDelivery<Context>, trace: Trace): Promise<Acknowledgement> {
-    const key = `${this.#settings.name}/${event.event_id}`
-    const claim = await this.#claim(key)
-    if (claim.state === 'done') return 'duplicate'
-    if (claim.state === 'in_progress') throw new EventInProgressError()
+    const { duplicates, name } = this.#settings
+    const key = `${name}/${event.event_id}`
+    reception.waitingFor = 'handlers'
+    let claim: ClaimResult
     try {
-      await this.#dispatcher.dispatch(event, delivery, trace)
-    } catch (error) {
-      const isDropped = codeOf(error) === 'permanent_failure'
-      await this.#endClaim(isDropped ? 'complete' : 'release', key, claim.token, trace)
-      throw error
-    }
-    await this.#endClaim('complete', key, claim.token, trace)
-    return 'accepted'
-  }
-
-  /** Keeps count of what `close` must wait for. */
-  #track(delivery: AbortableDelivery<Context>, work: Promise<unknown>): void {
-    this.#running.set(delivery, work)
-    const untrack = (): boolean => this.#running.delete(delivery)
-    work.then(untrack, untrack)
-  }
-
-  async #claim(key: string): Promise<ClaimResult> {
-    try {
-      return await this.#settings.duplicates.claim(key, { leaseMs: claimLeaseMs })
+      claim = await duplicates.claim(key, { leaseMs: claimLeaseMs })
     } catch (error) {
       throw new StoreUnavailableError(error)
     }
+    if (claim.state === 'done') return 'duplicate'
+    if (claim.state === 'in_progress') throw new EventInProgressError()
+    try {
+      await this.#dispatcher.dispatch(event, delivery, reception)
+    } catch (error) {
+      const isDropped = codeOf(error) === 'permanent_failure'
+      await this.#endClaim(isDropped ? 'complete' : 'release', key, claim.token, reception)
+      throw error
+    }
+    await this.#endClaim('complete', key, claim.token, reception)
+    return 'accepted'
   }
 
   /** The handlers' result stands, whatever the store does: a claim that could not be ended ends with its lease. */
-  async #endClaim(end: 'complete' | 'release', key: string, token: string, trace: Trace): Promise<void> {
+  async #endClaim(
+    end: 'complete' | 'release',
+    key: string,
+    token: string,
+    reception: Reception<Context>,
+  ): Promise<void> {
     try {
       await this.#settings.duplicates[end](key, token)
     } catch (error) {
-      this.#reporter.failed(new StoreUnavailableError(error), trace)
+      this.#reporter.failed(new StoreUnavailableError(error), reception)
     }
   }
 
@@ -345,23 +315,31 @@ class WebhookReceiver<Events extends object, Context> implements Receiver<Events
   }
 
   async #close(graceMs: number): Promise<void> {
-    if (this.#running.size > 0) {
-      await settledWithin(graceMs, [...this.#running.values()])
-      for (const delivery of this.#running.keys()) delivery.abort(new ReceiverClosingError())
-    }
+    await this.#idleWithin(graceMs)
+    for (const delivery of this.#running) delivery.abort(new ReceiverClosingError())
     await this.#settings.inbox?.close({ graceMs, user: this.#inboxUser })
     await this.#settings.duplicates.close?.()
     this.#reporter.close()
   }
+
+  /** Resolves when nothing is being handled, or when the time is over. */
+  async #idleWithin(timeoutMs: number): Promise<void> {
+    if (this.#running.size === 0) return
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, timeoutMs)
+      this.#onIdle = () => {
+        clearTimeout(timer)
+        resolve()
+      }
+    })
+  }
 }
 
-/** Resolves when all have settled, or when the time is over. */
-async function settledWithin(timeoutMs: number, work: readonly Promise<unknown>[]): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const timer = setTimeout(resolve, timeoutMs)
-    void Promise.allSettled(work).then(() => {
-      clearTimeout(timer)
-      resolve()
-    })
-  })
+function deliveryOf<Context>(
+  { id, sentAt, body, secretIndex }: VerifiedMessage,
+  receivedAtMs: number,
+  context: Context | undefined,
+): AbortableDelivery<Context> {
+  const receivedAt = new Date(receivedAtMs)
+  return new AbortableDelivery({ id, sentAt, receivedAt, attempt: 1, rawBody: body, secretIndex, context })
 }

@@ -20,11 +20,11 @@ export interface Trace extends EventFacts {
   readonly request: WebhookRequest
   readonly startedAtMs: number
   isBodyRead: boolean
-  acknowledgement?: Acknowledgement
-  deliveryId?: string | undefined
-  eventId?: string
-  eventType?: string
-  secretIndex?: number
+  acknowledgement: Acknowledgement | undefined
+  deliveryId: string | undefined
+  eventId: string | undefined
+  eventType: string | undefined
+  secretIndex: number | undefined
 }
 
 /**

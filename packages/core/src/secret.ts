@@ -11,29 +11,57 @@ const minKeyBytes = 16
 export const recommendedKeyBytes = 24
 
 /**
+ * A parsed secret and the two keys it may stand for.
+ *
+ * ScrapeNest's guide decodes the base64 after `whsec_` (docs.scrapenest.com/webhooks/verifying-signatures); its own SDK
+ * takes the text of the secret as it is (scrapenest-sdk 1.2.0, webhooks.py). Whoever holds the secret has both keys, so
+ * to accept either gives nothing away. `docs/decisions/0003-two-keys-per-secret.md`
+ */
+export class SigningSecret {
+  /** The key that `sign` uses: the one the guide and the Standard Webhooks specification describe. */
+  readonly decoded: SigningKey
+  /** Both keys, the one that matched last first. */
+  #keys: readonly [SigningKey, SigningKey]
+
+  constructor(text: string, bytes: Uint8Array) {
+    this.decoded = new SigningKey(bytes)
+    this.#keys = [this.decoded, new SigningKey(Buffer.from(text, 'utf8'))]
+  }
+
+  /** Whether a key of this secret signed `prefix` and `body` with one of these signatures, compared in constant time. */
+  matches(prefix: string, body: Uint8Array, signatures: readonly string[]): boolean {
+    const [first, second] = this.#keys
+    if (first.signed(prefix, body, signatures)) return true
+    if (!second.signed(prefix, body, signatures)) return false
+    this.#keys = [second, first]
+    return true
+  }
+}
+
+/**
  * Parses one secret, strictly: what a looser parser would ignore (a line break, a quote, a stray character) makes every
  * delivery fail later with nothing to see.
  *
  * @throws {ConfigurationError} `configuration_invalid`, with what to do. The message never holds any part of the secret.
  */
-export function parseSecret(secret: Secret): SigningKey {
+export function parseSecret(secret: Secret): SigningSecret {
   const cached = parsedSecrets.get(secret)
   if (cached !== undefined) return cached
-  const key = new SigningKey(decode(secret))
+  const parsed = new SigningSecret(secret, decode(secret))
   // Bounded, because a resolver may serve the secrets of very many tenants.
   if (parsedSecrets.size >= 256) parsedSecrets.clear()
-  parsedSecrets.set(secret, key)
-  return key
+  parsedSecrets.set(secret, parsed)
+  return parsed
 }
 
-const parsedSecrets = new Map<string, SigningKey>()
+const parsedSecrets = new Map<string, SigningSecret>()
 
 /**
  * Parses a secret or a list of secrets, tried in their order.
  *
  * @throws {ConfigurationError} `configuration_invalid`: none, more than eight, or one that is malformed.
  */
-export function parseSecrets(secrets: Secret | readonly Secret[]): readonly SigningKey[] {
+export function parseSecrets(secrets: Secret | readonly Secret[]): readonly SigningSecret[] {
   if (!Array.isArray(secrets)) return [parseSecret(secrets as Secret)]
   if (secrets.length === 0)
     throw new ConfigurationError('The list of secrets is empty. Give the whsec_… of the endpoint.')

@@ -26,6 +26,6 @@ export function sign(
     throw new ConfigurationError(`Expected the timestamp as whole Unix seconds, got ${String(timestamp)}.`)
   }
   const bytes = typeof body === 'string' ? Buffer.from(body, 'utf8') : body
-  const mac = parseSecret(secret).mac(`${id}.${timestamp}.`, bytes).toString('base64')
+  const mac = parseSecret(secret).decoded.mac(`${id}.${timestamp}.`, bytes).toString('base64')
   return { 'svix-id': id, 'svix-timestamp': String(timestamp), 'svix-signature': `v1,${mac}` }
 }

@@ -1,4 +1,4 @@
-import { createHmac, createSecretKey, hash, type KeyObject } from 'node:crypto'
+import { createHmac, createSecretKey, hash, type KeyObject, timingSafeEqual } from 'node:crypto'
 
 /** SHA-256's block and digest (FIPS 180-4), which HMAC is built from (RFC 2104). */
 const blockBytes = 64
@@ -14,8 +14,10 @@ const oneShotBytes = 16_384
 // Shared by all keys: a MAC is computed, compared and forgotten before any other code can run.
 const message = Buffer.alloc(blockBytes + oneShotBytes)
 const digest = Buffer.alloc(digestBytes)
+// Each signature is decoded into the same bytes, which its grammar fills to the last.
+const given = Buffer.alloc(digestBytes)
 
-/** A parsed secret. It signs, and shows itself to nobody: a private field is neither printed nor serialised. */
+/** A key that signs, and shows itself to nobody: a private field is neither printed nor serialised. */
 export class SigningKey {
   readonly byteLength: number
   readonly #key: KeyObject
@@ -48,6 +50,20 @@ export class SigningKey {
     const isSmall = prefix.length + body.byteLength <= oneShotBytes
     digest.write(isSmall ? this.#oneShot(prefix, body) : this.#streamed(prefix, body), 'latin1')
     return digest
+  }
+
+  /**
+   * Whether one of the signatures is this key's, compared in constant time.
+   *
+   * @param signatures each in canonical base64 of 32 bytes.
+   */
+  signed(prefix: string, body: Uint8Array, signatures: readonly string[]): boolean {
+    const expected = this.mac(prefix, body)
+    for (const signature of signatures) {
+      given.write(signature, 'base64')
+      if (timingSafeEqual(given, expected)) return true
+    }
+    return false
   }
 
   #oneShot(prefix: string, body: Uint8Array): string {

@@ -1,11 +1,9 @@
-import { timingSafeEqual } from 'node:crypto'
 import { parseEnvelope } from './envelope.ts'
 import { RawBodyUnavailableError, SignatureMismatchError } from './errors.ts'
 import type { AnyEvent, ScrapeNestEvents } from './events.ts'
 import { collectHeaders, type WebhookHeaders } from './headers.ts'
-import { parseSecrets, type Secret } from './secret.ts'
+import { parseSecrets, type Secret, type SigningSecret } from './secret.ts'
 import { readSignedHeaders, type SignedHeaders } from './signed-headers.ts'
-import type { SigningKey } from './signing-key.ts'
 import { checkToleranceOption, defaultToleranceSeconds } from './timestamp.ts'
 
 /** Headers and body of one delivery, as they came. */
@@ -87,26 +85,19 @@ export function verifyEvent<Events extends object = ScrapeNestEvents>(
   return parseEnvelope(body, id) as AnyEvent<Events>
 }
 
-// Each signature is decoded into the same 32 bytes, which its grammar fills to the last.
-const given = Buffer.alloc(32)
-
 /**
- * Finds the first key, in their order, that signed the body under one of the candidate headers.
+ * Finds the first secret, in their order, that signed the body under one of the candidate headers.
  *
  * @throws {SignatureMismatchError} `signature_mismatch`
  */
 export function matchSignature(
   candidates: readonly SignedHeaders[],
   body: Uint8Array,
-  keys: readonly SigningKey[],
+  secrets: readonly SigningSecret[],
 ): VerifiedMessage {
   for (const { id, timestamp, prefix, signatures } of candidates) {
-    for (let secretIndex = 0; secretIndex < keys.length; secretIndex += 1) {
-      const expected = (keys[secretIndex] as SigningKey).mac(prefix, body)
-      for (const signature of signatures) {
-        given.write(signature, 'base64')
-        if (timingSafeEqual(given, expected)) return { id, sentAt: new Date(timestamp * 1000), body, secretIndex }
-      }
+    for (const [secretIndex, secret] of secrets.entries()) {
+      if (secret.matches(prefix, body, signatures)) return { id, sentAt: new Date(timestamp * 1000), body, secretIndex }
     }
   }
   throw new SignatureMismatchError()
