@@ -503,7 +503,7 @@ accepts(
   47,
   'a key of 16 bytes is accepted',
   { '16 bytes': () => parseSecret(Buffer.alloc(16, 'k').toString('base64')) },
-  { byteLength: 16 },
+  { decoded: { byteLength: 16 } },
 )
 accepts(
   48,
