@@ -18,6 +18,7 @@ const options = {
   path: '/webhooks/scrapenest',
   secret: secret as `whsec_${string}`,
   inbox,
+  processing: process.env['INBOX_PROCESSING'] !== 'false',
   onEvent: { '*': (event: ScrapeNestEvent) => appendFileSync(ledger, `${event.event_id}\n`) },
 }
 
@@ -59,4 +60,6 @@ async function listen(
 const { port, close } = await (servers[host ?? ''] as (typeof servers)[string])()
 process.once('SIGTERM', () => void close())
 process.send?.({ port })
-if (process.send === undefined) console.log(port)
+if (process.send === undefined) console.log(JSON.stringify({ port, pid: process.pid }))
+// Never outlives the one who started it.
+process.once('disconnect', () => process.exit())

@@ -12,6 +12,8 @@ export interface SqliteFileOptions<Statements> {
   readonly prepare: (db: DatabaseSync) => Statements
   /** The version of SQLite. Default: what the library says. */
   readonly sqliteVersion?: (() => string) | undefined
+  /** Called with each new connection when it is ready: how tests look at it, and make its disk full. */
+  readonly onOpen?: ((db: DatabaseSync) => void) | undefined
 }
 
 /**
@@ -63,13 +65,14 @@ export class SqliteFile<Statements> {
 
   #open(): { readonly db: DatabaseSync; readonly statements: Statements } {
     if (this.#connection !== undefined) return this.#connection
-    const { file, prepare } = this.#options
+    const { file, prepare, onOpen } = this.#options
     createPrivately(file)
     const { DatabaseSync } = loadSqlite()
     const db = new DatabaseSync(file)
     try {
       this.#configure(db)
       migrate(db, file)
+      onOpen?.(db)
       this.#connection = { db, statements: prepare(db) }
       return this.#connection
     } catch (error) {

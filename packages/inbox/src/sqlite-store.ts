@@ -4,7 +4,7 @@ import type { InboxCapabilities, InboxFilter, InboxPage, InboxRecord, InboxStats
 import type { Claim, ClaimedEvent, ClaimRequest, Ending, EventStore, ExpiredAttempt, Lease } from './event-store.ts'
 import { GroupCommit, lockRetryMs } from './group-commit.ts'
 import { isLocked } from './sqlite-errors.ts'
-import { SqliteFile } from './sqlite-file.ts'
+import { SqliteFile, type SqliteFileOptions } from './sqlite-file.ts'
 import {
   type AttemptRow,
   type EventRow,
@@ -18,11 +18,7 @@ import {
 } from './sqlite-rows.ts'
 import { prepareStatements, type Statements } from './sqlite-statements.ts'
 
-export interface SqliteStoreOptions {
-  readonly file: string
-  /** The version of SQLite. Default: what the library says. */
-  readonly sqliteVersion?: (() => string) | undefined
-}
+export type SqliteStoreOptions = Omit<SqliteFileOptions<Statements>, 'prepare'>
 
 /** How long an operation waits for another process's lock. The sender waits ten seconds, and its retry costs little. */
 const lockTimeoutMs = 1000
