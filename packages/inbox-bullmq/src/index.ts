@@ -1,0 +1,1 @@
+export { type BullmqInboxOptions, bullmqInbox } from './bullmq-inbox.ts'

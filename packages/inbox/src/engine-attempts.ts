@@ -1,0 +1,126 @@
+import { type InboxProcessor, type InboxUser, ReceiverClosingError } from '@scrapenest-webhooks/core'
+import { endingOf } from './ending.ts'
+import type { ClaimedEvent, Ending } from './event-store.ts'
+import { DeadEventError, LeaseLostError } from './inbox-errors.ts'
+import type { InboxSettings } from './inbox-options.ts'
+import { type Outcome, RunningAttempt } from './running-attempt.ts'
+
+/** How long handlers may take to end once a closing worker has aborted them. */
+const abortedGraceMs = 500
+
+export interface EngineAttemptsOptions {
+  /** One with a processor. */
+  readonly user: InboxUser
+  readonly settings: InboxSettings
+}
+
+/** An attempt that is over, and what is to be recorded of it; nothing is, where its lease was lost. */
+export interface EndedAttempt {
+  readonly claimed: ClaimedEvent
+  readonly outcome: Outcome
+  readonly ending: Ending
+  readonly isLeaseLost: boolean
+  /** Tells what no handler threw. For after the ending was recorded: what did not count is not told. */
+  tell(): void
+}
+
+/**
+ * The attempts of one user that run in this process, where the claims, the leases and the records are an engine's.
+ *
+ * The engine claims an event, calls `run`, and records the ending it is given. It says which leases it renewed; one that
+ * it did not renew in time is lost, and its handlers are aborted.
+ */
+export class EngineAttempts {
+  readonly #user: InboxUser
+  readonly #settings: InboxSettings
+  readonly #running = new Map<RunningAttempt, Promise<Outcome>>()
+  #leaseWatch: NodeJS.Timeout | undefined
+  #isClosing = false
+
+  constructor({ user, settings }: EngineAttemptsOptions) {
+    this.#user = user
+    this.#settings = settings
+  }
+
+  /** Whether `close` was called: what is claimed from now on goes straight back. */
+  get isClosing(): boolean {
+    return this.#isClosing
+  }
+
+  /** Never rejects. */
+  async run(claimed: ClaimedEvent): Promise<EndedAttempt> {
+    const { handlerTimeoutMs, graceMs, leaseMs, now } = this.#settings
+    const startedAtMs = now()
+    const leaseEndsAtMs = startedAtMs + leaseMs
+    // The caller makes one only for a user with a processor.
+    const process = this.#user.process as InboxProcessor
+    const attempt = new RunningAttempt({ claimed, process, handlerTimeoutMs, graceMs, leaseEndsAtMs })
+    if (this.#isClosing) {
+      attempt.abort(new ReceiverClosingError())
+      attempt.giveUp()
+    }
+    this.#leaseWatch ??= setInterval(() => this.#loseExpired(), leaseMs / 4).unref()
+    const running = this.#isClosing ? Promise.resolve<Outcome>({ kind: 'given_up' }) : attempt.run()
+    this.#running.set(attempt, running)
+    const outcome = await running
+    this.#running.delete(attempt)
+    const ending = endingOf(attempt, outcome, { startedAtMs, settings: this.#settings })
+    const { isLeaseLost, abortReason } = attempt
+    const tell = (): void => {
+      if (outcome.kind !== 'succeeded' && abortReason?.code === 'handler_timeout') {
+        this.#user.report(abortReason, claimed.event)
+      }
+      this.tellIfDead(claimed, ending)
+    }
+    return { claimed, outcome, ending, isLeaseLost, tell }
+  }
+
+  tellIfDead({ attempt, event }: ClaimedEvent, { state, error }: Ending): void {
+    if (state === 'dead' && error !== undefined) this.#user.report(new DeadEventError(attempt, error.code), event)
+  }
+
+  renewed(leaseIds: Iterable<string>): void {
+    const endsAtMs = this.#settings.now() + this.#settings.leaseMs
+    const ids = new Set(leaseIds)
+    for (const attempt of this.#running.keys()) {
+      if (ids.has(attempt.claimed.lease.id)) attempt.leaseEndsAtMs = endsAtMs
+    }
+  }
+
+  lost(leaseIds: Iterable<string>): void {
+    const ids = new Set(leaseIds)
+    for (const attempt of this.#running.keys()) {
+      if (ids.has(attempt.claimed.lease.id)) attempt.loseLease(new LeaseLostError())
+    }
+  }
+
+  /** Waits for running handlers up to `graceMs`, aborts the rest, and resolves when every one has an ending. */
+  async close(graceMs: number): Promise<void> {
+    this.#isClosing = true
+    await settledWithin(graceMs, this.#running.values())
+    for (const attempt of this.#running.keys()) attempt.abort(new ReceiverClosingError())
+    await settledWithin(Math.min(abortedGraceMs, graceMs), this.#running.values())
+    for (const attempt of this.#running.keys()) attempt.giveUp()
+    await Promise.allSettled(this.#running.values())
+    clearInterval(this.#leaseWatch)
+    this.#leaseWatch = undefined
+  }
+
+  #loseExpired(): void {
+    const nowMs = this.#settings.now()
+    for (const attempt of this.#running.keys()) {
+      if (attempt.leaseEndsAtMs <= nowMs) attempt.loseLease(new LeaseLostError())
+    }
+  }
+}
+
+/** Resolves when all have settled, or when the time is over. */
+async function settledWithin(timeoutMs: number, work: Iterable<Promise<unknown>>): Promise<void> {
+  await new Promise<void>((resolve) => {
+    const timer = setTimeout(resolve, Math.min(timeoutMs, 2_147_483_647))
+    void Promise.allSettled(work).then(() => {
+      clearTimeout(timer)
+      resolve()
+    })
+  })
+}

@@ -1,0 +1,82 @@
+import { ConfigurationError, checkWholeNumber, type InboxUser } from '@scrapenest-webhooks/core'
+import type { InboxFilter, InboxQuery, InboxSummary, PurgeFilter, ReplayFilter } from './contract.ts'
+
+/** What works for one user, and can be ended. */
+interface Work {
+  close(graceMs: number): Promise<void>
+}
+
+/** Everyone who started an inbox and has not closed it, with what works for it. */
+export class InboxUsers<UserWork extends Work> {
+  readonly #users = new Map<InboxUser, UserWork | undefined>()
+
+  get size(): number {
+    return this.#users.size
+  }
+
+  /** @param work makes what works for a user that has a processor. Called once for each user. */
+  add(user: InboxUser, work: () => UserWork): void {
+    if (this.#users.has(user)) return
+    if (user.process !== undefined) this.#checkAlone(user.name)
+    this.#users.set(user, user.process === undefined ? undefined : work())
+  }
+
+  has(user: InboxUser): boolean {
+    return this.#users.has(user)
+  }
+
+  /** Those that are here now. */
+  all(): readonly InboxUser[] {
+    return [...this.#users.keys()]
+  }
+
+  /** @param user the one who leaves. Default: everyone. */
+  async close(graceMs: number, user?: InboxUser): Promise<void> {
+    const leaving = user === undefined ? this.all() : [user]
+    const works = leaving.map((one) => this.#users.get(one))
+    for (const one of leaving) this.#users.delete(one)
+    await Promise.all(works.map((work) => work?.close(graceMs)))
+  }
+
+  #checkAlone(name: string): void {
+    for (const [{ name: other }, work] of this.#users) {
+      if (work === undefined || other !== name) continue
+      throw new ConfigurationError(
+        `Two receivers or workers named '${name}' process the same inbox. Give each its own name, or one of them processing: false.`,
+      )
+    }
+  }
+}
+
+/** @throws {ConfigurationError} `configuration_invalid` */
+export function checkPageQuery({ limit = 50, cursor }: InboxQuery, cursorForm: RegExp): { readonly limit: number } {
+  checkWholeNumber('limit', limit, { min: 1, max: 1000 })
+  if (cursor !== undefined && !cursorForm.test(cursor)) {
+    throw new ConfigurationError('Expected cursor to be the nextCursor of the page before.')
+  }
+  return { limit }
+}
+
+/** @throws {ConfigurationError} `configuration_invalid` */
+export function checkReplayFilter(filter: ReplayFilter): void {
+  if (filter.eventId !== undefined || filter.state !== undefined) return
+  throw new ConfigurationError("replay needs an eventId or a state ('dead' or 'done'): it runs nothing by accident.")
+}
+
+/** @throws {ConfigurationError} `configuration_invalid` */
+export function checkPurgeFilter({ state }: PurgeFilter): void {
+  if (state === 'dead' || state === 'done') return
+  throw new ConfigurationError("purge needs a state, 'dead' or 'done': what waits or runs is never deleted.")
+}
+
+/** Whether an event is one that the filter selects, for an engine that cannot select by itself. */
+export function fitsFilter(summary: InboxSummary, filter: InboxFilter): boolean {
+  for (const key of ['name', 'eventId', 'eventType', 'state', 'isUnhandled'] as const) {
+    if (filter[key] !== undefined && filter[key] !== summary[key]) return false
+  }
+  const { receivedAt, finishedAt } = summary
+  const { receivedFrom, receivedBefore, finishedBefore } = filter
+  if (receivedFrom !== undefined && receivedAt < receivedFrom) return false
+  if (receivedBefore !== undefined && receivedAt >= receivedBefore) return false
+  return finishedBefore === undefined || (finishedAt !== undefined && finishedAt < finishedBefore)
+}

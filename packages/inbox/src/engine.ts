@@ -1,0 +1,11 @@
+/**
+ * For whoever builds an inbox on a queue of another maker: how attempts run, end and are told, so that every inbox does
+ * it alike. `sqliteInbox` needs none of it from here; the inboxes for BullMQ and pg-boss are made of it.
+ */
+export { leaseEnded } from './attempt-error.ts'
+export { endingOfExpired } from './ending.ts'
+export { type EndedAttempt, EngineAttempts, type EngineAttemptsOptions } from './engine-attempts.ts'
+export { checkPageQuery, checkPurgeFilter, checkReplayFilter, fitsFilter, InboxUsers } from './engine-parts.ts'
+export { readEnvelope } from './envelope.ts'
+export type { ClaimedEvent, Ending, ExpiredAttempt, Lease } from './event-store.ts'
+export { type InboxSettings, inboxOptions, settleInboxOptions } from './inbox-options.ts'
