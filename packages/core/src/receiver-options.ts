@@ -27,7 +27,7 @@ export type SecretResult = Secret | readonly Secret[] | null | undefined
 
 export interface ReceiverOptions<Events extends object, Context = unknown> extends HandlingOptions<Events, Context> {
   /** The endpoint's signing secret (`whsec_…`), up to eight of them during a rotation, or a function that finds them. */
-  readonly secret: Secret | readonly Secret[] | SecretResolver<Context> | undefined
+  readonly secret: Secret | readonly (Secret | undefined)[] | SecretResolver<Context> | undefined
   /** Told of the outcome of every delivery, refused ones included: for metrics. */
   readonly onDelivery?: ((outcome: DeliveryOutcome) => unknown) | undefined
   /**

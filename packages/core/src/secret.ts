@@ -61,7 +61,7 @@ const parsedSecrets = new Map<string, SigningSecret>()
  *
  * @throws {ConfigurationError} `configuration_invalid`: none, more than eight, or one that is malformed.
  */
-export function parseSecrets(secrets: Secret | readonly Secret[]): readonly SigningSecret[] {
+export function parseSecrets(secrets: Secret | readonly (Secret | undefined)[]): readonly SigningSecret[] {
   if (!Array.isArray(secrets)) return [parseSecret(secrets as Secret)]
   if (secrets.length === 0)
     throw new ConfigurationError('The list of secrets is empty. Give the whsec_… of the endpoint.')

@@ -55,7 +55,7 @@ export interface VerifiedMessage {
  */
 export function verify(
   message: WebhookMessage,
-  secrets: Secret | readonly Secret[] | undefined,
+  secrets: Secret | readonly (Secret | undefined)[] | undefined,
   options: VerifyOptions = {},
 ): VerifiedMessage {
   // `undefined` is let through by the type so that process.env compiles, and refused here with the fix.
@@ -77,7 +77,7 @@ export function verify(
  */
 export function verifyEvent<Events extends object = ScrapeNestEvents>(
   message: WebhookMessage,
-  secrets: Secret | readonly Secret[] | undefined,
+  secrets: Secret | readonly (Secret | undefined)[] | undefined,
   options: VerifyOptions = {},
 ): AnyEvent<Events> {
   const { id, body } = verify(message, secrets, options)
