@@ -61,5 +61,6 @@ const { port, close } = await (servers[host ?? ''] as (typeof servers)[string])(
 process.once('SIGTERM', () => void close())
 process.send?.({ port })
 if (process.send === undefined) console.log(JSON.stringify({ port, pid: process.pid }))
-// Never outlives the one who started it.
+// Never outlives the one who started it, and does not wait for it either.
 process.once('disconnect', () => process.exit())
+process.channel?.unref()

@@ -22,5 +22,6 @@ const worker = createWorker({
 })
 await worker.start()
 process.once('SIGTERM', () => void worker.close())
-// Never outlives the one who started it.
+// Never outlives the one who started it, and does not wait for it either.
 process.once('disconnect', () => process.exit())
+process.channel?.unref()
