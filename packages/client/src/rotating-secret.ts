@@ -66,7 +66,7 @@ export function rotatingSecret(options: RotatingSecretOptions): RotatingSecret {
   }
 
   async function read(): Promise<void> {
-    const given = [(await load()) ?? []].flat()
+    const given = [await load()].flat().filter((secret) => typeof secret === 'string')
     if (given.length === 0) throw new Error('load gave no secret.')
     loadedAtMs = now()
     isSuspect = false

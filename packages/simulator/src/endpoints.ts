@@ -1,0 +1,77 @@
+import { randomUUID } from 'node:crypto'
+import type { Secret } from '@scrapenest-webhooks/core'
+import { generateSecret } from '@scrapenest-webhooks/testing'
+
+export interface EndpointSettings {
+  readonly name: string
+  readonly url: string
+  readonly enabled_events?: readonly string[] | undefined
+  readonly description?: string | undefined
+  readonly metadata?: Readonly<Record<string, string>> | undefined
+  readonly retry_config?: Readonly<Record<string, unknown>> | undefined
+}
+
+interface SigningSecret {
+  readonly secret: Secret
+  /** Absent while it is the newest. */
+  readonly retiresAtMs?: number
+}
+
+/** A registered webhook endpoint and its secrets. */
+export class Endpoint {
+  readonly id: string = `ep_${randomUUID().replaceAll('-', '')}`
+  readonly createdAt: Date = new Date()
+  settings: EndpointSettings
+  updatedAt: Date = this.createdAt
+  status: 'active' | 'paused' | 'deleted' = 'active'
+  consecutiveFailures = 0
+  #secrets: readonly SigningSecret[] = [{ secret: generateSecret() }]
+
+  constructor(settings: EndpointSettings) {
+    this.settings = settings
+  }
+
+  get secret(): Secret {
+    return this.#secrets[0]?.secret ?? ''
+  }
+
+  /** Newest first: one, or several during a rotation. */
+  signingSecrets(nowMs: number = Date.now()): readonly Secret[] {
+    return this.#secrets.filter(({ retiresAtMs = Infinity }) => retiresAtMs > nowMs).map(({ secret }) => secret)
+  }
+
+  rotate(overlapMs: number): void {
+    const nowMs = Date.now()
+    const earlier = this.#secrets.map(({ secret, retiresAtMs = nowMs + overlapMs }) => ({ secret, retiresAtMs }))
+    this.#secrets = [{ secret: generateSecret() }, ...earlier].filter(
+      ({ retiresAtMs }: SigningSecret) => retiresAtMs === undefined || retiresAtMs > nowMs,
+    )
+  }
+
+  wants(eventType: string): boolean {
+    const { enabled_events } = this.settings
+    return this.status === 'active' && (enabled_events === undefined || enabled_events.includes(eventType))
+  }
+
+  /** As the API lists it; ScrapeNest's guide calls the id `id`, its SDK `endpoint_id`. */
+  describe(): Record<string, unknown> {
+    const { name, url, enabled_events, description = null, metadata = {}, retry_config = null } = this.settings
+    return {
+      endpoint_id: this.id,
+      id: this.id,
+      name,
+      url,
+      status: this.status,
+      ...(enabled_events !== undefined && { enabled_events }),
+      secret_prefix: this.secret.slice(0, 10),
+      created_at: this.createdAt.toISOString(),
+      updated_at: this.updatedAt.toISOString(),
+      description,
+      metadata,
+      retry_config,
+      consecutive_failures: this.consecutiveFailures,
+      last_health_status: null,
+      last_health_checked_at: null,
+    }
+  }
+}

@@ -1,0 +1,8 @@
+export { isLocalHost } from './api-routes.ts'
+export type { Attempt, Message, OutgoingEvent } from './delivery-engine.ts'
+export type { Endpoint, EndpointSettings } from './endpoints.ts'
+export { eventBody } from './event-body.ts'
+export { type Fault, type FaultShares, faults } from './faults.ts'
+export { type DeliveryReply, type OutgoingDelivery, sendDelivery } from './send-delivery.ts'
+export { type SignatureKey, signedHeaders } from './signing.ts'
+export { type Simulator, type SimulatorOptions, startSimulator } from './simulator.ts'

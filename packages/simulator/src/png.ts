@@ -1,0 +1,54 @@
+import { crc32, deflateSync } from 'node:zlib'
+
+export interface PngOptions {
+  readonly width: number
+  readonly height: number
+  /** What the blocks are drawn from: the same seed gives the same picture. */
+  readonly seed: Uint8Array
+  /** Kept inside the file, where an image viewer shows it. */
+  readonly comment: string
+}
+
+/** A picture of coloured blocks: a valid PNG that nobody takes for a real screenshot. */
+export function generatePng({ width, height, seed, comment }: PngOptions): Buffer {
+  const header = Buffer.alloc(13)
+  header.writeUInt32BE(width, 0)
+  header.writeUInt32BE(height, 4)
+  // 8 bits for each pixel, which is an index into a palette (colour type 3).
+  header.set([8, 3, 0, 0, 0], 8)
+  const palette = Buffer.from([255, 255, 255, ...rgb(seed, 0), ...rgb(seed, 3)])
+  return Buffer.concat([
+    Buffer.from([0x89, 0x50, 0x4e, 0x47, 0x0d, 0x0a, 0x1a, 0x0a]),
+    chunk('IHDR', header),
+    chunk('tEXt', Buffer.from(`Comment\0${comment}`, 'latin1')),
+    chunk('PLTE', palette),
+    chunk('IDAT', deflateSync(blocks(width, height, seed))),
+    chunk('IEND', Buffer.alloc(0)),
+  ])
+}
+
+/** Each line begins with its filter, 0 for none. */
+function blocks(width: number, height: number, seed: Uint8Array): Buffer {
+  const size = Math.max(1, Math.ceil(Math.max(width, height) / 8))
+  const pixels = Buffer.alloc((width + 1) * height)
+  for (let y = 0; y < height; y += 1) {
+    for (let x = 0; x < width; x += 1) {
+      const block = Math.floor(y / size) * 8 + Math.floor(x / size)
+      pixels[y * (width + 1) + 1 + x] = (seed[block % seed.length] ?? 0) % 3
+    }
+  }
+  return pixels
+}
+
+function rgb(seed: Uint8Array, at: number): number[] {
+  return [0, 1, 2].map((offset) => seed[(at + offset) % seed.length] ?? 0)
+}
+
+function chunk(type: string, data: Buffer): Buffer {
+  const typed = Buffer.concat([Buffer.from(type, 'latin1'), data])
+  const length = Buffer.alloc(4)
+  length.writeUInt32BE(data.length)
+  const checksum = Buffer.alloc(4)
+  checksum.writeUInt32BE(crc32(typed))
+  return Buffer.concat([length, typed, checksum])
+}

@@ -1,0 +1,79 @@
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { rotatingSecret, ScrapeNestClient } from '@scrapenest-webhooks/client'
+import { scrapenestWebhooks } from '@scrapenest-webhooks/node'
+import { startSimulator } from '@scrapenest-webhooks/simulator'
+import { createEvent } from '@scrapenest-webhooks/testing'
+import { expect, it } from 'vitest'
+
+/** Deliveries arrive all the time; in their middle the secret is rotated, and only later does the store have the new one. */
+async function rotateUnderLoad({ rotationOverlapMs }: { readonly rotationOverlapMs: number }) {
+  const simulator = await startSimulator({ rotationOverlapMs, retryDelaysMs: [300, 600, 1_200, 2_400, 5_000] })
+  const client = new ScrapeNestClient({ apiKey: simulator.apiKey, baseUrl: simulator.url })
+  const store = { secret: '', loads: 0 }
+  const handled = new Map<string, number>()
+  const handler = scrapenestWebhooks({
+    ...rotatingSecret({
+      load: async () => {
+        store.loads += 1
+        await sleep(5)
+        return store.secret
+      },
+      minIntervalMs: 100,
+    }),
+    logger: { warn() {}, error() {} },
+    onEvent: { '*': ({ event_id }) => void handled.set(event_id, (handled.get(event_id) ?? 0) + 1) },
+  })
+  const server = createServer(handler)
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening))
+  try {
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}/`
+    const { endpoint_id, secret } = await client.webhookEndpoints.create({ url })
+    store.secret = secret
+    const sendFor = async (batches: number): Promise<void> => {
+      for (let batch = 0; batch < batches; batch += 1) {
+        for (let count = 0; count < 10; count += 1) simulator.send({ ...createEvent('job.completed') })
+        await sleep(20)
+      }
+    }
+    const load = sendFor(70)
+    await sleep(400)
+    const rotated = await client.webhookEndpoints.rotateSecret(endpoint_id)
+    const sentBefore = simulator.messages.length
+    await sleep(300)
+    store.secret = rotated.secret
+    await load
+    await simulator.idle()
+    const { messages } = simulator
+    return {
+      sent: messages.length,
+      sentBefore,
+      lost: messages.filter(({ status }) => status !== 'succeeded').length,
+      refused: messages.flatMap(({ attempts }) => attempts).filter(({ statusCode }) => statusCode !== 202).length,
+      handledOnce: [...handled.values()].filter((count) => count === 1).length,
+      loads: store.loads,
+    }
+  } finally {
+    await simulator.close()
+    await handler.receiver.close()
+    server.closeAllConnections()
+    await new Promise((closed) => server.close(closed))
+  }
+}
+
+it('refuses no delivery where the sender signs with both secrets', async () => {
+  const outcome = await rotateUnderLoad({ rotationOverlapMs: 60_000 })
+  expect(outcome).toMatchObject({ sent: 700, refused: 0, lost: 0, handledOnce: 700 })
+  expect(outcome.sentBefore).toBeGreaterThan(50)
+  expect(outcome.sentBefore).toBeLessThan(650)
+})
+
+it('loses no delivery where the sender changes over in one moment, and asks the store no more often than allowed', async () => {
+  const outcome = await rotateUnderLoad({ rotationOverlapMs: 0 })
+  expect(outcome).toMatchObject({ sent: 700, lost: 0, handledOnce: 700 })
+  // The seconds between the rotation and the store's update are refused; that they are proves that there was no overlap.
+  expect(outcome.refused).toBeGreaterThan(20)
+  expect(outcome.loads).toBeGreaterThan(1)
+  expect(outcome.loads).toBeLessThan(40)
+})
