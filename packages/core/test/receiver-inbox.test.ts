@@ -10,6 +10,7 @@ import {
   type ReceiverOptions,
   RetryLaterError,
   type ScrapeNestEvents,
+  StoreUnavailableError,
 } from '../src/index.ts'
 import { answer, atStart, deferred, deliver, eventOf, recordingLogger, secret, startMs } from './deliveries.ts'
 
@@ -99,6 +100,15 @@ describe('a receiver with an inbox', () => {
       expect.objectContaining({ code: 'store_unavailable', cause: new Error('disk full') }),
       expect.objectContaining({ code: 'store_unavailable', eventId: 'event_1' }),
     )
+  })
+
+  it('passes on what the inbox itself says of its store', async () => {
+    const onError = vi.fn()
+    const error = new StoreUnavailableError(new Error('locked'))
+    const { inbox } = testInbox(() => Promise.reject(error))
+    expect(await answer(receiverWith({ inbox, onError }))).toEqual(unavailable)
+    expect(onError).toHaveBeenCalledExactlyOnceWith(error, expect.objectContaining({ code: 'store_unavailable' }))
+    expect(onError.mock.calls[0]?.[0]).toBe(error)
   })
 
   it('answers 503 when put is not done in time, whatever becomes of it', async () => {

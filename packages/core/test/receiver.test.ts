@@ -437,6 +437,21 @@ describe('limits', () => {
     expect((await receiverWith({ maxBodyBytes }).receive(request)).status).toBe(status)
   })
 
+  it('a body that comes after the reply is not handled: the sender was told to come again', async () => {
+    const late = deferred<Uint8Array>()
+    const handler = vi.fn()
+    const request = deliver()
+    const bytes = await request.body({ maxBytes: 0 })
+    const receiver = receiverWith({ replyTimeoutMs: 5, onEvent: { '*': handler } })
+    const reply = await receiver.receive({ ...request, body: () => late.promise })
+    expect(reply).toMatchObject({ status: 408, body: '{"error":"body_timeout"}' })
+    late.resolve(bytes)
+    await new Promise(setImmediate)
+    expect(handler).not.toHaveBeenCalled()
+    expect((await receiver.receive(deliver())).body).toBe('{"status":"accepted"}')
+    expect(handler).toHaveBeenCalledTimes(1)
+  })
+
   it('a body that is longer than it declared is counted', async () => {
     const request = deliver(undefined, { headers: { 'content-length': '5' } })
     expect((await receiverWith({ maxBodyBytes: 9 }).receive(request)).status).toBe(413)
@@ -576,6 +591,16 @@ describe('the secret of each request', () => {
       headers: { ...json, ...later, ...closing },
       body: '{"error":"secret_unavailable"}',
     })
+    expect(request.body).not.toHaveBeenCalled()
+  })
+
+  it('that comes after the reply is not used: the body is not read any more', async () => {
+    const late = deferred<string>()
+    const request = deliver()
+    const receiver = receiverWith({ secret: () => late.promise, replyTimeoutMs: 5 })
+    expect(await receiver.receive(request)).toMatchObject({ status: 503, body: '{"error":"secret_unavailable"}' })
+    late.resolve(secret)
+    await new Promise(setImmediate)
     expect(request.body).not.toHaveBeenCalled()
   })
 
