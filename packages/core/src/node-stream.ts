@@ -24,6 +24,7 @@ export function readNodeStream(stream: Readable, { maxBytes }: BodyLimits): Prom
     }
     const chunks: Uint8Array[] = []
     let byteLength = 0
+    const endWithReply = endsHttp2StreamWithReply(stream)
 
     function stop(): void {
       stream.off('data', onData).off('end', onEnd).off('error', onBroken).off('close', onBroken)
@@ -41,6 +42,7 @@ export function readNodeStream(stream: Readable, { maxBytes }: BodyLimits): Prom
     }
     function onEnd(): void {
       stop()
+      endWithReply.cancel()
       resolve(chunks.length === 1 ? (chunks[0] as Uint8Array) : Buffer.concat(chunks, byteLength))
     }
     // 'close' without 'end' is how every supported Node reports a client that went away in the middle of a body.
@@ -50,6 +52,28 @@ export function readNodeStream(stream: Readable, { maxBytes }: BodyLimits): Prom
     }
     stream.on('data', onData).on('end', onEnd).on('error', onBroken).on('close', onBroken)
   })
+}
+
+/** The part that is used of an HTTP/2 stream, which a request of node:http2 carries. */
+interface Http2Stream {
+  once(event: 'finish', listener: () => void): unknown
+  off(event: 'finish', listener: () => void): unknown
+  close(): void
+}
+
+/**
+ * HTTP/2 knows no `connection: close`. A stream of which a part was read stays open when it has been answered, with all
+ * that the client goes on sending; so it is closed with its reply (RFC 9113, 8.1), unless the body came to its end.
+ */
+function endsHttp2StreamWithReply(request: Readable & { readonly stream?: Partial<Http2Stream> }): {
+  readonly cancel: () => void
+} {
+  const { stream } = request
+  if (typeof stream?.close !== 'function') return { cancel() {} }
+  const http2Stream = stream as Http2Stream
+  const close = (): void => http2Stream.close()
+  http2Stream.once('finish', close)
+  return { cancel: () => void http2Stream.off('finish', close) }
 }
 
 /** Whether something has read from the stream, so that the exact bytes are gone. `readableEnded` alone does not tell: an empty body ends unread. */

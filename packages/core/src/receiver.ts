@@ -268,7 +268,7 @@ class WebhookReceiver<Events extends object, Context> implements Receiver<Events
   ): Promise<Acknowledgement> {
     const { duplicates, name } = this.#settings
     const key = `${name}/${event.event_id}`
-    reception.waitingFor = 'handlers'
+    reception.waitingFor = 'store'
     let claim: ClaimResult
     try {
       claim = await duplicates.claim(key, { leaseMs: claimLeaseMs })
@@ -277,6 +277,12 @@ class WebhookReceiver<Events extends object, Context> implements Receiver<Events
     }
     if (claim.state === 'done') return 'duplicate'
     if (claim.state === 'in_progress') throw new EventInProgressError()
+    if (reception.isLate) {
+      // The reply said that the store is out of reach: the sender comes again and must not find the event claimed.
+      await this.#endClaim('release', key, claim.token, reception)
+      throw new StoreUnavailableError()
+    }
+    reception.waitingFor = 'handlers'
     try {
       await this.#dispatcher.dispatch(event, delivery, reception)
     } catch (error) {

@@ -308,7 +308,20 @@ describe('a handler that hangs', () => {
     const duplicates = { claim: () => new Promise<never>(() => {}), complete: () => {}, release: () => {} }
     const reply = answer(receiverWith({ duplicates, onEvent: { '*': handler } }))
     await vi.advanceTimersByTimeAsync(9000)
-    expect((await reply).status).toBe(503)
+    expect(await reply).toEqual({ status: 503, body: { error: 'store_unavailable' } })
+    expect(handler).not.toHaveBeenCalled()
+  })
+
+  it('gives a claim back that comes after the reply, and runs no handler under it', async () => {
+    const handler = vi.fn()
+    const claimed = deferred<{ state: 'claimed'; token: string }>()
+    const release = vi.fn()
+    const duplicates: DuplicateStore = { claim: () => claimed.promise, complete: vi.fn(), release }
+    const reply = answer(receiverWith({ duplicates, onEvent: { '*': handler } }))
+    await vi.advanceTimersByTimeAsync(9000)
+    expect(await reply).toEqual({ status: 503, body: { error: 'store_unavailable' } })
+    claimed.resolve({ state: 'claimed', token: 'late' })
+    await vi.waitFor(() => expect(release).toHaveBeenCalledWith('scrapenest/event_1', 'late'))
     expect(handler).not.toHaveBeenCalled()
   })
 })
