@@ -1,7 +1,7 @@
 import { EventInProgressError, HandlerTimeoutError, StoreUnavailableError } from '@scrapenest-webhooks/core'
 
 /** Why a store cannot be used at the moment. All but `corrupt` end by themselves or by an operator's hand, without a restart. */
-export type InboxFault = 'cannot_open' | 'corrupt' | 'full' | 'io_error' | 'locked' | 'read_only'
+export type InboxFault = 'cannot_open' | 'corrupt' | 'full' | 'io_error' | 'locked' | 'moved' | 'read_only'
 
 /** The store of an inbox cannot be used at the moment. A receiver answers 503, and the event stays the sender's. */
 export class InboxUnavailableError extends StoreUnavailableError {

@@ -15,9 +15,6 @@ const faultOf: { readonly [code: number]: InboxFault } = {
   26: 'corrupt', // SQLITE_NOTADB
 }
 
-/** SQLITE_READONLY_DBMOVED: the file was renamed or deleted while it was open. */
-const movedCode = 1032
-
 const messages: { readonly [Fault in InboxFault]: string } = {
   cannot_open: 'cannot be opened. Its directory must exist and this process must be allowed to write there.',
   corrupt:
@@ -25,6 +22,8 @@ const messages: { readonly [Fault in InboxFault]: string } = {
   full: 'cannot grow: the disk, the quota or the database is full. Free some space, or purge events.',
   io_error: 'cannot be read or written: the disk or the file system failed.',
   locked: 'is locked by another process that is writing, or that keeps it to itself.',
+  moved:
+    'was moved or deleted while it was open. The next delivery begins a new one; put the old one back to keep its events.',
   read_only: 'cannot be written. This process needs write permission for the file and for its directory.',
 }
 
@@ -45,7 +44,6 @@ export function isLocked(error: unknown): boolean {
 
 function faultIn(error: unknown): InboxFault | undefined {
   const { errcode, code } = (error ?? {}) as { readonly errcode?: unknown; readonly code?: unknown }
-  if (errcode === movedCode) return 'cannot_open'
   // The low byte is the primary code; node:sqlite gives the extended one.
   if (typeof errcode === 'number') return faultOf[errcode & 0xff] ?? 'io_error'
   if (code === 'ENOSPC' || code === 'EDQUOT') return 'full'

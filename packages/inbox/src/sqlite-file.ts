@@ -1,9 +1,9 @@
-import { closeSync, mkdirSync, openSync } from 'node:fs'
+import { closeSync, mkdirSync, openSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
 import { ConfigurationError } from '@scrapenest-webhooks/core'
 import { InboxUnavailableError } from './inbox-errors.ts'
-import { isLocked, toInboxError } from './sqlite-errors.ts'
+import { inboxFault, isLocked, toInboxError } from './sqlite-errors.ts'
 import { checkOwnership, migrate, rollBack } from './sqlite-migrations.ts'
 
 export interface SqliteFileOptions<Statements> {
@@ -16,6 +16,13 @@ export interface SqliteFileOptions<Statements> {
   readonly onOpen?: ((db: DatabaseSync) => void) | undefined
 }
 
+interface Connection<Statements> {
+  readonly db: DatabaseSync
+  readonly statements: Statements
+  /** Tells whether the file at the path is still the one that was opened. */
+  readonly inode: number | undefined
+}
+
 /**
  * One connection to a file, opened when it is first used. It is given up after an error that a new connection may not
  * have, and opened again at the next use: a file that was out of reach and is there again needs no restart.
@@ -24,7 +31,7 @@ export interface SqliteFileOptions<Statements> {
  */
 export class SqliteFile<Statements> {
   readonly #options: SqliteFileOptions<Statements>
-  #connection: { readonly db: DatabaseSync; readonly statements: Statements } | undefined
+  #connection: Connection<Statements> | undefined
 
   constructor(options: SqliteFileOptions<Statements>) {
     this.#options = options
@@ -42,7 +49,9 @@ export class SqliteFile<Statements> {
   /** Runs the work in one transaction: all of it is committed and on the disk, or none of it is there. */
   transact<Result>(work: (statements: Statements) => Result): Result {
     try {
-      const { db, statements } = this.#open()
+      const { db, statements, inode } = this.#open()
+      // A file that was deleted or replaced can still be written, and everything in it is lost with this process.
+      if (inodeOf(this.#options.file) !== inode) throw inboxFault('moved', this.#options.file)
       db.exec('BEGIN IMMEDIATE')
       try {
         const result = work(statements)
@@ -63,7 +72,7 @@ export class SqliteFile<Statements> {
     connection?.db.close()
   }
 
-  #open(): { readonly db: DatabaseSync; readonly statements: Statements } {
+  #open(): Connection<Statements> {
     if (this.#connection !== undefined) return this.#connection
     const { file, prepare, onOpen } = this.#options
     createPrivately(file)
@@ -73,7 +82,7 @@ export class SqliteFile<Statements> {
       this.#configure(db)
       migrate(db, file)
       onOpen?.(db)
-      this.#connection = { db, statements: prepare(db) }
+      this.#connection = { db, statements: prepare(db), inode: inodeOf(file) }
       return this.#connection
     } catch (error) {
       db.close()
@@ -120,6 +129,10 @@ const busyTimeoutMs = 15
 function createPrivately(file: string): void {
   mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
   closeSync(openSync(file, 'a', 0o600))
+}
+
+function inodeOf(file: string): number | undefined {
+  return statSync(file, { throwIfNoEntry: false })?.ino
 }
 
 function loadSqlite(): typeof import('node:sqlite') {
