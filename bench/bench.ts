@@ -2,11 +2,14 @@
 // Exits 1 when a promised ratio is missed.
 import { writeFile } from 'node:fs/promises'
 import { parseArgs, styleText } from 'node:util'
+import { growthSection } from './growth.ts'
 import { httpSection } from './http.ts'
+import { memorySection } from './memory.ts'
 import { isMet, type Mode, machineLine, printReport, type Section, type SectionReport, write } from './report.ts'
+import { startupSection } from './startup.ts'
 import { verifySection } from './verify.ts'
 
-const sections: readonly Section[] = [verifySection, httpSection]
+const sections: readonly Section[] = [verifySection, httpSection, memorySection, startupSection, growthSection]
 
 const { values } = parseArgs({
   options: { full: { type: 'boolean' }, json: { type: 'string' }, only: { type: 'string', multiple: true } },
