@@ -1,0 +1,32 @@
+import { mkdir, writeFile } from 'node:fs/promises'
+import { scrapenestWebhooks } from '@scrapenest-webhooks/fastify'
+import { sqliteInbox } from '@scrapenest-webhooks/inbox'
+import Fastify from 'fastify'
+
+const app = Fastify({ logger: true })
+
+await app.register(scrapenestWebhooks, {
+  path: '/webhooks/scrapenest',
+  secret: process.env.SCRAPENEST_WEBHOOK_SECRET,
+  inbox: sqliteInbox({ file: './data/webhooks.db' }),
+  onEvent: {
+    // Runs after the answer, for as long as it needs, and again when it fails: so it writes to the same place each time.
+    'artifact.ready': async ({ data }, { signal }) => {
+      if (data.artifact_type !== 'screenshot') return
+      const download = await fetch(data.download_url, { signal })
+      if (!download.ok) throw new Error(`Downloading the screenshot of job ${data.job_id} gave ${download.status}.`)
+      await mkdir('data', { recursive: true })
+      await writeFile(`data/${encodeURIComponent(data.job_id)}.png`, new Uint8Array(await download.arrayBuffer()))
+    },
+    'job.completed': ({ data }) => {
+      if (data.status === 'failed') console.warn(`Job ${data.job_id} failed: ${data.failure_reason}`)
+    },
+  },
+})
+
+// Refuses new deliveries, waits for running handlers, and gives back what is not done: the next start goes on with it.
+process.once('SIGTERM', () => app.close())
+
+const port = Number(process.env.PORT ?? 3000)
+await app.listen({ port })
+console.log(`Listening at http://localhost:${port}`)
