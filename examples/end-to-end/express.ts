@@ -1,0 +1,88 @@
+// ScrapeNest's guide in one program: register, submit, receive, download, rotate. It talks to a ScrapeNest on this
+// machine; with SCRAPENEST_API_KEY and PUBLIC_ORIGIN to ScrapeNest itself.
+import { once } from 'node:events'
+import type { AddressInfo } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { rotatingSecret } from '@scrapenest-webhooks/client'
+import type { ReceiverOptions, ScrapeNestEvents } from '@scrapenest-webhooks/core'
+import { scrapenestWebhooks } from '@scrapenest-webhooks/express'
+import { sqliteInbox } from '@scrapenest-webhooks/inbox'
+import express from 'express'
+import { connect } from './connect.ts'
+
+const path = '/webhooks/scrapenest'
+const { client, targetUrl, publicOrigin, disconnect } = await connect()
+
+// A real application keeps this where its other secrets are, and reads it from there.
+let signingSecret: string | undefined
+
+/** Of each job: how many artifacts are here, and since its end is known, how many there are to be. */
+const downloaded = new Map<string, number>()
+const expected = new Map<string, number>()
+
+const webhooks = {
+  // Old and new secret are valid during a rotation, and a mismatch has the secret read again.
+  ...rotatingSecret({ load: () => signingSecret, maxAgeMs: 1_000 }),
+  // Stored before it is acknowledged; the handlers run afterwards, and again after a crash.
+  inbox: sqliteInbox({ file: 'data/webhooks.db' }),
+  onEvent: {
+    'artifact.ready': async (event, { signal }) => {
+      const { job_id, artifact_type } = event.data
+      const to = `data/${encodeURIComponent(`${job_id}-${artifact_type}`)}`
+      // Whole or absent under this name, whatever happens; an expired URL is renewed.
+      const file = await client.artifacts.download(event, { to, signal })
+      console.log(`downloaded ${artifact_type}: ${file.byteLength} bytes, sha256 ${file.sha256}, ${file.path}`)
+      downloaded.set(job_id, (downloaded.get(job_id) ?? 0) + 1)
+    },
+    'job.completed': ({ data }) => {
+      if (data.status === 'failed') console.log(`alert: job ${data.job_id} failed (${data.failure_reason})`)
+      expected.set(data.job_id, data.status === 'failed' ? 0 : data.artifact_count)
+    },
+  },
+} satisfies ReceiverOptions<ScrapeNestEvents>
+
+const app = express()
+const middleware = scrapenestWebhooks({ path, ...webhooks })
+app.use(middleware)
+const server = app.listen(Number(process.env.PORT ?? 3000), '127.0.0.1')
+await once(server, 'listening')
+const localOrigin = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+
+const endpoint = await client.webhookEndpoints.create({
+  url: publicOrigin(localOrigin) + path,
+  enabled_events: ['artifact.ready', 'job.completed'],
+})
+signingSecret = endpoint.secret
+console.log(`registered ${endpoint.endpoint_id}`)
+
+try {
+  await scrape(targetUrl)
+  await scrape('http://127.0.0.1:1/nobody-listens-here')
+
+  signingSecret = (await client.webhookEndpoints.rotateSecret(endpoint.endpoint_id)).secret
+  console.log('rotated the secret')
+  await scrape(targetUrl)
+} finally {
+  await client.webhookEndpoints.delete(endpoint.endpoint_id)
+  server.close()
+  await middleware.receiver.close()
+  await disconnect()
+}
+console.log('done')
+
+/** Submits a job, and waits until its webhooks have told of its end and all its artifacts are here. */
+async function scrape(target_url: string): Promise<void> {
+  const { job_id } = await client.scrapeAsync({
+    job_type: 'standard',
+    target_url,
+    wait_until: 'networkidle',
+    artifact_options: { include_html: true, include_screenshot: true },
+    tags: ['end-to-end'],
+  })
+  console.log(`submitted ${job_id}`)
+  const signal = AbortSignal.timeout(120_000)
+  while ((downloaded.get(job_id) ?? 0) < (expected.get(job_id) ?? Infinity)) {
+    signal.throwIfAborted()
+    await sleep(50)
+  }
+}
