@@ -29,13 +29,18 @@ export function readNodeStream(stream: Readable, { maxBytes }: BodyLimits): Prom
     function stop(): void {
       stream.off('data', onData).off('end', onEnd).off('error', onBroken).off('close', onBroken)
     }
+    /** An error keeps the functions of its stack, and with them what they see: what was read would live as long as it. */
+    function discard(): void {
+      stop()
+      chunks.length = 0
+    }
     function onData(chunk: Uint8Array): void {
       byteLength += chunk.byteLength
       if (byteLength <= maxBytes) {
         chunks.push(chunk)
         return
       }
-      stop()
+      discard()
       // What is not read any more may still break, and an 'error' that nobody hears ends the process.
       stream.pause().on('error', () => {})
       reject(new BodyTooLargeError(maxBytes))
@@ -47,7 +52,7 @@ export function readNodeStream(stream: Readable, { maxBytes }: BodyLimits): Prom
     }
     // 'close' without 'end' is how every supported Node reports a client that went away in the middle of a body.
     function onBroken(error?: Error): void {
-      stop()
+      discard()
       reject(new BodyAbortedError(error))
     }
     stream.on('data', onData).on('end', onEnd).on('error', onBroken).on('close', onBroken)
