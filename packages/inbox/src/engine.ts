@@ -7,5 +7,14 @@ export { endingOfExpired } from './ending.ts'
 export { type EndedAttempt, EngineAttempts, type EngineAttemptsOptions } from './engine-attempts.ts'
 export { checkPageQuery, checkPurgeFilter, checkReplayFilter, fitsFilter, InboxUsers } from './engine-parts.ts'
 export { readEnvelope } from './envelope.ts'
-export type { ClaimedEvent, Ending, ExpiredAttempt, Lease } from './event-store.ts'
+export type {
+  Claim,
+  ClaimedEvent,
+  ClaimRequest,
+  Ending,
+  EventStore,
+  ExpiredAttempt,
+  Lease,
+} from './event-store.ts'
 export { type InboxSettings, inboxOptions, settleInboxOptions } from './inbox-options.ts'
+export { WorkLoop } from './work-loop.ts'

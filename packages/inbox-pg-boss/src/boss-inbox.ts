@@ -1,0 +1,145 @@
+import {
+  ConfigurationError,
+  type Delivery,
+  HandlerFailedError,
+  type InboxEvent,
+  type InboxProcessor,
+  type InboxUser,
+} from '@scrapenest-webhooks/core'
+import {
+  type Inbox,
+  type InboxCapabilities,
+  type InboxPage,
+  type InboxQuery,
+  type InboxRecord,
+  type InboxStats,
+  LeaseLostError,
+  type PurgeFilter,
+  type ReplayFilter,
+  type ReplayResult,
+} from '@scrapenest-webhooks/inbox'
+import {
+  checkPageQuery,
+  checkPurgeFilter,
+  checkReplayFilter,
+  type InboxSettings,
+  InboxUsers,
+  WorkLoop,
+} from '@scrapenest-webhooks/inbox/engine'
+import type { BossStore } from './boss-store.ts'
+import { cursorForm } from './job-rows.ts'
+import type { PgBossInbox } from './pg-boss-inbox.ts'
+import { type TransactionLike, toDb } from './transaction.ts'
+
+/** The inbox contract on pg-boss: it stores, claims, retries and buries; the loop only asks it for as much as fits. */
+export class BossInbox implements PgBossInbox {
+  readonly #store: BossStore
+  readonly #settings: InboxSettings
+  readonly #users = new InboxUsers<WorkLoop>()
+  readonly #loops = new Map<InboxUser, WorkLoop>()
+  /** What runs here, by the signal that its handlers were given. */
+  readonly #running = new WeakMap<AbortSignal, InboxEvent>()
+
+  constructor(store: BossStore, settings: InboxSettings) {
+    this.#store = store
+    this.#settings = settings
+  }
+
+  get capabilities(): InboxCapabilities {
+    return this.#store.capabilities
+  }
+
+  async put(event: InboxEvent): Promise<'stored' | 'duplicate'> {
+    const result = await this.#store.put(event)
+    if (result === 'stored') this.#wake(event.name)
+    return result
+  }
+
+  async start(user: InboxUser): Promise<void> {
+    this.#users.add(user, () => {
+      const process = this.#watched(user.process as InboxProcessor)
+      const loop = new WorkLoop(this.#store, { user: { ...user, process }, settings: this.#settings })
+      this.#loops.set(user, loop)
+      return loop
+    })
+    try {
+      await this.#store.open()
+    } finally {
+      // Also where PostgreSQL cannot be reached yet: the loop finds out when it can.
+      if (this.#users.has(user)) this.#loops.get(user)?.wake()
+    }
+  }
+
+  async close({ graceMs = 10_000, user }: Parameters<Inbox['close']>[0] = {}): Promise<void> {
+    const leaving = user === undefined ? this.#users.all() : [user]
+    await this.#users.close(graceMs, user)
+    for (const one of leaving) this.#loops.delete(one)
+    if (this.#users.size === 0) await this.#store.close()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  async completeIn(transaction: TransactionLike, { signal }: Pick<Delivery, 'signal'>): Promise<void> {
+    const db = toDb(transaction)
+    const event = this.#running.get(signal)
+    if (event === undefined) {
+      throw new ConfigurationError('Expected the delivery that a handler of this inbox was given, and that still runs.')
+    }
+    if (!(await this.#store.completeIn(db, event))) throw new LeaseLostError()
+  }
+
+  async list(query: InboxQuery = {}): Promise<InboxPage> {
+    const { limit } = checkPageQuery(query, cursorForm)
+    const { limit: _limit, cursor, ...filter } = query
+    return await this.#store.list(filter, { limit, cursor })
+  }
+
+  async get(
+    eventId: string,
+    { name = 'scrapenest' }: { readonly name?: string } = {},
+  ): Promise<InboxRecord | undefined> {
+    return await this.#store.get(eventId, name)
+  }
+
+  async stats({ name }: { readonly name?: string } = {}): Promise<InboxStats> {
+    return await this.#store.stats(name)
+  }
+
+  async replay(filter: ReplayFilter): Promise<ReplayResult> {
+    checkReplayFilter(filter)
+    const result = await this.#store.replay(filter)
+    for (const loop of this.#loops.values()) loop.wake()
+    return result
+  }
+
+  async purge(filter: PurgeFilter): Promise<number> {
+    checkPurgeFilter(filter)
+    return await this.#store.purge(filter)
+  }
+
+  /** Knows what runs, and does not take for done what a transaction of the user's was to complete and did not. */
+  #watched(process: InboxProcessor): InboxProcessor {
+    return async (event, attempt) => {
+      this.#running.set(attempt.signal, event)
+      try {
+        const result = await process(event, attempt)
+        if (await this.#store.isStillRunning(event)) {
+          throw new HandlerFailedError(
+            new Error(
+              'The handler ended without an error, but the transaction that completes its event was not committed.',
+            ),
+          )
+        }
+        return result
+      } finally {
+        this.#running.delete(attempt.signal)
+      }
+    }
+  }
+
+  #wake(name: string): void {
+    for (const [user, loop] of this.#loops) if (user.name === name) loop.wake()
+  }
+}

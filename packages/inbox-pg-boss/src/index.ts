@@ -1,0 +1,2 @@
+export { type PgBossInbox, type PgBossInboxOptions, pgBossInbox } from './pg-boss-inbox.ts'
+export type { PgClientLike, TransactionLike } from './transaction.ts'

@@ -1,0 +1,61 @@
+import { randomBytes } from 'node:crypto'
+import type { Inbox, InboxOptions } from '@scrapenest-webhooks/inbox'
+import { memoryInbox, sqliteInbox } from '@scrapenest-webhooks/inbox'
+import { bullmqInbox } from '@scrapenest-webhooks/inbox-bullmq'
+import { pgBossInbox } from '@scrapenest-webhooks/inbox-pg-boss'
+import pg from 'pg'
+import { type EngineName, startPostgres, startRedis } from './servers.ts'
+
+export type InboxEngine = 'memory' | 'sqlite' | 'bullmq' | 'pg-boss'
+
+export const inboxEngines: readonly InboxEngine[] = ['memory', 'sqlite', 'bullmq', 'pg-boss']
+
+/** The server that an engine needs. */
+export const serverOf: { readonly [engine in InboxEngine]?: EngineName } = { bullmq: 'redis', 'pg-boss': 'postgres' }
+
+/** Where an engine keeps its events during the tests. */
+export interface EnginePlace {
+  /** Makes an inbox on this place: all of them share it. */
+  createInbox(options?: InboxOptions): Inbox
+  dispose(): Promise<void>
+}
+
+/** Opens the server of an engine: that of its environment variable, or one of its own. */
+export async function openServer(engine: InboxEngine): Promise<{ url: string; dispose(): Promise<void> }> {
+  const none = { url: '', async dispose() {} }
+  if (engine === 'bullmq')
+    return process.env['REDIS_URL'] ? { ...none, url: process.env['REDIS_URL'] } : await startRedis()
+  if (engine === 'pg-boss') {
+    return process.env['DATABASE_URL'] ? { ...none, url: process.env['DATABASE_URL'] } : await startPostgres()
+  }
+  return none
+}
+
+/** An empty place on a server: a prefix, a schema or a file of its own. */
+export async function createPlace(engine: InboxEngine, options: { url: string; file: string }): Promise<EnginePlace> {
+  const { url, file } = options
+  const name = `t${randomBytes(6).toString('hex')}`
+  switch (engine) {
+    case 'memory': {
+      return { createInbox: memoryInbox, async dispose() {} }
+    }
+    case 'sqlite':
+      return { createInbox: (inbox) => sqliteInbox({ file, ...inbox }), async dispose() {} }
+    case 'bullmq':
+      return {
+        createInbox: ({ now: _, pollIntervalMs: __, ...inbox } = {}) =>
+          bullmqInbox({ connection: url, prefix: name, ...inbox }),
+        async dispose() {},
+      }
+    case 'pg-boss':
+      return {
+        createInbox: (inbox) => pgBossInbox({ connectionString: url, schema: name, ...inbox }),
+        async dispose() {
+          const client = new pg.Client({ connectionString: url })
+          await client.connect()
+          await client.query(`DROP SCHEMA IF EXISTS ${name} CASCADE`)
+          await client.end()
+        },
+      }
+  }
+}
