@@ -1,0 +1,258 @@
+// The inbox against the same route without it, against one commit per request, and against itself with a million rows:
+// `node --conditions=@scrapenest-webhooks/source bench/inbox.ts [--full]`. Exits 1 when a promised ratio is missed.
+import { type ChildProcess, fork } from 'node:child_process'
+import { randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { closeSync, fdatasyncSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { fileURLToPath } from 'node:url'
+import { parseArgs, styleText } from 'node:util'
+import type { InboxEvent } from '@scrapenest-webhooks/core'
+import { sqliteInbox } from '@scrapenest-webhooks/inbox'
+import { benchSecret, loadWithEvents } from './http.ts'
+import { type Figure, isMet, type Mode, machineLine, printReport, type Section, type Target, write } from './report.ts'
+import { type Contender, interleave, medianFor } from './rounds.ts'
+
+const bytes = 500
+const connections = 32
+
+const amounts = {
+  short: { requests: 3000, rounds: 3, rows: 100_000, puts: 1000, purged: 20_000 },
+  full: { requests: 20_000, rounds: 7, rows: 1_000_000, puts: 2000, purged: 200_000 },
+} as const
+
+const names = {
+  none: 'without an inbox',
+  put: 'stored in the inbox',
+  process: 'stored, and handled beside',
+  each: 'one commit per request',
+} as const
+
+export const inboxSection: Section = {
+  name: 'inbox',
+  async run(mode) {
+    const folder = mkdtempSync(join(tmpdir(), 'scrapenest-bench-'))
+    try {
+      const parts = [measureSync(folder), await measureHttp(folder, mode), await measureRows(folder, mode)]
+      parts.push(await measurePurge(folder, mode))
+      return { figures: parts.flatMap(({ figures }) => figures), targets: parts.flatMap(({ targets }) => targets) }
+    } finally {
+      rmSync(folder, { recursive: true })
+    }
+  },
+}
+
+interface Part {
+  readonly figures: readonly Figure[]
+  readonly targets: readonly Target[]
+}
+
+/** What the disk itself takes: the floor below every commit. */
+function measureSync(folder: string): Part {
+  const descriptor = openSync(join(folder, 'sync'), 'w')
+  const page = Buffer.alloc(4096, 1)
+  const times = Array.from({ length: 200 }, () => {
+    writeSync(descriptor, page)
+    const startedAtMs = performance.now()
+    fdatasyncSync(descriptor)
+    return performance.now() - startedAtMs
+  }).sort((one, other) => one - other)
+  closeSync(descriptor)
+  const [min = 0, median = 0, max = 0] = [times[0], times[100], times.at(-1)]
+  const figure = { section: 'inbox', scenario: 'the disk', contender: 'fdatasync of 4 KiB', unit: 'ms' }
+  return { figures: [{ ...figure, median, min, max }], targets: [] }
+}
+
+async function measureHttp(folder: string, mode: Mode): Promise<Part> {
+  const { requests, rounds } = amounts[mode]
+  const scenario = `fastify, ${connections} connections, ${bytes} B`
+  const kinds = ['none', 'put', 'process', 'each'] as const
+  const servers = await Promise.all(kinds.map((kind) => startServer(kind, join(folder, `${kind}.db`))))
+  const contenders = kinds.map((kind, index): Contender => {
+    const { port } = servers[index] as InboxServer
+    return {
+      name: names[kind],
+      round: async () => (await loadWithEvents(port, { bytes, amount: requests, connections })).repliesPerSecond,
+    }
+  })
+  const figures = await interleave(contenders, { rounds, section: 'inbox', scenario, unit: 'req/s' })
+  for (const { child } of servers) child.kill()
+  const stored = medianFor(figures, scenario, names.put)
+  return {
+    figures,
+    targets: [
+      {
+        what: 'stored in the inbox, against the same route without one (aim: 0.60)',
+        ratio: stored / medianFor(figures, scenario, names.none),
+        atLeast: 0.4,
+      },
+      {
+        what: 'stored in the inbox, against one commit per request',
+        ratio: stored / medianFor(figures, scenario, names.each),
+        atLeast: 2.5,
+      },
+    ],
+  }
+}
+
+/** The time of a put into an empty file and into one with many done events: one put at a time, and many together. */
+async function measureRows(folder: string, mode: Mode): Promise<Part> {
+  const { rounds, rows, puts } = amounts[mode]
+  const file = join(folder, 'rows.db')
+  await fill(file, { rows, finishedAtMs: Date.now() })
+  const label = `beside ${rows.toLocaleString('en')} events`
+  const figures: Figure[] = []
+  const targets: Target[] = []
+  for (const together of [1, connections]) {
+    const scenario = `put, ${together} at a time`
+    let round = 0
+    const contenders: Contender[] = [
+      {
+        name: 'into an empty file',
+        round: () => {
+          round += 1
+          return microsecondsPerPut(join(folder, `empty-${together}-${round}.db`), { puts, together })
+        },
+      },
+      { name: label, round: () => microsecondsPerPut(file, { puts, together }) },
+    ]
+    figures.push(...(await interleave(contenders, { rounds: rounds + 2, section: 'inbox', scenario, unit: 'µs' })))
+    const ratio = medianFor(figures, scenario, label) / medianFor(figures, scenario, 'into an empty file')
+    targets.push({ what: `${scenario}, ${label}, against an empty file`, ratio, atMost: 1.5 })
+  }
+  return { figures, targets }
+}
+
+async function microsecondsPerPut(
+  file: string,
+  { puts, together }: { readonly puts: number; readonly together: number },
+): Promise<number> {
+  await using inbox = sqliteInbox({ file })
+  await inbox.stats()
+  const events = Array.from({ length: puts }, () => inboxEvent())
+  const startedAtMs = performance.now()
+  await Promise.all(
+    Array.from({ length: together }, async () => {
+      for (let event = events.pop(); event !== undefined; event = events.pop()) await inbox.put(event)
+    }),
+  )
+  return ((performance.now() - startedAtMs) * 1000) / puts
+}
+
+/** How long the slowest of a hundred deliveries waits, while a day of done events is purged and while none is. */
+async function measurePurge(folder: string, mode: Mode): Promise<Part> {
+  const { requests, rounds, purged } = amounts[mode]
+  const file = join(folder, 'purge.db')
+  await fill(file, { rows: purged, finishedAtMs: Date.now() - 8 * 86_400_000 })
+  const { child, port } = await startServer('put', file)
+  const p99 = async (): Promise<number> => (await loadWithEvents(port, { bytes, amount: requests, connections })).p99Ms
+  await p99()
+  const normal: number[] = []
+  for (let round = 0; round < rounds; round += 1) normal.push(await p99())
+  let isPurging = true
+  const done = once(child, 'message').then(([reply]) => {
+    isPurging = false
+    return reply as { readonly purged: number }
+  })
+  child.send('purge')
+  const during: number[] = []
+  while (isPurging && during.length < 5 * rounds) {
+    const sample = await p99()
+    // The last one may have been measured after the end.
+    if (isPurging || during.length === 0) during.push(sample)
+  }
+  const reply = await done
+  child.kill()
+  if (reply.purged !== purged) throw new Error(`Expected ${purged} events to be purged, got ${reply.purged}.`)
+  const scenario = `99th percentile of deliveries, ${purged.toLocaleString('en')} done events to purge`
+  const figures = [figureOf(scenario, 'normal', normal), figureOf(scenario, 'during the purge', during)]
+  const [before, meanwhile] = figures.map(({ median }) => median) as [number, number]
+  return {
+    figures,
+    targets: [{ what: 'the 99th percentile during a purge, against normal', ratio: meanwhile / before, atMost: 3 }],
+  }
+}
+
+function figureOf(scenario: string, contender: string, samples: readonly number[]): Figure {
+  const sorted = samples.toSorted((one, other) => one - other)
+  const median = sorted[Math.floor(sorted.length / 2)] as number
+  return {
+    section: 'inbox',
+    scenario,
+    contender,
+    unit: 'ms',
+    median,
+    min: sorted[0] as number,
+    max: sorted.at(-1) as number,
+  }
+}
+
+/** Many done events, written by SQLite itself. */
+async function fill(
+  file: string,
+  { rows, finishedAtMs }: { readonly rows: number; readonly finishedAtMs: number },
+): Promise<void> {
+  const inbox = sqliteInbox({ file })
+  await inbox.stats()
+  await inbox.close()
+  const db = new DatabaseSync(file)
+  db.exec('PRAGMA synchronous = OFF')
+  for (let done = 0; done < rows; done += 50_000) {
+    const count = Math.min(50_000, rows - done)
+    db.exec(`
+      BEGIN;
+      INSERT INTO events (name, event_id, event_type, message_id, secret_index, sent_at_ms, received_at_ms, state, attempts,
+        finished_at_ms)
+      SELECT 'scrapenest', lower(hex(randomblob(18))), 'job.completed', 'msg_' || lower(hex(randomblob(16))), 0,
+        ${finishedAtMs}, ${finishedAtMs}, 'done', 1, ${finishedAtMs}
+      FROM (WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${count}) SELECT i FROM n);
+      INSERT INTO payloads SELECT id, '{"svix-id":"msg"}', randomblob(${bytes}) FROM events WHERE id > ${done};
+      INSERT INTO attempts SELECT id, 1, 1, 0, ${finishedAtMs}, 5, NULL FROM events WHERE id > ${done};
+      COMMIT`)
+  }
+  db.close()
+}
+
+function inboxEvent(): InboxEvent {
+  const eventId = randomUUID()
+  return {
+    name: 'scrapenest',
+    eventId,
+    eventType: 'job.completed',
+    messageId: `msg_${eventId}`,
+    sentAt: new Date(),
+    receivedAt: new Date(),
+    signedHeaders: { 'svix-id': `msg_${eventId}`, 'svix-timestamp': '1700000000', 'svix-signature': 'v1,' },
+    body: Buffer.alloc(bytes, 'x'),
+    secretIndex: 0,
+  }
+}
+
+interface InboxServer {
+  readonly child: ChildProcess
+  readonly port: number
+}
+
+async function startServer(contender: string, file: string): Promise<InboxServer> {
+  const child = fork(fileURLToPath(new URL('./inbox-server.ts', import.meta.url)), [contender, file], {
+    env: { ...process.env, BENCH_SECRET: benchSecret, NODE_ENV: 'production' },
+  })
+  const ended = once(child, 'exit').then(([code]) => {
+    throw new Error(`The server of ${contender} ended with ${code}.`)
+  })
+  ended.catch(() => {})
+  const [{ port }] = (await Promise.race([once(child, 'message'), ended])) as [{ readonly port: number }]
+  return { child, port }
+}
+
+if (import.meta.main) {
+  const { values } = parseArgs({ options: { full: { type: 'boolean' } } })
+  const mode: Mode = values.full === true ? 'full' : 'short'
+  write(`${machineLine()}, ${mode} run of ${new Date().toISOString()}`)
+  write(`\n${styleText('underline', inboxSection.name)}`)
+  const report = await inboxSection.run(mode)
+  printReport(report)
+  if (!report.targets.every(isMet)) process.exitCode = 1
+}

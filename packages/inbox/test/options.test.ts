@@ -1,0 +1,64 @@
+import { createReceiver } from '@scrapenest-webhooks/core'
+import { generateSecret } from '@scrapenest-webhooks/testing'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { createWorker, type InboxOptions, memoryInbox } from '../src/index.ts'
+import { createInboxEvent, createUser, untilStats } from './suite.ts'
+
+describe('options', () => {
+  it.each([
+    [{ concurrency: 0 }, 'Expected concurrency to be a whole number of at least 1 and at most 1000, got 0.'],
+    [{ maxAttempts: 1.5 }, 'Expected maxAttempts to be a whole number of at least 1, got 1.5.'],
+    [{ handlerTimeoutMs: Number.POSITIVE_INFINITY }, 'Expected handlerTimeoutMs to be a whole number'],
+    [{ leaseMs: 1 }, 'Expected leaseMs to be a whole number of at least 30'],
+    [{ backoff: 5 }, 'Expected backoff to be a function, got number.'],
+    [{ keepPayload: 'no' }, 'Expected keepPayload to be true or false, got string.'],
+    [{ concurency: 5 }, 'Unknown option "concurency". The options are backoff, concurrency,'],
+  ])('%j is refused', (options, message) => {
+    expect(() => memoryInbox(options as InboxOptions)).toThrow(
+      expect.objectContaining({ code: 'configuration_invalid', message: expect.stringContaining(message) }),
+    )
+  })
+
+  it('of list, replay and purge are checked', async () => {
+    const inbox = memoryInbox()
+    const refused = expect.objectContaining({ code: 'configuration_invalid' })
+    await expect(inbox.list({ limit: 0 })).rejects.toEqual(refused)
+    await expect(inbox.list({ limit: 1001 })).rejects.toEqual(refused)
+    await expect(inbox.list({ cursor: 'x' })).rejects.toEqual(refused)
+    await expect(inbox.replay({} as never)).rejects.toEqual(refused)
+    await expect(inbox.purge({} as never)).rejects.toEqual(refused)
+    await expect(inbox.purge({ state: 'ready' } as never)).rejects.toEqual(refused)
+  })
+})
+
+describe('createWorker', () => {
+  it('refuses what is no inbox, and options it does not know', () => {
+    expect(() => createWorker({ inbox: undefined as never })).toThrow(/Expected inbox to be what sqliteInbox/)
+    expect(() => createWorker({ inbox: memoryInbox(), secret: 'x' } as never)).toThrow(/Unknown option "secret"/)
+  })
+
+  it('handles what a receiver of the same name stores, and starts and closes once', async () => {
+    const inbox = memoryInbox()
+    const receiver = createReceiver({ secret: generateSecret(), inbox, processing: false })
+    await receiver.start()
+    const handled: string[] = []
+    const worker = createWorker({ inbox, onEvent: { 'job.created': (event) => handled.push(event.event_id) } })
+    await Promise.all([worker.start(), worker.start()])
+    const event = createInboxEvent()
+    await inbox.put(event)
+    await inbox.put(createInboxEvent({ name: 'another' }))
+    await untilStats(inbox, { done: 1, ready: 1 })
+    expect(handled).toEqual([event.eventId])
+    await Promise.all([worker.close(), worker.close()])
+    await inbox.put(createInboxEvent())
+    await receiver.close()
+    expect((await inbox.stats()).ready).toBe(2)
+  })
+
+  it('refuses a second one for the same name in the same inbox', async () => {
+    const inbox = memoryInbox()
+    await inbox.start(createUser(() => {}))
+    onTestFinished(() => inbox.close())
+    await expect(createWorker({ inbox }).start()).rejects.toThrow(/Two receivers or workers named 'scrapenest'/)
+  })
+})
