@@ -25,10 +25,11 @@ export class Endpoint {
   updatedAt: Date = this.createdAt
   status: 'active' | 'paused' | 'deleted' = 'active'
   consecutiveFailures = 0
-  #secrets: readonly SigningSecret[] = [{ secret: generateSecret() }]
+  #secrets: readonly SigningSecret[]
 
-  constructor(settings: EndpointSettings) {
+  constructor(settings: EndpointSettings, secret: Secret = generateSecret()) {
     this.settings = settings
+    this.#secrets = [{ secret }]
   }
 
   get secret(): Secret {

@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { ConfigurationError, checkKnownOptions, checkWholeNumber } from '@scrapenest-webhooks/core'
+import { ConfigurationError, checkKnownOptions, checkWholeNumber, type Secret, sign } from '@scrapenest-webhooks/core'
+import { isLocalUrl } from './api-routes.ts'
 import { createApiServer } from './api-server.ts'
 import { type Attempt, DeliveryEngine, type Message, type OutgoingEvent } from './delivery-engine.ts'
-import type { Endpoint } from './endpoints.ts'
+import { Endpoint } from './endpoints.ts'
 import { checkFaultShares, type Fault, type FaultShares } from './faults.ts'
 import { Jobs } from './jobs.ts'
 import type { SignatureKey } from './signing.ts'
@@ -54,6 +55,16 @@ export interface Simulator {
   readonly examplePageUrl: string
   /** Every message, oldest first. */
   readonly messages: readonly Message[]
+  /**
+   * Registers an endpoint as the API does, with a secret that the receiver knows already.
+   *
+   * @throws {ConfigurationError} `configuration_invalid`: a URL that is not on this machine, or a malformed secret.
+   */
+  register(endpoint: {
+    readonly url: string
+    readonly secret?: Secret
+    readonly enabled_events?: readonly string[]
+  }): Endpoint
   /** Sends an event to every endpoint that wants it; `faults` in place of those that chance draws. */
   send(event: OutgoingEvent, faults?: readonly Fault[]): readonly Message[]
   setFaults(shares: FaultShares): void
@@ -138,6 +149,17 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
     examplePageUrl: `${origin}/pages/example`,
     get messages() {
       return engine.messages
+    },
+    register({ secret, ...settings }) {
+      if (!isLocalUrl(settings.url)) {
+        throw new ConfigurationError(
+          `Expected an http(s) URL on this machine (localhost, 127.0.0.1, [::1]), got ${JSON.stringify(settings.url)}.`,
+        )
+      }
+      if (secret !== undefined) sign({ id: 'check', timestamp: 0, body: '' }, secret)
+      const endpoint = new Endpoint({ name: new URL(settings.url).host, ...settings }, secret)
+      endpoints.set(endpoint.id, endpoint)
+      return endpoint
     },
     send,
     setFaults: (shares) => {

@@ -1,7 +1,7 @@
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { ScrapeNestClient } from '@scrapenest-webhooks/client'
-import { createEvent } from '@scrapenest-webhooks/testing'
+import { createEvent, generateSecret } from '@scrapenest-webhooks/testing'
 import { Webhook } from 'standardwebhooks'
 import { describe, expect, it } from 'vitest'
 import { type Fault, type Message, type Simulator, type SimulatorOptions, startSimulator } from '../src/index.ts'
@@ -181,6 +181,34 @@ describe('a delivery', () => {
 })
 
 describe('signatures', () => {
+  it.each(['decoded', 'text', 'both'] as const)(
+    'keyed with the %s secret are accepted by a receiver',
+    async (signatureKey) => {
+      const { simulator } = await setUp({ signatureKey })
+      const [message] = simulator.send({ ...createEvent('job.completed') })
+      await simulator.idle()
+      expect(replies(message)).toEqual([accepted])
+    },
+  )
+
+  it('are made with a secret that is given beforehand', async () => {
+    const { simulator } = await setUp()
+    const receiver = await startReceiver()
+    receiver.secret = generateSecret()
+    const endpoint = simulator.register({
+      url: receiver.url,
+      secret: receiver.secret,
+      enabled_events: ['job.completed'],
+    })
+    simulator.send({ ...createEvent('job.completed') })
+    await simulator.idle()
+    expect(receiver.events).toHaveLength(1)
+    expect(endpoint.status).toBe('active')
+    for (const refused of [{ url: 'https://example.com/' }, { url: receiver.url, secret: 'short' }]) {
+      expect(() => simulator.register(refused)).toThrow(expect.objectContaining({ code: 'configuration_invalid' }))
+    }
+  })
+
   it.each([
     [600_000, 2],
     [0, 1],
