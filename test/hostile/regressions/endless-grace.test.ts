@@ -1,12 +1,13 @@
 import { createReceiver } from '@scrapenest-webhooks/core'
 import { createEvent, generateSecret, signDelivery } from '@scrapenest-webhooks/testing'
 import { expect, it } from 'vitest'
+import { deferred } from '../deferred.ts'
 
 it.each([Number.POSITIVE_INFINITY, 2 ** 31])(
   'close with a grace time that no timer holds waits for the handlers, and does not abort them after 1 ms: %d',
   async (graceMs) => {
     const secret = generateSecret()
-    const begun = Promise.withResolvers<void>()
+    const begun = deferred()
     let wasAborted: boolean | undefined
     const receiver = createReceiver({
       secret,

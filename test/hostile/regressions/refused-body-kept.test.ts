@@ -24,9 +24,12 @@ it.each(['too large', 'broken off'])(
       errors.push(await reading.catch((error: unknown) => error))
       stream.destroy()
     }
-    await new Promise((resolve) => setTimeout(resolve, 20))
-    collect()
-    const kept = (process.memoryUsage().arrayBuffers - before) / mebibyte
+    let kept = Number.POSITIVE_INFINITY
+    for (let round = 0; round < 10 && kept >= 4; round += 1) {
+      await new Promise((resolve) => setTimeout(resolve, 20))
+      collect()
+      kept = (process.memoryUsage().arrayBuffers - before) / mebibyte
+    }
     expect(errors.every((error) => error instanceof Error)).toBe(true)
     expect(kept).toBeLessThan(4)
   },

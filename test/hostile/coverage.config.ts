@@ -1,0 +1,17 @@
+import { defineConfig, mergeConfig } from 'vitest/config'
+import workspace from '../../vitest.config.ts'
+
+/** Every line and every branch of core is reached by core's own tests. */
+export default mergeConfig(
+  workspace,
+  defineConfig({
+    test: {
+      coverage: {
+        provider: 'v8',
+        include: ['packages/core/src/**'],
+        reporter: ['text'],
+        thresholds: { lines: 100, branches: 100, functions: 100, statements: 100 },
+      },
+    },
+  }),
+)

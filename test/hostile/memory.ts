@@ -1,0 +1,64 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import { memoryDuplicates } from '@scrapenest-webhooks/core'
+import { type Budget, type Family, Tally } from './family.ts'
+
+const idCount: Readonly<Record<Budget, number>> = { short: 200_000, full: 10_000_000 }
+const maxEvents = 20_000
+/** What 20,000 remembered events may take, all told: the documentation says about 20 MB for 100,000. */
+const maxBytes = 8 * 1024 * 1024
+const leaseMs = 1000
+
+/** Very many distinct event ids through the store in memory: it stays within its bounds, whatever became of them. */
+export const run: Family = async ({ budget, seed }) => {
+  const tally = new Tally('memory')
+  const collect = garbageCollector()
+  let nowMs = 0
+  const store = memoryDuplicates({ maxEvents, now: () => nowMs })
+  const count = idCount[budget]
+  await warmUp(() => (nowMs += 1))
+  const before = heapBytes(collect)
+  let peak = 0
+  for (let index = 0; index < count; index += 1) {
+    const key = `scrapenest/${seed}-${index}-aaaaaaaa-bbbb-cccc-dddd`
+    nowMs += 1
+    const claim = await store.claim(key, { leaseMs })
+    if (claim.state !== 'claimed') {
+      tally.fail(`event ${index} was never seen and is ${claim.state}`)
+      continue
+    }
+    // One in ten is never ended, as by a handler that hangs: its lease must end it.
+    if (index % 10 === 3) await store.release(key, claim.token)
+    else if (index % 10 !== 7) await store.complete(key, claim.token)
+    if (index % Math.floor(count / 10) === 0) peak = Math.max(peak, heapBytes(collect) - before)
+  }
+  tally.count(count)
+  const grown = Math.max(peak, heapBytes(collect) - before)
+  tally.check(grown <= maxBytes, () => `the heap grew by ${grown} bytes, at most ${maxBytes} are allowed`)
+  for (let index = count - 1; index > count - maxEvents / 2; index -= 1) {
+    if (index % 10 === 3 || index % 10 === 7) continue
+    const { state } = await store.claim(`scrapenest/${seed}-${index}-aaaaaaaa-bbbb-cccc-dddd`, { leaseMs })
+    tally.check(state === 'done', () => `event ${index} is among the youngest half and is ${state}`)
+  }
+  tally.remark(
+    `${count} ids, at most ${maxEvents} remembered; the heap grew by at most ${(grown / 1024 / 1024).toFixed(1)} MiB`,
+  )
+  return tally.result
+}
+
+/** The first events compile the code and fill its caches. */
+async function warmUp(now: () => number): Promise<void> {
+  const store = memoryDuplicates({ maxEvents, now })
+  for (let index = 0; index < 1000; index += 1) await store.claim(String(index), { leaseMs })
+}
+
+function heapBytes(collect: () => void): number {
+  collect()
+  return process.memoryUsage().heapUsed
+}
+
+/** The garbage collector, also where Node was started without `--expose-gc`. */
+function garbageCollector(): () => void {
+  setFlagsFromString('--expose-gc')
+  return runInNewContext('gc')
+}
