@@ -8,8 +8,8 @@ const maxTextLength = 8192
 export function toAttemptError(error: unknown): AttemptError {
   const code = codeOf(error) ?? 'handler_failed'
   const told = isWebhookError(error) && error.code === 'handler_failed' ? error.cause : error
-  if (!(told instanceof Error)) return { code, name: typeof told, message: clipped(String(told)) }
-  const message = told instanceof AggregateError ? [told.message, ...told.errors.map(String)].join(' ') : told.message
+  if (!(told instanceof Error)) return { code, name: typeof told, message: clipped(textOf(told)) }
+  const message = told instanceof AggregateError ? [told.message, ...told.errors.map(textOf)].join(' ') : told.message
   return {
     code,
     name: told.name,
@@ -23,6 +23,15 @@ export const leaseEnded: AttemptError = {
   code: 'lease_ended',
   name: 'LeaseEndedError',
   message: 'The process that handled the event ended, or was blocked for longer than its lease.',
+}
+
+/** A handler may throw anything, also what cannot be turned into text. */
+function textOf(value: unknown): string {
+  try {
+    return String(value)
+  } catch {
+    return 'a value without text'
+  }
 }
 
 function clipped(text: string): string {

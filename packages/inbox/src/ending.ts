@@ -56,7 +56,10 @@ function isHopeless(code: string): boolean {
 
 function delayAfter(failure: unknown, failedAttempts: number, { backoff }: InboxSettings): number {
   if (isWebhookError(failure) && failure.code === 'retry_later') return failure.retryAfterSeconds * 1000
-  const delayMs = backoff(failedAttempts)
-  // A backoff of the user's that gives no number must not make the event due at once, over and over.
-  return Number.isFinite(delayMs) && delayMs >= 0 ? Math.round(delayMs) : 60_000
+  try {
+    const delayMs = backoff(failedAttempts)
+    if (Number.isFinite(delayMs) && delayMs >= 0) return Math.round(delayMs)
+  } catch {}
+  // A backoff of the user's that throws or gives no number must neither stop the work nor make the event due over and over.
+  return 60_000
 }

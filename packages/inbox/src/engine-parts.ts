@@ -1,4 +1,4 @@
-import { ConfigurationError, checkWholeNumber, type InboxUser } from '@scrapenest-webhooks/core'
+import { ConfigurationError, checkKnownOptions, checkWholeNumber, type InboxUser } from '@scrapenest-webhooks/core'
 import type { InboxFilter, InboxQuery, InboxSummary, PurgeFilter, ReplayFilter } from './contract.ts'
 
 /** What works for one user, and can be ended. */
@@ -25,6 +25,11 @@ export class InboxUsers<UserWork extends Work> {
     return this.#users.has(user)
   }
 
+  /** What works for a user; nothing for one without a processor, or one that has left. */
+  workOf(user: InboxUser): UserWork | undefined {
+    return this.#users.get(user)
+  }
+
   /** Those that are here now. */
   all(): readonly InboxUser[] {
     return [...this.#users.keys()]
@@ -48,8 +53,21 @@ export class InboxUsers<UserWork extends Work> {
   }
 }
 
+const knownFilters: Readonly<Record<keyof InboxFilter, true>> = {
+  eventId: true,
+  eventType: true,
+  finishedBefore: true,
+  isUnhandled: true,
+  name: true,
+  receivedBefore: true,
+  receivedFrom: true,
+  state: true,
+}
+
 /** @throws {ConfigurationError} `configuration_invalid` */
-export function checkPageQuery({ limit = 50, cursor }: InboxQuery, cursorForm: RegExp): { readonly limit: number } {
+export function checkPageQuery(query: InboxQuery, cursorForm: RegExp): { readonly limit: number } {
+  checkKnownOptions(query, { ...knownFilters, cursor: true, limit: true })
+  const { limit = 50, cursor } = query
   checkWholeNumber('limit', limit, { min: 1, max: 1000 })
   if (cursor !== undefined && !cursorForm.test(cursor)) {
     throw new ConfigurationError('Expected cursor to be the nextCursor of the page before.')
@@ -59,12 +77,16 @@ export function checkPageQuery({ limit = 50, cursor }: InboxQuery, cursorForm: R
 
 /** @throws {ConfigurationError} `configuration_invalid` */
 export function checkReplayFilter(filter: ReplayFilter): void {
+  checkKnownOptions(filter, knownFilters)
   if (filter.eventId !== undefined || filter.state !== undefined) return
   throw new ConfigurationError("replay needs an eventId or a state ('dead' or 'done'): it runs nothing by accident.")
 }
 
 /** @throws {ConfigurationError} `configuration_invalid` */
-export function checkPurgeFilter({ state }: PurgeFilter): void {
+export function checkPurgeFilter(filter: PurgeFilter): void {
+  // A misspelt condition would be none, and delete everything.
+  checkKnownOptions(filter, knownFilters)
+  const { state } = filter
   if (state === 'dead' || state === 'done') return
   throw new ConfigurationError("purge needs a state, 'dead' or 'done': what waits or runs is never deleted.")
 }

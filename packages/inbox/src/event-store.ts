@@ -35,8 +35,12 @@ export interface EventStore {
   stats(name: string | undefined): Promise<InboxStats>
   /** Acts on dead and done events only. */
   replay(filter: InboxFilter, options: { readonly nowMs: number }): Promise<ReplayResult>
-  /** Acts on dead and done events only, in small steps with pauses, so that deliveries are not held up. */
-  purge(filter: InboxFilter): Promise<number>
+  /**
+   * Acts on dead and done events only, in small steps with pauses, so that deliveries are not held up.
+   *
+   * @param options.signal ends it after the step that is under way.
+   */
+  purge(filter: InboxFilter, options?: { readonly signal?: AbortSignal }): Promise<number>
 }
 
 export interface ClaimRequest {

@@ -38,6 +38,11 @@ export class GroupCommit<Connection> {
     return this.#waiting.length > 0
   }
 
+  /** Resolves when no operation is waiting, whatever became of them. */
+  async settled(): Promise<void> {
+    while (this.#waiting.length > 0) await this.run(() => {}).catch(() => {})
+  }
+
   /** @param operation runs inside the transaction: it must be synchronous and must call nothing of the user's. */
   run<Result>(operation: (connection: Connection) => Result): Promise<Result> {
     return new Promise((resolve, reject) => {

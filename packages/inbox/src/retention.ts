@@ -10,6 +10,7 @@ export class Retention {
   readonly #settings: InboxSettings
   #timer: NodeJS.Timeout | undefined
   #purging: Promise<void> | undefined
+  #stopping = new AbortController()
 
   constructor(store: EventStore, settings: InboxSettings) {
     this.#store = store
@@ -25,13 +26,16 @@ export class Retention {
   async stop(): Promise<void> {
     clearInterval(this.#timer)
     this.#timer = undefined
+    // A long purge must not hold up the end of the process; the next one goes on with it.
+    this.#stopping.abort()
     await this.#purging
+    this.#stopping = new AbortController()
   }
 
   #purge(): void {
     const finishedBefore = new Date(this.#settings.now() - this.#settings.keepDoneMs)
     this.#purging ??= this.#store
-      .purge({ state: 'done', finishedBefore })
+      .purge({ state: 'done', finishedBefore }, { signal: this.#stopping.signal })
       // A store out of reach is told by the one who needs it sooner; what was not deleted now is deleted later.
       .then(
         () => {},

@@ -62,6 +62,7 @@ export class SqliteStore implements EventStore {
   }
 
   async close(): Promise<void> {
+    await this.#writes.settled()
     this.#file.close()
   }
 
@@ -184,10 +185,11 @@ export class SqliteStore implements EventStore {
     return { replayed, withoutPayload }
   }
 
-  async purge(filter: InboxFilter): Promise<number> {
+  async purge(filter: InboxFilter, { signal }: { readonly signal?: AbortSignal } = {}): Promise<number> {
     const conditions = toConditions(filter)
     let purged = 0
     for await (const ids of this.#steps(filter)) {
+      if (signal?.aborted === true) break
       purged += await this.#writes.run((statements) => {
         let deleted = 0
         for (const id of ids) deleted += Number(statements.delete.run({ id, ...conditions }).changes)

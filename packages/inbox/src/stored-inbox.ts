@@ -1,4 +1,4 @@
-import { ConfigurationError, checkWholeNumber, type InboxEvent, type InboxUser } from '@scrapenest-webhooks/core'
+import type { InboxEvent, InboxUser } from '@scrapenest-webhooks/core'
 import type {
   Inbox,
   InboxCapabilities,
@@ -10,20 +10,18 @@ import type {
   ReplayFilter,
   ReplayResult,
 } from './contract.ts'
+import { checkPageQuery, checkPurgeFilter, checkReplayFilter, InboxUsers } from './engine-parts.ts'
 import type { EventStore } from './event-store.ts'
 import type { InboxSettings } from './inbox-options.ts'
 import { Retention } from './retention.ts'
 import { WorkLoop } from './work-loop.ts'
-
-const maxPageLength = 1000
 
 /** The inbox over a store of our own: a work loop for each user with a processor, and the retention. */
 export class StoredInbox implements Inbox {
   readonly #store: EventStore
   readonly #settings: InboxSettings
   readonly #retention: Retention
-  /** Everyone who started and has not closed, with the loop that works for it. */
-  readonly #users = new Map<InboxUser, WorkLoop | undefined>()
+  readonly #users = new InboxUsers<WorkLoop>()
 
   constructor(store: EventStore, settings: InboxSettings) {
     this.#store = store
@@ -42,21 +40,19 @@ export class StoredInbox implements Inbox {
   }
 
   async start(user: InboxUser): Promise<void> {
-    if (!this.#users.has(user)) this.#users.set(user, this.#workFor(user))
+    const settings = this.#settings
+    this.#users.add(user, () => new WorkLoop(this.#store, { user, settings }))
     try {
       await this.#store.open()
     } finally {
       // Also where the store cannot be opened yet: the loop finds out when it can.
-      this.#users.get(user)?.wake()
-      if (user.process !== undefined && this.#users.has(user)) this.#retention.start()
+      this.#users.workOf(user)?.wake()
+      if (this.#users.workOf(user) !== undefined) this.#retention.start()
     }
   }
 
   async close({ graceMs = 10_000, user }: Parameters<Inbox['close']>[0] = {}): Promise<void> {
-    const leaving = user === undefined ? [...this.#users.keys()] : [user]
-    const loops = leaving.map((one) => this.#users.get(one))
-    for (const one of leaving) this.#users.delete(one)
-    await Promise.all(loops.map((loop) => loop?.close(graceMs)))
+    await this.#users.close(graceMs, user)
     if (this.#users.size > 0) return
     await this.#retention.stop()
     await this.#store.close()
@@ -66,11 +62,9 @@ export class StoredInbox implements Inbox {
     await this.close()
   }
 
-  async list({ limit = 50, cursor, ...filter }: InboxQuery = {}): Promise<InboxPage> {
-    checkWholeNumber('limit', limit, { min: 1, max: maxPageLength })
-    if (cursor !== undefined && !/^[0-9]{1,15}$/.test(cursor)) {
-      throw new ConfigurationError('Expected cursor to be the nextCursor of the page before.')
-    }
+  async list(query: InboxQuery = {}): Promise<InboxPage> {
+    const { limit } = checkPageQuery(query, /^[0-9]{1,15}$/)
+    const { limit: _, cursor, ...filter } = query
     return await this.#store.list(filter, { limit, cursor })
   }
 
@@ -86,35 +80,18 @@ export class StoredInbox implements Inbox {
   }
 
   async replay(filter: ReplayFilter): Promise<ReplayResult> {
-    if (filter.eventId === undefined && filter.state === undefined) {
-      throw new ConfigurationError(
-        "replay needs an eventId or a state ('dead' or 'done'): it runs nothing by accident.",
-      )
-    }
+    checkReplayFilter(filter)
     const result = await this.#store.replay(filter, { nowMs: this.#settings.now() })
-    for (const loop of this.#users.values()) loop?.wake()
+    for (const user of this.#users.all()) this.#users.workOf(user)?.wake()
     return result
   }
 
   async purge(filter: PurgeFilter): Promise<number> {
-    if (filter.state !== 'dead' && filter.state !== 'done') {
-      throw new ConfigurationError("purge needs a state, 'dead' or 'done': what waits or runs is never deleted.")
-    }
+    checkPurgeFilter(filter)
     return await this.#store.purge(filter)
   }
 
   #wake(name: string): void {
-    for (const [user, loop] of this.#users) if (user.name === name) loop?.wake()
-  }
-
-  #workFor(user: InboxUser): WorkLoop | undefined {
-    if (user.process === undefined) return undefined
-    for (const [{ name }, loop] of this.#users) {
-      if (loop === undefined || name !== user.name) continue
-      throw new ConfigurationError(
-        `Two receivers or workers named '${name}' process the same inbox. Give each its own name, or one of them processing: false.`,
-      )
-    }
-    return new WorkLoop(this.#store, { user, settings: this.#settings })
+    for (const user of this.#users.all()) if (user.name === name) this.#users.workOf(user)?.wake()
   }
 }

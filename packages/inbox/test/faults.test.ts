@@ -65,7 +65,7 @@ describe('a full disk', () => {
   it('is answered with 503 to exactly what was not stored, and ends without a restart', async () => {
     const { db, deliver, errors, handled, inbox } = await receiverOf(temporaryFile())
     expect((await deliver()).status).toBe(202)
-    await vi.waitFor(() => expect(handled).toHaveLength(1))
+    await vi.waitFor(async () => expect(await inbox.stats()).toMatchObject({ done: 1 }))
     const pages = Object.values(db().prepare('PRAGMA page_count').get() ?? {})[0] as number
     db().exec(`PRAGMA max_page_count = ${pages + 4}`)
     const replies = await Promise.all(Array.from({ length: 6 }, () => deliver(20_000)))
@@ -80,7 +80,10 @@ describe('a full disk', () => {
 })
 
 describe('a lock that another process holds', () => {
-  it('is answered with 503 after about a second, and never stops the event loop for 50 ms', async ({ annotate }) => {
+  // A machine that is busy with something else stops the event loop too; a lock would do so every time.
+  it('is answered with 503 after about a second, and never stops the event loop for 50 ms', {
+    retry: 4,
+  }, async ({ annotate }) => {
     const file = temporaryFile()
     const { deliver, handled } = await receiverOf(file)
     expect((await deliver()).status).toBe(202)

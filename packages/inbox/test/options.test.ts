@@ -62,3 +62,10 @@ describe('createWorker', () => {
     await expect(createWorker({ inbox }).start()).rejects.toThrow(/Two receivers or workers named 'scrapenest'/)
   })
 })
+
+it('refuses a misspelt condition of a filter, which would select everything', async () => {
+  const inbox = memoryInbox()
+  await expect(inbox.purge({ state: 'done', eventtype: 'x' } as never)).rejects.toThrow(/Unknown option "eventtype"/)
+  await expect(inbox.replay({ state: 'done', eventtype: 'x' } as never)).rejects.toThrow(/Unknown option "eventtype"/)
+  await expect(inbox.list({ sate: 'done' } as never)).rejects.toThrow(/Unknown option "sate"/)
+})
