@@ -37,22 +37,22 @@ const wantedLengths: ReadonlySet<number> = new Set(wantedNames.map((name) => nam
  */
 export function collectHeaders(headers: WebhookHeaders | undefined | null): ReceivedHeaders {
   const received: ReceivedHeaders = {}
-  if (typeof headers !== 'object' || headers === null) return received
+  const all = headers as WebhookHeaders
   try {
-    if (isIterable(headers)) {
-      for (const pair of headers) if (Array.isArray(pair)) collect(received, pair[0], pair[1])
+    if (isIterable(all)) {
+      for (const pair of all) if (Array.isArray(pair)) collect(received, pair[0], pair[1])
     } else {
-      for (const name in headers) collect(received, name, headers[name])
+      for (const name in all) collect(received, name, all[name])
     }
   } catch (error) {
-    // A getter, an iterator or a proxy that throws: what cannot be read is not there.
+    // No headers at all, or a getter, an iterator or a proxy that throws: what cannot be read is not there.
     if (isWebhookError(error)) throw error
   }
   return received
 }
 
 function collect(received: ReceivedHeaders, name: unknown, value: unknown): void {
-  if (typeof name !== 'string' || !wantedLengths.has(name.length) || value === undefined || value === null) return
+  if (typeof name !== 'string' || !wantedLengths.has(name.length) || value === null) return
   const header = wanted.get(name) ?? wanted.get(name.toLowerCase())
   if (header === undefined) return
   const single = Array.isArray(value) ? singleValue(header, value) : value

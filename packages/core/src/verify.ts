@@ -63,7 +63,7 @@ export function verify(
   const toleranceSeconds = checkToleranceOption(options.toleranceSeconds ?? defaultToleranceSeconds)
   const nowMs = (options.now ?? Date.now)()
   const candidates = readSignedHeaders(collectHeaders(message?.headers), { nowMs, toleranceSeconds })
-  return matchSignature(candidates, toBytes(message?.body), keys)
+  return matchSignature(candidates, toBytes(message.body), keys)
 }
 
 /**

@@ -1,0 +1,190 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
+import {
+  createReceiver,
+  type DeliveryOutcome,
+  isWebhookError,
+  memoryDuplicates,
+  type Receiver,
+  RetryLaterError,
+  sign,
+  verify,
+  type WebhookHeaders,
+} from '@scrapenest-webhooks/core'
+import { createEvent, generateSecret, signDelivery } from '@scrapenest-webhooks/testing'
+import { describe, expect, it } from 'vitest'
+
+/** Changes to core that mutation testing made and no other test noticed. */
+
+const secret = generateSecret()
+const body = '{}'
+const seconds = Math.floor(Date.now() / 1000)
+const headers = { ...sign({ id: 'msg_1', timestamp: seconds, body }, secret) }
+
+function messageOf(work: () => unknown): string {
+  try {
+    work()
+  } catch (error) {
+    if (isWebhookError(error)) return error.message
+    throw error
+  }
+  return 'nothing was thrown'
+}
+
+async function receive(receiver: Receiver, payload: object): Promise<number> {
+  const { body: bytes, ...delivery } = signDelivery(payload, { secret })
+  return (await receiver.receive({ ...delivery, body: async () => bytes })).status
+}
+
+describe('headers', () => {
+  const good = Object.entries(headers)
+
+  it.each<[string, unknown]>([
+    ['null', null],
+    ['a number', 7],
+    ['a pair whose name is an object as long as a name', [{ length: 'svix-id'.length }, 'msg_2']],
+    ['a pair whose name is a list', [['svix-id'], 'msg_2']],
+    ['a pair without value', ['svix-id', undefined]],
+    ['a pair of null', ['svix-id', null]],
+  ])('are read on after %s', (_what, odd) => {
+    expect(verify({ headers: [odd, ...good] as unknown as WebhookHeaders, body }, secret).id).toBe('msg_1')
+  })
+
+  it('with the id of both families and nothing else lack the timestamp of svix', () => {
+    const message = messageOf(() => verify({ headers: { 'svix-id': 'a', 'webhook-id': 'a' }, body }, secret))
+    expect(message).toContain('The header svix-timestamp is missing')
+  })
+
+  it('may hold any number of spaces between signatures', () => {
+    const spaced = { ...headers, 'svix-signature': `${' '.repeat(40)}${headers['svix-signature']}` }
+    expect(verify({ headers: spaced, body }, secret).id).toBe('msg_1')
+  })
+
+  it('speak of asymmetric signatures only where there is one', () => {
+    const refusal = (signature: string): string =>
+      messageOf(() => verify({ headers: { ...headers, 'svix-signature': signature }, body }, secret))
+    expect(refusal('v2,x')).not.toContain('ed25519')
+    expect(refusal('v2,x v1a,x')).toContain('ed25519')
+  })
+})
+
+describe('a body that is no bytes', () => {
+  it.each([
+    [null, 'got null.'],
+    [undefined, 'got undefined.'],
+    [{}, 'got object.'],
+  ])('is named: %o', (value, expected) => {
+    expect(messageOf(() => verify({ headers, body: value as never }, secret))).toContain(expected)
+  })
+})
+
+describe('a secret', () => {
+  const key = 'A'.repeat(31)
+
+  it.each([
+    [`!${key}`, 'not valid base64'],
+    [`${key}!`, 'not valid base64'],
+    [`AAAA"${key}`, 'not valid base64'],
+    [`AAAAv1,${key}`, 'not valid base64'],
+    [`AAAAwhsk_${key}`, 'contains "-" or "_"'],
+    [`AAAAwhpk_${key}`, 'contains "-" or "_"'],
+    [`AAAAwhsec_whsec_${key}`, 'contains "-" or "_"'],
+    [`${key}whsec_`, 'contains "-" or "_"'],
+  ])('is refused for what is really wrong with it: %s', (wrong, expected) => {
+    expect(messageOf(() => verify({ headers, body }, wrong))).toContain(expected)
+  })
+
+  it('is missing where the list is empty', () => {
+    expect(messageOf(() => verify({ headers, body }, []))).toContain('The list of secrets is empty')
+  })
+})
+
+describe('handlers', () => {
+  it("of 'job.*' do not get 'jobs', which begins alike and is in no family", async () => {
+    const seen: string[] = []
+    const receiver = createReceiver<Record<string, unknown>>({
+      secret,
+      eventTypes: ['jobs', 'job.x'],
+      onEvent: { 'job.*': (event: { event_type: string }) => seen.push(event.event_type) } as never,
+    })
+    await receive(receiver as never, { event_type: 'jobs', event_id: '1' })
+    await receive(receiver as never, { event_type: 'job.x', event_id: '2' })
+    expect(seen).toEqual(['job.x'])
+  })
+
+  it('that fail together are one AggregateError that says so, and the first of two equal wishes for time is told', async () => {
+    const outcomes: DeliveryOutcome[] = []
+    const thrown = [new Error('1'), new Error('2'), new RetryLaterError('first'), new RetryLaterError('second')]
+    const receiver = createReceiver({
+      secret,
+      logger: { warn() {}, error() {} },
+      onDelivery: (outcome) => void outcomes.push(outcome),
+    })
+    let at = 0
+    for (let index = 0; index < 2; index += 1) {
+      receiver.onEvent('*', () => {
+        throw thrown[at++]
+      })
+    }
+    for (let index = 0; index < 2; index += 1) await receive(receiver, createEvent('job.created'))
+    expect(outcomes[0]?.error?.cause).toMatchObject({ message: 'Several handlers failed.', errors: thrown.slice(0, 2) })
+    expect(outcomes[1]?.error).toBe(thrown[2])
+  })
+
+  it('of unknown events are not missed where there are none', async () => {
+    const lines: string[] = []
+    const log = (_fields: object, message: string): void => void lines.push(message)
+    const receiver = createReceiver({ secret, logger: { warn: log, error: log } })
+    expect(await receive(receiver, { event_type: 'unknown', event_id: '1' })).toBe(202)
+    expect(lines).toEqual([])
+  })
+})
+
+describe('the store in memory', () => {
+  it('takes the release of what nobody claimed', () => {
+    expect(() => memoryDuplicates().release('nobody', '1')).not.toThrow()
+  })
+
+  it('lets go of claims whose lease has ended', async () => {
+    let nowMs = 0
+    const store = memoryDuplicates({ now: () => nowMs })
+    const grown = await heapGrowth(async () => {
+      for (let index = 0; index < 60_000; index += 1) {
+        nowMs += 10
+        await store.claim(`scrapenest/an-event-that-nobody-ends-${index}`, { leaseMs: 10 })
+      }
+    })
+    expect(grown).toBeLessThan(2)
+    expect(store).toBeDefined()
+  })
+
+  it('lets go of events that are older than it remembers', async () => {
+    let nowMs = 0
+    const store = memoryDuplicates({ rememberSeconds: 1, maxEvents: 1_000_000, now: () => nowMs })
+    async function handle(key: string): Promise<void> {
+      const claim = await store.claim(key, { leaseMs: 10 })
+      if (claim.state === 'claimed') await store.complete(key, claim.token)
+    }
+    const grown = await heapGrowth(async () => {
+      for (let index = 0; index < 60_000; index += 1) await handle(`scrapenest/an-event-of-long-ago-${index}`)
+      for (let index = 0; index < 3; index += 1) {
+        // Exactly as long as it is remembered: no longer.
+        nowMs += 1000
+        await handle(`scrapenest/later-${index}`)
+      }
+    })
+    expect(grown).toBeLessThan(2)
+    expect(store).toBeDefined()
+  })
+})
+
+/** In MiB, after the garbage was collected. */
+async function heapGrowth(work: () => Promise<void>): Promise<number> {
+  setFlagsFromString('--expose-gc')
+  const collect: () => void = runInNewContext('gc')
+  collect()
+  const before = process.memoryUsage().heapUsed
+  await work()
+  collect()
+  return (process.memoryUsage().heapUsed - before) / 1024 / 1024
+}
