@@ -52,7 +52,7 @@ export interface Inbox extends InboxConnection, AsyncDisposable {
 export interface InboxCapabilities {
   /** Whether an event survives the end of the process. */
   readonly isDurable: boolean
-  /** Whether several processes can work on the same store. */
+  /** Whether several processes can work on the same store; of `sqliteInbox` it is true where Node carries SQLite 3.51.3 or later. */
   readonly isShared: boolean
   /** Which attempts `get` gives: every one, or the last only. */
   readonly attempts: 'every' | 'last'

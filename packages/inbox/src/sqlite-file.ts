@@ -151,7 +151,7 @@ function versionOf(db: DatabaseSync): string {
 }
 
 /** Before 3.51.3, several connections could damage a file (the WAL-reset bug, https://sqlite.org/wal.html). */
-function canBeShared(version: string): boolean {
+export function canBeShared(version: string): boolean {
   const [major = 0, minor = 0, patch = 0] = version.split('.').map(Number)
   return major > 3 || (major === 3 && (minor > 51 || (minor === 51 && patch >= 3)))
 }

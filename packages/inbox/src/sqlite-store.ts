@@ -4,7 +4,7 @@ import type { InboxCapabilities, InboxFilter, InboxPage, InboxRecord, InboxStats
 import type { Claim, ClaimedEvent, ClaimRequest, Ending, EventStore, ExpiredAttempt, Lease } from './event-store.ts'
 import { GroupCommit, lockRetryMs } from './group-commit.ts'
 import { isLocked } from './sqlite-errors.ts'
-import { SqliteFile, type SqliteFileOptions } from './sqlite-file.ts'
+import { canBeShared, SqliteFile, type SqliteFileOptions } from './sqlite-file.ts'
 import {
   type AttemptRow,
   type EventRow,
@@ -33,7 +33,7 @@ const stepLength = 100
 export class SqliteStore implements EventStore {
   readonly capabilities: InboxCapabilities = {
     isDurable: true,
-    isShared: true,
+    isShared: canBeShared(process.versions['sqlite'] ?? '0'),
     attempts: 'every',
     filters: [
       'name',
