@@ -1,7 +1,16 @@
 import { PermanentError, RetryLaterError, sign } from '@scrapenest-webhooks/core'
 import { generateSecret, type SignedDelivery, signDelivery } from '../deliveries.ts'
 import { createEvent } from '../events.ts'
-import { accepted, type Bed, ConformanceFailure, conformanceSecret, duplicate, refused, until } from './bed.ts'
+import {
+  accepted,
+  type Bed,
+  ConformanceFailure,
+  conformanceSecret,
+  duplicate,
+  refused,
+  shortReplyTimeoutMs,
+  until,
+} from './bed.ts'
 import type { Condition } from './target.ts'
 
 /** One rule and how to try it. The play is the same under every condition; the bed knows what the condition changes. */
@@ -474,7 +483,6 @@ export const scenarios: readonly Scenario[] = [
         finish = resolve
       })
       bed.receive({
-        replyTimeoutMs: 5000,
         onEvent: {
           '*': (event, delivery) => {
             bed.record(event, delivery)
@@ -552,6 +560,7 @@ export const scenarios: readonly Scenario[] = [
     async play(bed) {
       let finish = (): void => {}
       bed.receive({
+        replyTimeoutMs: shortReplyTimeoutMs,
         onEvent: {
           '*': (event, delivery) => {
             bed.record(event, delivery)
