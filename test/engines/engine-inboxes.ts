@@ -3,6 +3,7 @@ import type { Inbox, InboxOptions } from '@scrapenest-webhooks/inbox'
 import { memoryInbox, sqliteInbox } from '@scrapenest-webhooks/inbox'
 import { bullmqInbox } from '@scrapenest-webhooks/inbox-bullmq'
 import { pgBossInbox } from '@scrapenest-webhooks/inbox-pg-boss'
+import { Redis } from 'ioredis'
 import pg from 'pg'
 import { type EngineName, startPostgres, startRedis } from './servers.ts'
 
@@ -31,31 +32,43 @@ export async function openServer(engine: InboxEngine): Promise<{ url: string; di
   return none
 }
 
-/** An empty place on a server: a prefix, a schema or a file of its own. */
-export async function createPlace(engine: InboxEngine, options: { url: string; file: string }): Promise<EnginePlace> {
-  const { url, file } = options
-  const name = `t${randomBytes(6).toString('hex')}`
+/** A place of this name on a server: a prefix, a schema, or (with the file) a file. A new name is an empty place. */
+export function openPlace(engine: InboxEngine, options: { url: string; name: string; file?: string }): EnginePlace {
+  const { url, name, file = '' } = options
   switch (engine) {
-    case 'memory': {
+    case 'memory':
       return { createInbox: memoryInbox, async dispose() {} }
-    }
     case 'sqlite':
       return { createInbox: (inbox) => sqliteInbox({ file, ...inbox }), async dispose() {} }
     case 'bullmq':
       return {
-        createInbox: ({ now: _, pollIntervalMs: __, ...inbox } = {}) =>
+        createInbox: ({ now: _now, pollIntervalMs: _pollIntervalMs, ...inbox } = {}) =>
           bullmqInbox({ connection: url, prefix: name, ...inbox }),
-        async dispose() {},
+        dispose: () => deleteKeys(url, name),
       }
     case 'pg-boss':
       return {
         createInbox: (inbox) => pgBossInbox({ connectionString: url, schema: name, ...inbox }),
-        async dispose() {
-          const client = new pg.Client({ connectionString: url })
-          await client.connect()
-          await client.query(`DROP SCHEMA IF EXISTS ${name} CASCADE`)
-          await client.end()
-        },
+        dispose: () => dropSchema(url, name),
       }
   }
+}
+
+export function newPlaceName(): string {
+  return `t${randomBytes(6).toString('hex')}`
+}
+
+async function deleteKeys(url: string, prefix: string): Promise<void> {
+  const client = new Redis(url)
+  for await (const keys of client.scanStream({ match: `${prefix}:*`, count: 1000 })) {
+    if (keys.length > 0) await client.unlink(keys)
+  }
+  await client.quit()
+}
+
+async function dropSchema(url: string, schema: string): Promise<void> {
+  const client = new pg.Client({ connectionString: url })
+  await client.connect()
+  await client.query(`DROP SCHEMA IF EXISTS ${schema} CASCADE`)
+  await client.end()
 }

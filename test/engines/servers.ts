@@ -26,9 +26,14 @@ export interface EngineServer {
 
 /** Whether the tests can have this engine: by its environment variable, or by its program on this machine. */
 export function hasEngine(engine: EngineName): boolean {
-  return engine === 'redis'
-    ? process.env['REDIS_URL'] !== undefined || findProgram('redis-server') !== undefined
-    : process.env['DATABASE_URL'] !== undefined || (findProgram('initdb') !== undefined && postgresUser() !== undefined)
+  const variable = engine === 'redis' ? 'REDIS_URL' : 'DATABASE_URL'
+  return Boolean(process.env[variable]) || hasProgram(engine)
+}
+
+/** Whether this machine has the engine's program: what stops and starts a server again needs it. */
+export function hasProgram(engine: EngineName): boolean {
+  if (engine === 'redis') return findProgram('redis-server') !== undefined
+  return findProgram('initdb') !== undefined && postgresUser() !== undefined
 }
 
 /** Starts a Redis that loses nothing, unless other arguments say so. Never the one of `REDIS_URL`: this one is stopped. */

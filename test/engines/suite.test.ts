@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { type InboxSuiteHost, inboxChecks } from '../../packages/inbox/test/suite.ts'
-import { createPlace, inboxEngines, openServer, serverOf } from './engine-inboxes.ts'
+import { inboxEngines, newPlaceName, openPlace, openServer, serverOf } from './engine-inboxes.ts'
 import { hasEngine, provideCommand } from './servers.ts'
 
 const cells = new Map<string, string>()
@@ -32,7 +32,7 @@ describe.each(inboxEngines)('an inbox on %s', (engine) => {
 
   it.skipIf(isMissing).each(inboxChecks)('$id $name', async ({ id, run }) => {
     cells.set(`${engine} ${id}`, 'FAIL')
-    const place = await createPlace(engine, { url: opened.url, file: join(folder, `${id}.db`) })
+    const place = openPlace(engine, { url: opened.url, name: newPlaceName(), file: join(folder, `${id}.db`) })
     onTestFinished(() => place.dispose())
     const host: InboxSuiteHost = {
       create(options = {}) {

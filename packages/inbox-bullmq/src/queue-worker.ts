@@ -28,12 +28,14 @@ export class QueueWorker {
   readonly #tales = new WeakMap<EventJob, () => void>()
   /** Payloads that are being dropped. */
   readonly #dropping = new Set<Promise<unknown>>()
+  readonly #ownsConnection: boolean
   #isOut = false
 
   constructor(queues: Queues, options: { readonly user: InboxUser; readonly settings: QueueInboxSettings }) {
     this.#user = options.user
     this.#settings = options.settings
     this.#attempts = new EngineAttempts(options)
+    this.#ownsConnection = queues.ownsConnections
     const { concurrency, leaseMs } = options.settings
     const { queueName, options: connection } = queues.workerOptions(options.user.name)
     this.#worker = new Worker<JobData, JobResult>(queueName, (job, token) => this.#process(job, token as string), {
@@ -60,7 +62,9 @@ export class QueueWorker {
     await this.#attempts.close(graceMs)
     const isClosed = await Promise.race([closing.then(() => true), later(recoveryDelayMs * 2)])
     // Redis is out of reach: the locks end by themselves.
-    if (!isClosed) await Promise.race([this.#worker.disconnect().catch(() => {}), later(recoveryDelayMs)])
+    if (!isClosed && this.#ownsConnection) {
+      await Promise.race([this.#worker.disconnect().catch(() => {}), later(recoveryDelayMs)])
+    }
     await this.dropped()
   }
 

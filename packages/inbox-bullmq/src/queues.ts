@@ -26,6 +26,11 @@ export class Queues {
     this.#source = source
   }
 
+  /** Whether connections are made here, and so may be ended here. */
+  get ownsConnections(): boolean {
+    return !('name' in this.#source) && !isClient(Object(this.#source.connection))
+  }
+
   /** The queue of a receiver's name. */
   of(name: string): Queue {
     if ('name' in this.#source) return this.#only(name, this.#source as Queue)
@@ -88,7 +93,7 @@ export class Queues {
     const queues = [...this.#queues.values()]
     this.#queues.clear()
     this.#listed.clear()
-    await Promise.allSettled(queues.map(closeQueue))
+    await Promise.allSettled(queues.map((queue) => this.#end(queue)))
   }
 
   async #ask<Answer>(
@@ -104,7 +109,14 @@ export class Queues {
   /** A queue that never became ready stays so; the next call makes another. */
   #forget(name: string, queue: Queue): void {
     if (this.#queues.get(name) === queue) this.#queues.delete(name)
-    void closeQueue(queue)
+    void this.#end(queue)
+  }
+
+  async #end(queue: Queue): Promise<void> {
+    // `close` waits for a reply; without a connection there is none.
+    const late = new Promise((resolve) => setTimeout(resolve, answerTimeoutMs).unref())
+    await Promise.race([queue.close(), late]).catch(() => {})
+    if (this.ownsConnections) await queue.disconnect().catch(() => {})
   }
 
   #only(name: string, queue: Queue): Queue {
@@ -118,13 +130,18 @@ export class Queues {
 
   #connection(options: object): ConnectionOptions {
     const { connection } = this.#source as QueuesOptions
-    if (typeof connection === 'string') return { url: connection, ...options }
-    return isClient(connection) ? connection : { ...connection, ...options }
+    if (typeof connection === 'string') return { url: connection, retryStrategy, ...options }
+    return isClient(connection) ? connection : { retryStrategy, ...connection, ...options }
   }
 }
 
 /** A delivery has a sender that comes again: it is better told at once than kept waiting in this process's memory. */
 const failingFast = { enableOfflineQueue: false, maxRetriesPerRequest: 1 }
+
+/** Milliseconds until the next try to connect. BullMQ's own goes up to 20 s: so long a recovered Redis would be left alone. */
+function retryStrategy(tries: number): number {
+  return Math.min(1000, tries * 100)
+}
 
 /** The client of Redis behind a queue, whatever library it is of. */
 export function clientOf(queue: Queue): RedisQueueBackend['client'] {
@@ -133,12 +150,4 @@ export function clientOf(queue: Queue): RedisQueueBackend['client'] {
 
 function isClient(connection: object): boolean {
   return 'duplicate' in connection && typeof connection.duplicate === 'function'
-}
-
-async function closeQueue(queue: Queue): Promise<void> {
-  // `close` waits for a reply; without a connection there is none.
-  await Promise.race([queue.close(), new Promise((resolve) => setTimeout(resolve, answerTimeoutMs).unref())]).catch(
-    () => {},
-  )
-  await queue.disconnect().catch(() => {})
 }

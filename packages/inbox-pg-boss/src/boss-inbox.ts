@@ -63,7 +63,7 @@ export class BossInbox implements PgBossInbox {
       return loop
     })
     try {
-      await this.#store.open()
+      await this.#store.open(user.name)
     } finally {
       // Also where PostgreSQL cannot be reached yet: the loop finds out when it can.
       if (this.#users.has(user)) this.#loops.get(user)?.wake()

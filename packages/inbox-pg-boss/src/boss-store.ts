@@ -66,8 +66,10 @@ export class BossStore implements EventStore {
     this.#settings = settings
   }
 
-  async open(): Promise<void> {
-    await this.#boss.ready()
+  /** @param name whose queue is to be there, so that the first delivery need not wait for it. */
+  async open(name?: string): Promise<void> {
+    if (name === undefined) await this.#boss.ready()
+    else await this.#boss.withQueue(name)
   }
 
   async close(): Promise<void> {
@@ -76,7 +78,13 @@ export class BossStore implements EventStore {
   }
 
   async put(event: InboxEvent): Promise<'stored' | 'duplicate'> {
-    return await answerInTime(this.#put(event))
+    return await answering(async () => {
+      const { name } = event
+      const boss = await this.#boss.withQueue(name)
+      const options = { ...this.#boss.sendOptions(name), id: jobIdOf(event) }
+      const id = await answerInTime(boss.send(this.#boss.queueOf(name), toJobData(event), options))
+      return id === null ? 'duplicate' : 'stored'
+    })
   }
 
   async claim({ name, limit, nowMs }: ClaimRequest): Promise<Claim> {
@@ -215,7 +223,7 @@ export class BossStore implements EventStore {
            WHERE ${final} AND data ? 'signedHeaders'
            RETURNING id
          ),
-         letters AS (DELETE FROM ${schema}.job WHERE name = ANY($1) AND source_id IN (SELECT id FROM replayed))
+         letters AS (DELETE FROM ${schema}.job WHERE ${isLetter} AND source_id IN (SELECT id FROM replayed))
          SELECT (SELECT count(*) FROM replayed) AS replayed, (SELECT count(*) FROM without) AS without`,
         values,
       )
@@ -229,7 +237,7 @@ export class BossStore implements EventStore {
       const { schema } = this.#boss
       const [counted] = await this.#boss.sql<{ purged: string }>(
         `WITH purged AS (DELETE FROM ${schema}.job WHERE ${where} AND state >= 'completed' RETURNING id),
-         letters AS (DELETE FROM ${schema}.job WHERE name = ANY($1) AND source_id IN (SELECT id FROM purged))
+         letters AS (DELETE FROM ${schema}.job WHERE ${isLetter} AND source_id IN (SELECT id FROM purged))
          SELECT count(*) AS purged FROM purged`,
         values,
       )
@@ -270,16 +278,6 @@ export class BossStore implements EventStore {
         [this.#boss.queueOf(nameOf(lease)), id, retryCount],
       )
       return rows.length > 0
-    })
-  }
-
-  async #put(event: InboxEvent): Promise<'stored' | 'duplicate'> {
-    return await answering(async () => {
-      const { name } = event
-      const boss = await this.#boss.withQueue(name)
-      const options = { ...this.#boss.sendOptions(name), id: jobIdOf(event) }
-      const id = await boss.send(this.#boss.queueOf(name), toJobData(event), options)
-      return id === null ? 'duplicate' : 'stored'
     })
   }
 
@@ -373,6 +371,9 @@ export class BossStore implements EventStore {
     return names.map((one) => this.#boss.queueOf(one))
   }
 }
+
+/** The copies that pg-boss made of dead events, in the queues beside those of the first value. */
+const isLetter = "name IN (SELECT unnest($1::text[]) || '/dead')"
 
 function leaseOf(name: string, { id, retryCount }: JobAttempt): Lease {
   return { id: `${name}/${id}`, token: String(retryCount) }

@@ -15,8 +15,7 @@ const answerTimeoutMs = 800
 /** Ten years: an acknowledged event is never deleted because it waited, and a dead letter stays until it is purged. */
 const foreverSeconds = 315_360_000
 
-/** pg-boss's own limits. */
-const shortestHeartbeatSeconds = 10
+/** pg-boss's own limit. */
 const longestExpirySeconds = 86_400
 
 /** The user's pg-boss, or one of our own: started when it is needed, with a queue for each receiver's name. */
@@ -35,7 +34,7 @@ export class Boss {
     this.#options = options
     this.schema = schema
     this.deleteAfterSeconds = Math.max(1, Math.ceil(settings.keepDoneMs / 1000))
-    this.heartbeatSeconds = Math.max(shortestHeartbeatSeconds, Math.ceil(settings.leaseMs / 1000))
+    this.heartbeatSeconds = Math.ceil(settings.leaseMs / 1000)
     this.#boss =
       typeof source === 'string'
         ? new PgBoss({ connectionString: source, schema, schedule: false, connectionTimeoutMillis: answerTimeoutMs })

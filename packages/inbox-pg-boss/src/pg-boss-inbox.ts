@@ -82,7 +82,11 @@ export function pgBossInbox(options: PgBossInboxOptions): PgBossInbox {
   if (!/^[A-Za-z0-9_.-]{1,64}$/.test(queuePrefix)) {
     throw new ConfigurationError(`Expected queuePrefix to be 1 to 64 letters, digits, "-", "_" or ".".`)
   }
-  const settings = settleInboxOptions(inbox)
+  const settled = settleInboxOptions(inbox)
+  const settings = { ...settled, leaseMs: Math.max(shortestLeaseMs, settled.leaseMs) }
   const engine = new Boss({ source: boss ?? (connectionString as string), schema, queuePrefix, settings })
   return new BossInbox(new BossStore(engine, settings), settings)
 }
+
+/** pg-boss's shortest heartbeat. */
+const shortestLeaseMs = 10_000

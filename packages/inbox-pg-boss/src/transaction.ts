@@ -21,7 +21,9 @@ export function toDb(transaction: TransactionLike): Db {
     return fromPrisma(given as PrismaTransactionLike)
   }
   if (typeof given.raw === 'function') {
-    if ('isTransaction' in given && given.isTransaction !== true) refuse('Knex itself; give the trx of its transaction')
+    // Knex and its transactions are functions; only the latter say what they are.
+    if (typeof transaction === 'function' && !('isTransaction' in given && given.isTransaction === true))
+      refuse('Knex itself; give the trx of its transaction')
     return fromKnex(given as KnexTransactionLike)
   }
   if (typeof given.query === 'function') {

@@ -1,0 +1,144 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { HandlerFailedError } from '@scrapenest-webhooks/core'
+import { type BullmqInboxOptions, bullmqInbox } from '@scrapenest-webhooks/inbox-bullmq'
+import { Queue } from 'bullmq'
+import { Redis } from 'ioredis'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
+import { createInboxEvent, createUser, untilStats } from '../../packages/inbox/test/suite.ts'
+import { newPlaceName, openServer } from './engine-inboxes.ts'
+import { hasEngine, startRedis } from './servers.ts'
+
+describe.skipIf(!hasEngine('redis'))('the inbox on BullMQ', () => {
+  let server: Awaited<ReturnType<typeof openServer>>
+
+  beforeAll(async () => {
+    server = await openServer('bullmq')
+  })
+
+  afterAll(async () => {
+    await server?.dispose()
+  })
+
+  function createInbox(options: Partial<BullmqInboxOptions> = {}): ReturnType<typeof bullmqInbox> {
+    const source = options.queue === undefined ? { connection: server.url, prefix: newPlaceName() } : {}
+    const inbox = bullmqInbox({ ...source, ...options })
+    onTestFinished(() => inbox.close({ graceMs: 0 }))
+    return inbox
+  }
+
+  it('knows a duplicate after its event was deleted with its body', async () => {
+    const inbox = createInbox({ keepDoneMs: 0 })
+    const event = createInboxEvent()
+    await inbox.start(createUser(() => {}))
+    await inbox.put(event)
+    await vi.waitFor(async () => expect(await inbox.stats()).toMatchObject({ ready: 0, running: 0, done: 0 }))
+    // A second event's completion sweeps out what is older than keepDoneMs.
+    await inbox.put(createInboxEvent())
+    await vi.waitFor(async () => expect(await inbox.get(event.eventId)).toBeUndefined())
+
+    expect(await inbox.put(event)).toBe('duplicate')
+  })
+
+  it('remembers an event for seven days, whenever it was done', async () => {
+    const prefix = newPlaceName()
+    const inbox = createInbox({ prefix })
+    const event = createInboxEvent()
+    await inbox.start(createUser(() => {}))
+    await inbox.put(event)
+    await untilStats(inbox, { done: 1 })
+    const redis = new Redis(server.url)
+    onTestFinished(() => redis.disconnect())
+
+    expect(await redis.pttl(`${prefix}:webhooks-scrapenest:de:${event.eventId}`)).toBeGreaterThan(604_800_000 - 60_000)
+  })
+
+  it('finds a dead event that is no longer remembered as a duplicate', async () => {
+    const inbox = createInbox({ rememberMs: 1000, keepDoneMs: 1000, maxAttempts: 1 })
+    const event = createInboxEvent()
+    await inbox.start(
+      createUser(() => {
+        throw new HandlerFailedError(new Error('always'))
+      }),
+    )
+    await inbox.put(event)
+    await untilStats(inbox, { dead: 1 })
+    await sleep(1100)
+
+    expect((await inbox.get(event.eventId))?.state).toBe('dead')
+    expect(await inbox.replay({ eventId: event.eventId })).toEqual({ replayed: 1, withoutPayload: 0 })
+  })
+
+  it('keeps ids apart that are long, or hold what Redis or BullMQ give a meaning to', async () => {
+    const inbox = createInbox()
+    const ids = ['a:b', '0', '12345', 'a'.repeat(300), 'a'.repeat(301), 'é', '\u0000', 'a b', 'sha256.x']
+    for (const eventId of ids)
+      expect([eventId, await inbox.put(createInboxEvent({ eventId }))]).toEqual([eventId, 'stored'])
+    for (const eventId of ids) {
+      expect([eventId, await inbox.put(createInboxEvent({ eventId }))]).toEqual([eventId, 'duplicate'])
+      expect((await inbox.get(eventId))?.eventId).toBe(eventId)
+    }
+  })
+
+  it('puts what failed for good into the failed set, with the reason, and what waits into the delayed set', async () => {
+    const prefix = newPlaceName()
+    const inbox = createInbox({ prefix, maxAttempts: 2, backoff: (failed) => (failed === 1 ? 0 : 60_000) })
+    const queue = new Queue('webhooks-scrapenest', { connection: { url: server.url }, prefix })
+    onTestFinished(() => queue.close())
+    await inbox.start(
+      createUser(() => {
+        throw new HandlerFailedError(new Error('out of paper'))
+      }),
+    )
+    await inbox.put(createInboxEvent())
+    await untilStats(inbox, { dead: 1 })
+
+    const [job] = await queue.getFailed()
+    expect(job).toMatchObject({ name: 'job.created', failedReason: 'handler_failed: out of paper', attemptsMade: 2 })
+  })
+
+  it('works on a queue of the user, and leaves it open', async () => {
+    const queue = new Queue('mine', { connection: { url: server.url }, prefix: newPlaceName() })
+    onTestFinished(() => queue.close())
+    const inbox = createInbox({ queue })
+    await inbox.start(createUser(() => {}))
+    await inbox.put(createInboxEvent())
+    await untilStats(inbox, { done: 1 })
+    await inbox.close()
+
+    expect(await queue.getCompletedCount()).toBe(1)
+    await expect(inbox.put(createInboxEvent({ name: 'another' }))).rejects.toThrow(/has one queue/)
+  })
+
+  it('works on a client of the user, and leaves it connected', async () => {
+    const connection = new Redis(server.url, { maxRetriesPerRequest: null })
+    onTestFinished(() => connection.disconnect())
+    const inbox = createInbox({ connection })
+    await inbox.start(createUser(() => {}))
+    await inbox.put(createInboxEvent())
+    await untilStats(inbox, { done: 1 })
+    await inbox.close()
+
+    expect(await connection.ping()).toBe('PONG')
+  })
+
+  it.each([
+    { settings: ['--appendonly', 'no'], told: [/appendonly is no/] },
+    {
+      settings: ['--appendonly', 'yes', '--maxmemory-policy', 'allkeys-lru'],
+      told: [/maxmemory-policy is allkeys-lru/],
+    },
+    { settings: ['--appendonly', 'yes', '--appendfsync', 'always'], told: [] },
+  ])('tells at the start what a Redis with $settings loses', async ({ settings, told }) => {
+    const redis = await startRedis(settings)
+    onTestFinished(() => redis.dispose())
+    const warned = vi.spyOn(console, 'warn').mockImplementation(() => {})
+    onTestFinished(() => warned.mockRestore())
+    const inbox = createInbox({ connection: redis.url })
+    const reports: unknown[] = []
+    await inbox.start({ ...createUser(() => {}), report: (error) => reports.push(error) })
+    await inbox.close()
+
+    expect(reports.map((error) => (error as { code: string }).code)).toEqual(told.map(() => 'configuration_invalid'))
+    for (const [index, words] of told.entries()) expect(String(reports[index])).toMatch(words)
+  })
+})

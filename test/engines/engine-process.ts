@@ -1,0 +1,58 @@
+// A web or a worker process of a load, so that it can be killed:
+// node engine-process.ts <web|worker> <engine> <url> <place> <secret> <ledger>
+import { appendFileSync } from 'node:fs'
+import type { AddressInfo } from 'node:net'
+import { PermanentError } from '@scrapenest-webhooks/core'
+import { scrapenestWebhooks } from '@scrapenest-webhooks/fastify'
+import { createWorker } from '@scrapenest-webhooks/inbox'
+import Fastify from 'fastify'
+import { type InboxEngine, openPlace } from './engine-inboxes.ts'
+
+const [role, engine, url = '', place = '', secret = '', ledger = ''] = process.argv.slice(2)
+
+const inbox = openPlace(engine as InboxEngine, { url, name: place }).createInbox({
+  concurrency: 20,
+  leaseMs: 2000,
+  pollIntervalMs: 200,
+  backoff: () => 100 + Math.random() * 900,
+})
+const logger = { warn() {}, error() {} }
+
+/** One line is one run of the handlers; the lines of processes that write at once do not mix. */
+function write(what: 'done' | 'gave-up', eventId: string | undefined): void {
+  appendFileSync(ledger, `${what} ${process.pid} ${eventId}\n`)
+}
+
+async function web(): Promise<void> {
+  const app = Fastify()
+  await app.register(scrapenestWebhooks, {
+    path: '/webhooks/scrapenest',
+    secret: secret as `whsec_${string}`,
+    inbox,
+    processing: false,
+    logger,
+  })
+  await app.listen({ port: 0, host: '127.0.0.1' })
+  process.once('SIGTERM', () => void app.close())
+  process.send?.({ port: (app.server.address() as AddressInfo).port })
+}
+
+async function work(): Promise<void> {
+  const worker = createWorker({
+    inbox,
+    logger,
+    onEvent: {
+      'job.created': (event) => write('done', event.event_id),
+      'job.completed': (event) => {
+        write('gave-up', event.event_id)
+        throw new PermanentError('never')
+      },
+    },
+  })
+  process.once('SIGTERM', () => void worker.close())
+  // Where the engine is out of reach at the start, the worker goes on trying.
+  await worker.start().catch(() => {})
+  process.send?.({ port: 0 })
+}
+
+await (role === 'web' ? web() : work())

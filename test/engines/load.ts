@@ -1,0 +1,348 @@
+// Web and worker processes under load, killed at random, or with their engine stopped and started again:
+// node --conditions=@scrapenest-webhooks/source test/engines/load.ts [--deliveries 20000] [--engine bullmq]
+import { type ChildProcess, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { parseArgs } from 'node:util'
+import type { Secret } from '@scrapenest-webhooks/core'
+import type { Inbox } from '@scrapenest-webhooks/inbox'
+import { createEvent, deliver, generateSecret, type SignedDelivery, signDelivery } from '@scrapenest-webhooks/testing'
+import { newPlaceName, openPlace, serverOf } from './engine-inboxes.ts'
+import { type EngineServer, startPostgres, startRedis } from './servers.ts'
+
+export type SharedEngine = 'bullmq' | 'pg-boss'
+
+export interface LoadOptions {
+  readonly engine: SharedEngine
+  /** One in ten is a duplicate. */
+  readonly deliveries: number
+  /** How often a process, web or worker, is killed. */
+  readonly killEveryMs?: number | undefined
+  /** How long the engine is away, twice in a run. */
+  readonly outageMs?: number | undefined
+}
+
+export interface LoadCounts {
+  /** Distinct events. */
+  readonly events: number
+  /** Requests, those that were not acknowledged and came again included. */
+  readonly requests: number
+  readonly acknowledged: number
+  /** Acknowledged, with a run of the handlers, and done in the inbox, or dead where a handler gave it up. */
+  readonly processed: number
+  readonly lost: number
+  readonly acceptedTwice: number
+  readonly dead: number
+  /** Dead ones that no handler gave up: none of them may be. */
+  readonly deadUnasked: number
+  /** Runs of the handlers beyond the first of an event. */
+  readonly ranAgain: number
+  /** Of these, those whose earlier run was in a process that lived on: none may be, unless the engine was away. */
+  readonly ranAgainAlive: number
+  readonly killedWebs: number
+  readonly killedWorkers: number
+  readonly outages: number
+  /** Replies 503 while the engine was away, and the slowest of them in milliseconds. */
+  readonly refused: number
+  readonly slowestRefusalMs: number
+  /** Replies other than 202 and 503: none of them may be. */
+  readonly unexpected: number
+  readonly seconds: number
+}
+
+const webs = 3
+const workers = 4
+const connections = 24
+
+export async function load(options: LoadOptions): Promise<LoadCounts> {
+  const server = await (serverOf[options.engine] === 'redis' ? startRedis() : startPostgres())
+  const folder = mkdtempSync(join(tmpdir(), 'scrapenest-load-'))
+  try {
+    return await new Load(options, { server, ledger: join(folder, 'ledger') }).run()
+  } finally {
+    await server.dispose()
+    rmSync(folder, { recursive: true, force: true })
+  }
+}
+
+interface Waiting {
+  readonly eventId: string
+  readonly delivery: SignedDelivery
+}
+
+class Load {
+  readonly #options: LoadOptions
+  readonly #server: EngineServer
+  readonly #ledger: string
+  readonly #place = newPlaceName()
+  readonly #secret: Secret = generateSecret()
+  readonly #processes: EngineProcess[] = []
+  /** How often each event was acknowledged as new; an event is in it as soon as any delivery of it got 202. */
+  readonly #accepted = new Map<string, number>()
+  readonly #givenUp = new Set<string>()
+  readonly #refusals: number[] = []
+  readonly #unexpected: unknown[] = []
+  #requests = 0
+  #outages = 0
+  #isOver = false
+
+  constructor(options: LoadOptions, { server, ledger }: { server: EngineServer; ledger: string }) {
+    this.#options = options
+    this.#server = server
+    this.#ledger = ledger
+    writeFileSync(ledger, '')
+  }
+
+  async run(): Promise<LoadCounts> {
+    const startedAtMs = performance.now()
+    const { engine } = this.#options
+    const queue = this.#deliveries()
+    const events = new Set(queue.map(({ eventId }) => eventId)).size
+    await using inbox = openPlace(engine, { url: this.#server.url, name: this.#place }).createInbox()
+    // The schema is there before seven processes would make it at once.
+    await inbox.stats()
+    for (let index = 0; index < webs + workers; index += 1) {
+      const role = index < webs ? 'web' : 'worker'
+      this.#processes.push(new EngineProcess(role, [engine, this.#server.url, this.#place, this.#secret, this.#ledger]))
+    }
+    await Promise.all(this.#processes.map((one) => one.start()))
+    try {
+      const disturbing = Promise.all([this.#kill(), this.#interrupt()])
+      await this.#deliver(queue)
+      this.#isOver = true
+      await disturbing
+      await this.#settle(inbox)
+      const seconds = Math.round((performance.now() - startedAtMs) / 1000)
+      return await this.#count(inbox, { events, seconds })
+    } finally {
+      this.#isOver = true
+      await Promise.all(this.#processes.map((one) => one.stop()))
+    }
+  }
+
+  #deliveries(): Waiting[] {
+    const { deliveries } = this.#options
+    const all: Waiting[] = []
+    for (let index = 0; index < deliveries; index += 1) {
+      // Each tenth repeats one of the nine before it.
+      if (index % 10 === 9) {
+        all.push(all[index - 1 - Math.floor(Math.random() * 9)] as Waiting)
+        continue
+      }
+      const event = createEvent(index % 100 === 50 ? 'job.completed' : 'job.created')
+      if (event.event_type === 'job.completed') this.#givenUp.add(event.event_id)
+      all.push({ eventId: event.event_id, delivery: signDelivery(event, { secret: this.#secret }) })
+    }
+    return all
+  }
+
+  /** As the sender does: what is not acknowledged comes again. */
+  async #deliver(queue: Waiting[]): Promise<void> {
+    await Promise.all(
+      Array.from({ length: connections }, async () => {
+        for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+          if (await this.#deliverOne(next)) continue
+          queue.push(next)
+          await sleep(50)
+        }
+      }),
+    )
+  }
+
+  async #deliverOne({ eventId, delivery }: Waiting): Promise<boolean> {
+    const up = this.#processes.filter(({ role, url }) => role === 'web' && url !== undefined)
+    const target = up[Math.floor(Math.random() * up.length)]?.url
+    if (target === undefined) return false
+    this.#requests += 1
+    const startedAtMs = performance.now()
+    const answer = await deliver(target, delivery).catch(() => undefined)
+    // Its process was killed.
+    if (answer === undefined) return false
+    const { status, reply, headers } = answer
+    if (status === 202) {
+      const isNew = (reply as { status: string }).status === 'accepted'
+      this.#accepted.set(eventId, (this.#accepted.get(eventId) ?? 0) + Number(isNew))
+      return true
+    }
+    if (status === 503 && Number(headers.get('retry-after')) > 0) this.#refusals.push(performance.now() - startedAtMs)
+    else this.#unexpected.push({ status, reply })
+    return false
+  }
+
+  async #kill(): Promise<void> {
+    const { killEveryMs } = this.#options
+    if (killEveryMs === undefined) return
+    while (!this.#isOver) {
+      await sleep(killEveryMs)
+      if (this.#isOver) return
+      const up = this.#processes.filter(({ isUp }) => isUp)
+      await up[Math.floor(Math.random() * up.length)]?.kill()
+    }
+  }
+
+  async #interrupt(): Promise<void> {
+    const { outageMs } = this.#options
+    if (outageMs === undefined) return
+    for (let outage = 0; outage < 2; outage += 1) {
+      await sleep(500)
+      if (this.#isOver) return
+      await this.#server.stop()
+      this.#outages += 1
+      await sleep(outageMs)
+      await this.#server.start()
+    }
+  }
+
+  /** Until nothing waits and nothing runs. */
+  async #settle(inbox: Inbox): Promise<void> {
+    const giveUpAtMs = performance.now() + 120_000
+    for (;;) {
+      const stats = await inbox.stats().catch(() => undefined)
+      if (stats !== undefined && stats.ready + stats.running === 0) return
+      if (performance.now() > giveUpAtMs) throw new Error(`Still waiting after 120 s: ${JSON.stringify(stats)}`)
+      await sleep(100)
+    }
+  }
+
+  async #count(inbox: Inbox, known: { events: number; seconds: number }): Promise<LoadCounts> {
+    const killed = new Set(this.#processes.flatMap(({ killedPids }) => killedPids))
+    const runs = new Map<string, number[]>()
+    for (const line of readFileSync(this.#ledger, 'utf8').split('\n').slice(0, -1)) {
+      const [, pid, eventId = ''] = line.split(' ')
+      runs.set(eventId, [...(runs.get(eventId) ?? []), Number(pid)])
+    }
+    const done = await this.#ids(inbox, 'done')
+    const dead = await this.#ids(inbox, 'dead')
+    const processed = [...this.#accepted.keys()].filter(
+      (id) => runs.has(id) && (this.#givenUp.has(id) ? dead.has(id) : done.has(id)),
+    )
+    const earlierRuns = [...runs.values()].flatMap((pids) => pids.slice(0, -1))
+    const kills = (role: EngineProcess['role']): number =>
+      this.#processes.filter((one) => one.role === role).reduce((sum, { killedPids }) => sum + killedPids.length, 0)
+    if (this.#unexpected.length > 0) console.log('unexpected replies', this.#unexpected.slice(0, 5))
+    return {
+      events: known.events,
+      requests: this.#requests,
+      acknowledged: this.#accepted.size,
+      processed: processed.length,
+      lost: this.#accepted.size - processed.length,
+      acceptedTwice: [...this.#accepted.values()].filter((times) => times > 1).length,
+      dead: dead.size,
+      deadUnasked: [...dead].filter((id) => !this.#givenUp.has(id)).length,
+      ranAgain: earlierRuns.length,
+      ranAgainAlive: earlierRuns.filter((pid) => !killed.has(pid)).length,
+      killedWebs: kills('web'),
+      killedWorkers: kills('worker'),
+      outages: this.#outages,
+      refused: this.#refusals.length,
+      slowestRefusalMs: Math.round(Math.max(0, ...this.#refusals)),
+      unexpected: this.#unexpected.length,
+      seconds: known.seconds,
+    }
+  }
+
+  async #ids(inbox: Inbox, state: 'done' | 'dead'): Promise<Set<string>> {
+    const ids = new Set<string>()
+    let cursor: string | undefined
+    do {
+      const page = await inbox.list({ state, limit: 1000, cursor })
+      for (const { eventId } of page.events) ids.add(eventId)
+      cursor = page.nextCursor
+    } while (cursor !== undefined)
+    return ids
+  }
+}
+
+/** A process that is started again when it is killed, as systemd or a container platform does. */
+class EngineProcess {
+  readonly role: 'web' | 'worker'
+  readonly killedPids: number[] = []
+  /** Where a web process listens; absent while it is not up. */
+  url: string | undefined
+  isUp = false
+  readonly #parameters: readonly string[]
+  #process: ChildProcess | undefined
+
+  constructor(role: 'web' | 'worker', parameters: readonly string[]) {
+    this.role = role
+    this.#parameters = parameters
+  }
+
+  async start(): Promise<void> {
+    const started = fork(join(import.meta.dirname, 'engine-process.ts'), [this.role, ...this.#parameters], {
+      execArgv: ['--conditions=@scrapenest-webhooks/source'],
+      stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+    })
+    this.#process = started
+    const ended = once(started, 'exit').then(([code]) => {
+      throw new Error(`A ${this.role} process ended with ${code} before it was ready.`)
+    })
+    ended.catch(() => {})
+    const [{ port }] = (await Promise.race([once(started, 'message'), ended])) as [{ readonly port: number }]
+    if (this.role === 'web') this.url = `http://127.0.0.1:${port}/webhooks/scrapenest`
+    this.isUp = true
+  }
+
+  async kill(): Promise<void> {
+    const killed = this.#process as ChildProcess
+    this.isUp = false
+    this.url = undefined
+    this.killedPids.push(killed.pid as number)
+    const exited = once(killed, 'exit')
+    killed.kill('SIGKILL')
+    await exited
+    await this.start()
+  }
+
+  async stop(): Promise<void> {
+    if (this.#process === undefined || this.#process.exitCode !== null) return
+    this.isUp = false
+    this.url = undefined
+    const exited = once(this.#process, 'exit')
+    this.#process.kill('SIGTERM')
+    const late = setTimeout(() => this.#process?.kill('SIGKILL'), 15_000).unref()
+    await exited
+    clearTimeout(late)
+  }
+}
+
+/** Whether a run shows what it is to show. */
+export function isSound(counts: LoadCounts): boolean {
+  const { events, acknowledged, processed, lost, acceptedTwice, deadUnasked, unexpected } = counts
+  // What ended while its engine was away longer than its lease cannot be recorded, and runs again: at least once.
+  const ranAgain = counts.outages > 0 ? 0 : counts.ranAgainAlive
+  const nothingWrong = lost + acceptedTwice + deadUnasked + ranAgain + unexpected === 0
+  return nothingWrong && acknowledged === events && processed === events
+}
+
+if (import.meta.main) {
+  const { values } = parseArgs({
+    options: { deliveries: { type: 'string', default: '20000' }, engine: { type: 'string', multiple: true } },
+  })
+  const engines = (values.engine ?? ['bullmq', 'pg-boss']) as SharedEngine[]
+  const deliveries = Number(values.deliveries)
+  const table: Record<string, LoadCounts> = {}
+  for (const engine of engines) {
+    table[`${engine}, processes killed`] = await load({ engine, deliveries, killEveryMs: 1000 })
+    table[`${engine}, engine stopped`] = await load({ engine, deliveries: deliveries / 4, outageMs: 2000 })
+  }
+  const columns = Object.keys(Object.values(table)[0] ?? {}) as (keyof LoadCounts)[]
+  console.table(
+    Object.fromEntries(
+      columns.map((column) => [
+        column,
+        Object.fromEntries(Object.entries(table).map(([run, counts]) => [run, counts[column]])),
+      ]),
+    ),
+  )
+  const isEachSound = Object.values(table).every(isSound)
+  console.log(
+    isEachSound
+      ? 'Every acknowledged event was processed; a run was repeated only where its process was killed; every dead one was given up.'
+      : 'FAILED',
+  )
+  if (!isEachSound) process.exitCode = 1
+}

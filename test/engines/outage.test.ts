@@ -1,0 +1,100 @@
+import { createReceiver } from '@scrapenest-webhooks/core'
+import { createEvent, generateSecret, signDelivery } from '@scrapenest-webhooks/testing'
+import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
+import { newPlaceName, openPlace, serverOf } from './engine-inboxes.ts'
+import { load, type SharedEngine } from './load.ts'
+import { type EngineServer, hasProgram, startPostgres, startRedis } from './servers.ts'
+
+const engines: readonly SharedEngine[] = ['bullmq', 'pg-boss']
+const secret = generateSecret()
+
+describe.each(engines)('an inbox on %s whose server is out of reach', (engine) => {
+  const needed = serverOf[engine] as NonNullable<(typeof serverOf)[SharedEngine]>
+  let server: EngineServer
+
+  beforeAll(async () => {
+    if (!hasProgram(needed)) return
+    server = needed === 'redis' ? await startRedis() : await startPostgres()
+  })
+
+  afterAll(async () => {
+    await server?.dispose()
+  })
+
+  function receive(): { post(): Promise<{ status: number; body: string; retryAfter: number; tookMs: number }> } & {
+    readonly handled: string[]
+    start(): Promise<void>
+  } {
+    const inbox = openPlace(engine, { url: server.url, name: newPlaceName() }).createInbox({ pollIntervalMs: 100, leaseMs: 1000 })
+    const handled: string[] = []
+    const receiver = createReceiver({
+      secret,
+      inbox,
+      onEvent: { 'job.created': (event) => void handled.push(event.event_id) },
+      logger: { warn() {}, error() {} },
+    })
+    onTestFinished(() => receiver.close({ graceMs: 0 }))
+    return {
+      handled,
+      start: () => receiver.start(),
+      async post() {
+        const { method, headers, body } = signDelivery(createEvent('job.created'), { secret })
+        const startedAtMs = performance.now()
+        const reply = await receiver.receive({ method, headers, body: async () => body })
+        const retryAfter = Number((reply.headers as Record<string, string>)['retry-after'])
+        return { status: reply.status, body: reply.body, retryAfter, tookMs: performance.now() - startedAtMs }
+      },
+    }
+  }
+
+  it.skipIf(!hasProgram(needed))(
+    'answers 503 with Retry-After within a second, and goes on without a restart',
+    async () => {
+      const { post, handled, start } = receive()
+      await start()
+      expect((await post()).status).toBe(202)
+      await server.stop()
+      for (let index = 0; index < 3; index += 1) {
+        const { status, body, retryAfter, tookMs } = await post()
+        expect({ status, body }).toEqual({ status: 503, body: '{"error":"store_unavailable"}' })
+        expect(retryAfter).toBeGreaterThan(0)
+        expect(tookMs).toBeLessThan(1000)
+      }
+      await server.start()
+      await vi.waitFor(async () => expect((await post()).status).toBe(202), 10_000)
+      // What was being claimed when the server died is free again when its lease has ended.
+      await vi.waitFor(() => expect(handled.length).toBeGreaterThanOrEqual(2), 30_000)
+    },
+    60_000,
+  )
+
+  it.skipIf(!hasProgram(needed))(
+    'starts without it, and goes on when it is there',
+    async () => {
+      await server.stop()
+      const { post, handled, start } = receive()
+      await expect(start()).rejects.toMatchObject({ code: 'store_unavailable' })
+      const { status, tookMs } = await post()
+      expect(status).toBe(503)
+      expect(tookMs).toBeLessThan(1000)
+      await server.start()
+      await vi.waitFor(async () => expect((await post()).status).toBe(202), 10_000)
+      await vi.waitFor(() => expect(handled.length).toBeGreaterThan(0), 15_000)
+    },
+    60_000,
+  )
+
+  it.skipIf(!hasProgram(needed))(
+    'loses nothing acknowledged when it is stopped and started in the middle of load',
+    async () => {
+      const counts = await load({ engine, deliveries: 1000, outageMs: 1000 })
+      console.table({ [`${engine} stopped and started`]: counts })
+      expect(counts).toMatchObject({ lost: 0, unexpected: 0, acceptedTwice: 0, deadUnasked: 0, events: 900 })
+      expect(counts.processed).toBe(counts.events)
+      expect(counts.outages).toBeGreaterThan(0)
+      expect(counts.refused).toBeGreaterThan(0)
+      expect(counts.slowestRefusalMs).toBeLessThan(2000)
+    },
+    180_000,
+  )
+})

@@ -1,0 +1,172 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import { PermanentError } from '@scrapenest-webhooks/core'
+import { type PgBossInbox, type PgBossInboxOptions, pgBossInbox } from '@scrapenest-webhooks/inbox-pg-boss'
+import pg from 'pg'
+import { PgBoss } from 'pg-boss'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
+import { createInboxEvent, createUser, untilStats } from '../../packages/inbox/test/suite.ts'
+import { newPlaceName, openServer } from './engine-inboxes.ts'
+import { hasEngine } from './servers.ts'
+
+describe.skipIf(!hasEngine('postgres'))('the inbox on pg-boss', () => {
+  let server: Awaited<ReturnType<typeof openServer>>
+  let client: pg.Client
+  let schema: string
+
+  beforeAll(async () => {
+    server = await openServer('pg-boss')
+    client = new pg.Client({ connectionString: server.url })
+    await client.connect()
+  })
+
+  beforeEach(() => {
+    schema = newPlaceName()
+  })
+
+  afterAll(async () => {
+    await client?.end()
+    await server?.dispose()
+  })
+
+  function createInbox(options: Partial<PgBossInboxOptions> = {}): PgBossInbox {
+    const source = options.boss === undefined ? { connectionString: server.url } : {}
+    const inbox = pgBossInbox({ ...source, schema, pollIntervalMs: 100, backoff: () => 0, ...options })
+    onTestFinished(() => inbox.close({ graceMs: 0 }))
+    return inbox
+  }
+
+  async function jobs(queue: string): Promise<readonly Record<string, unknown>[]> {
+    return (await client.query(`SELECT * FROM ${schema}.job WHERE name = $1 ORDER BY created_on`, [queue])).rows
+  }
+
+  it('keeps done events for seven days, dead ones for ever, and none is deleted because it waits', async () => {
+    const inbox = createInbox()
+    await inbox.put(createInboxEvent())
+    await inbox.put(createInboxEvent({ eventType: 'artifact.ready' }))
+    await inbox.start(
+      createUser(({ eventType }) => {
+        if (eventType === 'artifact.ready') throw new PermanentError('no use')
+      }),
+    )
+    await untilStats(inbox, { done: 1, dead: 1 })
+
+    const [done, dead] = await jobs('webhooks/scrapenest')
+    expect(done).toMatchObject({
+      state: 'completed',
+      deletion_seconds: 604_800,
+      dead_letter: 'webhooks/scrapenest/dead',
+    })
+    expect(dead).toMatchObject({ state: 'failed', deletion_seconds: 0 })
+    const { keep_until: keepUntil, created_on: createdOn } = done as { keep_until: Date; created_on: Date }
+    expect(keepUntil.getTime() - createdOn.getTime()).toBeGreaterThan(9 * 365 * 86_400_000)
+  })
+
+  it('copies a dead event to the queue of dead letters, and takes it out when it is replayed or purged', async () => {
+    const inbox = createInbox()
+    const event = createInboxEvent()
+    let isMended = false
+    await inbox.start(
+      createUser(() => {
+        if (!isMended) throw new PermanentError('no use')
+      }),
+    )
+    await inbox.put(event)
+    await untilStats(inbox, { dead: 1 })
+    const [letter] = await jobs('webhooks/scrapenest/dead')
+    expect(letter).toMatchObject({ source_name: 'webhooks/scrapenest', data: { eventId: event.eventId } })
+    expect(letter?.['source_output']).toMatchObject({ message: 'permanent_failure: no use' })
+
+    isMended = true
+    await inbox.replay({ state: 'dead' })
+    await untilStats(inbox, { done: 1, dead: 0 })
+    expect(await jobs('webhooks/scrapenest/dead')).toEqual([])
+  })
+
+  it('tries an event again whose worker stopped renewing its heartbeat, and counts the attempt', async () => {
+    const inbox = createInbox({ maxAttempts: 2 })
+    const event = createInboxEvent()
+    const attempts: number[] = []
+    await inbox.put(event)
+    // Another process claims it and dies.
+    await client.query(
+      `UPDATE ${schema}.job SET state = 'active', started_on = now(), heartbeat_on = now() - interval '1 hour'`,
+    )
+    await inbox.start(createUser((_event, { attempt }) => attempts.push(attempt)))
+    await untilStats(inbox, { done: 1 })
+    expect(attempts).toEqual([2])
+  })
+
+  it('buries an event that killed its process maxAttempts times, and tells', async () => {
+    const inbox = createInbox({ maxAttempts: 3 })
+    const event = createInboxEvent()
+    const reports: string[] = []
+    await inbox.put(event)
+    await client.query(
+      `UPDATE ${schema}.job SET state = 'active', started_on = now(), retry_count = 2, heartbeat_on = now() - interval '1 hour'`,
+    )
+    await inbox.start({ ...createUser(() => {}), report: (error) => reports.push(String(error)) })
+    await untilStats(inbox, { dead: 1 })
+
+    expect(reports).toEqual([expect.stringMatching(/dead after 3 attempts; the last ended with lease_ended/)])
+    expect((await inbox.get(event.eventId))?.history).toMatchObject([{ attempt: 3, error: { code: 'lease_ended' } }])
+  })
+
+  it("reads what pg-boss's own watch ended", async () => {
+    const boss = new PgBoss({ connectionString: server.url, schema })
+    boss.on('error', () => {})
+    await boss.start()
+    onTestFinished(() => boss.stop({ graceful: false }))
+    const inbox = createInbox({ boss, maxAttempts: 1 })
+    const event = createInboxEvent()
+    await inbox.put(event)
+    await client.query(
+      `UPDATE ${schema}.job SET state = 'active', started_on = now(), heartbeat_on = now() - interval '1 hour'`,
+    )
+    await client.query(`UPDATE ${schema}.queue SET monitor_on = NULL`)
+    await boss.supervise('webhooks/scrapenest')
+
+    expect(await inbox.get(event.eventId)).toMatchObject({ state: 'dead', attempts: 1 })
+    expect((await inbox.get(event.eventId))?.history).toMatchObject([{ attempt: 1, error: { code: 'lease_ended' } }])
+  })
+
+  it('works on a pg-boss of the user, and leaves it running', async () => {
+    const boss = new PgBoss({ connectionString: server.url, schema })
+    boss.on('error', () => {})
+    onTestFinished(() => boss.stop({ graceful: false }))
+    const inbox = createInbox({ boss })
+    await inbox.start(createUser(() => {}))
+    await inbox.put(createInboxEvent())
+    await untilStats(inbox, { done: 1 })
+    await inbox.close()
+
+    expect(await boss.getQueue('webhooks/scrapenest')).not.toBeNull()
+  })
+
+  it('takes ids and types that hold what jsonb cannot', async () => {
+    const inbox = createInbox()
+    const seen: string[] = []
+    const ids = ['\u0000', 'a\u0000b', '\ud800', '\udfff', 'é', "'; DROP TABLE x; --", 'a'.repeat(5000)]
+    for (const eventId of ids) {
+      expect([eventId, await inbox.put(createInboxEvent({ eventId, eventType: `t${eventId}` }))]).toEqual([
+        eventId,
+        'stored',
+      ])
+    }
+    await inbox.start(createUser((event) => seen.push(event.eventId)))
+    await untilStats(inbox, { done: ids.length })
+
+    expect(seen.sort()).toEqual([...ids].sort())
+    for (const eventId of ids) expect((await inbox.get(eventId))?.eventType).toBe(`t${eventId}`)
+  })
+
+  it('is started by several processes at once on an empty database', async () => {
+    const inboxes = Array.from({ length: 5 }, () => createInbox())
+    const event = createInboxEvent()
+    const results = await Promise.all(inboxes.map(async (inbox) => await inbox.put(event).catch(() => sleep(500))))
+    const again = await Promise.all(inboxes.map((inbox) => inbox.put(event)))
+
+    expect(results.filter((result) => result === 'stored').length).toBeLessThanOrEqual(1)
+    expect(new Set(again).has('duplicate')).toBe(true)
+    expect((await inboxes[0]?.stats())?.ready).toBe(1)
+  })
+})
