@@ -8,6 +8,8 @@ export default defineConfig({
   ssr: { resolve: { conditions, externalConditions: conditions } },
   test: {
     include: ['packages/*/test/**/*.test.ts', 'test/**/*.test.ts'],
+    // Says in the last lines which engines were missing, and fails for it where nobody reads them.
+    globalSetup: ['test/engines/missing-engines.ts'],
     // Child processes that the tests start find the sources in the same way.
     env: { NODE_OPTIONS: `--conditions=${conditions[0]}` },
     testTimeout: 20_000,

@@ -6,7 +6,8 @@ import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { createInboxEvent, createUser, untilStats } from '../../packages/inbox/test/suite.ts'
 import { newPlaceName, openServer } from './engine-inboxes.ts'
-import { hasEngine, startRedis } from './servers.ts'
+import { hasEngine } from './installed-engines.ts'
+import { startRedis } from './servers.ts'
 
 describe.skipIf(!hasEngine('redis'))('the inbox on BullMQ', () => {
   let server: Awaited<ReturnType<typeof openServer>>

@@ -5,7 +5,8 @@ import { bullmqInbox } from '@scrapenest-webhooks/inbox-bullmq'
 import { pgBossInbox } from '@scrapenest-webhooks/inbox-pg-boss'
 import { Redis } from 'ioredis'
 import pg from 'pg'
-import { type EngineName, startPostgres, startRedis } from './servers.ts'
+import type { EngineName } from './installed-engines.ts'
+import { startPostgres, startRedis } from './servers.ts'
 
 export type InboxEngine = 'memory' | 'sqlite' | 'bullmq' | 'pg-boss'
 

@@ -2,6 +2,7 @@
 // node engine-process.ts <web|worker> <engine> <url> <place> <secret> <ledger>
 import { appendFileSync } from 'node:fs'
 import type { AddressInfo } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { PermanentError } from '@scrapenest-webhooks/core'
 import { scrapenestWebhooks } from '@scrapenest-webhooks/fastify'
 import { createWorker } from '@scrapenest-webhooks/inbox'
@@ -42,7 +43,11 @@ async function work(): Promise<void> {
     inbox,
     logger,
     onEvent: {
-      'job.created': (event) => write('done', event.event_id),
+      'job.created': async (event) => {
+        write('done', event.event_id)
+        // Between what a handler did and the record of it: a kill in here makes it run again.
+        await sleep(Math.random() * 20)
+      },
       'job.completed': (event) => {
         write('gave-up', event.event_id)
         throw new PermanentError('never')

@@ -2,8 +2,9 @@ import { createReceiver } from '@scrapenest-webhooks/core'
 import { createEvent, generateSecret, signDelivery } from '@scrapenest-webhooks/testing'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { newPlaceName, openPlace, serverOf } from './engine-inboxes.ts'
+import { hasProgram } from './installed-engines.ts'
 import { load, type SharedEngine } from './load.ts'
-import { type EngineServer, hasProgram, startPostgres, startRedis } from './servers.ts'
+import { type EngineServer, startPostgres, startRedis } from './servers.ts'
 
 const engines: readonly SharedEngine[] = ['bullmq', 'pg-boss']
 const secret = generateSecret()
@@ -25,7 +26,10 @@ describe.each(engines)('an inbox on %s whose server is out of reach', (engine) =
     readonly handled: string[]
     start(): Promise<void>
   } {
-    const inbox = openPlace(engine, { url: server.url, name: newPlaceName() }).createInbox({ pollIntervalMs: 100, leaseMs: 1000 })
+    const inbox = openPlace(engine, { url: server.url, name: newPlaceName() }).createInbox({
+      pollIntervalMs: 100,
+      leaseMs: 1000,
+    })
     const handled: string[] = []
     const receiver = createReceiver({
       secret,

@@ -6,7 +6,7 @@ import { PgBoss } from 'pg-boss'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { createInboxEvent, createUser, untilStats } from '../../packages/inbox/test/suite.ts'
 import { newPlaceName, openServer } from './engine-inboxes.ts'
-import { hasEngine } from './servers.ts'
+import { hasEngine } from './installed-engines.ts'
 
 describe.skipIf(!hasEngine('postgres'))('the inbox on pg-boss', () => {
   let server: Awaited<ReturnType<typeof openServer>>

@@ -1,18 +1,14 @@
 // Real servers for the tests: each on a free port, with its data in a temporary folder, ended by its process id.
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { chownSync, mkdtempSync, rmSync } from 'node:fs'
 import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
-import { delimiter, join } from 'node:path'
+import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import pg from 'pg'
-
-export type EngineName = 'redis' | 'postgres'
-
-/** The one command that installs what is missing. */
-export const provideCommand = 'scripts/provide-engines.sh'
+import { type PostgresUser, postgresUser, program } from './installed-engines.ts'
 
 /** A server that can be stopped and started again, on the same port and with the same data. */
 export interface EngineServer {
@@ -22,18 +18,6 @@ export interface EngineServer {
   start(): Promise<void>
   /** Stops it for good, and deletes its data. */
   dispose(): Promise<void>
-}
-
-/** Whether the tests can have this engine: by its environment variable, or by its program on this machine. */
-export function hasEngine(engine: EngineName): boolean {
-  const variable = engine === 'redis' ? 'REDIS_URL' : 'DATABASE_URL'
-  return Boolean(process.env[variable]) || hasProgram(engine)
-}
-
-/** Whether this machine has the engine's program: what stops and starts a server again needs it. */
-export function hasProgram(engine: EngineName): boolean {
-  if (engine === 'redis') return findProgram('redis-server') !== undefined
-  return findProgram('initdb') !== undefined && postgresUser() !== undefined
 }
 
 /** Starts a Redis that loses nothing, unless other arguments say so. Never the one of `REDIS_URL`: this one is stopped. */
@@ -140,42 +124,6 @@ class Server implements EngineServer {
     await this.stop()
     rmSync(this.#options.folder, { recursive: true, force: true, maxRetries: 5 })
   }
-}
-
-interface PostgresUser {
-  readonly uid?: number
-  readonly gid?: number
-}
-
-/** PostgreSQL refuses to run as root: then it is started as the user that its package made. */
-function postgresUser(): PostgresUser | undefined {
-  if (process.getuid?.() !== 0) return {}
-  try {
-    const id = (flag: string): number =>
-      Number(execFileSync('id', [flag, 'postgres'], { encoding: 'utf8', stdio: 'pipe' }))
-    return { uid: id('-u'), gid: id('-g') }
-  } catch {
-    return undefined
-  }
-}
-
-function program(name: string): string {
-  const found = findProgram(name)
-  if (found === undefined) throw new Error(`There is no ${name} on this machine: ${provideCommand} installs it.`)
-  return found
-}
-
-function findProgram(name: string): string | undefined {
-  const folders = [...(process.env['PATH'] ?? '').split(delimiter), ...debianPostgres(), '/usr/sbin', '/usr/local/bin']
-  return folders.map((folder) => join(folder, name)).find((file) => existsSync(file))
-}
-
-/** Debian keeps several versions side by side, and none of them in the path. */
-function debianPostgres(): readonly string[] {
-  const versions = '/usr/lib/postgresql'
-  if (!existsSync(versions)) return []
-  const newestFirst = readdirSync(versions).sort((one, other) => Number(other) - Number(one))
-  return newestFirst.map((version) => join(versions, version, 'bin'))
 }
 
 async function freePort(): Promise<number> {

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
 import { type InboxSuiteHost, inboxChecks } from '../../packages/inbox/test/suite.ts'
 import { inboxEngines, newPlaceName, openPlace, openServer, serverOf } from './engine-inboxes.ts'
-import { hasEngine, provideCommand } from './servers.ts'
+import { hasEngine, provideCommand } from './installed-engines.ts'
 
 const cells = new Map<string, string>()
 

@@ -10,7 +10,7 @@ import { fromDrizzle } from 'pg-boss'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { createInboxEvent } from '../../packages/inbox/test/suite.ts'
 import { newPlaceName, openServer } from './engine-inboxes.ts'
-import { hasEngine } from './servers.ts'
+import { hasEngine } from './installed-engines.ts'
 
 /** How a library runs work in a transaction, and what of it `completeIn` is given. */
 interface Library {

@@ -1,0 +1,24 @@
+// Vitest's global setup: says in the last lines of a run what did not run, because this machine has no server for it.
+import { type EngineName, hasEngine, hasProgram, provideCommand } from './installed-engines.ts'
+
+const suites: { readonly [engine in EngineName]: string } = {
+  redis: 'the inbox on BullMQ (redis-server)',
+  postgres: 'the inbox on pg-boss (PostgreSQL)',
+}
+
+const engines = Object.keys(suites) as readonly EngineName[]
+
+export function setup(): () => void {
+  return () => {
+    const missing = engines.filter((engine) => !hasEngine(engine)).map((engine) => suites[engine])
+    const unstoppable = engines.filter((engine) => hasEngine(engine) && !hasProgram(engine))
+    const parts = unstoppable.map(
+      (engine) => `${suites[engine]} when its server is stopped or its processes are killed`,
+    )
+    const notRun = [...missing, ...parts]
+    if (notRun.length === 0) return
+    console.log(`\nDID NOT RUN: ${notRun.join('; ')}.\nThis provides what is missing: ${provideCommand}`)
+    // Nobody reads the last lines of a machine's run.
+    if (process.env['CI']) process.exitCode = 1
+  }
+}
