@@ -1,0 +1,65 @@
+// The application of the guide, as a process of its own so that it can be killed: events are stored in SQLite before they
+// are acknowledged, artifacts are downloaded, and the parent is told of everything that happens.
+import { join } from 'node:path'
+import { rotatingSecret, ScrapeNestClient } from '@scrapenest-webhooks/client'
+import { scrapenestWebhooks } from '@scrapenest-webhooks/fastify'
+import { sqliteInbox } from '@scrapenest-webhooks/inbox'
+import Fastify from 'fastify'
+
+export type Report =
+  | { readonly is: 'listening'; readonly origin: string }
+  | { readonly is: 'answered'; readonly result: string }
+  | { readonly is: 'created'; readonly jobId: string }
+  | {
+      readonly is: 'downloaded'
+      readonly jobId: string
+      readonly type: string
+      readonly path: string
+      readonly sha256: string
+    }
+  | { readonly is: 'completed'; readonly jobId: string; readonly status: string; readonly detail: string | number }
+  | { readonly is: 'working'; readonly jobId: string; readonly attempt: number }
+
+const [directory = '', port = '0', apiUrl = '', apiKey = ''] = process.argv.slice(2)
+const tell = (report: Report): void => void process.send?.(report)
+
+// Told by the parent, which registered the endpoint: where an application would ask its secret manager.
+let signingSecret: string | undefined
+process.on('message', (message) => {
+  signingSecret = (message as { secret: string }).secret
+})
+
+const client = new ScrapeNestClient({ apiKey, baseUrl: apiUrl, allowInsecure: true, allowPrivateAddresses: true })
+const rotating = rotatingSecret({ load: () => signingSecret, maxAgeMs: 100 })
+
+const app = Fastify()
+await app.register(scrapenestWebhooks, {
+  path: '/webhooks/scrapenest',
+  secret: rotating.secret,
+  inbox: sqliteInbox({ file: join(directory, 'webhooks.db'), leaseMs: 1_000 }),
+  onDelivery: (outcome) => {
+    rotating.onDelivery(outcome)
+    tell({ is: 'answered', result: `${outcome.status} ${outcome.result}` })
+  },
+  logger: { warn() {}, error() {} },
+  onEvent: {
+    'job.created': ({ data }) => tell({ is: 'created', jobId: data.job_id }),
+    'artifact.ready': async (event, { signal }) => {
+      const { job_id, artifact_type } = event.data
+      const to = join(directory, `${job_id}-${artifact_type}`)
+      const { path, sha256 } = await client.artifacts.download(event, { to, signal })
+      tell({ is: 'downloaded', jobId: job_id, type: artifact_type, path, sha256 })
+    },
+    'job.completed': async ({ data }, { attempt }) => {
+      if (data.job_id === 'job_that_takes_long') {
+        tell({ is: 'working', jobId: data.job_id, attempt })
+        // The first attempt never ends by itself: this process is killed while it works.
+        if (attempt === 1) await new Promise(() => {})
+      }
+      const detail = data.status === 'failed' ? data.failure_reason : data.artifact_count
+      tell({ is: 'completed', jobId: data.job_id, status: data.status, detail })
+    },
+  },
+})
+tell({ is: 'listening', origin: await app.listen({ port: Number(port), host: '127.0.0.1' }) })
+process.on('disconnect', () => void app.close())
