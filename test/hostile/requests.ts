@@ -20,7 +20,8 @@ const requestCount: Readonly<Record<Budget, number>> = { short: 20_000, full: 1_
 const batchSize = 500
 
 const secrets = [generateSecret(), generateSecret()]
-const keys = secrets.map((secret) => Buffer.from(secret.slice('whsec_'.length), 'base64'))
+/** Each secret stands for two keys: its decoded base64, and its text. */
+const keys = secrets.flatMap((secret) => [Buffer.from(secret.slice('whsec_'.length), 'base64'), Buffer.from(secret)])
 const nowMs = 1_764_000_000_000
 const maxBodyBytes = 20_000
 
