@@ -11,6 +11,7 @@ import {
   verify,
   type WebhookHeaders,
 } from '@scrapenest-webhooks/core'
+import { scrapenestWebhooks } from '@scrapenest-webhooks/core/fetch'
 import { createEvent, generateSecret, signDelivery } from '@scrapenest-webhooks/testing'
 import { describe, expect, it } from 'vitest'
 
@@ -97,6 +98,13 @@ describe('a secret', () => {
   it('is missing where the list is empty', () => {
     expect(messageOf(() => verify({ headers, body }, []))).toContain('The list of secrets is empty')
   })
+})
+
+it('another path than the own one is answered in JSON, as everything is', async () => {
+  const webhooks = scrapenestWebhooks({ secret, path: '/webhooks/scrapenest' })
+  const response = await webhooks(new Request('http://localhost/other', { method: 'POST' }))
+  expect(response.headers.get('content-type')).toBe('application/json; charset=utf-8')
+  expect([response.status, await response.text()]).toEqual([404, '{"error":"not_found"}'])
 })
 
 describe('handlers', () => {
