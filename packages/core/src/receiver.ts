@@ -89,6 +89,8 @@ export function createReceiver<Events extends object = ScrapeNestEvents, Context
   return new WebhookReceiver<Events, Context>(options)
 }
 
+const claimStates: ReadonlySet<string> = new Set<ClaimResult['state']>(['claimed', 'in_progress', 'done'])
+
 /** How long a claim holds: much longer than a handler takes, short enough that a process that died swallows no event. */
 const claimLeaseMs = 15 * 60_000
 
@@ -254,7 +256,10 @@ class WebhookReceiver<Events extends object, Context> implements Receiver<Events
         body: rawBody,
         secretIndex,
       })
-      return result === 'stored' ? 'accepted' : 'duplicate'
+      if (result === 'stored') return 'accepted'
+      if (result === 'duplicate') return 'duplicate'
+      // Whoever writes an inbox may forget to answer: an event that may not be kept is not acknowledged.
+      throw new TypeError(`Expected put to resolve with 'stored' or 'duplicate', got ${typeof result}.`)
     } catch (error) {
       throw error instanceof StoreUnavailableError ? error : new StoreUnavailableError(error)
     }
@@ -272,6 +277,7 @@ class WebhookReceiver<Events extends object, Context> implements Receiver<Events
     let claim: ClaimResult
     try {
       claim = await duplicates.claim(key, { leaseMs: claimLeaseMs })
+      if (!claimStates.has(claim.state)) throw new TypeError('Expected claim to resolve with one of its three states.')
     } catch (error) {
       throw new StoreUnavailableError(error)
     }
