@@ -1,0 +1,75 @@
+import { faults } from '@scrapenest-webhooks/simulator'
+import type { Command } from 'commander'
+import { describe, expect, it } from 'vitest'
+import { createProgram } from '../src/program.ts'
+
+function commandsOf(command: Command): readonly (readonly [string, Command])[] {
+  return command.commands.flatMap((child) => [[nameOf(child), child] as const, ...commandsOf(child)])
+}
+
+function nameOf(command: Command): string {
+  return command.parent?.parent ? `${nameOf(command.parent)} ${command.name()}` : command.name()
+}
+
+/** What commander itself prints for these words, and the exit code it asks for. */
+async function parse(...words: string[]): Promise<{ output: string; exitCode: number | undefined }> {
+  const program = createProgram()
+  let output = ''
+  const write = (text: string): void => {
+    output += text
+  }
+  for (const [, command] of [['', program] as const, ...commandsOf(program)]) {
+    command.configureOutput({ writeOut: write, writeErr: write })
+  }
+  try {
+    await program.parseAsync(words, { from: 'user' })
+    return { output, exitCode: undefined }
+  } catch (error) {
+    return { output, exitCode: (error as { exitCode?: number }).exitCode }
+  }
+}
+
+describe('--help', () => {
+  it.each(commandsOf(createProgram()))('of %s says what it does, and each of its options', async (name, command) => {
+    const { output, exitCode } = await parse(...name.split(' '), '--help')
+    expect(exitCode).toBe(0)
+    expect(output).toContain(`Usage: scrapenest-webhooks ${name}`)
+    expect(command.description()).not.toBe('')
+    for (const { long, description } of command.options) {
+      expect(output).toContain(long)
+      if (long !== '--description') expect(description, `${name} ${long}`).not.toBe('')
+    }
+  })
+
+  it('of the program shows examples, environment and exit codes', async () => {
+    const { output } = await parse('--help')
+    for (const word of ['Examples:', 'SCRAPENEST_WEBHOOK_SECRET', 'SCRAPENEST_API_KEY', 'Exit codes:']) {
+      expect(output).toContain(word)
+    }
+  })
+
+  it('of simulate lists every fault', async () => {
+    const { output } = await parse('simulate', '--help')
+    for (const fault of faults) expect(output).toContain(fault)
+  })
+})
+
+it.each([
+  [['trigger'], /missing required argument 'event'/],
+  [['trigger', 'job.created', '--tampered'], /unknown option '--tampered'/],
+  [['trigger', 'job.created', '--to', 'nowhere'], /Expected a URL/],
+  [['verify'], /required option '-b, --body <file>'/],
+  [['doctor', 'localhost:3000'], /Expected a URL/],
+  [['simulate', '--speed', '0'], /Expected a number from 0.001/],
+  [['inbox', 'purge', '--state', 'ready'], /Allowed choices are done, dead/],
+  [['nonsense'], /unknown command 'nonsense'/],
+])('%j is refused, with what is wrong', async (words, message) => {
+  const { output, exitCode } = await parse(...words)
+  expect(output).toMatch(message)
+  expect(output).toContain('--help says more')
+  expect(exitCode).not.toBe(0)
+})
+
+it('tells its version', async () => {
+  expect((await parse('--version')).output).toMatch(/^\d+\.\d+\.\d+\n$/)
+})

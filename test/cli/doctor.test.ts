@@ -1,0 +1,174 @@
+import { request as httpRequest } from 'node:http'
+import { scrapenestWebhooks as onExpress } from '@scrapenest-webhooks/express'
+import { scrapenestWebhooks as onNode } from '@scrapenest-webhooks/node'
+import { generateSecret } from '@scrapenest-webhooks/testing'
+import express from 'express'
+import { expect, it } from 'vitest'
+import { environment, listen, secret, startReceiver } from './local-server.ts'
+import { type CliResult, runCli } from './run-cli.ts'
+
+interface Finding {
+  readonly id: string
+  readonly verdict: string
+  readonly summary: string
+}
+
+async function doctor(
+  url: string,
+  ...options: string[]
+): Promise<CliResult & { faults: string[]; findings: Finding[] }> {
+  const result = await runCli(['doctor', url, '--json', ...options], { env: environment })
+  expect(result.stderr).toBe('')
+  const findings = result.json()[0]?.['findings'] as Finding[]
+  const faults = findings.filter(({ verdict }) => verdict === 'fault').map(({ id }) => id)
+  return { ...result, findings, faults }
+}
+
+const logger = { warn() {}, error() {} }
+
+it('finds a server in order, and no handler of it runs', async () => {
+  const { url, events } = await startReceiver()
+  const { exitCode, findings, faults } = await doctor(url)
+  expect(faults).toEqual([])
+  expect(exitCode).toBe(0)
+  expect(findings.map(({ id, verdict }) => `${verdict} ${id}`)).toEqual([
+    'ok raw_bytes',
+    'ok not_verified',
+    'ok timestamps',
+    'ok body_limit',
+    'ok unchunked_only',
+    'ok compressed_bodies',
+    'ok reply_time',
+    'ok get_requests',
+  ])
+  expect(events).toEqual([])
+})
+
+it('says so to a person too, without colours in a pipe', async () => {
+  const { url } = await startReceiver()
+  const { stdout, exitCode } = await runCli(['doctor', url], { env: environment })
+  expect(exitCode).toBe(0)
+  expect(stdout).toContain('✓ A signed delivery is accepted, over its exact bytes. raw_bytes')
+  expect(stdout).toContain('The server is in order.')
+  expect(stdout).not.toContain('\u001b[')
+})
+
+it('names a parser that comes first', async () => {
+  const app = express()
+  app.use(express.json())
+  app.use(onExpress({ path: '/webhooks', secret, logger, onEvent: {} }))
+  const { faults, exitCode } = await doctor(`${await listen(app)}/webhooks`)
+  expect(faults).toEqual(['parser_first'])
+  expect(exitCode).toBe(1)
+})
+
+/** Passes each request on, with what `rewrite` makes of its body. */
+function proxyTo(url: string, rewrite: (body: string) => string): Promise<string> {
+  return listen(async (request, response) => {
+    const chunks: Buffer[] = []
+    for await (const chunk of request) chunks.push(chunk)
+    const text = Buffer.concat(chunks).toString('utf8')
+    const body = request.method === 'POST' ? rewrite(text) : text
+    const { 'content-length': _, 'transfer-encoding': __, ...headers } = request.headers
+    httpRequest(
+      url,
+      { method: request.method, headers: { ...headers, 'content-length': Buffer.byteLength(body) } },
+      (answer) => {
+        response.writeHead(answer.statusCode ?? 502, answer.headers)
+        answer.pipe(response)
+      },
+    ).end(body)
+  })
+}
+
+function rewritten(write: (value: unknown) => string): (body: string) => string {
+  return (body) => {
+    try {
+      return write(JSON.parse(body))
+    } catch {
+      return body
+    }
+  }
+}
+
+it.each([
+  ['as JavaScript does', (value: unknown) => JSON.stringify(value)],
+  ['as nobody expects', (value: unknown) => (JSON.stringify(value) === '{}' ? '{}' : JSON.stringify(value, null, 3))],
+])('names a proxy that writes JSON anew, %s', async (_how, write) => {
+  const { url } = await startReceiver()
+  const { faults } = await doctor(await proxyTo(url, rewritten(write)))
+  expect(faults).toEqual(['body_reserialized'])
+})
+
+it('names a limit on bodies that is too small, at the server and before it', async () => {
+  const { url } = await startReceiver({ maxBodyBytes: 120_000 })
+  const { faults, findings } = await doctor(url)
+  expect(faults).toEqual(['body_limit'])
+  expect(findings.find(({ id }) => id === 'body_limit')?.summary).toBe(
+    'A body of 150000 bytes is answered 413 body_too_large; 100000 bytes are accepted.',
+  )
+  expect((await doctor(url, '--body-bytes', '100000')).faults).toEqual([])
+
+  const app = express()
+  app.use(
+    express.json({
+      limit: '100kb',
+      verify: (request, _response, buffer) => Object.assign(request, { rawBody: buffer }),
+    }),
+  )
+  app.use(onExpress({ path: '/webhooks', secret, logger, onEvent: {} }))
+  const before = await doctor(`${await listen(app)}/webhooks`)
+  expect(before.faults).toEqual(['body_limit'])
+})
+
+it('names another secret', async () => {
+  const { url } = await startReceiver({ secret: generateSecret() })
+  const { faults, findings } = await doctor(url)
+  expect(faults).toEqual(['wrong_secret'])
+  expect(findings[0]?.summary).toContain('400 signature_mismatch')
+})
+
+it.each([
+  [600_000, 'ahead'],
+  [-600_000, 'behind'],
+])('names a clock that is off by %i ms', async (offsetMs, side) => {
+  const { url } = await startReceiver({ now: () => Date.now() + offsetMs })
+  const { faults, findings } = await doctor(url)
+  expect(faults).toEqual(['clock_off'])
+  expect(findings[0]?.summary).toContain(`${side} by about ten minutes`)
+})
+
+it('names a server that accepts what is not signed', async () => {
+  const url = await listen((request, response) => request.resume().on('end', () => response.writeHead(202).end()))
+  const { faults } = await doctor(url)
+  expect(faults).toEqual(['not_verified'])
+})
+
+it('names a server that does not look at the time', async () => {
+  const { url } = await startReceiver({ toleranceSeconds: 86_400 })
+  expect((await doctor(url)).faults).toEqual(['timestamps'])
+})
+
+it('names a server that is not there, and one that answers something else', async () => {
+  const gone = await doctor('http://127.0.0.1:9/')
+  expect(gone.faults).toEqual(['unreachable'])
+  expect(gone.exitCode).toBe(1)
+  const lost = await listen((request, response) => request.resume().on('end', () => response.writeHead(404).end()))
+  expect((await doctor(lost)).faults).toEqual(['unexpected_reply'])
+})
+
+it('notes a slow answer', async () => {
+  const handler = onNode({ secret, logger, onEvent: {} })
+  const url = await listen((request, response) =>
+    setTimeout(() => handler(request, response), request.method === 'GET' ? 0 : 350),
+  )
+  const { findings } = await doctor(url, '--body-bytes', '10000')
+  expect(findings.find(({ id }) => id === 'reply_time')?.summary).toMatch(/^The answer takes (3[4-9]|[4-9]\d)\d ms/)
+})
+
+it('shows the secret nowhere', async () => {
+  const { url } = await startReceiver()
+  const { stdout } = await doctor(url)
+  expect(stdout).not.toContain(secret)
+  expect(stdout).not.toContain('v1,')
+})

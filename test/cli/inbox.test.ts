@@ -1,0 +1,112 @@
+import { mkdtemp, readdir, rm } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { PermanentError } from '@scrapenest-webhooks/core'
+import { type InboxPage, sqliteInbox } from '@scrapenest-webhooks/inbox'
+import { createEvent, deliver, signDelivery } from '@scrapenest-webhooks/testing'
+import { afterEach, beforeEach, expect, it } from 'vitest'
+import { secret, startReceiver } from './local-server.ts'
+import { runCli } from './run-cli.ts'
+
+let folder: string
+let file: string
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'scrapenest-inbox-cli-'))
+  file = join(folder, 'webhooks.db')
+})
+afterEach(async () => {
+  await rm(folder, { recursive: true, force: true })
+})
+
+const done = createEvent('job.completed')
+const dead = createEvent('artifact.ready', {
+  data: { download_url: 'https://artifacts.example/1.html?signature=credential' },
+})
+const unhandled = createEvent('job.created')
+
+/** An inbox in which one event was handled, one failed for good, and one had no handler. */
+async function fillInbox(): Promise<void> {
+  const inbox = sqliteInbox({ file })
+  const { url } = await startReceiver({
+    inbox,
+    onEvent: {
+      'job.completed': () => {},
+      'artifact.ready': () => {
+        throw new PermanentError('the artifact is of no use')
+      },
+    },
+  })
+  for (const event of [done, dead, unhandled]) {
+    expect(await deliver(url, signDelivery(event, { secret }))).toMatchObject({ status: 202 })
+  }
+  for (let isBusy = true; isBusy; ) {
+    const { ready, running } = await inbox.stats()
+    isBusy = ready + running > 0
+    // The store answers without leaving this turn of the event loop: the handlers must have theirs.
+    await sleep(10)
+  }
+  await inbox.close()
+}
+
+function inbox(...parameters: string[]) {
+  return runCli(['inbox', ...parameters, '--file', file])
+}
+
+it('shows what is in an inbox, and a credential only when asked', async () => {
+  await fillInbox()
+  expect((await inbox('stats')).stdout).toBe(
+    'ready    0\nrunning  0\ndone     2  1 of them without a handler\ndead     1\n',
+  )
+  expect((await inbox('stats', '--json')).json()).toEqual([{ ready: 0, running: 0, done: 2, dead: 1, unhandled: 1 }])
+
+  const { stdout } = await inbox('list')
+  expect(stdout.split('\n')[0]).toMatch(/^EVENT +TYPE +STATE +ATTEMPTS +RECEIVED$/)
+  expect(stdout).toMatch(new RegExp(`^${dead.event_id} +artifact.ready +dead +1 +2\\d{3}-`, 'm'))
+  expect(stdout).toContain('done (unhandled)')
+  const [page] = (await inbox('list', '--state', 'dead', '--json')).json() as unknown as InboxPage[]
+  expect(page?.events.map(({ eventId }) => eventId)).toEqual([dead.event_id])
+  const first = (await inbox('list', '--limit', '2', '--json')).json() as unknown as InboxPage[]
+  const rest = (await inbox('list', '--cursor', first[0]?.nextCursor ?? '', '--json')).json() as unknown as InboxPage[]
+  expect([...(first[0]?.events ?? []), ...(rest[0]?.events ?? [])]).toHaveLength(3)
+
+  const shown = await inbox('show', dead.event_id)
+  expect(shown.stdout).toContain('permanent_failure: PermanentError: the artifact is of no use')
+  expect(shown.stdout).toContain('https://artifacts.example/… (--reveal shows it)')
+  const asJson = await inbox('show', dead.event_id, '--json')
+  for (const output of [stdout, shown.stdout, asJson.stdout]) expect(output).not.toContain('credential')
+  expect(asJson.json()).toMatchObject([
+    { eventId: dead.event_id, state: 'dead', history: [{ attempt: 1, error: { code: 'permanent_failure' } }] },
+  ])
+  expect((await inbox('show', dead.event_id, '--reveal')).stdout).toContain('signature=credential')
+  expect(await inbox('show', 'none')).toMatchObject({ exitCode: 1, stdout: 'There is no event none.\n' })
+})
+
+it('makes events ready again, one or all of a state', async () => {
+  await fillInbox()
+  expect((await inbox('replay', dead.event_id)).stdout).toBe('✓ 1 made ready again.\n')
+  expect((await inbox('replay', '--state', 'done', '--unhandled', '--json')).json()).toEqual([
+    { replayed: 1, withoutPayload: 0 },
+  ])
+  expect((await inbox('stats', '--json')).json()).toMatchObject([{ ready: 2, done: 1, dead: 0 }])
+  expect(await inbox('replay')).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('--state dead') })
+})
+
+it('deletes only what it is told to, and only with --yes', async () => {
+  await fillInbox()
+  expect((await inbox('purge', '--state', 'done')).stdout).toBe('2 would be deleted. --yes does it.\n')
+  expect((await inbox('purge', '--state', 'done', '--finished-before', '2020-01-01T00:00:00Z', '--yes')).stdout).toBe(
+    '✓ 0 deleted.\n',
+  )
+  expect((await inbox('purge', '--state', 'done', '--type', 'job.created', '--yes', '--json')).json()).toEqual([
+    { purged: 1 },
+  ])
+  expect((await inbox('stats', '--json')).json()).toMatchObject([{ done: 1, dead: 1 }])
+  expect(await inbox('purge', '--yes')).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('--state') })
+  expect(await inbox('purge', '--state', 'done', '--finished-before', 'soon')).toMatchObject({ exitCode: 2 })
+})
+
+it('makes no inbox where there is none', async () => {
+  expect(await inbox('stats')).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('There is no file') })
+  expect(await readdir(folder)).toEqual([])
+})

@@ -1,0 +1,95 @@
+import { type ChildProcessWithoutNullStreams, spawn } from 'node:child_process'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
+import { afterEach } from 'vitest'
+
+const main = join(import.meta.dirname, '../../packages/cli/src/main.ts')
+
+export interface CliResult {
+  readonly exitCode: number | null
+  readonly stdout: string
+  readonly stderr: string
+  /** The lines of stdout, parsed. */
+  json(): Record<string, unknown>[]
+}
+
+export interface CliOptions {
+  readonly env?: Readonly<Record<string, string>>
+  readonly input?: Uint8Array
+  readonly cwd?: string
+}
+
+function start(parameters: readonly string[], { env, cwd }: CliOptions = {}): ChildProcessWithoutNullStreams {
+  const { SCRAPENEST_API_KEY: _key, SCRAPENEST_WEBHOOK_SECRET: _secret, FORCE_COLOR: _colour, ...clean } = process.env
+  return spawn(process.execPath, [main, ...parameters], {
+    env: { ...clean, ...env },
+    ...(cwd !== undefined && { cwd }),
+  })
+}
+
+/** Runs the command line to its end. */
+export function runCli(parameters: readonly string[], options: CliOptions = {}): Promise<CliResult> {
+  const child = start(parameters, options)
+  let stdout = ''
+  let stderr = ''
+  child.stdout.on('data', (chunk) => {
+    stdout += chunk
+  })
+  child.stderr.on('data', (chunk) => {
+    stderr += chunk
+  })
+  child.stdin.end(options.input)
+  const json = (): Record<string, unknown>[] =>
+    stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line))
+  return new Promise((resolve, reject) => {
+    child.once('error', reject)
+    child.once('close', (exitCode) => resolve({ exitCode, stdout, stderr, json }))
+  })
+}
+
+export interface RunningCli {
+  /** Every line of JSON so far. */
+  readonly lines: readonly Record<string, unknown>[]
+  /** Resolves with the first line that fits. */
+  line(fits: (line: Record<string, unknown>) => boolean): Promise<Record<string, unknown>>
+  /** Sends SIGTERM. @returns the exit code. */
+  stop(): Promise<number | null>
+}
+
+const running: ChildProcessWithoutNullStreams[] = []
+
+afterEach(() => {
+  for (const child of running.splice(0)) child.kill('SIGKILL')
+})
+
+/** Starts a command that goes on until it is stopped, and prints JSON. */
+export function startCli(parameters: readonly string[], options: CliOptions = {}): RunningCli {
+  const child = start(parameters, options)
+  running.push(child)
+  const lines: Record<string, unknown>[] = []
+  const listeners = new Set<() => void>()
+  createInterface({ input: child.stdout }).on('line', (text) => {
+    lines.push(JSON.parse(text))
+    for (const listener of listeners) listener()
+  })
+  const exited = new Promise<number | null>((resolve) => child.once('close', resolve))
+  return {
+    lines,
+    line: (fits) =>
+      new Promise((resolve) => {
+        const look = (): void => {
+          const found = lines.find(fits)
+          if (found !== undefined) resolve(found)
+        }
+        listeners.add(look)
+        look()
+      }),
+    stop: () => {
+      child.kill('SIGTERM')
+      return exited
+    },
+  }
+}

@@ -1,0 +1,76 @@
+import { ScrapeNestClient } from '@scrapenest-webhooks/client'
+import { expect, it } from 'vitest'
+import { environment, secret, startReceiver } from './local-server.ts'
+import { runCli, startCli } from './run-cli.ts'
+
+it('simulate runs a ScrapeNest that delivers to the endpoint it was given, and ends cleanly', async () => {
+  const { url, events } = await startReceiver()
+  const cli = startCli(['simulate', '--port', '0', '--endpoint', url, '--json', '--fault', 'duplicate=1'], {
+    env: environment,
+  })
+  const started = await cli.line((line) => 'apiKey' in line)
+  expect(started).toMatchObject({ endpoints: [{ url, secret }], examplePageUrl: `${started['url']}/pages/example` })
+
+  const client = new ScrapeNestClient({ apiKey: String(started['apiKey']), baseUrl: String(started['url']) })
+  await client.scrapeAsync({ job_type: 'light', target_url: String(started['examplePageUrl']) })
+  await cli.line((line) => line['event_type'] === 'job.completed' && line['attempt'] === 2)
+  expect(cli.lines.find((line) => line['event_type'] === 'job.completed')).toMatchObject({
+    attempt: 1,
+    statusCode: 202,
+    faults: ['duplicate'],
+  })
+  expect(events.filter(({ event_type }) => event_type === 'job.completed')).toHaveLength(1)
+  expect(await cli.stop()).toBe(0)
+})
+
+it('endpoints lists, creates and rotates', async () => {
+  const cli = startCli(['simulate', '--port', '0', '--json'])
+  const baseUrl = String((await cli.line((line) => 'apiKey' in line))['url'])
+  const endpoints = (...parameters: string[]) => runCli(['endpoints', ...parameters, '--base-url', baseUrl])
+
+  expect((await endpoints('list')).stdout).toBe('There is no endpoint.\n')
+  const url = 'http://localhost:3000/webhooks/scrapenest'
+  const created = (
+    await endpoints('create', url, '--event', 'artifact.ready', '--event', 'job.completed', '--json')
+  ).json()[0]
+  expect(created).toMatchObject({
+    url,
+    enabled_events: ['artifact.ready', 'job.completed'],
+    secret: expect.stringMatching(/^whsec_/),
+  })
+  const id = String(created?.['endpoint_id'])
+
+  const rotated = await endpoints('rotate', id)
+  expect(rotated.stdout).toMatch(/secret {5}whsec_\S+\n.*not shown again/)
+  expect(rotated.stdout).not.toContain(String(created?.['secret']))
+  expect((await endpoints('create', url)).stdout).toMatch(/^✓ Registered ep_\w+ for http:/)
+
+  const listed = await endpoints('list')
+  expect(listed.stdout.split('\n')[0]).toMatch(/^ID +STATUS +NAME +URL$/)
+  expect(listed.stdout).toMatch(new RegExp(`^${id} +active +localhost:3000 +${url}$`, 'm'))
+  expect((await endpoints('list', '--json')).json()[0]).toHaveLength(2)
+
+  expect(await endpoints('rotate', 'none')).toMatchObject({ exitCode: 3, stderr: expect.stringContaining('not_found') })
+  expect(await endpoints('create', 'https://example.com/')).toMatchObject({
+    exitCode: 3,
+    stderr: expect.stringContaining('validation_failed'),
+  })
+  const wrongKey = await runCli(['endpoints', 'list', '--base-url', baseUrl], {
+    env: { SCRAPENEST_API_KEY: 'sn_live_wrong' },
+  })
+  expect(wrongKey).toMatchObject({ exitCode: 3, stderr: expect.stringContaining('authentication_failed') })
+  expect(wrongKey.stderr).not.toContain('sn_live_wrong')
+  expect(await cli.stop()).toBe(0)
+})
+
+it.each([
+  [['simulate', '--fault', 'tampered=1'], 2, /Unknown fault/],
+  [['simulate', '--fault', 'tamper=often'], 2, /between 0 and 1/],
+  [['simulate', '--port', '70000'], 2, /--port/],
+  [['simulate', '--endpoint', 'https://example.com/'], 2, /on this machine/],
+  [['endpoints', 'list'], 2, /SCRAPENEST_API_KEY/],
+  [['endpoints', 'list', '--base-url', 'http://127.0.0.1:9'], 3, /connection_failed/],
+])('%j exits with %i', async (parameters, exitCode, message) => {
+  const port = parameters[0] === 'simulate' && !parameters.includes('--port') ? ['--port', '0'] : []
+  expect(await runCli([...parameters, ...port])).toMatchObject({ exitCode, stderr: expect.stringMatching(message) })
+})

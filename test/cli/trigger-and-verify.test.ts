@@ -1,0 +1,208 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createEvent, generateSecret, signDelivery } from '@scrapenest-webhooks/testing'
+import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { environment, secret, startReceiver } from './local-server.ts'
+import { runCli } from './run-cli.ts'
+
+describe('trigger', () => {
+  it('sends a signed event with what was overridden', async () => {
+    const { url, events } = await startReceiver()
+    const overrides = [
+      '-o',
+      'data.status=failed',
+      '-o',
+      'data.failure_reason=blocked',
+      '-o',
+      'data.duration_ms=5',
+      '-o',
+      'org_slug=zürich',
+    ]
+    const { exitCode, stdout } = await runCli(['trigger', 'job.completed', '--to', url, ...overrides], {
+      env: environment,
+    })
+    expect(stdout).toMatch(/^✓ job\.completed 202 \{"status":"accepted"\} \d+ ms\n$/)
+    expect(exitCode).toBe(0)
+    expect(events).toMatchObject([
+      {
+        event_type: 'job.completed',
+        org_slug: 'zürich',
+        data: { status: 'failed', failure_reason: 'blocked', duration_ms: 5 },
+      },
+    ])
+    expect(events[0]?.data).not.toHaveProperty('artifact_count')
+  })
+
+  it('sends types of the future too', async () => {
+    const unknown: unknown[] = []
+    const { url } = await startReceiver({ onUnknownEvent: (event) => void unknown.push(event) })
+    await runCli(['trigger', 'monitor.changed', '--to', url, '-o', 'data.ratio=0.5'], { env: environment })
+    expect(unknown).toMatchObject([{ event_type: 'monitor.changed', data: { ratio: 0.5 } }])
+  })
+
+  it.each([
+    ['--tamper', 400, 'signature_mismatch', 0],
+    ['--stale', 400, 'timestamp_outside_tolerance', 0],
+    ['--reserialize', 400, 'signature_mismatch', 0],
+    ['--slow', 202, 'accepted', 1],
+    ['--drop', undefined, '', 0],
+  ])('%s is answered as it should be', async (option, status, word, handled) => {
+    const { url, events } = await startReceiver()
+    const result = await runCli(['trigger', 'job.created', '--to', url, option, '--json'], { env: environment })
+    expect(result.json()).toMatchObject([{ isExpected: true }])
+    expect(result.json()[0]?.['statusCode']).toBe(status)
+    expect(result.json()[0]?.['responseBody']).toContain(word)
+    expect(result.exitCode).toBe(0)
+    expect(events).toHaveLength(handled)
+  })
+
+  it('--duplicate sends the same event twice, and its handler runs once', async () => {
+    const { url, events } = await startReceiver()
+    const { stdout, exitCode } = await runCli(['trigger', 'job.created', '--to', url, '--duplicate'], {
+      env: environment,
+    })
+    expect(stdout.split('\n').map((line) => /"status":"(\w+)"/.exec(line)?.[1])).toEqual([
+      'accepted',
+      'duplicate',
+      undefined,
+    ])
+    expect(exitCode).toBe(0)
+    expect(events).toHaveLength(1)
+  })
+
+  it('exits with 1 where the server does not do what it should', async () => {
+    const { url } = await startReceiver({ secret: generateSecret() })
+    expect(await runCli(['trigger', 'job.created', '--to', url], { env: environment })).toMatchObject({
+      exitCode: 1,
+      stdout: expect.stringContaining('✗ job.created 400'),
+    })
+    const gone = await runCli(['trigger', 'job.created', '--to', 'http://127.0.0.1:9/'], { env: environment })
+    expect(gone).toMatchObject({ exitCode: 1, stdout: expect.stringContaining('ECONNREFUSED') })
+  })
+
+  it.each([
+    [['trigger', 'job.created'], /SCRAPENEST_WEBHOOK_SECRET/, {}],
+    [['trigger', 'job.created', '-o', 'nothing'], /key=value/, environment],
+    [['trigger', 'job.created', '--to', 'nowhere'], /Expected a URL/, environment],
+    [['trigger', 'job.created', '--secret', 'whsec_short'], /configuration_invalid/, {}],
+    [['nonsense'], /unknown command/, {}],
+  ])('exits with 2 when called wrongly: %j', async (parameters, message, env) => {
+    const { exitCode, stderr, stdout } = await runCli(parameters, { env })
+    expect(stderr).toMatch(message)
+    expect(stdout).toBe('')
+    expect(exitCode).toBe(2)
+  })
+})
+
+describe('verify', () => {
+  let folder: string
+  beforeEach(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'scrapenest-verify-'))
+  })
+  afterEach(async () => {
+    await rm(folder, { recursive: true, force: true })
+  })
+
+  const event = createEvent('job.completed', { org_slug: 'zürich' })
+
+  async function verify(
+    options: {
+      body?: string | Uint8Array
+      headers?: object | string
+      signed?: object | string | Uint8Array
+      sentAt?: Date
+      parameters?: string[]
+      env?: Record<string, string>
+    } = {},
+  ) {
+    const delivery = signDelivery(options.signed ?? event, {
+      secret,
+      id: 'msg_1',
+      ...(options.sentAt && { sentAt: options.sentAt }),
+    })
+    const headers =
+      options.headers ??
+      Object.entries(delivery.headers)
+        .map(([name, value]) => `${name}: ${value}`)
+        .join('\n')
+    await writeFile(join(folder, 'body'), options.body ?? delivery.body)
+    await writeFile(join(folder, 'headers'), typeof headers === 'string' ? headers : JSON.stringify(headers))
+    const parameters = [
+      'verify',
+      '--headers',
+      join(folder, 'headers'),
+      '--body',
+      join(folder, 'body'),
+      ...(options.parameters ?? []),
+    ]
+    return { delivery, ...(await runCli(parameters, { env: options.env ?? { ...environment } })) }
+  }
+
+  it('says that a delivery is valid, and what it holds', async () => {
+    const { stdout, exitCode } = await verify()
+    expect(exitCode).toBe(0)
+    expect(stdout).toContain('✓ The signature is valid.')
+    expect(stdout).toContain(`job.completed ${event.event_id}`)
+    const other = await verify({ parameters: ['--secret', generateSecret(), '--secret', secret, '--json'] })
+    expect(other.json()).toMatchObject([
+      { isValid: true, id: 'msg_1', secretIndex: 1, event: { event_type: 'job.completed' } },
+    ])
+  })
+
+  it('takes headers as JSON or options, and a body of any bytes from stdin', async () => {
+    const body = Buffer.from([0xff, 0x00, 0xfe, 0x0a])
+    const { headers } = signDelivery(body, { secret })
+    const options = Object.entries(headers).flatMap(([name, value]) => ['-H', `${name.toUpperCase()}: ${value}`])
+    const result = await runCli(['verify', '-b', '-', ...options, '--json'], { env: environment, input: body })
+    expect(result.json()).toMatchObject([{ isValid: true, event: { problem: expect.stringContaining('not UTF-8') } }])
+    const { delivery } = await verify()
+    expect((await verify({ body: delivery.body, headers: delivery.headers })).exitCode).toBe(0)
+  })
+
+  const compact = JSON.stringify(event)
+  it.each([
+    ['a line break at the end', compact, `${compact}\n`, /line break at its end/],
+    ['a line break that is missing', `${compact}\r\n`, compact, undefined],
+    ['indentation', compact, JSON.stringify(event, null, 2), /compact form/],
+    ['no indentation', JSON.stringify(event, null, 2), compact, /indented by two spaces/],
+    ['a byte order mark', compact, `\ufeff${compact}`, /byte order mark/],
+    ['another letter', compact, compact.replace('job.completed', 'job.completes'), undefined],
+  ])('says what was done to the body: %s', async (_what, signed, body, hint) => {
+    const result = await verify({ signed, body, parameters: ['--json'] })
+    expect(result.exitCode).toBe(1)
+    const [verdict] = result.json()
+    expect(verdict).toMatchObject({ isValid: false, code: 'signature_mismatch' })
+    if (hint === undefined) expect(verdict?.['hint']).toBeUndefined()
+    else expect(verdict?.['hint']).toMatch(hint)
+  })
+
+  it('says how old it is, and judges it at another time', async () => {
+    const sentAt = new Date(Date.now() - 3_600_000)
+    const stale = await verify({ sentAt })
+    expect(stale.exitCode).toBe(1)
+    expect(stale.stdout).toMatch(/✗ timestamp_outside_tolerance\n {2}The delivery was signed 36\d\d s ago/)
+    expect((await verify({ sentAt, parameters: ['--now', 'sent'] })).exitCode).toBe(0)
+    expect((await verify({ sentAt, parameters: ['--now', sentAt.toISOString()] })).exitCode).toBe(0)
+    expect((await verify({ sentAt, parameters: ['--tolerance', '4000'] })).exitCode).toBe(0)
+    expect((await verify({ sentAt, parameters: ['--now', 'yesterday'] })).exitCode).toBe(2)
+  })
+
+  it.each([
+    ['svix-id: msg_1', 'missing_header'],
+    ['svix-id: msg_1\nsvix-timestamp: soon\nsvix-signature: v1,x', 'timestamp_invalid'],
+  ])('names what is wrong with the headers %j', async (headers, code) => {
+    expect((await verify({ headers, parameters: ['--json'] })).json()).toMatchObject([{ isValid: false, code }])
+  })
+
+  it('exits with 2 or 3 where it cannot judge', async () => {
+    expect(await verify({ env: {} })).toMatchObject({
+      exitCode: 2,
+      stderr: expect.stringContaining('SCRAPENEST_WEBHOOK_SECRET'),
+    })
+    expect(await verify({ headers: '{ broken' })).toMatchObject({ exitCode: 2 })
+    expect(await verify({ headers: '' })).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('--header') })
+    const missing = await runCli(['verify', '-b', join(folder, 'none'), '-H', 'svix-id: 1'], { env: environment })
+    expect(missing).toMatchObject({ exitCode: 3, stderr: expect.stringContaining('ENOENT') })
+  })
+})
