@@ -43,7 +43,7 @@ export function program(name: string): string {
   return found
 }
 
-function findProgram(name: string): string | undefined {
+export function findProgram(name: string): string | undefined {
   const folders = [...(process.env['PATH'] ?? '').split(delimiter), ...debianPostgres(), '/usr/sbin', '/usr/local/bin']
   return folders.map((folder) => join(folder, name)).find((file) => existsSync(file))
 }

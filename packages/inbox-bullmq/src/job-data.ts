@@ -84,20 +84,24 @@ export function toEvent(eventType: string, data: JobData): InboxEvent {
   }
 }
 
+/** Tells the ids of this process from those that another makes in the same millisecond. */
+const processId = randomBytes(6).toString('hex')
 let lastMs = 0
 let countInMs = 0
 
 /**
- * A new id for a job: its time first, so that ids sort as events were stored; then chance, because an id that exists is
- * what BullMQ takes for its own; then the event, so that it is found when its duplicates are no longer remembered.
- * Never all digits, and without a colon, which BullMQ forbids.
+ * A new id for a job: its time first, so that ids sort as events were stored; then what makes it this process's, because an
+ * id that exists is what BullMQ takes for its own; then the event, so that it is found when its duplicates are no longer
+ * remembered. Never all digits, and without a colon, which BullMQ forbids.
+ *
+ * @param eventKey the event's `deduplicationId`.
  */
-export function newJobId(eventId: string): string {
+export function newJobId(eventKey: string): string {
   const nowMs = Math.max(lastMs, Date.now())
   countInMs = nowMs === lastMs ? countInMs + 1 : 0
   lastMs = nowMs
   const time = nowMs.toString(36).padStart(9, '0') + countInMs.toString(36).padStart(4, '0')
-  return `e${time}-${randomBytes(6).toString('hex')}${jobIdSuffix(eventId)}`
+  return `e${time}-${processId}-${eventKey}`
 }
 
 export const jobIdForm: RegExp = /^e[0-9a-z]{13,}-[0-9a-f]{12}-.+$/

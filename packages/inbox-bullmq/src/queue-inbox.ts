@@ -90,12 +90,13 @@ export class QueueInbox implements Inbox {
   }
 
   async put(event: InboxEvent): Promise<'stored' | 'duplicate'> {
-    const jobId = newJobId(event.eventId)
+    const { name } = event
+    const id = deduplicationId(event.eventId)
+    const jobId = newJobId(id)
     const data = toJobData(event)
-    const deduplication = { id: deduplicationId(event.eventId), ttl: this.#settings.rememberMs }
-    const options = { ...this.#jobOptions, jobId, deduplication }
-    await this.#queues.list(event.name)
-    const job = await this.#queues.answer(event.name, (queue) => queue.add(event.eventType, data, options))
+    const options = { ...this.#jobOptions, jobId, deduplication: { id, ttl: this.#settings.rememberMs } }
+    if (!this.#queues.isListed(name)) await this.#queues.list(name)
+    const job = await this.#queues.answer(name, (queue) => queue.add(event.eventType, data, options))
     return job.id === jobId ? 'stored' : 'duplicate'
   }
 

@@ -66,9 +66,13 @@ export class Queues {
     return Object.keys(names)
   }
 
+  isListed(name: string): boolean {
+    return this.#listed.has(name) || 'name' in this.#source
+  }
+
   /** Writes down that a name has a queue, so that other processes find it. */
   async list(name: string): Promise<void> {
-    if (this.#listed.has(name) || 'name' in this.#source) return
+    if (this.isListed(name)) return
     await this.#ask(name, (client, key) => client.hset(key, { [name]: this.of(name).name }))
     this.#listed.add(name)
   }
@@ -76,17 +80,20 @@ export class Queues {
   /** Rejects with `store_unavailable` when Redis does not answer in time; what was asked may be done later all the same. */
   async answer<Answer>(name: string, ask: (queue: Queue) => Promise<Answer>): Promise<Answer> {
     const queue = this.of(name)
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(() => reject(unavailable(undefined)), answerTimeoutMs)
+    // One promise and no race: every delivery comes through here.
+    return await new Promise((resolve, reject) => {
+      const timer = setTimeout(() => reject(unavailable(undefined)), answerTimeoutMs)
+      ask(queue).then(
+        (answer) => {
+          clearTimeout(timer)
+          resolve(answer)
+        },
+        (error) => {
+          clearTimeout(timer)
+          reject(unavailable(error))
+        },
+      )
     })
-    try {
-      return await Promise.race([ask(queue), late])
-    } catch (error) {
-      throw unavailable(error)
-    } finally {
-      clearTimeout(timer)
-    }
   }
 
   async close(): Promise<void> {
