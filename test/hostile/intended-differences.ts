@@ -221,6 +221,21 @@ export const intendedDifferences: readonly IntendedDifference[] = [
     ],
   },
   {
+    name: 'a header that comes a second time without a value says nothing, where the two let it replace the first',
+    ours: 'accepted',
+    covers: (made) =>
+      families.some((family) =>
+        (['id', 'timestamp', 'signature'] as const).some((part) => {
+          const values = valuesOf(made, `${family}-${part}`)
+          return values.length > 1 && values.some((value) => value === undefined || value === null)
+        }),
+      ),
+    examples: () => [
+      example({ headers: (headers) => ({ ...headers, 'SVIX-ID': null, 'WEBHOOK-ID': null }) }),
+      example({ headers: (headers) => ({ ...headers, 'SVIX-ID': undefined, 'WEBHOOK-ID': undefined }) }),
+    ],
+  },
+  {
     name: 'both families are read, where standardwebhooks knows webhook-* only',
     ours: 'accepted',
     covers: (made, peer) => peer === 'standardwebhooks' && isComplete(made, 'svix'),

@@ -191,10 +191,12 @@ function makeRequest(random: Random): MadeRequest {
     body = damage(original, random)
   }
   const request = requestOf(random, headers, body)
-  const isUnchanged = damages.length === 0 && request.method === 'POST'
+  // `Headers` strips the white space around a value, and an id may have been made of it.
+  const isUnchanged = damages.length === 0 && request.method === 'POST' && /^[\x21-\x7e]+$/.test(id)
   return {
     request,
-    headers,
+    // `Headers` makes text of whatever it is given: what it made of it is what was sent.
+    headers: request.headers instanceof Headers ? Object.fromEntries(request.headers) : headers,
     body,
     isUnchanged,
     description: `${damages.join(', ') || 'unchanged'}; ${request.method} ${JSON.stringify(headers).slice(0, 400)}`,
@@ -337,7 +339,8 @@ function textsByName(headers: Readonly<Record<string, unknown>>): ReadonlyMap<st
   const values = new Map<string, string>()
   for (const [name, value] of Object.entries(headers)) {
     const text = Array.isArray(value) ? value.map(textOf).join(' ') : value
-    if (typeof text !== 'string') continue
+    // An empty list is no value.
+    if (typeof text !== 'string' || (Array.isArray(value) && value.length === 0)) continue
     const key = name.toLowerCase()
     const earlier = key.endsWith('-signature') ? (values.get(key) ?? '') : ''
     values.set(key, `${earlier} ${text}`.trim())
