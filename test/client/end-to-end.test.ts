@@ -63,3 +63,11 @@ it('the three programs differ in the lines of their server only', async () => {
     expect(own.filter((line) => !serverWords.test(line))).toEqual([])
   }
 })
+
+it('the scripts that the README starts are there', async () => {
+  const { scripts } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8'))
+  const readme = await readFile(join(folder, 'README.md'), 'utf8')
+  const started = [...readme.matchAll(/--filter \.\/examples\/end-to-end (\w+)$/gm)].map(([, script]) => script)
+  expect(started.length).toBeGreaterThan(0)
+  for (const script of started) expect(Object.keys(scripts)).toContain(script)
+})
