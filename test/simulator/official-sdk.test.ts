@@ -12,9 +12,9 @@ const release = 'scrapenest-sdk==1.2.0'
 const cache = join(import.meta.dirname, '..', '..', 'node_modules', '.cache', release.replace('==', '-'))
 
 async function installSdk(): Promise<string | undefined> {
-  if (existsSync(cache)) return undefined
   const version = await run('python3', ['-c', 'import sys; sys.exit(sys.version_info < (3, 10))'])
   if (version.exitCode !== 0) return 'there is no Python 3.10 or later (python3) on this machine'
+  if (existsSync(cache)) return undefined
   const unfinished = `${cache}.${process.pid}`
   await mkdir(unfinished, { recursive: true })
   const pip = await run('python3', [

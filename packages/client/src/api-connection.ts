@@ -85,11 +85,13 @@ export class ApiConnection {
     const { baseUrl, headers, fetch, timeoutMs } = this.#settings
     const timeout = AbortSignal.timeout(timeoutMs)
     const signal = call.signal === undefined ? timeout : AbortSignal.any([call.signal, timeout])
+    // Outside: what cannot be written as JSON is the caller's mistake, not the connection's.
+    const body = call.json === undefined ? {} : { body: JSON.stringify(call.json) }
     try {
       const response = await fetch(`${baseUrl}${call.path}${queryOf(call.query)}`, {
         method: call.method,
         headers: call.json === undefined ? headers : { ...headers, 'content-type': 'application/json' },
-        ...(call.json !== undefined && { body: JSON.stringify(call.json) }),
+        ...body,
         // The key must not go where a redirect points.
         redirect: 'manual',
         signal,

@@ -233,6 +233,14 @@ describe('connections', () => {
     },
   )
 
+  it('does not take a body that is no JSON for a broken connection', async () => {
+    const { url, requests } = await startStub({ body: job })
+    const circular: Record<string, unknown> = {}
+    circular['headers'] = circular
+    await expect(clientOf(url).submit({ ...submission, ...circular })).rejects.toBeInstanceOf(TypeError)
+    expect(requests).toEqual([])
+  })
+
   it('uses the fetch it is given', async () => {
     const urls: string[] = []
     const client = clientOf('https://api.example/api/', {

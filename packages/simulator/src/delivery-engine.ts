@@ -173,9 +173,18 @@ export class DeliveryEngine {
     })
     const attempt = { id: `atmpt_${randomUUID().replaceAll('-', '')}`, dispatchedAt, faults: [...faults], ...reply }
     message.attempts.push(attempt)
-    this.#options.onAttempt?.(message, attempt)
+    this.#tell(message, attempt)
     const { statusCode = 0 } = reply
     return statusCode >= 200 && statusCode < 300
+  }
+
+  /** A hook that throws must not end the sending. */
+  #tell(message: Message, attempt: Attempt): void {
+    try {
+      this.#options.onAttempt?.(message, attempt)
+    } catch (error) {
+      process.emitWarning(`onAttempt threw: ${error instanceof Error ? error.message : String(error)}`)
+    }
   }
 
   #settle(message: PendingMessage, status: 'succeeded' | 'failed'): void {

@@ -89,7 +89,7 @@ export class Jobs {
       created_at: createdAt.toISOString(),
     })
     this.#timers.after(this.#options.delayMs, () => {
-      const run = this.#run(job).finally(() => {
+      const run = this.#runGuarded(job).finally(() => {
         this.#running.delete(run)
         if (this.isIdle) for (const resolve of this.#waiters.splice(0)) resolve()
       })
@@ -124,8 +124,18 @@ export class Jobs {
     for (const resolve of this.#waiters.splice(0)) resolve()
   }
 
-  async #run(job: Job): Promise<void> {
+  /** A job may ask for what nobody thought of; it then fails, and the simulator goes on. */
+  async #runGuarded(job: Job): Promise<void> {
     const startedAt = new Date()
+    try {
+      await this.#run(job, startedAt)
+    } catch (error) {
+      job.failureReason = `internal_error: ${error instanceof Error ? error.message : String(error)}`
+      this.#complete(job, { status: 'failed', outcome: 'failed', startedAt })
+    }
+  }
+
+  async #run(job: Job, startedAt: Date): Promise<void> {
     job.status = 'running'
     job.updatedAt = startedAt
     const target = await fetchTarget(job.body, this.#closing.signal)

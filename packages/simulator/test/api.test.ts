@@ -167,6 +167,19 @@ describe('a job', () => {
     expect((await client.jobs.stats()).totals).toMatchObject({ total: 3, succeeded: 3, success_rate: 1 })
   })
 
+  it('that asks for what nobody thought of has failed, and the simulator goes on', async () => {
+    const { client, simulator } = await setUp()
+    const target_url = simulator.examplePageUrl
+    const odd = { job_type: 'light', target_url, artifact_options: null as never } as const
+    expect(await client.scrape(odd, { pollMs: 10, returnFailed: true })).toMatchObject({
+      status: 'failed',
+      failure_reason: expect.stringMatching(/^internal_error: /),
+    })
+    expect(await client.scrape({ job_type: 'light', target_url }, { pollMs: 10 })).toMatchObject({
+      status: 'succeeded',
+    })
+  })
+
   it('without a known tier or an http target is refused, field by field', async () => {
     const { client } = await setUp()
     await expect(client.submit({ job_type: 'http' as 'light', target_url: 'nowhere' })).rejects.toMatchObject({

@@ -131,6 +131,20 @@ describe('a delivery', () => {
     expect(Number(three) - Number(two)).toBeGreaterThanOrEqual(19)
   })
 
+  it('goes on where onAttempt throws', async () => {
+    let attempts = 0
+    const { simulator } = await setUp({
+      onAttempt: () => {
+        attempts += 1
+        throw new Error('a mistake in the hook')
+      },
+    })
+    simulator.send({ ...createEvent('job.completed') }, ['stale'])
+    await simulator.idle()
+    expect(simulator.messages).toMatchObject([{ status: 'succeeded' }])
+    expect(attempts).toBe(2)
+  })
+
   it('is given up after the last delay', async () => {
     const { simulator, client, endpointId } = await setUp({ retryDelaysMs: [1_000] }, { maxBodyBytes: 10 })
     const [message] = simulator.send({ ...createEvent('job.completed') })

@@ -44,7 +44,7 @@ export type ProbeName =
 
 export const tenMinutesSeconds = 600
 
-/** Sends every probe, one after the other. None of them runs a handler, and none is stored as an application's event. */
+/** Sends every probe, one after the other. None runs a handler; an inbox keeps those that are accepted as unhandled. */
 export async function examine(options: ExamineOptions): Promise<Answers> {
   const probes = Object.entries(probesFor(options.secret)) as [ProbeName, Probe][]
   const lengths = [10_000, 100_000, 150_000, 250_000, 500_000, options.bodyBytes]
