@@ -32,6 +32,14 @@ async function installSdk(): Promise<string | undefined> {
   return pip.exitCode === 0 ? undefined : `pip could not install ${release}: ${pip.stderr.trim().split('\n').at(-1)}`
 }
 
+/** Where the SDK cannot be had the test is skipped, and the run says so: it is not taken for passed. */
+async function needSdk(context: TestContext): Promise<void> {
+  const missing = await installSdk()
+  if (missing === undefined) return
+  console.log(`DID NOT RUN: ${context.task.name} (${missing})`)
+  context.skip(missing)
+}
+
 function run(
   command: string,
   parameters: readonly string[],
