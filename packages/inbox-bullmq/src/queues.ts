@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { ConfigurationError } from '@scrapenest-webhooks/core'
 import { type ConnectionOptions, Queue, type RedisQueueBackend, type WorkerOptions } from 'bullmq'
 import { unavailable } from './redis-faults.ts'
@@ -120,10 +121,13 @@ export class Queues {
   }
 
   async #end(queue: Queue): Promise<void> {
-    // `close` waits for a reply; without a connection there is none.
-    const late = new Promise((resolve) => setTimeout(resolve, answerTimeoutMs).unref())
-    await Promise.race([queue.close(), late]).catch(() => {})
-    if (this.ownsConnections) await queue.disconnect().catch(() => {})
+    // `close` waits for a reply, and `disconnect` for a connection; without one there may be neither.
+    const inTime = async (ending: Promise<unknown>): Promise<boolean> => {
+      const late = sleep(answerTimeoutMs, false, { ref: false })
+      return await Promise.race([ending.then(() => true).catch(() => true), late])
+    }
+    if (await inTime(queue.close())) return
+    if (this.ownsConnections) await inTime(queue.disconnect())
   }
 
   #only(name: string, queue: Queue): Queue {
