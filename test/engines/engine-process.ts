@@ -13,7 +13,8 @@ const [role, engine, url = '', place = '', secret = '', ledger = ''] = process.a
 
 const inbox = openPlace(engine as InboxEngine, { url, name: place }).createInbox({
   concurrency: 20,
-  leaseMs: 2000,
+  maxAttempts: Number(process.env['INBOX_MAX_ATTEMPTS'] ?? 8),
+  leaseMs: Number(process.env['INBOX_LEASE_MS'] ?? 2000),
   pollIntervalMs: 200,
   backoff: () => 100 + Math.random() * 900,
 })
@@ -48,6 +49,8 @@ async function work(): Promise<void> {
         // Between what a handler did and the record of it: a kill in here makes it run again.
         await sleep(Math.random() * 20)
       },
+      // The event that kills its process: no error, no exit handler, nothing is written.
+      'artifact.ready': () => void process.kill(process.pid, 'SIGKILL'),
       'job.completed': (event) => {
         write('gave-up', event.event_id)
         throw new PermanentError('never')
