@@ -6,7 +6,7 @@ import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { createInboxEvent, createUser, untilStats } from '../../packages/inbox/test/suite.ts'
 import { newPlaceName, openServer } from './engine-inboxes.ts'
-import { hasEngine } from './installed-engines.ts'
+import { hasEngine, hasProgram } from './installed-engines.ts'
 import { startRedis } from './servers.ts'
 
 describe.skipIf(!hasEngine('redis'))('the inbox on BullMQ', () => {
@@ -122,7 +122,7 @@ describe.skipIf(!hasEngine('redis'))('the inbox on BullMQ', () => {
     expect(await connection.ping()).toBe('PONG')
   })
 
-  it.each([
+  it.skipIf(!hasProgram('redis')).each([
     { settings: ['--appendonly', 'no'], told: [/appendonly is no/] },
     {
       settings: ['--appendonly', 'yes', '--maxmemory-policy', 'allkeys-lru'],
