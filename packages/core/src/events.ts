@@ -58,6 +58,12 @@ export const scrapeNestEventTypes: readonly EventType<ScrapeNestEvents>[] = [
   'artifact.ready',
 ]
 
+/**
+ * The type of the events with which `scrapenest-webhooks doctor` examines a live server. Signed like any other, they are
+ * acknowledged and go nowhere: to no handler, no hook, no store.
+ */
+export const probeEventType = 'scrapenest-webhooks.probe'
+
 /** One verified event. `event_type` is a literal, so that a union of events narrows on it. */
 export interface WebhookEvent<Type extends string = string, Data = unknown> {
   /** Unique per occurrence. Where the sender gave none, the signed `svix-id`. */

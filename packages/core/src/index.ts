@@ -20,6 +20,7 @@ export {
   type JobCreatedData,
   type JobFailedData,
   type JobSucceededData,
+  probeEventType,
   type ScrapeNestEvent,
   type ScrapeNestEvents,
   scrapeNestEventTypes,

@@ -18,7 +18,7 @@ import {
   SourceNotAllowedError,
   StoreUnavailableError,
 } from './errors.ts'
-import type { EventPattern, ScrapeNestEvents, WebhookEvent } from './events.ts'
+import { type EventPattern, probeEventType, type ScrapeNestEvents, type WebhookEvent } from './events.ts'
 import type { AnyHandler, EventHandler } from './handlers.ts'
 import { collectHeaders, type ReceivedHeaders } from './headers.ts'
 import type { InboxConnection, InboxUser } from './inbox.ts'
@@ -177,6 +177,7 @@ class WebhookReceiver<Events extends object, Context> implements Receiver<Events
     // Once more: `close` waits for what has begun, and this has not. A late body is no longer anybody's.
     if (reception.isLate) throw new BodyTimeoutError(this.#settings.replyTimeoutMs)
     this.#checkOpen()
+    if (event.event_type === probeEventType) return 'accepted'
     const delivery = deliveryOf(message, receivedAtMs, reception.context)
     reception.delivery = delivery
     this.#running.add(delivery)

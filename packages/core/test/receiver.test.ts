@@ -11,7 +11,17 @@ import {
   type WebhookReply,
   type WebhookRequest,
 } from '../src/index.ts'
-import { atStart, deferred, deliver, eventOf, otherSecret, recordingLogger, secret, startMs } from './deliveries.ts'
+import {
+  answer,
+  atStart,
+  deferred,
+  deliver,
+  eventOf,
+  otherSecret,
+  recordingLogger,
+  secret,
+  startMs,
+} from './deliveries.ts'
 
 type Options = Partial<ReceiverOptions<ScrapeNestEvents, unknown>>
 
@@ -621,4 +631,19 @@ describe('the secret of each request', () => {
     await receiver.receive(deliver())
     expect(indexes).toEqual([1])
   })
+})
+
+it('acknowledges the probe of doctor and tells nobody of it: no handler, no hook for unknown events, no store', async () => {
+  const told = vi.fn()
+  const put = vi.fn(async () => 'stored' as const)
+  const probe = deliver(eventOf('scrapenest-webhooks.probe'))
+  const options = { secret, ...atStart, logger: recordingLogger(), onEvent: { '*': told }, onUnknownEvent: told }
+  expect(await answer(createReceiver(options), probe)).toEqual({ status: 202, body: { status: 'accepted' } })
+  const inbox = { put, start: async () => {}, close: async () => {} }
+  expect(await answer(createReceiver({ ...options, inbox }), probe)).toEqual({
+    status: 202,
+    body: { status: 'accepted' },
+  })
+  expect(told).not.toHaveBeenCalled()
+  expect(put).not.toHaveBeenCalled()
 })

@@ -1,8 +1,8 @@
+import { probeEventType } from '@scrapenest-webhooks/core'
 import type { Command } from 'commander'
 import { parseNumber, parseUrl, secretOf } from '../arguments.ts'
 import { diagnose, type Finding } from '../doctor/diagnose.ts'
 import { describeReply, examine } from '../doctor/examine.ts'
-import { probeEventType } from '../doctor/probe-event.ts'
 import { exitCodes } from '../exit-codes.ts'
 import { bold, dim, green, printJson, printLine, redResult, showProgress, yellow } from '../output.ts'
 

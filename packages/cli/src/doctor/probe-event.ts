@@ -1,10 +1,5 @@
 import { randomUUID } from 'node:crypto'
-
-/**
- * The reserved type of the events that `doctor` sends. It is in no catalogue, so that no handler of an application runs;
- * a receiver of this family acknowledges it like any type it does not know.
- */
-export const probeEventType = 'scrapenest-webhooks.probe'
+import { probeEventType } from '@scrapenest-webhooks/core'
 
 export interface ProbeOptions {
   /** Fills the event up to this length. */
