@@ -4,12 +4,20 @@ import { writeFile } from 'node:fs/promises'
 import { parseArgs, styleText } from 'node:util'
 import { growthSection } from './growth.ts'
 import { httpSection } from './http.ts'
+import { inboxSection } from './inbox.ts'
 import { memorySection } from './memory.ts'
 import { isMet, type Mode, machineLine, printReport, type Section, type SectionReport, write } from './report.ts'
 import { startupSection } from './startup.ts'
 import { verifySection } from './verify.ts'
 
-const sections: readonly Section[] = [verifySection, httpSection, memorySection, startupSection, growthSection]
+const sections: readonly Section[] = [
+  verifySection,
+  httpSection,
+  inboxSection,
+  memorySection,
+  startupSection,
+  growthSection,
+]
 
 const { values } = parseArgs({
   options: { full: { type: 'boolean' }, json: { type: 'string' }, only: { type: 'string', multiple: true } },

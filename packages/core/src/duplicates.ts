@@ -59,6 +59,8 @@ export function memoryDuplicates(options: MemoryDuplicatesOptions = {}): Duplica
   return new MemoryDuplicates(rememberSeconds * 1000, maxEvents, now)
 }
 
+const leaseCheckIntervalMs = 60_000
+
 class MemoryDuplicates implements DuplicateStore {
   readonly #running = new Map<string, RunningClaim>()
   /**
@@ -73,6 +75,7 @@ class MemoryDuplicates implements DuplicateStore {
   readonly #maxPerGeneration: number
   readonly #now: () => number
   #claims = 0
+  #nextLeaseCheckMs = 0
 
   constructor(rememberMs: number, maxEvents: number, now: () => number) {
     this.#rememberMs = rememberMs
@@ -83,9 +86,9 @@ class MemoryDuplicates implements DuplicateStore {
 
   claim(key: string, { leaseMs }: { readonly leaseMs: number }): ClaimResult {
     const nowMs = this.#now()
-    const doneAtMs = this.#younger.get(key) ?? this.#elder.get(key)
+    const doneAtMs = this.#younger.get(key) ?? (this.#elder.size === 0 ? undefined : this.#elder.get(key))
     if (doneAtMs !== undefined && nowMs - doneAtMs < this.#rememberMs) return { state: 'done' }
-    this.#dropEndedLeases(nowMs)
+    if (nowMs >= this.#nextLeaseCheckMs) this.#dropEndedLeases(nowMs)
     const running = this.#running.get(key)
     if (running !== undefined && running.endsAtMs > nowMs) return { state: 'in_progress' }
     this.#claims += 1
@@ -116,11 +119,9 @@ class MemoryDuplicates implements DuplicateStore {
     this.#younger.set(key, nowMs)
   }
 
-  /** A receiver's leases are of one length, so the map is as good as in the order in which they end. */
+  /** Now and then, and not at each claim: a lease that has ended counts for nothing wherever it is looked at. */
   #dropEndedLeases(nowMs: number): void {
-    for (const [key, { endsAtMs }] of this.#running) {
-      if (endsAtMs > nowMs) return
-      this.#running.delete(key)
-    }
+    this.#nextLeaseCheckMs = nowMs + leaseCheckIntervalMs
+    for (const [key, { endsAtMs }] of this.#running) if (endsAtMs <= nowMs) this.#running.delete(key)
   }
 }

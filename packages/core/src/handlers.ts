@@ -1,6 +1,7 @@
 import type { Delivery } from './delivery.ts'
 import { ConfigurationError, codeOf, HandlerFailedError, type PermanentError, type RetryLaterError } from './errors.ts'
 import type { EventOf, EventPattern, WebhookEvent } from './events.ts'
+import { isThenable } from './thenable.ts'
 
 /**
  * Called with a verified event. What it returns is awaited and otherwise ignored; what it throws makes the sender (or the
@@ -84,16 +85,21 @@ export async function runHandlers<Context>(
   event: WebhookEvent,
   delivery: Delivery<Context>,
 ): Promise<readonly unknown[]> {
-  const failures: unknown[] = []
+  let failures: unknown[] | undefined
   for (const handler of handlers) {
     try {
-      await handler(event, delivery)
+      const result = handler(event, delivery)
+      // A handler that returns no promise is done: nothing is gained by asking again a turn later.
+      if (isThenable(result)) await result
     } catch (error) {
+      failures ??= []
       failures.push(error)
     }
   }
-  return failures
+  return failures ?? none
 }
+
+const none: readonly unknown[] = []
 
 /**
  * What several failures come to: whatever can be retried wins over what cannot, and a failure without a wish of its own

@@ -42,6 +42,7 @@ import { Reporter } from './reporter.ts'
 import { checkBodyHeaders, leavesBodyUnread, type WebhookRequest } from './request.ts'
 import { parseSecrets, type SigningSecret } from './secret.ts'
 import { readSignedHeaders, signedHeadersOf } from './signed-headers.ts'
+import { isThenable } from './thenable.ts'
 import { asBytes, matchSignature, type VerifiedMessage } from './verify.ts'
 
 /** Receives deliveries, whatever the host: an adapter hands over the request and writes the reply. */
@@ -92,7 +93,7 @@ export function createReceiver<Events extends object = ScrapeNestEvents, Context
 const claimStates: ReadonlySet<string> = new Set<ClaimResult['state']>(['claimed', 'in_progress', 'done'])
 
 /** How long a claim holds: much longer than a handler takes, short enough that a process that died swallows no event. */
-const claimLeaseMs = 15 * 60_000
+const claimOptions = { leaseMs: 15 * 60_000 }
 
 class WebhookReceiver<Events extends object, Context> implements Receiver<Events, Context> {
   readonly #settings: ReceiverSettings<Context>
@@ -224,7 +225,8 @@ class WebhookReceiver<Events extends object, Context> implements Receiver<Events
     reception.waitingFor = 'body'
     let body: Uint8Array
     try {
-      body = await reception.request.body({ maxBytes: maxBodyBytes })
+      const reading = reception.request.body({ maxBytes: maxBodyBytes })
+      body = isThenable(reading) ? await reading : reading
     } catch (error) {
       throw isWebhookError(error) ? error : new BodyAbortedError(error)
     }
@@ -277,7 +279,8 @@ class WebhookReceiver<Events extends object, Context> implements Receiver<Events
     reception.waitingFor = 'store'
     let claim: ClaimResult
     try {
-      claim = await duplicates.claim(key, { leaseMs: claimLeaseMs })
+      const claiming = duplicates.claim(key, claimOptions)
+      claim = isThenable(claiming) ? await claiming : claiming
       if (!claimStates.has(claim.state)) throw new TypeError('Expected claim to resolve with one of its three states.')
     } catch (error) {
       throw new StoreUnavailableError(error)
@@ -297,21 +300,29 @@ class WebhookReceiver<Events extends object, Context> implements Receiver<Events
       await this.#endClaim(isDropped ? 'complete' : 'release', key, claim.token, reception)
       throw error
     }
-    await this.#endClaim('complete', key, claim.token, reception)
+    const completing = this.#endClaim('complete', key, claim.token, reception)
+    if (completing !== undefined) await completing
     return 'accepted'
   }
 
-  /** The handlers' result stands, whatever the store does: a claim that could not be ended ends with its lease. */
-  async #endClaim(
+  /**
+   * The handlers' result stands, whatever the store does: a claim that could not be ended ends with its lease.
+   *
+   * @returns nothing where there is nothing to wait for.
+   */
+  #endClaim(
     end: 'complete' | 'release',
     key: string,
     token: string,
     reception: Reception<Context>,
-  ): Promise<void> {
+  ): PromiseLike<void> | undefined {
+    const failed = (error: unknown): void => this.#reporter.failed(new StoreUnavailableError(error), reception)
     try {
-      await this.#settings.duplicates[end](key, token)
+      const ending = this.#settings.duplicates[end](key, token)
+      return isThenable(ending) ? ending.then(undefined, failed) : undefined
     } catch (error) {
-      this.#reporter.failed(new StoreUnavailableError(error), reception)
+      failed(error)
+      return undefined
     }
   }
 

@@ -9,10 +9,10 @@ export interface WebhookRequest {
   /** Node's headers object, a `Headers`, a `Map` or a list of pairs. */
   readonly headers: WebhookHeaders
   /**
-   * Gives the exact bytes; called at most once, and only when the headers have passed. May reject with an error of this
+   * Gives the exact bytes; called at most once, and only when the headers have passed. May throw or reject with an error of this
    * library (`raw_body_unavailable`, `body_too_large`); any other rejection counts as a connection that broke.
    */
-  readonly body: (limits: BodyLimits) => Promise<Uint8Array>
+  readonly body: (limits: BodyLimits) => Uint8Array | Promise<Uint8Array>
   /** The client's address, as the host's own trusted-proxy rules tell it. Needed for `allowedSources` only. */
   readonly remoteAddress?: string | undefined
   /** The host's logger for this request; the receiver's own is used where it is absent. */

@@ -89,8 +89,12 @@ function decorate(
 function addRoute(child: FastifyInstance, path: string, receiver: Receiver<ScrapeNestEvents, FastifyRequest>): void {
   child.removeAllContentTypeParsers()
   // The stream itself becomes `request.body`: it is read when the headers have passed, and not by Fastify.
-  child.addContentTypeParser('*', (_request, payload, done) => done(null, payload))
-  child.addHook('onRequest', async (request) => letMalformedContentTypeThrough(request))
+  // JSON by name as well: for `'*'` alone Fastify compares the content type with every parser it knows, each time.
+  child.addContentTypeParser(['application/json', '*'], (_request, payload, done) => done(null, payload))
+  child.addHook('onRequest', (request, _reply, done) => {
+    letMalformedContentTypeThrough(request)
+    done()
+  })
   child.route({
     method: methods.filter((method) => !child.hasRoute({ method, url: `${child.prefix}${path}` })),
     url: path,
@@ -112,7 +116,9 @@ async function handle(
       url: request.url,
       headers: request.headers,
       body: (limits) => captureBody(request, limits),
-      remoteAddress: request.ip,
+      get remoteAddress() {
+        return request.ip
+      },
       logger: loggerOf(request),
     },
     request,
@@ -125,19 +131,23 @@ function loggerOf({ log }: FastifyRequest): Logger | undefined {
   return 'level' in log ? log : undefined
 }
 
-async function captureBody(request: FastifyRequest, limits: BodyLimits): Promise<Uint8Array> {
+function captureBody(request: FastifyRequest, limits: BodyLimits): Uint8Array | Promise<Uint8Array> {
   const { rawBody }: { rawBody?: unknown } = request.raw as object
   if (ArrayBuffer.isView(rawBody)) return rawBody as Uint8Array
   // Without a content type and a body Fastify calls no parser. A preParsing hook may have replaced the stream.
   const stream = (request.body ?? request.raw) as Readable
   if (wasRead(stream) || stream.readableEncoding !== null) throw new RawBodyUnavailableError(rawBodyFix)
-  return await readNodeStream(stream, limits)
+  return readNodeStream(stream, limits)
 }
 
 /** Fastify 5 answers 415 to a content type that is no media type before any parser is asked; a signature does not care. */
 function letMalformedContentTypeThrough(request: FastifyRequest): void {
   const contentType = request.headers['content-type']
-  if (contentType !== undefined && !/^[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+\s*(?:;|$)/.test(contentType)) {
+  if (
+    contentType !== 'application/json' &&
+    contentType !== undefined &&
+    !/^[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+\s*(?:;|$)/.test(contentType)
+  ) {
     request.raw.headers['content-type'] = 'application/octet-stream'
   }
 }

@@ -39,14 +39,14 @@ export function writeReply(response: ServerResponse, reply: WebhookReply): void 
   response.end(reply.body)
 }
 
-async function captureBody(request: IncomingMessage, facts: HostFacts, limits: BodyLimits): Promise<Uint8Array> {
+function captureBody(request: IncomingMessage, facts: HostFacts, limits: BodyLimits): Uint8Array | Promise<Uint8Array> {
   for (const value of facts.captured) {
     if (ArrayBuffer.isView(value)) return value as Uint8Array
     if (typeof value === 'string') return Buffer.from(value, 'utf8')
   }
   // setEncoding makes a stream give text, and text has lost whatever was not UTF-8.
   if (wasRead(request) || request.readableEncoding !== null) throw new RawBodyUnavailableError(facts.rawBodyFix)
-  return await readNodeStream(request, limits)
+  return readNodeStream(request, limits)
 }
 
 /** pino-http and its like put a logger on the request. */
