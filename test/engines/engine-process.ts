@@ -12,7 +12,7 @@ import { type InboxEngine, openPlace } from './engine-inboxes.ts'
 const [role, engine, url = '', place = '', secret = '', ledger = ''] = process.argv.slice(2)
 
 const inbox = openPlace(engine as InboxEngine, { url, name: place }).createInbox({
-  concurrency: 20,
+  concurrency: Number(process.env['INBOX_CONCURRENCY'] ?? 20),
   maxAttempts: Number(process.env['INBOX_MAX_ATTEMPTS'] ?? 8),
   leaseMs: Number(process.env['INBOX_LEASE_MS'] ?? 2000),
   pollIntervalMs: 200,

@@ -65,7 +65,8 @@ class Supervisor {
 
   run(): void {
     const child = fork(join(import.meta.dirname, 'engine-process.ts'), this.#parameters, {
-      env: { ...process.env, INBOX_MAX_ATTEMPTS: '3', INBOX_LEASE_MS: '500' },
+      // One at a time: what runs beside the killer dies with it, and its attempt counts too.
+      env: { ...process.env, INBOX_CONCURRENCY: '1', INBOX_MAX_ATTEMPTS: '3', INBOX_LEASE_MS: '500' },
     })
     this.#processes.add(child)
     child.once('exit', (_code, signal) => {

@@ -1,5 +1,6 @@
 """Drives the simulator through ScrapeNest's official SDK, as it is published, and prints what came of each step."""
 
+import time
 import json
 import sys
 import threading
@@ -71,7 +72,12 @@ with ScrapeNestClient(api_key=api_key, base_url=base_url) as client:
     result["listed"] = [client.jobs.list(tag="batch:nightly").total, len(list(client.jobs.iter(page_size=1)))]
     result["stats"] = client.jobs.stats().totals.succeeded
 
-    messages = list(client.webhook_endpoints.iter_messages(endpoint.endpoint_id, page_size=2))
+    # A job is over before its last message has been answered.
+    for _ in range(500):
+        messages = list(client.webhook_endpoints.iter_messages(endpoint.endpoint_id, page_size=2))
+        if all(message.status != "pending" for message in messages):
+            break
+        time.sleep(0.02)
     result["messages"] = sorted({m.status for m in messages}) + [len(messages)]
     attempts = client.webhook_endpoints.attempts(endpoint.endpoint_id, messages[-1].message_id)
     result["attempts"] = [[a.status, a.status_code] for a in attempts.items]
