@@ -72,7 +72,7 @@ export class MethodNotAllowedError extends WebhookError {
   override readonly name = 'MethodNotAllowedError'
   readonly code = 'method_not_allowed'
   constructor() {
-    super('Expected a POST request. ScrapeNest delivers events with POST only.')
+    super('Expected a POST request.')
   }
 }
 
@@ -81,10 +81,7 @@ export class SourceNotAllowedError extends WebhookError {
   override readonly name = 'SourceNotAllowedError'
   readonly code = 'source_not_allowed'
   constructor(address: string) {
-    super(
-      `The address ${address} is not in allowedSources. If it is your proxy's address, let the host trust the proxy: ` +
-        "trustProxy (Fastify), app.proxy (Koa), app.set('trust proxy', …) (Express).",
-    )
+    super(`The address ${address} is not in allowedSources. If it is your proxy's, let the host trust the proxy.`)
   }
 }
 
@@ -93,9 +90,7 @@ export class ContentEncodingUnsupportedError extends WebhookError {
   override readonly name = 'ContentEncodingUnsupportedError'
   readonly code = 'content_encoding_unsupported'
   constructor() {
-    super(
-      'The body is compressed. Send it without a content-encoding; if a proxy compresses requests, switch that off.',
-    )
+    super('The body is compressed. If a proxy compresses requests, switch that off.')
   }
 }
 
@@ -105,7 +100,7 @@ export class BodyTooLargeError extends WebhookError {
   readonly code = 'body_too_large'
   readonly maxBytes: number
   constructor(maxBytes: number) {
-    super(`The body is longer than ${maxBytes} bytes. Raise maxBodyBytes if your events are that large.`)
+    super(`The body is longer than maxBodyBytes, which is ${maxBytes}.`)
     this.maxBytes = maxBytes
   }
 }
@@ -147,8 +142,7 @@ export class MissingHeaderError extends WebhookError {
   readonly header: string
   constructor(header: string) {
     super(
-      `The header ${header} is missing or empty. A delivery carries svix-id, svix-timestamp and svix-signature ` +
-        '(or the three webhook-* names, never a mixture).',
+      `The header ${header} is missing or empty. A delivery carries the three of svix-*, or the three of webhook-*.`,
     )
     this.header = header
   }
@@ -160,7 +154,7 @@ export class DuplicateHeaderError extends WebhookError {
   readonly code = 'duplicate_header'
   readonly header: string
   constructor(header: string) {
-    super(`The header ${header} came more than once with different values.`)
+    super(`The header ${header} came with different values.`)
     this.header = header
   }
 }
@@ -170,7 +164,7 @@ export class MessageIdInvalidError extends WebhookError {
   override readonly name = 'MessageIdInvalidError'
   readonly code = 'message_id_invalid'
   constructor(header: string) {
-    super(`The header ${header} is not a message id: expected 1 to 256 visible ASCII characters without "." and ",".`)
+    super(`The header ${header} is not 1 to 256 visible ASCII characters without "." and ",".`)
   }
 }
 
@@ -179,9 +173,7 @@ export class TimestampInvalidError extends WebhookError {
   override readonly name = 'TimestampInvalidError'
   readonly code = 'timestamp_invalid'
   constructor(header: string) {
-    super(
-      `The header ${header} is not a timestamp: expected Unix seconds in decimal digits, without sign, space or fraction.`,
-    )
+    super(`The header ${header} is not Unix seconds in decimal digits.`)
   }
 }
 
@@ -193,10 +185,10 @@ export class TimestampOutsideToleranceError extends WebhookError {
   readonly ageSeconds: number
   readonly toleranceSeconds: number
   constructor(ageSeconds: number, toleranceSeconds: number) {
-    const milliseconds = ageSeconds < -1e11 ? ' Is the timestamp in milliseconds? It must be in seconds.' : ''
+    const direction = ageSeconds < 0 ? 'ahead of' : 'behind'
+    const hint = ageSeconds < -1e11 ? ' Is it in milliseconds?' : ''
     super(
-      `The delivery was signed ${Math.abs(ageSeconds)} s ${ageSeconds < 0 ? 'in the future' : 'ago'}; at most ` +
-        `${toleranceSeconds} s are allowed. If deliveries are fresh, check this server's clock.${milliseconds}`,
+      `The timestamp is ${Math.abs(ageSeconds)} s ${direction} this server's clock; ${toleranceSeconds} s are allowed.${hint}`,
     )
     this.ageSeconds = ageSeconds
     this.toleranceSeconds = toleranceSeconds
@@ -220,10 +212,7 @@ export class SignatureMismatchError extends WebhookError {
   override readonly name = 'SignatureMismatchError'
   readonly code = 'signature_mismatch'
   constructor() {
-    super(
-      "No signature matches. Either the secret is another endpoint's, or the bytes were changed on the way " +
-        '(a proxy or a middleware that parses and re-serialises JSON).',
-    )
+    super("No signature matches. Either the secret is another endpoint's, or a proxy or middleware changed the bytes.")
   }
 }
 
@@ -232,7 +221,7 @@ export class SecretNotFoundError extends WebhookError {
   override readonly name = 'SecretNotFoundError'
   readonly code = 'secret_not_found'
   constructor() {
-    super('The secret function returned no secret for this request.')
+    super('The secret function returned none for this request.')
   }
 }
 
@@ -277,7 +266,7 @@ export class EventInProgressError extends WebhookError {
   override readonly name = 'EventInProgressError'
   readonly code = 'event_in_progress'
   constructor() {
-    super('The same event is still being handled; this delivery may come again later.')
+    super('The same event is still being handled.')
   }
 }
 
@@ -286,7 +275,7 @@ export class HandlerFailedError extends WebhookError {
   override readonly name = 'HandlerFailedError'
   readonly code = 'handler_failed'
   constructor(cause: unknown) {
-    super('A handler failed; the event may come again.', { cause })
+    super('A handler failed.', { cause })
   }
 }
 
@@ -304,7 +293,7 @@ export class StoreUnavailableError extends WebhookError {
   override readonly name = 'StoreUnavailableError'
   readonly code = 'store_unavailable'
   constructor(cause?: unknown) {
-    super('The store that remembers events failed or did not answer in time.', { cause })
+    super('The store failed or did not answer in time.', { cause })
   }
 }
 
@@ -313,7 +302,7 @@ export class ReceiverClosingError extends WebhookError {
   override readonly name = 'ReceiverClosingError'
   readonly code = 'receiver_closing'
   constructor() {
-    super('This receiver is closing; the delivery may come again later.')
+    super('This receiver is closing.')
   }
 }
 

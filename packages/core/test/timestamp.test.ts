@@ -44,8 +44,8 @@ describe('the window', () => {
   })
 
   it.each([
-    [301, 'signed 301 s ago'],
-    [-301, 'signed 301 s in the future'],
+    [301, "301 s behind this server's clock"],
+    [-301, "301 s ahead of this server's clock"],
   ])('refuses a delivery that is %i s old', (ageSeconds, saying) => {
     expect(() => checkTolerance(startSeconds, startMs + ageSeconds * 1000, 300)).toThrow(
       expect.objectContaining({
