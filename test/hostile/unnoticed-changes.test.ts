@@ -96,7 +96,9 @@ describe('a secret', () => {
   })
 
   it('is missing where the list is empty', () => {
-    expect(messageOf(() => verify({ headers, body }, []))).toContain('The list of secrets is empty')
+    expect(messageOf(() => verify({ headers, body }, []))).toContain(
+      'Expected the number of secrets to be a whole number of at least 1',
+    )
   })
 })
 

@@ -1,5 +1,4 @@
-import { checkKnownOptions } from './check-options.ts'
-import { ConfigurationError } from './errors.ts'
+import { checkKnownOptions, checkOption } from './check-options.ts'
 import type { ScrapeNestEvents } from './events.ts'
 import { createReceiver, type Receiver } from './receiver.ts'
 import type { ReceiverOptions } from './receiver-options.ts'
@@ -27,11 +26,10 @@ export function adaptedReceiver<Context>(source: ReceiverSource<Context>): {
 } {
   if (typeof source === 'object' && source !== null && 'receiver' in source) {
     checkKnownOptions(source, { receiver: true })
-    if (typeof source.receiver?.receive !== 'function') {
-      throw new ConfigurationError('Expected receiver to be what createReceiver gives.')
-    }
+    const { receiver } = source
+    checkOption('receiver', receiver, typeof receiver?.receive === 'function', 'what createReceiver gives')
     // Its own catalogue was checked where it was made; an adapter never looks at events.
-    return { receiver: source.receiver as Receiver<ScrapeNestEvents, Context>, isOwned: false }
+    return { receiver: receiver as Receiver<ScrapeNestEvents, Context>, isOwned: false }
   }
   return { receiver: createReceiver<ScrapeNestEvents, Context>(source), isOwned: true }
 }

@@ -1,5 +1,5 @@
-import { BlockList, isIP } from 'node:net'
-import { ConfigurationError } from './errors.ts'
+import { BlockList } from 'node:net'
+import { checkOption } from './check-options.ts'
 
 /**
  * Compiles a list of addresses and CIDR ranges to a test. An IPv4 address written as IPv6 (`::ffff:192.0.2.1`, as a
@@ -8,36 +8,34 @@ import { ConfigurationError } from './errors.ts'
  * @throws {ConfigurationError} `configuration_invalid`: an empty list, or an entry that is no address or range.
  */
 export function compileAllowedSources(sources: readonly string[]): (address: string) => boolean {
-  if (!Array.isArray(sources) || sources.length === 0) {
-    throw new ConfigurationError(
-      'allowedSources is empty, so every delivery would be refused. Leave it out or list the ranges.',
-    )
-  }
+  checkOption('allowedSources', sources, Array.isArray(sources) && sources.length > 0, 'a list of at least one range')
   const allowed = new BlockList()
-  for (const source of sources) addRange(allowed, source)
-  return (address) => {
-    const plain = plainAddress(address)
-    const version = isIP(plain)
-    return version !== 0 && allowed.check(plain, version === 4 ? 'ipv4' : 'ipv6')
-  }
-}
-
-function addRange(allowed: BlockList, source: string): void {
-  const [address = '', prefix, ...rest] = String(source).split('/')
-  const version = isIP(address)
-  const maxPrefix = version === 4 ? 32 : 128
-  const length = prefix === undefined ? maxPrefix : Number(prefix)
-  const isRange = prefix === undefined || (/^[0-9]{1,3}$/.test(prefix) && length <= maxPrefix)
-  if (version === 0 || !isRange || rest.length > 0) {
-    throw new ConfigurationError(
-      `allowedSources: ${JSON.stringify(source)} is no address or CIDR range such as 192.0.2.0/24.`,
+  for (const source of sources) {
+    checkOption(
+      'each of allowedSources',
+      source,
+      addRange(allowed, source),
+      'an address or CIDR range such as 192.0.2.0/24',
     )
   }
-  allowed.addSubnet(address, length, version === 4 ? 'ipv4' : 'ipv6')
+  return (address) => allowed.check(address, versionOf(address))
 }
 
-function plainAddress(address: string): string {
-  const unzoned = address.split('%', 1)[0] as string
-  const mapped = /^::ffff:([0-9.]+)$/i.exec(unzoned)?.[1]
-  return mapped !== undefined && isIP(mapped) === 4 ? mapped : unzoned
+const grammar = /^([^/]+)(?:\/([0-9]+))?$/
+
+/** @returns `false` for what is no address or range. */
+function addRange(allowed: BlockList, source: string): boolean {
+  const [, address = '', prefix] = grammar.exec(source) ?? []
+  const version = versionOf(address)
+  try {
+    // An address by itself is a range of one.
+    allowed.addSubnet(address, Number(prefix ?? (version === 'ipv4' ? 32 : 128)), version)
+    return true
+  } catch {
+    return false
+  }
+}
+
+function versionOf(address: string): 'ipv4' | 'ipv6' {
+  return address.includes(':') ? 'ipv6' : 'ipv4'
 }

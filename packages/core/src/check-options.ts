@@ -1,18 +1,33 @@
+import { inspect } from 'node:util'
 import { ConfigurationError } from './errors.ts'
+
+/**
+ * Refuses an option with a sentence that names it, says what is expected, and shows what came.
+ *
+ * @param isRight whether the value is as expected.
+ * @param expectation what follows "Expected `name` to be".
+ * @throws {ConfigurationError} `configuration_invalid`
+ */
+export function checkOption(name: string, value: unknown, isRight: boolean, expectation: string): void {
+  if (isRight) return
+  // Of an object no more than that it is one: it may hold a password.
+  const shown = Object(value) === value ? typeof value : inspect(value)
+  throw new ConfigurationError(`Expected ${name} to be ${expectation}, got ${shown}.`)
+}
 
 /** @throws {ConfigurationError} `configuration_invalid` */
 export function checkWholeNumber(
   name: string,
   value: number,
-  range: { readonly min: number; readonly max?: number },
+  { min, max }: { readonly min: number; readonly max?: number },
 ): number {
-  const { min, max = Number.MAX_SAFE_INTEGER } = range
-  if (!Number.isInteger(value) || value < min || value > max) {
-    const upTo = range.max === undefined ? '' : ` and at most ${max}`
-    throw new ConfigurationError(
-      `Expected ${name} to be a whole number of at least ${min}${upTo}, got ${String(value)}.`,
-    )
-  }
+  const isRight = Number.isSafeInteger(value) && value >= min && value <= (max ?? value)
+  checkOption(
+    name,
+    value,
+    isRight,
+    `a whole number of at least ${min}${max === undefined ? '' : ` and at most ${max}`}`,
+  )
   return value
 }
 
@@ -33,16 +48,14 @@ export function checkKnownOptions(options: object, known: Readonly<Record<string
 /** @throws {ConfigurationError} `configuration_invalid`: one of these is given and is no function. */
 export function checkHooks<Options extends object>(options: Options, names: readonly (keyof Options & string)[]): void {
   for (const name of names) {
-    if (options[name] === undefined || typeof options[name] === 'function') continue
-    throw new ConfigurationError(`Expected ${name} to be a function, got ${typeof options[name]}.`)
+    const hook = options[name]
+    checkOption(name, hook, hook === undefined || typeof hook === 'function', 'a function')
   }
 }
 
 /** @throws {ConfigurationError} `configuration_invalid`: the value of this option lacks one of these methods. */
 export function checkMethods<Value>(name: string, value: Value, methods: readonly (keyof Value & string)[]): Value {
-  for (const method of methods) {
-    if (typeof value?.[method] === 'function') continue
-    throw new ConfigurationError(`Expected ${name} to be an object with ${methods.join(', ')}; it has no ${method}.`)
-  }
+  const isRight = methods.every((method) => typeof value?.[method] === 'function')
+  checkOption(name, value, isRight, `an object with the methods ${methods.join(', ')}`)
   return value
 }

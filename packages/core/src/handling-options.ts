@@ -1,6 +1,6 @@
-import { checkHooks, checkMethods } from './check-options.ts'
+import { checkHooks, checkMethods, checkOption } from './check-options.ts'
 import type { Delivery } from './delivery.ts'
-import { ConfigurationError, type WebhookErrorCode } from './errors.ts'
+import type { WebhookErrorCode } from './errors.ts'
 import { type EventType, scrapeNestEventTypes, type WebhookEvent } from './events.ts'
 import type { EventHandlers } from './handlers.ts'
 import { type Logger, processWarnings } from './logger.ts'
@@ -71,15 +71,10 @@ export function settleHandlingOptions<Events extends object, Context>(
   options: HandlingOptions<Events, Context>,
 ): HandlingSettings<Context> {
   const { name = 'scrapenest', logger = processWarnings } = options
-  if (!/^[A-Za-z0-9_-]{1,64}$/.test(name)) {
-    throw new ConfigurationError(
-      `Expected name to be 1 to 64 letters, digits, "-" or "_", got ${JSON.stringify(name)}.`,
-    )
-  }
+  checkOption('name', name, /^[A-Za-z0-9_-]{1,64}$/.test(name), '1 to 64 letters, digits, "-" or "_"')
   checkHooks(options, ['onUnknownEvent', 'onError'])
-  if (typeof (options.onEvent ?? {}) !== 'object') {
-    throw new ConfigurationError("Expected onEvent to be handlers by pattern, such as { 'job.*': (event) => … }.")
-  }
+  const { onEvent = {} } = options
+  checkOption('onEvent', onEvent, typeof onEvent === 'object', "handlers by pattern: { 'job.*': (event) => … }")
   const schemas = checkSchemas(options.schemas ?? {})
   return {
     name,
@@ -95,11 +90,13 @@ function checkSchemas(schemas: object): ReadonlyMap<string, StandardSchema> {
   const checked = new Map<string, StandardSchema>()
   for (const [eventType, schema] of Object.entries(schemas)) {
     if (schema === undefined) continue
-    if (typeof schema?.['~standard']?.validate !== 'function') {
-      throw new ConfigurationError(
-        `schemas: the schema of '${eventType}' is no Standard Schema (zod 3.24+, valibot 1+, arktype 2+ are).`,
-      )
-    }
+    const isRight = typeof schema?.['~standard']?.validate === 'function'
+    checkOption(
+      `the schema of '${eventType}'`,
+      schema,
+      isRight,
+      'a Standard Schema (zod 3.24+, valibot 1+, arktype 2+)',
+    )
     checked.set(eventType, schema)
   }
   return checked

@@ -1,4 +1,4 @@
-import { ConfigurationError } from './errors.ts'
+import { checkOption } from './check-options.ts'
 
 /**
  * Checks the `path` option of an adapter.
@@ -6,8 +6,7 @@ import { ConfigurationError } from './errors.ts'
  * @throws {ConfigurationError} `configuration_invalid`: not an absolute path without query.
  */
 export function checkPath(path: unknown): string {
-  if (typeof path === 'string' && /^\/[^?#\s]*$/.test(path)) return path
-  throw new ConfigurationError(
-    `Expected path to be the absolute path of the endpoint, such as '/webhooks/scrapenest', got ${JSON.stringify(path)}.`,
-  )
+  const isRight = typeof path === 'string' && /^\/[^?#\s]*$/.test(path)
+  checkOption('path', path, isRight, "an absolute path, such as '/webhooks/scrapenest'")
+  return path as string
 }

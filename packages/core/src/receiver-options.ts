@@ -1,7 +1,7 @@
 import { compileAllowedSources } from './allowed-sources.ts'
-import { checkHooks, checkKnownOptions, checkMethods, checkWholeNumber } from './check-options.ts'
+import { checkHooks, checkKnownOptions, checkMethods, checkOption, checkWholeNumber } from './check-options.ts'
 import { type DuplicateStore, memoryDuplicates } from './duplicates.ts'
-import { ConfigurationError, type WebhookError, type WebhookErrorCode } from './errors.ts'
+import type { WebhookError, WebhookErrorCode } from './errors.ts'
 import {
   type HandlingOptions,
   type HandlingSettings,
@@ -121,9 +121,7 @@ export const maxTimeoutMs = 2_147_483_647
 export function settleOptions<Events extends object, Context>(
   options: ReceiverOptions<Events, Context>,
 ): ReceiverSettings<Context> {
-  if (typeof options !== 'object' || options === null) {
-    throw new ConfigurationError('Expected an options object with at least { secret, onEvent }.')
-  }
+  checkOption('the options', options, Object(options) === options, 'an object with at least { secret, onEvent }')
   checkKnownOptions(options, knownOptions)
   checkHooks(options, ['onDelivery', 'now'])
   const handling = settleHandlingOptions<Events, Context>(options)

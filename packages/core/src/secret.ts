@@ -1,3 +1,4 @@
+import { checkWholeNumber } from './check-options.ts'
 import { ConfigurationError } from './errors.ts'
 import { SigningKey } from './signing-key.ts'
 
@@ -63,13 +64,8 @@ const parsedSecrets = new Map<string, SigningSecret>()
  */
 export function parseSecrets(secrets: Secret | readonly (Secret | undefined)[]): readonly SigningSecret[] {
   if (!Array.isArray(secrets)) return [parseSecret(secrets as Secret)]
-  if (secrets.length === 0)
-    throw new ConfigurationError('The list of secrets is empty. Give the whsec_… of the endpoint.')
-  if (secrets.length > maxSecrets) {
-    throw new ConfigurationError(
-      `Expected at most ${maxSecrets} secrets, got ${secrets.length}. Each costs a MAC per forged delivery.`,
-    )
-  }
+  // Each costs a MAC per forged delivery.
+  checkWholeNumber('the number of secrets', secrets.length, { min: 1, max: maxSecrets })
   // Not `map`, which leaves the holes of a sparse list: each delivery would fail on them.
   return Array.from(secrets, (secret) => parseSecret(secret))
 }
@@ -81,44 +77,32 @@ function decode(secret: unknown): Uint8Array {
         'for example from process.env.SCRAPENEST_WEBHOOK_SECRET (is the variable set?).',
     )
   }
-  if (typeof secret !== 'string') throw new ConfigurationError(`Expected the secret as a string, got ${typeof secret}.`)
-  for (const [pattern, problem] of misreadings) {
-    if (pattern.test(secret)) throw new ConfigurationError(`The signing secret ${problem}`)
+  if (typeof secret !== 'string') {
+    throw new ConfigurationError(`Expected the secret to be a string, got ${typeof secret}.`)
   }
-  const base64 = secret.startsWith('whsec_') ? secret.slice('whsec_'.length) : secret
-  if (/[-_]/.test(base64)) {
-    throw new ConfigurationError(
-      'The signing secret contains "-" or "_", which standard base64 does not have. Copy it again.',
-    )
-  }
+  for (const [pattern, problem] of misreadings) if (pattern.test(secret)) throw malformed(problem)
+  const base64 = secret.replace(/^whsec_/, '')
   const bytes = Buffer.from(base64, 'base64')
   // Without padding the last character may carry spare bits, as in the vectors that implementations share.
   const isUnpadded = /^[A-Za-z0-9+/]+$/.test(base64) && base64.length % 4 !== 1
   // Else decoding and encoding again must give the same text: Node's decoder skips what it does not understand.
   if (!isUnpadded && base64 !== bytes.toString('base64')) {
-    throw new ConfigurationError(
-      'The signing secret is not valid base64. Copy it again: a character is missing, added or changed.',
-    )
+    throw malformed('is not valid base64, which has no "-" and no "_": a character is missing, added or changed')
   }
   if (bytes.byteLength < minKeyBytes) {
-    throw new ConfigurationError(
-      `The signing secret decodes to ${bytes.byteLength} bytes; at least ${minKeyBytes} are needed. Copy it again, or rotate it.`,
-    )
+    throw malformed(`decodes to ${bytes.byteLength} bytes; at least ${minKeyBytes} are needed`)
   }
   return bytes
 }
 
-/** The ways a secret is pasted wrongly, each with what to do. The order matters: the outermost damage is named first. */
+/** The ways a secret is pasted wrongly. The order matters: the outermost damage is named first. */
 const misreadings: readonly (readonly [RegExp, string])[] = [
-  [
-    /^\s|\s$/,
-    'begins or ends with a space or a line break. Remove it (a file read with readFileSync often ends with one).',
-  ],
-  [/^["'`]|["'`]$/, 'is in quotes. Remove them (some .env readers keep the quotes of a value).'],
-  [/^v1a?,/, 'begins with "v1,". Remove everything before whsec_.'],
-  [/^whsk_/, 'is an asymmetric private key (whsk_). Only shared secrets (whsec_) are supported.'],
-  [/^whpk_/, 'is an asymmetric public key (whpk_). Only shared secrets (whsec_) are supported.'],
-  [/^whsec_whsec_/, 'begins with whsec_ twice. Remove one.'],
-  [/^whsec_$/, 'is only the prefix whsec_. The part after it is missing.'],
-  [/\s/, 'contains a space or a line break. Copy it again in one piece.'],
+  [/\s/, 'contains a space or a line break (a file read with readFileSync often ends with one)'],
+  [/^["'`]|["'`]$/, 'is in quotes (some .env readers keep the quotes of a value)'],
+  [/^wh[sp]k_/, 'is an asymmetric key (whsk_, whpk_), which is not supported'],
+  [/.whsec_/, 'has something before whsec_'],
 ]
+
+function malformed(problem: string): ConfigurationError {
+  return new ConfigurationError(`The signing secret ${problem}. Copy it again: whsec_ and base64, nothing else.`)
+}

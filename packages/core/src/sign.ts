@@ -1,4 +1,4 @@
-import { ConfigurationError } from './errors.ts'
+import { checkWholeNumber } from './check-options.ts'
 import { parseSecret, type Secret } from './secret.ts'
 
 /** The three headers of a signed delivery. A type alias, because an interface would not be accepted as `WebhookHeaders`. */
@@ -22,9 +22,7 @@ export function sign(
   const { id, body } = message
   const timestamp =
     message.timestamp instanceof Date ? Math.floor(message.timestamp.getTime() / 1000) : message.timestamp
-  if (!Number.isSafeInteger(timestamp) || timestamp < 0) {
-    throw new ConfigurationError(`Expected the timestamp as whole Unix seconds, got ${String(timestamp)}.`)
-  }
+  checkWholeNumber('the timestamp in Unix seconds', timestamp, { min: 0 })
   const bytes = typeof body === 'string' ? Buffer.from(body, 'utf8') : body
   const mac = parseSecret(secret).decoded.mac(`${id}.${timestamp}.`, bytes).toString('base64')
   return { 'svix-id': id, 'svix-timestamp': String(timestamp), 'svix-signature': `v1,${mac}` }

@@ -244,7 +244,7 @@ refuses(
   { milliseconds: signedTimestamp(`${T}000`) },
   {
     code: 'timestamp_outside_tolerance',
-    saying: /Is the timestamp in milliseconds\? It must be in seconds/,
+    saying: /Is it in milliseconds\?/,
   },
 )
 refuses(
@@ -446,7 +446,7 @@ refuses(
   { whsec_: withSecret('whsec_') },
   {
     code: 'configuration_invalid',
-    saying: /only the prefix whsec_/,
+    saying: /decodes to 0 bytes/,
   },
 )
 refuses(
@@ -455,7 +455,7 @@ refuses(
   {
     'Uint8Array(0)': () => parseSecret(new Uint8Array(0) as unknown as string),
   },
-  { code: 'configuration_invalid', saying: /Expected the secret as a string/ },
+  { code: 'configuration_invalid', saying: /Expected the secret to be a string/ },
 )
 refuses(
   44,
@@ -468,16 +468,16 @@ refuses(
   { code: 'configuration_invalid' },
 )
 for (const [given, text, saying] of [
-  ['CRLF', `${secret}\r\n`, /ends with a space or a line break/],
-  ['leading space', ` ${secret}`, /begins or ends with a space/],
+  ['CRLF', `${secret}\r\n`, /contains a space or a line break/],
+  ['leading space', ` ${secret}`, /contains a space or a line break/],
   ['double quotes', `"${secret}"`, /in quotes/],
   ['single quotes', `'${secret}'`, /in quotes/],
-  ['inner space', `${secret.slice(0, 20)} ${secret.slice(20)}`, /contains a space/],
-  ['base64url', `whsec_${'-_'.repeat(16)}`, /contains "-" or "_", which standard base64 does not have/],
-  ['doubled prefix', `whsec_${secret}`, /begins with whsec_ twice/],
-  ['v1,whsec_', `v1,${secret}`, /begins with "v1,"/],
-  ['whpk_', `whpk_${bareSecret}`, /asymmetric public key/],
-  ['whsk_', `whsk_${bareSecret}`, /asymmetric private key/],
+  ['inner space', `${secret.slice(0, 20)} ${secret.slice(20)}`, /contains a space or a line break/],
+  ['base64url', `whsec_${'-_'.repeat(16)}`, /not valid base64, which has no "-" and no "_"/],
+  ['doubled prefix', `whsec_${secret}`, /has something before whsec_/],
+  ['v1,whsec_', `v1,${secret}`, /has something before whsec_/],
+  ['whpk_', `whpk_${bareSecret}`, /is an asymmetric key/],
+  ['whsk_', `whsk_${bareSecret}`, /is an asymmetric key/],
 ] as const) {
   refuses(
     45,
@@ -529,7 +529,7 @@ refuses(
       return verify({ headers, body: eventText }, secret, atStart)
     },
   },
-  { code: 'missing_header', saying: /never a mixture/ },
+  { code: 'missing_header', saying: /the three of svix-\*, or the three of webhook-\*/ },
 )
 accepts(51, 'each complete family is tried', {
   'svix bad, webhook good': withHeaders({

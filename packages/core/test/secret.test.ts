@@ -11,28 +11,44 @@ const misreadings: readonly { readonly given: string; readonly text: string; rea
   {
     given: 'a line break at the end',
     text: `whsec_${marked}\n`,
-    saying: 'begins or ends with a space or a line break',
+    saying: 'contains a space or a line break',
   },
   {
     given: 'a space at the beginning',
     text: ` whsec_${marked}`,
-    saying: 'begins or ends with a space or a line break',
+    saying: 'contains a space or a line break',
   },
   { given: 'double quotes', text: `"whsec_${marked}"`, saying: 'is in quotes' },
   { given: 'single quotes', text: `'whsec_${marked}'`, saying: 'is in quotes' },
   { given: 'backquotes', text: `\`whsec_${marked}\``, saying: 'is in quotes' },
-  { given: 'the version of a signature', text: `v1,whsec_${marked}`, saying: 'begins with "v1,"' },
-  { given: 'the version of an asymmetric signature', text: `v1a,whsec_${marked}`, saying: 'begins with "v1,"' },
-  { given: 'an asymmetric private key', text: `whsk_${marked}`, saying: 'is an asymmetric private key (whsk_)' },
-  { given: 'an asymmetric public key', text: `whpk_${marked}`, saying: 'is an asymmetric public key (whpk_)' },
-  { given: 'the prefix twice', text: `whsec_whsec_${marked}`, saying: 'begins with whsec_ twice' },
-  { given: 'the prefix alone', text: 'whsec_', saying: 'is only the prefix whsec_' },
-  { given: 'a space inside', text: `whsec_${marked.slice(0, 9)} ${marked.slice(9)}`, saying: 'contains a space' },
-  { given: 'base64url', text: `whsec_${marked.slice(0, 8)}-_${marked.slice(10)}`, saying: 'contains "-" or "_"' },
+  { given: 'the version of a signature', text: `v1,whsec_${marked}`, saying: 'has something before whsec_' },
+  {
+    given: 'the version of an asymmetric signature',
+    text: `v1a,whsec_${marked}`,
+    saying: 'has something before whsec_',
+  },
+  { given: 'an asymmetric private key', text: `whsk_${marked}`, saying: 'is an asymmetric key' },
+  { given: 'an asymmetric public key', text: `whpk_${marked}`, saying: 'is an asymmetric key' },
+  { given: 'the prefix twice', text: `whsec_whsec_${marked}`, saying: 'has something before whsec_' },
+  { given: 'the prefix alone', text: 'whsec_', saying: 'decodes to 0 bytes' },
+  {
+    given: 'a space inside',
+    text: `whsec_${marked.slice(0, 9)} ${marked.slice(9)}`,
+    saying: 'contains a space or a line break',
+  },
+  {
+    given: 'base64url',
+    text: `whsec_${marked.slice(0, 8)}-_${marked.slice(10)}`,
+    saying: 'is not valid base64, which has no "-" and no "_"',
+  },
   { given: 'a character that is not base64', text: `whsec_${marked}!`, saying: 'is not valid base64' },
   { given: 'one character too many', text: `whsec_${marked}X`, saying: 'is not valid base64' },
   { given: 'too much padding', text: `whsec_${marked}=`, saying: 'is not valid base64' },
-  { given: 'a prefix in capitals', text: `WHSEC_${marked}`, saying: 'contains "-" or "_"' },
+  {
+    given: 'a prefix in capitals',
+    text: `WHSEC_${marked}`,
+    saying: 'is not valid base64, which has no "-" and no "_"',
+  },
   {
     given: 'too few bytes',
     text: `whsec_${marked.slice(0, 20)}`,
@@ -59,7 +75,7 @@ describe('parseSecret', () => {
   it.each([7, {}, true, Buffer.alloc(32)])('refuses %o, which is no text', (value) => {
     expect(thrownBy(() => parseSecret(value as unknown as string))).toMatchObject({
       code: 'configuration_invalid',
-      message: `Expected the secret as a string, got ${typeof value}.`,
+      message: `Expected the secret to be a string, got ${typeof value}.`,
     })
   })
 
@@ -101,7 +117,9 @@ describe('parseSecrets', () => {
     expect(parseSecrets(Array(8).fill(secret))).toHaveLength(8)
     expect(thrownBy(() => parseSecrets(Array(9).fill(secret)))).toMatchObject({
       code: 'configuration_invalid',
-      message: expect.stringContaining('at most 8 secrets, got 9'),
+      message: expect.stringContaining(
+        'Expected the number of secrets to be a whole number of at least 1 and at most 8, got 9.',
+      ),
     })
   })
 

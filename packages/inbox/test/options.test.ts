@@ -10,7 +10,7 @@ describe('options', () => {
     [{ maxAttempts: 1.5 }, 'Expected maxAttempts to be a whole number of at least 1, got 1.5.'],
     [{ handlerTimeoutMs: Number.POSITIVE_INFINITY }, 'Expected handlerTimeoutMs to be a whole number'],
     [{ leaseMs: 1 }, 'Expected leaseMs to be a whole number of at least 30'],
-    [{ backoff: 5 }, 'Expected backoff to be a function, got number.'],
+    [{ backoff: 5 }, 'Expected backoff to be a function, got 5.'],
     [{ keepPayload: 'no' }, 'Expected keepPayload to be true or false, got string.'],
     [{ concurency: 5 }, 'Unknown option "concurency". The options are backoff, concurrency,'],
   ])('%j is refused', (options, message) => {
