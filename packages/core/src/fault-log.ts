@@ -10,22 +10,18 @@ export class FaultLog {
   readonly #counting = new Map<string, { repeats: number; readonly write: (repeats: number) => void }>()
   #timer: NodeJS.Timeout | undefined
 
-  write(
-    logger: Logger,
-    level: 'warn' | 'error',
-    fault: { readonly code: string; readonly message: string; readonly fields: object },
-  ): void {
-    const counted = this.#counting.get(fault.code)
+  write(logger: Logger, level: 'warn' | 'error', fields: { readonly code: string }, message: string): void {
+    const { code } = fields
+    const counted = this.#counting.get(code)
     if (counted !== undefined) {
       counted.repeats += 1
       return
     }
-    const { code, message, fields } = fault
-    safely(() => logger[level]({ code, ...fields }, message))
+    const write = (fields: object, message: string): void => void safely(() => logger[level](fields, message))
+    write(fields, message)
     this.#counting.set(code, {
       repeats: 0,
-      write: (repeats) =>
-        safely(() => logger[level]({ code, repeats }, `${message} (${repeats} more within a minute)`)),
+      write: (repeats) => write({ code, repeats }, `${message} (${repeats} more within a minute)`),
     })
     // Unreferenced: a pending count is no reason to keep a process alive.
     this.#timer ??= setTimeout(() => this.flush(), countingMs).unref()
@@ -40,9 +36,11 @@ export class FaultLog {
   }
 }
 
-/** A logger that throws must not change a reply, and one whose promise rejects must not end the process. */
-export function safely(write: () => unknown): void {
+/** Calls what belongs to somebody else: what it throws, or rejects with, goes to `failed` and nowhere else. */
+export async function safely(call: () => unknown, failed: (error: unknown) => void = () => {}): Promise<void> {
   try {
-    void Promise.resolve(write()).catch(() => {})
-  } catch {}
+    await call()
+  } catch (error) {
+    failed(error)
+  }
 }

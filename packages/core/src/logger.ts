@@ -16,6 +16,6 @@ function emitWarning(fields: { code?: string }, message: string): void {
   process.emitWarning(message, {
     type: 'ScrapeNestWebhooks',
     detail: inspect(fields),
-    ...(fields.code === undefined ? {} : { code: fields.code }),
+    code: fields.code,
   })
 }

@@ -3,7 +3,7 @@ import { FaultLog, safely } from './fault-log.ts'
 import type { ErrorContext } from './handling-options.ts'
 import type { Logger } from './logger.ts'
 import type { DeliveryOutcome } from './receiver-options.ts'
-import type { Acknowledgement } from './reply.ts'
+import { type Acknowledgement, errorReply } from './reply.ts'
 import type { WebhookRequest } from './request.ts'
 
 /** What a report says of the event it is about, as far as it is known. */
@@ -27,43 +27,24 @@ export interface Trace extends EventFacts {
   secretIndex: number | undefined
 }
 
-/**
- * Who is told of a failure besides the sender. `refusal`: the log, as a warning. `fault`: the log, as an error, and
- * `onError`. `silent`: nobody, because it is the protocol at work, or because it was told where it happened.
- */
-const audienceOf = {
-  body_aborted: 'refusal',
-  body_timeout: 'refusal',
-  body_too_large: 'refusal',
-  configuration_invalid: 'fault',
-  content_encoding_unsupported: 'refusal',
-  duplicate_header: 'refusal',
-  envelope_invalid: 'refusal',
-  event_in_progress: 'silent',
-  handler_failed: 'silent',
-  handler_timeout: 'fault',
-  message_id_invalid: 'refusal',
-  method_not_allowed: 'refusal',
-  missing_header: 'refusal',
-  no_supported_signature: 'refusal',
-  permanent_failure: 'silent',
-  raw_body_unavailable: 'fault',
-  receiver_closing: 'silent',
-  retry_later: 'silent',
-  schema_mismatch: 'silent',
-  secret_not_found: 'refusal',
-  secret_unavailable: 'fault',
-  signature_mismatch: 'refusal',
-  source_not_allowed: 'refusal',
-  store_unavailable: 'fault',
-  timestamp_invalid: 'refusal',
-  timestamp_outside_tolerance: 'refusal',
-} as const satisfies Record<WebhookErrorCode, 'refusal' | 'fault' | 'silent'>
+/** Nobody is told but the sender: it is the protocol at work, or it was told where it happened. */
+const silentCodes: ReadonlySet<WebhookErrorCode> = new Set([
+  'event_in_progress',
+  'handler_failed',
+  'permanent_failure',
+  'receiver_closing',
+  'retry_later',
+  'schema_mismatch',
+])
 
-const handlerMessages: { readonly [Code in WebhookErrorCode]?: string } = {
+/** What the log says of a handler that failed; the error itself stands beside it. */
+const handlerMessages = {
+  handler_failed: 'A handler failed.',
   permanent_failure: 'A handler gave the event up.',
   schema_mismatch: 'The data of an event does not fit its schema.',
-}
+} as const
+
+type HandlerCode = keyof typeof handlerMessages
 
 interface ReporterOptions {
   readonly name: string
@@ -82,18 +63,25 @@ export class Reporter {
     this.#options = options
   }
 
-  /** A delivery that was not acknowledged, or work for it that failed. */
+  /**
+   * A delivery that was not acknowledged, or work for it that failed. Where the other side is to blame (4xx) it is a
+   * warning in the log; what the operator has to mend is an error there, and `onError` is told.
+   */
   failed(error: unknown, facts: EventFacts): void {
     const code = codeOf(error)
     if (code === undefined) {
       this.#tellHandlerError(error, 'handler_failed', facts)
       return
     }
-    const audience = audienceOf[code]
-    if (audience === 'silent') return
+    if (silentCodes.has(code)) return
+    const isRefusal = errorReply(error).status < 500
     // The error may be another copy's, and the request's logger the host's: neither is looked at unguarded.
-    safely(() => this.#writeFault(error as WebhookError, code, audience === 'fault' ? 'error' : 'warn', facts))
-    if (audience === 'fault') this.#callOnError(error, code, facts)
+    void safely(() => {
+      const { message, cause } = error as WebhookError
+      const level = isRefusal ? 'warn' : 'error'
+      this.#faultLog.write(this.#loggerOf(facts), level, fieldsOf(code, facts, cause), this.#prefixed(message))
+    })
+    if (!isRefusal) this.#callOnError(error, code, facts)
   }
 
   /** What handlers threw, or a schema refused, each told by itself. Only signed events get here, so every one is written. */
@@ -101,84 +89,71 @@ export class Reporter {
     for (const failure of failures) {
       const code = codeOf(failure)
       if (code === 'retry_later') continue
-      const isOwn = code === 'permanent_failure' || code === 'schema_mismatch'
-      this.#tellHandlerError(failure, isOwn ? code : 'handler_failed', facts)
+      const isOwn = code !== undefined && Object.hasOwn(handlerMessages, code)
+      this.#tellHandlerError(failure, isOwn ? (code as HandlerCode) : 'handler_failed', facts)
     }
   }
 
   /** Every delivery, once its reply is known. */
   answered(status: number, failure: unknown, trace: Trace): void {
-    if (this.#options.onDelivery === undefined) return
-    const { startedAtMs, deliveryId, eventId, eventType, secretIndex, acknowledgement } = trace
-    const durationMs = performance.now() - startedAtMs
+    const { onDelivery } = this.#options
+    if (onDelivery === undefined) return
+    const { startedAtMs, deliveryId, eventId, eventType, secretIndex, acknowledgement, request } = trace
     const code = codeOf(failure)
-    const outcome: Omit<DeliveryOutcome, 'remoteAddress'> = {
-      status,
-      result: acknowledgement ?? (code === 'permanent_failure' ? 'dropped' : (code ?? 'handler_failed')),
-      durationMs,
-      deliveryId,
-      eventId,
-      eventType,
-      secretIndex,
-      error: isWebhookError(failure) ? failure : undefined,
-    }
-    this.callHook(() => this.#options.onDelivery?.({ ...outcome, remoteAddress: trace.request.remoteAddress }))
+    this.callHook(() =>
+      onDelivery({
+        status,
+        result: acknowledgement ?? (code === 'permanent_failure' ? 'dropped' : (code ?? 'handler_failed')),
+        durationMs: performance.now() - startedAtMs,
+        deliveryId,
+        eventId,
+        eventType,
+        secretIndex,
+        remoteAddress: request.remoteAddress,
+        error: isWebhookError(failure) ? failure : undefined,
+      }),
+    )
   }
 
   warn(message: string): void {
-    const { logger, name } = this.#options
-    this.#faultLog.write(logger, 'warn', { code: message, message: `[${name} webhooks] ${message}`, fields: {} })
+    this.#faultLog.write(this.#options.logger, 'warn', { code: message }, this.#prefixed(message))
   }
 
   /** Calls a hook of the user's and neither waits for it nor lets it throw. */
   callHook(hook: () => unknown): void {
-    const failed = (err: unknown): void =>
-      this.#faultLog.write(this.#options.logger, 'error', {
-        code: 'hook_failed',
-        message: `[${this.#options.name} webhooks] A hook (onError, onDelivery or onUnknownEvent) failed.`,
-        fields: { err },
-      })
-    try {
-      void Promise.resolve(hook()).catch(failed)
-    } catch (error) {
-      failed(error)
-    }
+    void safely(hook, (error) => {
+      const message = this.#prefixed('A hook (onError, onDelivery or onUnknownEvent) failed.')
+      this.#faultLog.write(this.#options.logger, 'error', fieldsOf('hook_failed', {}, error), message)
+    })
   }
 
   close(): void {
     this.#faultLog.flush()
   }
 
-  #writeFault(error: WebhookError, code: WebhookErrorCode, level: 'warn' | 'error', facts: EventFacts): void {
-    this.#faultLog.write(facts.request?.logger ?? this.#options.logger, level, {
-      code,
-      message: `[${this.#options.name} webhooks] ${error.message}`,
-      fields: { ...fieldsOf(facts), ...(error.cause === undefined ? {} : { err: error.cause }) },
-    })
-  }
-
-  #tellHandlerError(err: unknown, code: WebhookErrorCode, facts: EventFacts): void {
-    const { name, logger } = this.#options
-    this.callHook(() =>
-      (facts.request?.logger ?? logger).error(
-        { code, err, ...fieldsOf(facts) },
-        `[${name} webhooks] ${handlerMessages[code] ?? 'A handler failed.'}`,
-      ),
-    )
-    this.#callOnError(err, code, facts)
+  #tellHandlerError(error: unknown, code: HandlerCode, facts: EventFacts): void {
+    const message = this.#prefixed(handlerMessages[code])
+    this.callHook(() => this.#loggerOf(facts).error(fieldsOf(code, facts, error), message))
+    this.#callOnError(error, code, facts)
   }
 
   #callOnError(error: unknown, code: WebhookErrorCode, facts: EventFacts): void {
     const { deliveryId, eventId, eventType } = facts
     this.callHook(() => this.#options.onError?.(error, { code, deliveryId, eventId, eventType }))
   }
+
+  #loggerOf(facts: EventFacts): Logger {
+    return facts.request?.logger ?? this.#options.logger
+  }
+
+  #prefixed(message: string): string {
+    return `[${this.#options.name} webhooks] ${message}`
+  }
 }
 
-function fieldsOf({ deliveryId, eventId, eventType, request }: EventFacts): object {
-  return {
-    ...(deliveryId === undefined ? {} : { deliveryId }),
-    ...(eventId === undefined ? {} : { eventId }),
-    ...(eventType === undefined ? {} : { eventType }),
-    ...(request?.remoteAddress === undefined ? {} : { remoteAddress: request.remoteAddress }),
-  }
+/** The fields of a log line: no more of the event than this, and nothing that is not known. */
+function fieldsOf(code: string, facts: EventFacts, err: unknown): { readonly code: string } {
+  const { deliveryId, eventId, eventType, request } = facts
+  const fields = Object.entries({ deliveryId, eventId, eventType, remoteAddress: request?.remoteAddress, err })
+  return { code, ...Object.fromEntries(fields.filter(([, value]) => value !== undefined)) }
 }
