@@ -17,7 +17,7 @@ export class FaultLog {
       counted.repeats += 1
       return
     }
-    const write = (fields: object, message: string): void => void safely(() => logger[level](fields, message))
+    const write = (shown: object, text: string): void => void safely(() => logger[level](shown, text))
     write(fields, message)
     this.#counting.set(code, {
       repeats: 0,
