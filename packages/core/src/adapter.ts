@@ -1,4 +1,4 @@
-import { checkKnownOptions, checkOption } from './check-options.ts'
+import { checkKnownOptions, unexpected } from './check-options.ts'
 import type { ScrapeNestEvents } from './events.ts'
 import { createReceiver, type Receiver } from './receiver.ts'
 import type { ReceiverOptions } from './receiver-options.ts'
@@ -27,7 +27,7 @@ export function adaptedReceiver<Context>(source: ReceiverSource<Context>): {
   if (typeof source === 'object' && source !== null && 'receiver' in source) {
     checkKnownOptions(source, { receiver: true })
     const { receiver } = source
-    checkOption('receiver', receiver, typeof receiver?.receive === 'function', 'what createReceiver gives')
+    if (typeof receiver?.receive !== 'function') throw unexpected('receiver', receiver, 'what createReceiver gives')
     // Its own catalogue was checked where it was made; an adapter never looks at events.
     return { receiver: receiver as Receiver<ScrapeNestEvents, Context>, isOwned: false }
   }

@@ -2,17 +2,15 @@ import { inspect } from 'node:util'
 import { ConfigurationError } from './errors.ts'
 
 /**
- * Refuses an option with a sentence that names it, says what is expected, and shows what came.
+ * The error for a value that is not what an option takes: one sentence that names it, says what is expected, and shows
+ * what came.
  *
- * @param isRight whether the value is as expected.
  * @param expectation what follows "Expected `name` to be".
- * @throws {ConfigurationError} `configuration_invalid`
  */
-export function checkOption(name: string, value: unknown, isRight: boolean, expectation: string): void {
-  if (isRight) return
+export function unexpected(name: string, value: unknown, expectation: string): ConfigurationError {
   // Of an object no more than that it is one: it may hold a password.
   const shown = Object(value) === value ? typeof value : inspect(value)
-  throw new ConfigurationError(`Expected ${name} to be ${expectation}, got ${shown}.`)
+  return new ConfigurationError(`Expected ${name} to be ${expectation}, got ${shown}.`)
 }
 
 /** @throws {ConfigurationError} `configuration_invalid` */
@@ -21,14 +19,9 @@ export function checkWholeNumber(
   value: number,
   { min, max }: { readonly min: number; readonly max?: number },
 ): number {
-  const isRight = Number.isSafeInteger(value) && value >= min && value <= (max ?? value)
-  checkOption(
-    name,
-    value,
-    isRight,
-    `a whole number of at least ${min}${max === undefined ? '' : ` and at most ${max}`}`,
-  )
-  return value
+  if (Number.isSafeInteger(value) && value >= min && value <= (max ?? value)) return value
+  const upTo = max === undefined ? '' : ` and at most ${max}`
+  throw unexpected(name, value, `a whole number of at least ${min}${upTo}`)
 }
 
 /**
@@ -49,13 +42,12 @@ export function checkKnownOptions(options: object, known: Readonly<Record<string
 export function checkHooks<Options extends object>(options: Options, names: readonly (keyof Options & string)[]): void {
   for (const name of names) {
     const hook = options[name]
-    checkOption(name, hook, hook === undefined || typeof hook === 'function', 'a function')
+    if (hook !== undefined && typeof hook !== 'function') throw unexpected(name, hook, 'a function')
   }
 }
 
 /** @throws {ConfigurationError} `configuration_invalid`: the value of this option lacks one of these methods. */
 export function checkMethods<Value>(name: string, value: Value, methods: readonly (keyof Value & string)[]): Value {
-  const isRight = methods.every((method) => typeof value?.[method] === 'function')
-  checkOption(name, value, isRight, `an object with the methods ${methods.join(', ')}`)
-  return value
+  if (methods.every((method) => typeof value?.[method] === 'function')) return value
+  throw unexpected(name, value, `an object with the methods ${methods.join(', ')}`)
 }

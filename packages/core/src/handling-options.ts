@@ -1,4 +1,4 @@
-import { checkHooks, checkMethods, checkOption } from './check-options.ts'
+import { checkHooks, checkMethods, unexpected } from './check-options.ts'
 import type { Delivery } from './delivery.ts'
 import type { WebhookErrorCode } from './errors.ts'
 import { type EventType, scrapeNestEventTypes, type WebhookEvent } from './events.ts'
@@ -71,10 +71,12 @@ export function settleHandlingOptions<Events extends object, Context>(
   options: HandlingOptions<Events, Context>,
 ): HandlingSettings<Context> {
   const { name = 'scrapenest', logger = processWarnings } = options
-  checkOption('name', name, /^[A-Za-z0-9_-]{1,64}$/.test(name), '1 to 64 letters, digits, "-" or "_"')
+  if (!/^[A-Za-z0-9_-]{1,64}$/.test(name)) throw unexpected('name', name, '1 to 64 letters, digits, "-" or "_"')
   checkHooks(options, ['onUnknownEvent', 'onError'])
   const { onEvent = {} } = options
-  checkOption('onEvent', onEvent, typeof onEvent === 'object', "handlers by pattern: { 'job.*': (event) => … }")
+  if (typeof onEvent !== 'object') {
+    throw unexpected('onEvent', onEvent, "handlers by pattern, such as { 'job.*': (event) => … }")
+  }
   const schemas = checkSchemas(options.schemas ?? {})
   return {
     name,
@@ -90,13 +92,10 @@ function checkSchemas(schemas: object): ReadonlyMap<string, StandardSchema> {
   const checked = new Map<string, StandardSchema>()
   for (const [eventType, schema] of Object.entries(schemas)) {
     if (schema === undefined) continue
-    const isRight = typeof schema?.['~standard']?.validate === 'function'
-    checkOption(
-      `the schema of '${eventType}'`,
-      schema,
-      isRight,
-      'a Standard Schema (zod 3.24+, valibot 1+, arktype 2+)',
-    )
+    if (typeof schema?.['~standard']?.validate !== 'function') {
+      const expectation = 'a Standard Schema (zod 3.24+, valibot 1+, arktype 2+)'
+      throw unexpected(`the schema of '${eventType}'`, schema, expectation)
+    }
     checked.set(eventType, schema)
   }
   return checked

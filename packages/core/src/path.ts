@@ -1,4 +1,4 @@
-import { checkOption } from './check-options.ts'
+import { unexpected } from './check-options.ts'
 
 /**
  * Checks the `path` option of an adapter.
@@ -6,7 +6,6 @@ import { checkOption } from './check-options.ts'
  * @throws {ConfigurationError} `configuration_invalid`: not an absolute path without query.
  */
 export function checkPath(path: unknown): string {
-  const isRight = typeof path === 'string' && /^\/[^?#\s]*$/.test(path)
-  checkOption('path', path, isRight, "an absolute path, such as '/webhooks/scrapenest'")
-  return path as string
+  if (typeof path === 'string' && /^\/[^?#\s]*$/.test(path)) return path
+  throw unexpected('path', path, "an absolute path, such as '/webhooks/scrapenest'")
 }

@@ -1,5 +1,5 @@
 import { compileAllowedSources } from './allowed-sources.ts'
-import { checkHooks, checkKnownOptions, checkMethods, checkOption, checkWholeNumber } from './check-options.ts'
+import { checkHooks, checkKnownOptions, checkMethods, checkWholeNumber, unexpected } from './check-options.ts'
 import { type DuplicateStore, memoryDuplicates } from './duplicates.ts'
 import type { WebhookError, WebhookErrorCode } from './errors.ts'
 import {
@@ -121,7 +121,9 @@ export const maxTimeoutMs = 2_147_483_647
 export function settleOptions<Events extends object, Context>(
   options: ReceiverOptions<Events, Context>,
 ): ReceiverSettings<Context> {
-  checkOption('the options', options, Object(options) === options, 'an object with at least { secret, onEvent }')
+  if (typeof options !== 'object' || options === null) {
+    throw unexpected('the options', options, 'an object with at least { secret, onEvent }')
+  }
   checkKnownOptions(options, knownOptions)
   checkHooks(options, ['onDelivery', 'now'])
   const handling = settleHandlingOptions<Events, Context>(options)

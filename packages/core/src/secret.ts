@@ -73,7 +73,7 @@ export function parseSecrets(secrets: Secret | readonly (Secret | undefined)[]):
 function decode(secret: unknown): Uint8Array {
   if (secret === undefined || secret === null || secret === '') {
     throw new ConfigurationError(
-      'No signing secret. Give `secret` the whsec_… that ScrapeNest showed when the endpoint was created, ' +
+      'No signing secret. Give `secret` the whsec_… of the endpoint, ' +
         'for example from process.env.SCRAPENEST_WEBHOOK_SECRET (is the variable set?).',
     )
   }
@@ -97,8 +97,8 @@ function decode(secret: unknown): Uint8Array {
 
 /** The ways a secret is pasted wrongly. The order matters: the outermost damage is named first. */
 const misreadings: readonly (readonly [RegExp, string])[] = [
-  [/\s/, 'contains a space or a line break (a file read with readFileSync often ends with one)'],
-  [/^["'`]|["'`]$/, 'is in quotes (some .env readers keep the quotes of a value)'],
+  [/\s/, 'contains a space or a line break (many files end with one)'],
+  [/^["'`]|["'`]$/, 'is in quotes (some .env readers keep them)'],
   [/^wh[sp]k_/, 'is an asymmetric key (whsk_, whpk_), which is not supported'],
   [/.whsec_/, 'has something before whsec_'],
 ]
