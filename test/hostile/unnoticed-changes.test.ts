@@ -87,10 +87,10 @@ describe('a secret', () => {
     [`${key}!`, 'not valid base64'],
     [`AAAA"${key}`, 'not valid base64'],
     [`AAAAv1,${key}`, 'not valid base64'],
-    [`AAAAwhsk_${key}`, 'contains "-" or "_"'],
-    [`AAAAwhpk_${key}`, 'contains "-" or "_"'],
-    [`AAAAwhsec_whsec_${key}`, 'contains "-" or "_"'],
-    [`${key}whsec_`, 'contains "-" or "_"'],
+    [`AAAAwhsk_${key}`, 'no "-" and no "_"'],
+    [`AAAAwhpk_${key}`, 'no "-" and no "_"'],
+    [`AAAAwhsec_whsec_${key}`, 'has something before whsec_'],
+    [`${key}whsec_`, 'has something before whsec_'],
   ])('is refused for what is really wrong with it: %s', (wrong, expected) => {
     expect(messageOf(() => verify({ headers, body }, wrong))).toContain(expected)
   })
