@@ -1,3 +1,5 @@
+import type { VerifiedMessage } from './verify.ts'
+
 /** What a handler is told besides the event: about the delivery that brought it. */
 export interface Delivery<Context = unknown> {
   /** `svix-id`: the same for every attempt to deliver this message. */
@@ -20,28 +22,25 @@ export interface Delivery<Context = unknown> {
   readonly context: Context | undefined
 }
 
-type DeliveryFacts<Context> = Omit<Delivery<Context>, 'signal'>
-
 /** A delivery whose `signal` is made when it is first asked for: most handlers never do, and it costs as much as a hash. */
 export class AbortableDelivery<Context> implements Delivery<Context> {
   readonly id: string
   readonly sentAt: Date
   readonly receivedAt: Date
-  readonly attempt: number
+  readonly attempt = 1
   readonly rawBody: Uint8Array
   readonly secretIndex: number
   readonly context: Context | undefined
   #controller: AbortController | undefined
   #abortReason: Error | undefined
 
-  constructor(facts: DeliveryFacts<Context>) {
-    this.id = facts.id
-    this.sentAt = facts.sentAt
-    this.receivedAt = facts.receivedAt
-    this.attempt = facts.attempt
-    this.rawBody = facts.rawBody
-    this.secretIndex = facts.secretIndex
-    this.context = facts.context
+  constructor({ id, sentAt, body, secretIndex }: VerifiedMessage, receivedAt: Date, context: Context | undefined) {
+    this.id = id
+    this.sentAt = sentAt
+    this.receivedAt = receivedAt
+    this.rawBody = body
+    this.secretIndex = secretIndex
+    this.context = context
   }
 
   get signal(): AbortSignal {

@@ -1,10 +1,11 @@
 import type { Delivery } from './delivery.ts'
 import { SchemaMismatchError } from './errors.ts'
 import type { WebhookEvent } from './events.ts'
-import { type AnyHandler, combineFailures, HandlerRegistry, runHandlers } from './handlers.ts'
+import { type AnyHandler, combineFailures, HandlerRegistry } from './handlers.ts'
 import type { HandlingSettings } from './handling-options.ts'
 import type { EventFacts, Reporter } from './reporter.ts'
 import type { StandardSchema } from './standard-schema.ts'
+import { isThenable } from './thenable.ts'
 
 /** `unhandled`: nothing failed, but no handler was there for the event. */
 export type DispatchResult = 'handled' | 'unhandled'
@@ -13,7 +14,6 @@ export type DispatchResult = 'handled' | 'unhandled'
 export class Dispatcher<Context> {
   readonly #settings: HandlingSettings<Context>
   readonly #handlers: HandlerRegistry<Context>
-  readonly #patterns = new Set<string>()
   readonly #reporter: Reporter
 
   constructor(settings: HandlingSettings<Context>, reporter: Reporter, onEvent: object | undefined) {
@@ -27,13 +27,11 @@ export class Dispatcher<Context> {
   /** @throws {ConfigurationError} `configuration_invalid`: a malformed pattern, or a handler that is no function. */
   add(pattern: string, handler: AnyHandler<Context>): void {
     this.#handlers.add(pattern, handler)
-    this.#patterns.add(pattern)
   }
 
   /** Tells the operator of patterns that no event can match. */
   warnOfIdlePatterns(): void {
-    for (const pattern of this.#patterns) {
-      if (this.#handlers.selectsSomething(pattern)) continue
+    for (const pattern of this.#handlers.idlePatterns()) {
       this.#reporter.warn(
         `No event type that this receiver knows matches '${pattern}'. Is it misspelt, or missing in eventTypes?`,
       )
@@ -41,20 +39,29 @@ export class Dispatcher<Context> {
   }
 
   /**
-   * Runs every handler of the event, whether or not one fails.
+   * Runs every handler of the event, one after the other, whether or not one fails.
    *
    * @throws {WebhookError} `schema_mismatch`, `handler_failed`, `retry_later` or `permanent_failure`; each was reported.
    */
   async dispatch(event: WebhookEvent, delivery: Delivery<Context>, facts: EventFacts): Promise<DispatchResult> {
-    if (!this.#handlers.knows(event.event_type)) {
-      const { onUnknownEvent } = this.#settings
+    const { onUnknownEvent, schemas } = this.#settings
+    const handlers = this.#handlers.select(event.event_type)
+    if (handlers === undefined) {
       if (onUnknownEvent !== undefined) this.#reporter.callHook(() => onUnknownEvent(event, delivery))
       return 'unhandled'
     }
-    const handlers = this.#handlers.select(event.event_type)
-    const schema = this.#settings.schemas.get(event.event_type)
+    const schema = schemas.get(event.event_type)
     const checked = schema === undefined ? event : await this.#checkData(event, schema, facts)
-    const failures = await runHandlers(handlers, checked, delivery)
+    const failures: unknown[] = []
+    for (const handler of handlers) {
+      try {
+        const result = handler(checked, delivery)
+        // A handler that returns no promise is done: nothing is gained by asking again a turn later.
+        if (isThenable(result)) await result
+      } catch (error) {
+        failures.push(error)
+      }
+    }
     if (failures.length > 0) {
       this.#reporter.handlersFailed(failures, facts)
       throw combineFailures(failures)

@@ -33,7 +33,8 @@ export interface MemoryDuplicatesOptions {
    */
   readonly rememberSeconds?: number
   /**
-   * How many handled events are remembered at most. When they are reached, the older half is forgotten at once.
+   * How many events are remembered at most; one that is being handled takes room as well. When they are reached, the older
+   * half is forgotten at once, but for what is still being handled.
    * @default 100000, about 20 MB with UUIDs as ids
    */
   readonly maxEvents?: number
@@ -41,9 +42,11 @@ export interface MemoryDuplicatesOptions {
   readonly now?: () => number
 }
 
-interface RunningClaim {
+interface Claim {
   readonly token: string
-  readonly endsAtMs: number
+  isDone: boolean
+  /** The end of its lease while it runs; of its memory when it is done. */
+  endsAtMs: number
 }
 
 /**
@@ -59,69 +62,79 @@ export function memoryDuplicates(options: MemoryDuplicatesOptions = {}): Duplica
   return new MemoryDuplicates(rememberSeconds * 1000, maxEvents, now)
 }
 
-const leaseCheckIntervalMs = 60_000
-
 class MemoryDuplicates implements DuplicateStore {
-  readonly #running = new Map<string, RunningClaim>()
   /**
-   * Key to time of completion, in two generations of at most half of `maxEvents` each: when the younger is full, the
-   * elder is dropped whole. Deleting the oldest entries of one large `Map` one by one would make every look at its
-   * beginning step over all that was deleted before.
+   * Two generations: when the younger one is full, the elder one is dropped whole, but for the claims that still run.
+   * Deleting the oldest entries of one large `Map` one by one would make every look at its beginning step over all that
+   * was deleted before.
    */
-  #younger = new Map<string, number>()
-  #elder = new Map<string, number>()
+  #younger = new Map<string, Claim>()
+  #elder = new Map<string, Claim>()
+  /** How many claims the younger generation holds when it is full. */
+  #maxYounger: number
   #youngerSinceMs: number
+  #claims = 0
   readonly #rememberMs: number
   readonly #maxPerGeneration: number
   readonly #now: () => number
-  #claims = 0
-  #nextLeaseCheckMs = 0
 
   constructor(rememberMs: number, maxEvents: number, now: () => number) {
     this.#rememberMs = rememberMs
     this.#maxPerGeneration = Math.floor(maxEvents / 2)
+    this.#maxYounger = this.#maxPerGeneration
     this.#now = now
     this.#youngerSinceMs = now()
   }
 
   claim(key: string, { leaseMs }: { readonly leaseMs: number }): ClaimResult {
     const nowMs = this.#now()
-    const doneAtMs = this.#younger.get(key) ?? (this.#elder.size === 0 ? undefined : this.#elder.get(key))
-    if (doneAtMs !== undefined && nowMs - doneAtMs < this.#rememberMs) return { state: 'done' }
-    if (nowMs >= this.#nextLeaseCheckMs) this.#dropEndedLeases(nowMs)
-    const running = this.#running.get(key)
-    if (running !== undefined && running.endsAtMs > nowMs) return { state: 'in_progress' }
+    const known = this.#find(key)
+    if (known !== undefined && known.endsAtMs > nowMs) return { state: known.isDone ? 'done' : 'in_progress' }
     this.#claims += 1
     const token = String(this.#claims)
-    this.#running.set(key, { token, endsAtMs: nowMs + leaseMs })
+    this.#add(key, { token, isDone: false, endsAtMs: nowMs + leaseMs }, nowMs)
     return { state: 'claimed', token }
   }
 
   complete(key: string, token: string): void {
-    const running = this.#running.get(key)
-    // No claim at all: the lease ended and nobody took over. The handlers did succeed, so it is done.
-    if (running !== undefined && running.token !== token) return
-    this.#running.delete(key)
-    this.#remember(key, this.#now())
+    const nowMs = this.#now()
+    const endsAtMs = nowMs + this.#rememberMs
+    const claim = this.#find(key)
+    if (claim === undefined) {
+      // The lease ended and nobody took over. The handlers did succeed, so it is done.
+      this.#add(key, { token, isDone: true, endsAtMs }, nowMs)
+    } else if (claim.token === token) {
+      claim.isDone = true
+      claim.endsAtMs = endsAtMs
+    }
   }
 
   release(key: string, token: string): void {
-    if (this.#running.get(key)?.token === token) this.#running.delete(key)
+    const claim = this.#find(key)
+    if (claim === undefined || claim.isDone || claim.token !== token) return
+    this.#younger.delete(key)
+    this.#elder.delete(key)
   }
 
-  #remember(key: string, nowMs: number): void {
-    const isFull = this.#younger.size >= this.#maxPerGeneration
-    if (isFull || nowMs - this.#youngerSinceMs >= this.#rememberMs) {
-      this.#elder = this.#younger
-      this.#younger = new Map()
-      this.#youngerSinceMs = nowMs
+  #find(key: string): Claim | undefined {
+    return this.#younger.get(key) ?? this.#elder.get(key)
+  }
+
+  #add(key: string, claim: Claim, nowMs: number): void {
+    if (this.#younger.size >= this.#maxYounger || nowMs - this.#youngerSinceMs >= this.#rememberMs) {
+      this.#beginGeneration(nowMs)
     }
-    this.#younger.set(key, nowMs)
+    this.#younger.set(key, claim)
   }
 
-  /** Now and then, and not at each claim: a lease that has ended counts for nothing wherever it is looked at. */
-  #dropEndedLeases(nowMs: number): void {
-    this.#nextLeaseCheckMs = nowMs + leaseCheckIntervalMs
-    for (const [key, { endsAtMs }] of this.#running) if (endsAtMs <= nowMs) this.#running.delete(key)
+  #beginGeneration(nowMs: number): void {
+    const running = new Map<string, Claim>()
+    for (const [key, claim] of this.#elder) {
+      if (!claim.isDone && claim.endsAtMs > nowMs) running.set(key, claim)
+    }
+    this.#elder = this.#younger
+    this.#younger = running
+    this.#maxYounger = running.size + this.#maxPerGeneration
+    this.#youngerSinceMs = nowMs
   }
 }

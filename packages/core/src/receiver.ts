@@ -1,14 +1,10 @@
 import { AbortableDelivery } from './delivery.ts'
 import { Dispatcher } from './dispatcher.ts'
-import type { ClaimResult } from './duplicates.ts'
 import { parseEnvelope } from './envelope.ts'
 import {
   BodyAbortedError,
-  BodyTimeoutError,
   BodyTooLargeError,
   ConfigurationError,
-  codeOf,
-  EventInProgressError,
   isWebhookError,
   MethodNotAllowedError,
   RawBodyUnavailableError,
@@ -18,10 +14,12 @@ import {
   SourceNotAllowedError,
   StoreUnavailableError,
 } from './errors.ts'
-import { type EventPattern, probeEventType, type ScrapeNestEvents, type WebhookEvent } from './events.ts'
+import { type EventPattern, probeEventType, type ScrapeNestEvents } from './events.ts'
+import { OnceHandler } from './handle-once.ts'
 import type { AnyHandler, EventHandler } from './handlers.ts'
-import { collectHeaders, type ReceivedHeaders } from './headers.ts'
-import type { InboxConnection, InboxUser } from './inbox.ts'
+import { collectHeaders } from './headers.ts'
+import { InFlight } from './in-flight.ts'
+import type { InboxUser } from './inbox.ts'
 import { processInboxEvent, reportInboxFailure } from './inbox-processor.ts'
 import {
   maxTimeoutMs,
@@ -41,9 +39,10 @@ import {
 import { Reporter } from './reporter.ts'
 import { checkBodyHeaders, leavesBodyUnread, type WebhookRequest } from './request.ts'
 import { parseSecrets, type SigningSecret } from './secret.ts'
-import { readSignedHeaders, signedHeadersOf } from './signed-headers.ts'
+import { readSignedHeaders } from './signed-headers.ts'
+import { storeEvent } from './store-event.ts'
 import { isThenable } from './thenable.ts'
-import { asBytes, matchSignature, type VerifiedMessage } from './verify.ts'
+import { asBytes, matchSignature } from './verify.ts'
 
 /** Receives deliveries, whatever the host: an adapter hands over the request and writes the reply. */
 export interface Receiver<Events extends object = ScrapeNestEvents, Context = unknown> {
@@ -90,20 +89,14 @@ export function createReceiver<Events extends object = ScrapeNestEvents, Context
   return new WebhookReceiver<Events, Context>(options)
 }
 
-const claimStates: ReadonlySet<string> = new Set<ClaimResult['state']>(['claimed', 'in_progress', 'done'])
-
-/** How long a claim holds: much longer than a handler takes, short enough that a process that died swallows no event. */
-const claimOptions = { leaseMs: 15 * 60_000 }
-
 class WebhookReceiver<Events extends object, Context> implements Receiver<Events, Context> {
   readonly #settings: ReceiverSettings<Context>
   readonly #reporter: Reporter
   readonly #dispatcher: Dispatcher<Context>
   /** Who this receiver is to its inbox. */
   readonly #inboxUser: InboxUser
-  /** What `close` waits for. */
-  readonly #running = new Set<AbortableDelivery<Context>>()
-  #onIdle: (() => void) | undefined
+  readonly #onceHandler: OnceHandler<Context>
+  readonly #inFlight: InFlight<Context>
   #started: Promise<void> | undefined
   #closed: Promise<void> | undefined
 
@@ -111,6 +104,8 @@ class WebhookReceiver<Events extends object, Context> implements Receiver<Events
     this.#settings = settleOptions(options)
     this.#reporter = new Reporter(this.#settings)
     this.#dispatcher = new Dispatcher(this.#settings, this.#reporter, options.onEvent)
+    this.#onceHandler = new OnceHandler(this.#settings, this.#dispatcher, this.#reporter)
+    this.#inFlight = new InFlight(this.#settings.replyTimeoutMs, (reception) => this.#answerLate(reception))
     this.#inboxUser = {
       name: this.#settings.name,
       process: this.#settings.processing ? processInboxEvent(this.#dispatcher, this.#reporter) : undefined,
@@ -128,21 +123,12 @@ class WebhookReceiver<Events extends object, Context> implements Receiver<Events
     return this
   }
 
-  async receive(request: WebhookRequest, context?: Context): Promise<WebhookReply> {
-    const reception = new Reception(request, context)
-    let reply: WebhookReply
-    let failure: unknown
-    try {
-      const acknowledgement = await reception.inTime(this.#process(reception), this.#settings.replyTimeoutMs)
-      reception.acknowledgement = acknowledgement
-      reply = acknowledgementReply(acknowledgement)
-    } catch (error) {
-      failure = error
-      reply = errorReply(error)
-      this.#reporter.failed(error, reception)
-    }
-    this.#reporter.answered(reply.status, failure, reception)
-    return !reception.isBodyRead && leavesBodyUnread(request) ? closingConnection(reply) : reply
+  receive(request: WebhookRequest, context?: Context): Promise<WebhookReply> {
+    return new Promise((resolve) => {
+      const reception = new Reception(request, context, resolve)
+      this.#inFlight.add(reception)
+      void this.#process(reception)
+    })
   }
 
   start(): Promise<void> {
@@ -155,40 +141,82 @@ class WebhookReceiver<Events extends object, Context> implements Receiver<Events
     return this.#closed
   }
 
-  /** The steps of one delivery, each of which may end it; the cheap ones come first. */
-  async #process(reception: Reception<Context>): Promise<Acknowledgement> {
-    const { request } = reception
-    const { maxBodyBytes, toleranceSeconds, now, inbox } = this.#settings
-    this.#checkOpen()
-    if (request.method !== 'POST') throw new MethodNotAllowedError()
-    this.#checkSource(request.remoteAddress)
-    const headers = collectHeaders(request.headers)
-    checkBodyHeaders(headers, maxBodyBytes)
-    const receivedAtMs = now()
-    const candidates = readSignedHeaders(headers, { nowMs: receivedAtMs, toleranceSeconds })
-    reception.deliveryId = candidates[0]?.id
-    const secrets = this.#settings.secrets ?? (await this.#resolveSecrets(reception))
-    const body = await this.#readBody(reception)
-    const message = matchSignature(candidates, body, secrets)
-    const event = parseEnvelope(body, message.id)
-    reception.secretIndex = message.secretIndex
-    reception.deliveryId = message.id
-    reception.eventId = event.event_id
-    reception.eventType = event.event_type
-    // Once more: `close` waits for what has begun, and this has not. A late body is no longer anybody's.
-    if (reception.isLate) throw new BodyTimeoutError(this.#settings.replyTimeoutMs)
-    this.#checkOpen()
-    if (event.event_type === probeEventType) return 'accepted'
-    const delivery = deliveryOf(message, receivedAtMs, reception.context)
-    reception.delivery = delivery
-    this.#running.add(delivery)
+  /** The steps of one delivery, each of which may end it; the cheap ones come first. Never rejects. */
+  async #process(reception: Reception<Context>): Promise<void> {
     try {
-      if (inbox === undefined) return await this.#handleOnce(event, delivery, reception)
-      return await this.#store(inbox, event, delivery, { headers, reception })
+      const { request } = reception
+      const { maxBodyBytes, toleranceSeconds, now, inbox } = this.#settings
+      this.#checkOpen()
+      if (request.method !== 'POST') throw new MethodNotAllowedError()
+      this.#checkSource(request.remoteAddress)
+      const headers = collectHeaders(request.headers)
+      checkBodyHeaders(headers, maxBodyBytes)
+      const receivedAtMs = now()
+      const candidates = readSignedHeaders(headers, { nowMs: receivedAtMs, toleranceSeconds })
+      reception.deliveryId = candidates[0]?.id
+      const secrets = this.#settings.secrets ?? (await this.#resolveSecrets(reception))
+      reception.waitingFor = 'body'
+      let read: unknown
+      try {
+        const reading = request.body({ maxBytes: maxBodyBytes })
+        read = isThenable(reading) ? await reading : reading
+      } catch (error) {
+        throw isWebhookError(error) ? error : new BodyAbortedError(error)
+      }
+      const body = checkBody(read, maxBodyBytes)
+      reception.isBodyRead = true
+      const message = matchSignature(candidates, body, secrets)
+      const event = parseEnvelope(body, message.id)
+      reception.secretIndex = message.secretIndex
+      reception.deliveryId = message.id
+      reception.eventId = event.event_id
+      reception.eventType = event.event_type
+      // A late body is no longer anybody's.
+      if (reception.isAnswered) return
+      // Once more: `close` waits for what has begun, and this has not.
+      this.#checkOpen()
+      if (event.event_type === probeEventType) {
+        this.#acknowledge(reception, 'accepted')
+        return
+      }
+      const delivery = new AbortableDelivery(message, new Date(receivedAtMs), reception.context)
+      reception.delivery = delivery
+      reception.waitingFor = 'store'
+      const acknowledgement = await (inbox === undefined
+        ? this.#onceHandler.handle(event, delivery, reception)
+        : storeEvent(inbox, this.#settings.name, event, { delivery, headers }))
+      this.#acknowledge(reception, acknowledgement)
+    } catch (error) {
+      this.#refuse(reception, error)
     } finally {
-      this.#running.delete(delivery)
-      if (this.#running.size === 0) this.#onIdle?.()
+      this.#inFlight.delete(reception)
     }
+  }
+
+  #acknowledge(reception: Reception<Context>, acknowledgement: Acknowledgement): void {
+    reception.acknowledgement = acknowledgement
+    this.#answer(reception, acknowledgementReply(acknowledgement))
+  }
+
+  #refuse(reception: Reception<Context>, error: unknown): void {
+    if (reception.isAnswered) return
+    this.#reporter.failed(error, reception)
+    this.#answer(reception, errorReply(error), error)
+  }
+
+  #answer(reception: Reception<Context>, reply: WebhookReply, failure?: unknown): void {
+    if (reception.isAnswered) return
+    reception.isAnswered = true
+    this.#reporter.answered(reply.status, failure, reception)
+    const isClosing = !reception.isBodyRead && leavesBodyUnread(reception.request)
+    reception.reply(isClosing ? closingConnection(reply) : reply)
+  }
+
+  /** The handlers go on under their claim, and their `signal` tells them. */
+  #answerLate(reception: Reception<Context>): void {
+    const error = reception.lateError(this.#settings.replyTimeoutMs)
+    reception.delivery?.abort(error)
+    this.#refuse(reception, error)
   }
 
   #checkOpen(): void {
@@ -215,115 +243,9 @@ class WebhookReceiver<Events extends object, Context> implements Receiver<Events
     } catch (error) {
       throw new SecretUnavailableError(error)
     }
-    if (reception.isLate) throw new SecretUnavailableError()
+    if (reception.isAnswered) throw new SecretUnavailableError()
     if (secret === undefined || secret === null || secret.length === 0) throw new SecretNotFoundError()
     return parseSecrets(secret)
-  }
-
-  async #readBody(reception: Reception<Context>): Promise<Uint8Array> {
-    const { maxBodyBytes } = this.#settings
-    reception.waitingFor = 'body'
-    let body: Uint8Array
-    try {
-      const reading = reception.request.body({ maxBytes: maxBodyBytes })
-      body = isThenable(reading) ? await reading : reading
-    } catch (error) {
-      throw isWebhookError(error) ? error : new BodyAbortedError(error)
-    }
-    if (!ArrayBuffer.isView(body)) {
-      throw new RawBodyUnavailableError('The adapter gave no bytes. Hand over the body as it came, before any parser.')
-    }
-    if (body.byteLength > maxBodyBytes) throw new BodyTooLargeError(maxBodyBytes)
-    reception.isBodyRead = true
-    return asBytes(body)
-  }
-
-  /** With an inbox the handlers run later, and the inbox alone decides what is a duplicate. */
-  async #store(
-    inbox: InboxConnection,
-    event: WebhookEvent,
-    delivery: AbortableDelivery<Context>,
-    { headers, reception }: { readonly headers: ReceivedHeaders; readonly reception: Reception<Context> },
-  ): Promise<Acknowledgement> {
-    const { id, sentAt, receivedAt, rawBody, secretIndex } = delivery
-    reception.waitingFor = 'store'
-    try {
-      const result = await inbox.put({
-        name: this.#settings.name,
-        eventId: event.event_id,
-        eventType: event.event_type,
-        messageId: id,
-        sentAt,
-        receivedAt,
-        signedHeaders: signedHeadersOf(headers),
-        body: rawBody,
-        secretIndex,
-      })
-      if (result === 'stored') return 'accepted'
-      if (result === 'duplicate') return 'duplicate'
-      // Whoever writes an inbox may forget to answer: an event that may not be kept is not acknowledged.
-      throw new TypeError(`Expected put to resolve with 'stored' or 'duplicate', got ${typeof result}.`)
-    } catch (error) {
-      throw error instanceof StoreUnavailableError ? error : new StoreUnavailableError(error)
-    }
-  }
-
-  /** Runs the handlers under a claim: kept when they all succeeded, given back when the event is to come again. */
-  async #handleOnce(
-    event: WebhookEvent,
-    delivery: AbortableDelivery<Context>,
-    reception: Reception<Context>,
-  ): Promise<Acknowledgement> {
-    const { duplicates, name } = this.#settings
-    const key = `${name}/${event.event_id}`
-    reception.waitingFor = 'store'
-    let claim: ClaimResult
-    try {
-      const claiming = duplicates.claim(key, claimOptions)
-      claim = isThenable(claiming) ? await claiming : claiming
-      if (!claimStates.has(claim.state)) throw new TypeError('Expected claim to resolve with one of its three states.')
-    } catch (error) {
-      throw new StoreUnavailableError(error)
-    }
-    if (claim.state === 'done') return 'duplicate'
-    if (claim.state === 'in_progress') throw new EventInProgressError()
-    if (reception.isLate) {
-      // The reply said that the store is out of reach: the sender comes again and must not find the event claimed.
-      await this.#endClaim('release', key, claim.token, reception)
-      throw new StoreUnavailableError()
-    }
-    reception.waitingFor = 'handlers'
-    try {
-      await this.#dispatcher.dispatch(event, delivery, reception)
-    } catch (error) {
-      const isDropped = codeOf(error) === 'permanent_failure'
-      await this.#endClaim(isDropped ? 'complete' : 'release', key, claim.token, reception)
-      throw error
-    }
-    const completing = this.#endClaim('complete', key, claim.token, reception)
-    if (completing !== undefined) await completing
-    return 'accepted'
-  }
-
-  /**
-   * The handlers' result stands, whatever the store does: a claim that could not be ended ends with its lease.
-   *
-   * @returns nothing where there is nothing to wait for.
-   */
-  #endClaim(
-    end: 'complete' | 'release',
-    key: string,
-    token: string,
-    reception: Reception<Context>,
-  ): PromiseLike<void> | undefined {
-    const failed = (error: unknown): void => this.#reporter.failed(new StoreUnavailableError(error), reception)
-    try {
-      const ending = this.#settings.duplicates[end](key, token)
-      return isThenable(ending) ? ending.then(undefined, failed) : undefined
-    } catch (error) {
-      failed(error)
-      return undefined
-    }
   }
 
   async #start(): Promise<void> {
@@ -339,31 +261,19 @@ class WebhookReceiver<Events extends object, Context> implements Receiver<Events
   }
 
   async #close(graceMs: number): Promise<void> {
-    await this.#idleWithin(graceMs)
-    for (const delivery of this.#running) delivery.abort(new ReceiverClosingError())
+    await this.#inFlight.idleWithin(graceMs)
+    for (const { delivery } of this.#inFlight.handled()) delivery?.abort(new ReceiverClosingError())
     await this.#settings.inbox?.close({ graceMs, user: this.#inboxUser })
     await this.#settings.duplicates.close?.()
     this.#reporter.close()
   }
-
-  /** Resolves when nothing is being handled, or when the time is over. */
-  async #idleWithin(timeoutMs: number): Promise<void> {
-    if (this.#running.size === 0) return
-    await new Promise<void>((resolve) => {
-      const timer = setTimeout(resolve, timeoutMs)
-      this.#onIdle = () => {
-        clearTimeout(timer)
-        resolve()
-      }
-    })
-  }
 }
 
-function deliveryOf<Context>(
-  { id, sentAt, body, secretIndex }: VerifiedMessage,
-  receivedAtMs: number,
-  context: Context | undefined,
-): AbortableDelivery<Context> {
-  const receivedAt = new Date(receivedAtMs)
-  return new AbortableDelivery({ id, sentAt, receivedAt, attempt: 1, rawBody: body, secretIndex, context })
+/** What an adapter gave as body: bytes, and no more of them than are allowed. */
+function checkBody(body: unknown, maxBytes: number): Uint8Array {
+  if (!ArrayBuffer.isView(body)) {
+    throw new RawBodyUnavailableError('The adapter gave no bytes. Hand over the body as it came, before any parser.')
+  }
+  if (body.byteLength > maxBytes) throw new BodyTooLargeError(maxBytes)
+  return asBytes(body)
 }

@@ -6,7 +6,7 @@ import {
   StoreUnavailableError,
   type WebhookError,
 } from './errors.ts'
-import type { Acknowledgement } from './reply.ts'
+import type { Acknowledgement, WebhookReply } from './reply.ts'
 import type { Trace } from './reporter.ts'
 import type { WebhookRequest } from './request.ts'
 
@@ -14,11 +14,13 @@ import type { WebhookRequest } from './request.ts'
 export class Reception<Context> implements Trace {
   readonly request: WebhookRequest
   readonly context: Context | undefined
+  /** Gives the host its reply. */
+  readonly reply: (reply: WebhookReply) => void
   readonly startedAtMs: number = performance.now()
   /** Decides what the reply says when the time is over. */
   waitingFor: 'secret' | 'body' | 'store' | 'handlers' = 'body'
   /** The reply has gone: whatever still arrives (a secret, a body) is not worked on. */
-  isLate = false
+  isAnswered = false
   isBodyRead = false
   acknowledgement: Acknowledgement | undefined = undefined
   deliveryId: string | undefined = undefined
@@ -27,37 +29,14 @@ export class Reception<Context> implements Trace {
   secretIndex: number | undefined = undefined
   delivery: AbortableDelivery<Context> | undefined = undefined
 
-  constructor(request: WebhookRequest, context: Context | undefined) {
+  constructor(request: WebhookRequest, context: Context | undefined, reply: (reply: WebhookReply) => void) {
     this.request = request
     this.context = context
+    this.reply = reply
   }
 
-  /**
-   * Settles as `work` does, or rejects when the time is over. `work` goes on: handlers under their claim, and their
-   * `signal` tells them.
-   */
-  inTime<Result>(work: Promise<Result>, timeoutMs: number): Promise<Result> {
-    return new Promise((resolve, reject) => {
-      const timer = setTimeout(() => {
-        this.isLate = true
-        const error = this.#lateError(timeoutMs)
-        this.delivery?.abort(error)
-        reject(error)
-      }, timeoutMs)
-      work.then(
-        (result) => {
-          clearTimeout(timer)
-          resolve(result)
-        },
-        (error: unknown) => {
-          clearTimeout(timer)
-          reject(error)
-        },
-      )
-    })
-  }
-
-  #lateError(timeoutMs: number): WebhookError {
+  /** Why there is no result when the time is over. */
+  lateError(timeoutMs: number): WebhookError {
     switch (this.waitingFor) {
       case 'secret':
         return new SecretUnavailableError()

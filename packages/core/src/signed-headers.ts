@@ -30,8 +30,15 @@ const maxSignatureTokens = 16
 // stand for another id and body. Beyond ASCII, the header's text no longer tells which bytes were signed.
 const idGrammar = /^[\x21-\x2b\x2d\x2f-\x7e]{1,256}$/
 
-// 32 bytes in canonical base64: 43 characters, the last of which carries two zero bits, and one "=".
-const signatureGrammar = /^v1,([A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=),?$/
+// 32 bytes in canonical base64: 43 characters, the last of which carries two zero bits, and one "=". Node joins a header
+// that was sent twice with ", ": the comma that this leaves at the end of a token is no part of it.
+const signatureGrammar = /^v1,[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=,?$/
+const tokenLength = 'v1,'.length + 44
+
+interface TimestampLimits {
+  readonly nowMs: number
+  readonly toleranceSeconds: number
+}
 
 /**
  * Reads every complete header family (`svix-*`, `webhook-*`); a sender in transition may send both, and one that
@@ -43,16 +50,13 @@ const signatureGrammar = /^v1,([A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=),?$/
  * @throws {TimestampOutsideToleranceError} `timestamp_outside_tolerance`
  * @throws {NoSupportedSignatureError} `no_supported_signature`
  */
-export function readSignedHeaders(
-  headers: ReceivedHeaders,
-  options: { readonly nowMs: number; readonly toleranceSeconds: number },
-): readonly SignedHeaders[] {
+export function readSignedHeaders(headers: ReceivedHeaders, limits: TimestampLimits): readonly SignedHeaders[] {
   const candidates: SignedHeaders[] = []
   let firstError: unknown
   for (const family of families) {
     if (missingHeader(headers, family) !== undefined) continue
     try {
-      candidates.push(readFamily(headers, family, options))
+      candidates.push(readFamily(headers, family, limits))
     } catch (error) {
       firstError ??= error
     }
@@ -64,46 +68,43 @@ export function readSignedHeaders(
 function readFamily(
   headers: ReceivedHeaders,
   family: Family,
-  options: { readonly nowMs: number; readonly toleranceSeconds: number },
+  { nowMs, toleranceSeconds }: TimestampLimits,
 ): SignedHeaders {
   const id = headers[family.id]
   if (typeof id !== 'string' || !idGrammar.test(id)) throw new MessageIdInvalidError(family.id)
   const timestamp = parseTimestamp(headers[family.timestamp], family.timestamp)
-  checkTolerance(timestamp, options.nowMs, options.toleranceSeconds)
+  checkTolerance(timestamp, nowMs, toleranceSeconds)
   const signatures = readSignatures(headers[family.signature], family.signature)
   return { id, timestamp, prefix: `${id}.${timestamp}.`, signatures }
 }
 
+/** Reads the space-separated tokens of a list, as many as are looked at; what follows is not even split. */
 function readSignatures(value: unknown, header: string): readonly string[] {
+  const list = typeof value === 'string' ? value : ''
   const signatures: string[] = []
   let hasAsymmetric = false
-  for (const token of firstTokens(typeof value === 'string' ? value : '')) {
-    // Node joins a header that was sent twice with ", ": the comma that this leaves at the end of a token is no part of it.
-    const base64 = signatureGrammar.exec(token)?.[1]
-    if (base64 !== undefined) signatures.push(base64)
+  for (let start = 0, tokens = 0; start < list.length && tokens < maxSignatureTokens; ) {
+    const space = list.indexOf(' ', start)
+    const end = space === -1 ? list.length : space
+    const token = list.slice(start, end)
+    start = end + 1
+    if (token === '') continue
+    tokens += 1
+    if (signatureGrammar.test(token)) signatures.push(token.slice('v1,'.length, tokenLength))
     else hasAsymmetric ||= token.startsWith('v1a,')
   }
   if (signatures.length === 0) throw new NoSupportedSignatureError(header, hasAsymmetric)
   return signatures
 }
 
-/** The space-separated tokens of a list, as many as are looked at; what follows is not even split. */
-function firstTokens(list: string): string[] {
-  const tokens: string[] = []
-  for (let start = 0; start < list.length && tokens.length < maxSignatureTokens; ) {
-    const space = list.indexOf(' ', start)
-    const end = space === -1 ? list.length : space
-    if (end > start) tokens.push(list.slice(start, end))
-    start = end + 1
-  }
-  return tokens
+function missingHeader(headers: ReceivedHeaders, { id, timestamp, signature }: Family): string | undefined {
+  if (isMissing(headers[id])) return id
+  if (isMissing(headers[timestamp])) return timestamp
+  return isMissing(headers[signature]) ? signature : undefined
 }
 
-function missingHeader(headers: ReceivedHeaders, family: Family): string | undefined {
-  for (const name of [family.id, family.timestamp, family.signature]) {
-    if (headers[name] === undefined || headers[name] === '') return name
-  }
-  return undefined
+function isMissing(value: unknown): boolean {
+  return value === undefined || value === ''
 }
 
 function mostLikelyMissing(headers: ReceivedHeaders): string {

@@ -126,11 +126,13 @@ describe('memoryDuplicates', () => {
   })
 
   it('remembers the younger half for certain, and never more than maxEvents', () => {
-    const { claim, handle } = store({ maxEvents: 10 })
+    const { claim, release, handle } = store({ maxEvents: 10 })
     for (let number = 0; number < 23; number += 1) handle(`event ${number}`)
-    const remembered = Array.from({ length: 23 }, (_, number) => number).filter(
-      (number) => claim(`event ${number}`).state === 'done',
-    )
+    const remembered = Array.from({ length: 23 }, (_, number) => number).filter((number) => {
+      const looked = claim(`event ${number}`)
+      if (looked.state === 'claimed') release(`event ${number}`, looked.token)
+      return looked.state === 'done'
+    })
     expect(remembered.length).toBeLessThanOrEqual(10)
     expect(remembered).toEqual(expect.arrayContaining([18, 19, 20, 21, 22]))
   })

@@ -17,7 +17,7 @@ describe('createReceiver', () => {
     [
       'a handler that is none',
       { onEvent: { 'job.created': 'save' } },
-      "handler of 'job.created' to be a function, got string",
+      "handler of 'job.created' to be a function, got 'save'",
     ],
     ['a pattern that is none', { onEvent: { 'job.': () => {}, '**': () => {} } }, '"**" is no event pattern'],
     ['onError that is no function', { onError: 'log' }, "Expected onError to be a function, got 'log'"],

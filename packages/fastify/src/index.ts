@@ -9,6 +9,8 @@ import {
   type Receiver,
   type ReceiverSource,
   type ScrapeNestEvents,
+  type WebhookHeaders,
+  type WebhookRequest,
 } from '@scrapenest-webhooks/core'
 import { readNodeStream, wasRead } from '@scrapenest-webhooks/core/node-stream'
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify'
@@ -91,10 +93,6 @@ function addRoute(child: FastifyInstance, path: string, receiver: Receiver<Scrap
   // The stream itself becomes `request.body`: it is read when the headers have passed, and not by Fastify.
   // JSON by name as well: for `'*'` alone Fastify compares the content type with every parser it knows, each time.
   child.addContentTypeParser(['application/json', '*'], (_request, payload, done) => done(null, payload))
-  child.addHook('onRequest', (request, _reply, done) => {
-    letMalformedContentTypeThrough(request)
-    done()
-  })
   child.route({
     method: methods.filter((method) => !child.hasRoute({ method, url: `${child.prefix}${path}` })),
     url: path,
@@ -102,33 +100,52 @@ function addRoute(child: FastifyInstance, path: string, receiver: Receiver<Scrap
     config: { rawBody: false },
     exposeHeadRoute: false,
     handler: (request, reply) => handle(request, reply, receiver),
+    errorHandler(error, request, reply) {
+      // Fastify 5 refuses a content type that is no media type before any parser is asked; a signature does not care.
+      if (error.code !== 'FST_ERR_CTP_INVALID_MEDIA_TYPE') throw error
+      handle(request, reply, receiver)
+    },
   })
 }
 
-async function handle(
+function handle(
   request: FastifyRequest,
   reply: FastifyReply,
   receiver: Receiver<ScrapeNestEvents, FastifyRequest>,
-): Promise<FastifyReply> {
-  const { status, headers, body } = await receiver.receive(
-    {
-      method: request.method,
-      url: request.url,
-      headers: request.headers,
-      body: (limits) => captureBody(request, limits),
-      get remoteAddress() {
-        return request.ip
-      },
-      logger: loggerOf(request),
-    },
-    request,
-  )
-  return reply.code(status).headers(headers).send(body)
+): void {
+  // Not an async handler: Fastify would wait for its promise a second time. `receive` never rejects.
+  void receiver
+    .receive(new FastifyDelivery(request), request)
+    .then(({ status, headers, body }) => reply.code(status).headers(headers).send(body))
 }
 
-/** `Fastify()` without a logger has one that says nothing, told by its lack of a level: then the receiver's own speaks. */
-function loggerOf({ log }: FastifyRequest): Logger | undefined {
-  return 'level' in log ? log : undefined
+/** Fastify's request as a receiver takes it; a class, because getters of an object literal are made anew for each. */
+class FastifyDelivery implements WebhookRequest {
+  readonly method: string
+  readonly url: string
+  readonly headers: WebhookHeaders
+  readonly #request: FastifyRequest
+
+  constructor(request: FastifyRequest) {
+    this.method = request.method
+    this.url = request.url
+    this.headers = request.headers
+    this.#request = request
+  }
+
+  body(limits: BodyLimits): Uint8Array | Promise<Uint8Array> {
+    return captureBody(this.#request, limits)
+  }
+
+  get remoteAddress(): string {
+    return this.#request.ip
+  }
+
+  /** `Fastify()` without a logger has one that says nothing, told by its lack of a level: then the receiver's own speaks. */
+  get logger(): Logger | undefined {
+    const { log } = this.#request
+    return 'level' in log ? log : undefined
+  }
 }
 
 function captureBody(request: FastifyRequest, limits: BodyLimits): Uint8Array | Promise<Uint8Array> {
@@ -138,16 +155,4 @@ function captureBody(request: FastifyRequest, limits: BodyLimits): Uint8Array | 
   const stream = (request.body ?? request.raw) as Readable
   if (wasRead(stream) || stream.readableEncoding !== null) throw new RawBodyUnavailableError(rawBodyFix)
   return readNodeStream(stream, limits)
-}
-
-/** Fastify 5 answers 415 to a content type that is no media type before any parser is asked; a signature does not care. */
-function letMalformedContentTypeThrough(request: FastifyRequest): void {
-  const contentType = request.headers['content-type']
-  if (
-    contentType !== 'application/json' &&
-    contentType !== undefined &&
-    !/^[\w!#$%&'*+.^`|~-]+\/[\w!#$%&'*+.^`|~-]+\s*(?:;|$)/.test(contentType)
-  ) {
-    request.raw.headers['content-type'] = 'application/octet-stream'
-  }
 }

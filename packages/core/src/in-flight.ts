@@ -1,0 +1,73 @@
+import type { Reception } from './reception.ts'
+
+/**
+ * The requests that are being worked on. Ends the wait for those that take too long, with one timer for all of them (a
+ * timer for each costs as much as its hash), and tells when no handler runs any more.
+ */
+export class InFlight<Context> {
+  /** Not late yet. All may take equally long, so the oldest is always the next to be late. */
+  readonly #inTime = new Set<Reception<Context>>()
+  /** Answered without a result, and still worked on. */
+  readonly #late = new Set<Reception<Context>>()
+  readonly #timeoutMs: number
+  readonly #onLate: (reception: Reception<Context>) => void
+  #timer: NodeJS.Timeout | undefined
+  #onDelete: (() => void) | undefined
+
+  constructor(timeoutMs: number, onLate: (reception: Reception<Context>) => void) {
+    this.#timeoutMs = timeoutMs
+    this.#onLate = onLate
+  }
+
+  add(reception: Reception<Context>): void {
+    this.#inTime.add(reception)
+    if (this.#timer === undefined) this.#schedule(this.#timeoutMs)
+  }
+
+  delete(reception: Reception<Context>): void {
+    if (!this.#inTime.delete(reception)) {
+      this.#late.delete(reception)
+    } else if (this.#inTime.size === 0) {
+      clearTimeout(this.#timer)
+      this.#timer = undefined
+    }
+    this.#onDelete?.()
+  }
+
+  /** Those whose handlers run, or whose event is being stored. */
+  *handled(): Generator<Reception<Context>> {
+    for (const set of [this.#inTime, this.#late]) for (const reception of set) if (reception.delivery) yield reception
+  }
+
+  /** Resolves when nothing is handled, or when the time is over. */
+  async idleWithin(timeoutMs: number): Promise<void> {
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(resolve, timeoutMs)
+      this.#onDelete = () => {
+        if (!this.handled().next().done) return
+        clearTimeout(timer)
+        resolve()
+      }
+      this.#onDelete()
+    })
+  }
+
+  #schedule(delayMs: number): void {
+    this.#timer = setTimeout(() => this.#endLate(), delayMs)
+  }
+
+  #endLate(): void {
+    this.#timer = undefined
+    const nowMs = performance.now()
+    for (const reception of this.#inTime) {
+      const remainingMs = reception.startedAtMs + this.#timeoutMs - nowMs
+      if (remainingMs > 0) {
+        this.#schedule(Math.ceil(remainingMs))
+        return
+      }
+      this.#inTime.delete(reception)
+      this.#late.add(reception)
+      this.#onLate(reception)
+    }
+  }
+}
