@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { PermanentError } from '@scrapenest-webhooks/core'
 import { type PgBossInbox, type PgBossInboxOptions, pgBossInbox } from '@scrapenest-webhooks/inbox-pg-boss'
+import { createInboxEvent, createInboxUser, untilInboxStats } from '@scrapenest-webhooks/testing'
 import pg from 'pg'
 import { PgBoss } from 'pg-boss'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
-import { createInboxEvent, createUser, untilStats } from '../../packages/inbox/test/suite.ts'
 import { newPlaceName, openServer } from './engine-inboxes.ts'
 import { hasEngine } from './installed-engines.ts'
 
@@ -44,11 +44,11 @@ describe.skipIf(!hasEngine('postgres'))('the inbox on pg-boss', () => {
     await inbox.put(createInboxEvent())
     await inbox.put(createInboxEvent({ eventType: 'artifact.ready' }))
     await inbox.start(
-      createUser(({ eventType }) => {
+      createInboxUser(({ eventType }) => {
         if (eventType === 'artifact.ready') throw new PermanentError('no use')
       }),
     )
-    await untilStats(inbox, { done: 1, dead: 1 })
+    await untilInboxStats(inbox, { done: 1, dead: 1 })
 
     const [done, dead] = await jobs('webhooks/scrapenest')
     expect(done).toMatchObject({
@@ -66,19 +66,19 @@ describe.skipIf(!hasEngine('postgres'))('the inbox on pg-boss', () => {
     const event = createInboxEvent()
     let isMended = false
     await inbox.start(
-      createUser(() => {
+      createInboxUser(() => {
         if (!isMended) throw new PermanentError('no use')
       }),
     )
     await inbox.put(event)
-    await untilStats(inbox, { dead: 1 })
+    await untilInboxStats(inbox, { dead: 1 })
     const [letter] = await jobs('webhooks/scrapenest/dead')
     expect(letter).toMatchObject({ source_name: 'webhooks/scrapenest', data: { eventId: event.eventId } })
     expect(letter?.['source_output']).toMatchObject({ message: 'permanent_failure: no use' })
 
     isMended = true
     await inbox.replay({ state: 'dead' })
-    await untilStats(inbox, { done: 1, dead: 0 })
+    await untilInboxStats(inbox, { done: 1, dead: 0 })
     expect(await jobs('webhooks/scrapenest/dead')).toEqual([])
   })
 
@@ -91,8 +91,8 @@ describe.skipIf(!hasEngine('postgres'))('the inbox on pg-boss', () => {
     await client.query(
       `UPDATE ${schema}.job SET state = 'active', started_on = now(), heartbeat_on = now() - interval '1 hour'`,
     )
-    await inbox.start(createUser((_event, { attempt }) => attempts.push(attempt)))
-    await untilStats(inbox, { done: 1 })
+    await inbox.start(createInboxUser((_event, { attempt }) => attempts.push(attempt)))
+    await untilInboxStats(inbox, { done: 1 })
     expect(attempts).toEqual([2])
   })
 
@@ -104,8 +104,8 @@ describe.skipIf(!hasEngine('postgres'))('the inbox on pg-boss', () => {
     await client.query(
       `UPDATE ${schema}.job SET state = 'active', started_on = now(), retry_count = 2, heartbeat_on = now() - interval '1 hour'`,
     )
-    await inbox.start({ ...createUser(() => {}), report: (error) => reports.push(String(error)) })
-    await untilStats(inbox, { dead: 1 })
+    await inbox.start({ ...createInboxUser(() => {}), report: (error) => reports.push(String(error)) })
+    await untilInboxStats(inbox, { dead: 1 })
 
     expect(reports).toEqual([expect.stringMatching(/dead after 3 attempts; the last ended with lease_ended/)])
     expect((await inbox.get(event.eventId))?.history).toMatchObject([{ attempt: 3, error: { code: 'lease_ended' } }])
@@ -134,9 +134,9 @@ describe.skipIf(!hasEngine('postgres'))('the inbox on pg-boss', () => {
     boss.on('error', () => {})
     onTestFinished(() => boss.stop({ graceful: false }))
     const inbox = createInbox({ boss })
-    await inbox.start(createUser(() => {}))
+    await inbox.start(createInboxUser(() => {}))
     await inbox.put(createInboxEvent())
-    await untilStats(inbox, { done: 1 })
+    await untilInboxStats(inbox, { done: 1 })
     await inbox.close()
 
     expect(await boss.getQueue('webhooks/scrapenest')).not.toBeNull()
@@ -152,8 +152,8 @@ describe.skipIf(!hasEngine('postgres'))('the inbox on pg-boss', () => {
         'stored',
       ])
     }
-    await inbox.start(createUser((event) => seen.push(event.eventId)))
-    await untilStats(inbox, { done: ids.length })
+    await inbox.start(createInboxUser((event) => seen.push(event.eventId)))
+    await untilInboxStats(inbox, { done: ids.length })
 
     expect(seen.sort()).toEqual([...ids].sort())
     for (const eventId of ids) expect((await inbox.get(eventId))?.eventType).toBe(`t${eventId}`)

@@ -54,6 +54,7 @@ export class BossStore implements EventStore {
     ],
     replayableStates: ['done', 'dead'],
     canDropPayload: true,
+    canTakeClock: false,
   }
   readonly #boss: Boss
   readonly #settings: InboxSettings
