@@ -84,12 +84,10 @@ export class Boss {
     return `${this.queueOf(name)}/dead`
   }
 
-  /** The names that have a queue, those of other processes included. */
-  async names(): Promise<readonly string[]> {
-    const queues = await this.ready().then((boss) => boss.getQueues())
-    const prefix = `${this.#options.queuePrefix}/`
-    const names = queues.filter(({ name }) => name.startsWith(prefix)).map(({ name }) => name.slice(prefix.length))
-    return names.filter((name) => !name.includes('/'))
+  /** The queue of this name; without one, those of all names, those of other processes included. */
+  async queuesOf(name: string | undefined): Promise<string[]> {
+    const names = name === undefined ? await this.#names() : [name]
+    return names.map((one) => this.queueOf(one))
   }
 
   /** Runs SQL of our own, for what pg-boss has no call for. */
@@ -121,6 +119,13 @@ export class Boss {
     if (typeof this.#options.source !== 'string') return
     this.#isStarted = false
     await this.#boss.stop({ graceful: false }).catch(() => {})
+  }
+
+  async #names(): Promise<readonly string[]> {
+    const queues = await this.ready().then((boss) => boss.getQueues())
+    const prefix = `${this.#options.queuePrefix}/`
+    const names = queues.filter(({ name }) => name.startsWith(prefix)).map(({ name }) => name.slice(prefix.length))
+    return names.filter((name) => !name.includes('/'))
   }
 
   async #makeQueue(boss: PgBoss, name: string): Promise<void> {
