@@ -64,8 +64,14 @@ class Supervisor {
 
   run(): void {
     const child = fork(join(import.meta.dirname, 'engine-process.ts'), this.#parameters, {
-      // One at a time: what runs beside the killer dies with it, and its attempt counts too.
-      env: { ...process.env, INBOX_CONCURRENCY: '1', INBOX_MAX_ATTEMPTS: '3', INBOX_LEASE_MS: '500' },
+      // What runs beside the killer dies with it, and its attempt counts too: the delays are long enough for them to part.
+      env: {
+        ...process.env,
+        INBOX_CONCURRENCY: '5',
+        INBOX_MAX_ATTEMPTS: '3',
+        INBOX_LEASE_MS: '500',
+        INBOX_LONGEST_DELAY_MS: '6000',
+      },
     })
     this.#processes.add(child)
     child.once('exit', (_code, signal) => {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { PermanentError } from '@scrapenest-webhooks/core'
+import { HandlerFailedError, PermanentError } from '@scrapenest-webhooks/core'
 import { type PgBossInbox, type PgBossInboxOptions, pgBossInbox } from '@scrapenest-webhooks/inbox-pg-boss'
 import { createInboxEvent, createInboxUser, untilInboxStats } from '@scrapenest-webhooks/testing'
 import pg from 'pg'
@@ -37,6 +37,22 @@ describe.skipIf(!hasEngine('postgres'))('the inbox on pg-boss', () => {
 
   async function jobs(queue: string): Promise<readonly Record<string, unknown>[]> {
     return (await client.query(`SELECT * FROM ${schema}.job WHERE name = $1 ORDER BY created_on`, [queue])).rows
+  }
+
+  /** As if another process had claimed every event that waits, and died. */
+  async function dieWithAll(): Promise<void> {
+    await client.query(
+      `UPDATE ${schema}.job SET state = 'active', heartbeat_on = now() - interval '1 hour', started_on = now(),
+         retry_count = CASE WHEN started_on IS NULL THEN retry_count ELSE retry_count + 1 END`,
+    )
+  }
+
+  /** When the events that wait may be claimed, the first one first, in milliseconds since 1970. */
+  async function dueTimes(): Promise<readonly number[]> {
+    const { rows } = await client.query<{ due: Date }>(
+      `SELECT start_after AS due FROM ${schema}.job WHERE state < 'active' ORDER BY start_after`,
+    )
+    return rows.map(({ due }) => due.getTime())
   }
 
   it('keeps done events for seven days, dead ones for ever, and none is deleted because it waits', async () => {
@@ -94,6 +110,66 @@ describe.skipIf(!hasEngine('postgres'))('the inbox on pg-boss', () => {
     await inbox.start(createInboxUser((_event, { attempt }) => attempts.push(attempt)))
     await untilInboxStats(inbox, { done: 1 })
     expect(attempts).toEqual([2])
+  })
+
+  it('tries what a process took with it again one by one, each after its own delay to the millisecond', async () => {
+    const staggerMs = 40
+    let ended = 0
+    const backoff = (): number => {
+      ended += 1
+      return 5000 + ended * staggerMs
+    }
+    const inbox = createInbox({ backoff })
+    for (let index = 0; index < 10; index += 1) await inbox.put(createInboxEvent())
+    await dieWithAll()
+    await inbox.start(createInboxUser(() => {}))
+    await untilInboxStats(inbox, { ready: 10, running: 0 })
+
+    const dueAtMs = await dueTimes()
+    const gapsMs = dueAtMs.slice(1).map((ms, index) => ms - (dueAtMs[index] as number))
+    // A millisecond less where a microsecond was cut off.
+    expect(Math.min(...gapsMs)).toBeGreaterThanOrEqual(staggerMs - 1)
+  })
+
+  it('wakes for each of them when it is due, and not at the next regular look for all together', async () => {
+    let ended = 0
+    const backoff = (): number => {
+      ended += 1
+      return ended * 400
+    }
+    const inbox = createInbox({ backoff, pollIntervalMs: 60_000 })
+    for (let index = 0; index < 5; index += 1) await inbox.put(createInboxEvent())
+    await dieWithAll()
+    const startedAtMs: number[] = []
+    await inbox.start(createInboxUser(() => startedAtMs.push(performance.now())))
+    await untilInboxStats(inbox, { done: 5 })
+
+    const gapsMs = startedAtMs.slice(1).map((ms, index) => ms - (startedAtMs[index] as number))
+    expect(Math.min(...gapsMs)).toBeGreaterThan(100)
+  })
+
+  it("is staggered by pg-boss's own watch too, whatever the last delay of each event was", async () => {
+    const inbox = createInbox({ backoff: () => 60_000 })
+    await inbox.start(
+      createInboxUser(() => {
+        throw new HandlerFailedError(new Error('once'))
+      }),
+    )
+    for (let index = 0; index < 10; index += 1) await inbox.put(createInboxEvent())
+    await untilInboxStats(inbox, { ready: 10, running: 0 })
+    await inbox.close()
+    await dieWithAll()
+    const boss = new PgBoss({ connectionString: server.url, schema })
+    boss.on('error', () => {})
+    await boss.start()
+    onTestFinished(() => boss.stop({ graceful: false }))
+    await client.query(`UPDATE ${schema}.queue SET monitor_on = NULL`)
+    await boss.supervise('webhooks/scrapenest')
+
+    const dueAtMs = await dueTimes()
+    expect(dueAtMs).toHaveLength(10)
+    // By chance over a minute.
+    expect((dueAtMs.at(-1) as number) - (dueAtMs[0] as number)).toBeGreaterThan(1000)
   })
 
   it('buries an event that killed its process maxAttempts times, and tells', async () => {

@@ -1,5 +1,5 @@
 import type { InboxFilter, ReplayResult } from '@scrapenest-webhooks/inbox'
-import type { Boss } from './boss.ts'
+import { type Boss, watchRetryDelaySeconds } from './boss.ts'
 import { selection } from './job-rows.ts'
 
 /** The copies that pg-boss made of dead events, in the queues beside those of the first value. */
@@ -19,7 +19,7 @@ export async function replayJobs(
        UPDATE ${schema}.job
        SET state = 'created', retry_count = 0, retry_limit = ${maxAttempts - 1}, started_on = NULL,
          completed_on = NULL, heartbeat_on = NULL, start_after = now(), deletion_seconds = ${deleteAfterSeconds},
-         keep_until = now() + (keep_until - created_on),
+         keep_until = now() + (keep_until - created_on), retry_delay = ${watchRetryDelaySeconds}, retry_backoff = true,
          data = data || jsonb_build_object('replays', COALESCE((data->>'replays')::int, 0) + 1)
        WHERE ${final} AND data ? 'signedHeaders'
        RETURNING id

@@ -4,12 +4,15 @@ import { type JobData, toEvent } from './job-data.ts'
 import { type JobRow, rowColumns } from './job-rows.ts'
 import { attemptOf, type HeldClaims, leaseOf, nameOf } from './leases.ts'
 
+/** How many due times are remembered. What is due beyond them is found by the regular look for events of other processes. */
+const rememberedDueTimes = 1000
+
 /** Who has which job: pg-boss's `fetch` claims, its heartbeat is the lease, and `touch` renews it. */
 export class BossClaims {
   readonly #boss: Boss
   readonly #held: HeldClaims
-  /** When events that failed here are due, as far as that is before the next look for events of other processes. */
-  #soonDueAtMs: number[] = []
+  /** When events that failed here, or whose lease was found ended here, are due again. */
+  #due: { readonly name: string; readonly dueAtMs: number }[] = []
 
   constructor(boss: Boss, held: HeldClaims) {
     this.#boss = boss
@@ -25,13 +28,14 @@ export class BossClaims {
       this.#held.add({ lease, event, replays: data.replays ?? 0, isCompleting: false })
       return { lease, event, attempt: retryCount + 1 }
     })
-    this.#soonDueAtMs = this.#soonDueAtMs.filter((dueAtMs) => dueAtMs > nowMs)
-    return { claimed, nextDueAtMs: this.#soonDueAtMs.length > 0 ? Math.min(...this.#soonDueAtMs) : undefined }
+    this.#due = this.#due.filter(({ dueAtMs }) => dueAtMs > nowMs)
+    const ofName = this.#due.filter((due) => due.name === name).map(({ dueAtMs }) => dueAtMs)
+    return { claimed, nextDueAtMs: ofName.length > 0 ? Math.min(...ofName) : undefined }
   }
 
-  /** That an event of this process is due again, before the next regular look. */
-  dueAt(dueAtMs: number): void {
-    this.#soonDueAtMs.push(dueAtMs)
+  /** Has an event claimed when it is due, and not at the next regular look, together with others that are due by then. */
+  rememberDue(name: string, dueAtMs: number): void {
+    if (this.#due.length < rememberedDueTimes) this.#due.push({ name, dueAtMs })
   }
 
   /** pg-boss finds them too, once a minute; here they are found sooner, and a dead one is told. */

@@ -1,7 +1,7 @@
 import type { InboxEvent } from '@scrapenest-webhooks/core'
 import { type Ending, type InboxSettings, type Lease, leaseEnded } from '@scrapenest-webhooks/inbox/engine'
 import type { Db } from 'pg-boss'
-import type { Boss } from './boss.ts'
+import { type Boss, watchRetryDelaySeconds } from './boss.ts'
 import type { BossClaims } from './boss-claims.ts'
 import type { JobOutput } from './job-data.ts'
 import { attemptOf, type HeldClaims, nameOf } from './leases.ts'
@@ -12,6 +12,9 @@ export interface BossEndingsOptions {
   readonly claims: BossClaims
   readonly settings: InboxSettings
 }
+
+/** How much PostgreSQL's clock may be behind ours, in milliseconds, for what is due to be due there too. */
+const clockSlackMs = 5
 
 /** How attempts end: by pg-boss's `complete` and `fail`, also in a transaction of the user's. */
 export class BossEndings {
@@ -96,9 +99,10 @@ export class BossEndings {
     const boss = await this.#boss.withQueue(name)
     const queue = this.#boss.queueOf(name)
     const attempt = attemptOf(lease)
-    const { retryCount } = attempt
+    const { id, retryCount } = attempt
     const isCounted = ending.state === 'dead' || ending.isCounted
-    const delaySeconds = ending.state === 'ready' ? Math.max(0, Math.round((ending.dueAtMs - ending.nowMs) / 1000)) : 0
+    const delayMs = ending.state === 'ready' ? Math.max(0, ending.dueAtMs - ending.nowMs) : 0
+    const retryLimit = ending.state === 'dead' ? retryCount : Math.max(this.#settings.maxAttempts - 1, retryCount + 1)
     // What `fail` then does stands in the job itself. If this process dies in between, its heartbeat ends, and pg-boss
     // does the same; without `started_on` the next claim counts no attempt more.
     await this.#boss.sql(
@@ -107,17 +111,33 @@ export class BossEndings {
          deletion_seconds = CASE WHEN $4 = retry_count THEN 0 ELSE deletion_seconds END
          ${isCounted ? '' : ', started_on = NULL'}
        WHERE name = $1 AND id = $2 AND state = 'active' AND retry_count = $3`,
-      [
-        queue,
-        attempt.id,
-        retryCount,
-        ending.state === 'dead' ? retryCount : Math.max(this.#settings.maxAttempts - 1, retryCount + 1),
-        delaySeconds,
-      ],
+      // A second at least: until its own delay is set, nobody can claim it.
+      [queue, id, retryCount, retryLimit, Math.max(1, Math.ceil(delayMs / 1000))],
     )
     const { affected } = (await boss.fail(queue, attempt, this.#output(lease, ending))) as { affected: number }
-    if (affected > 0 && ending.state === 'ready') this.#remember(delaySeconds)
+    if (affected > 0 && ending.state === 'ready') {
+      await this.#delay(lease, delayMs)
+      this.#claims.rememberDue(name, this.#settings.now() + delayMs + clockSlackMs)
+    }
     return affected > 0
+  }
+
+  /**
+   * pg-boss delays by whole seconds: what a dying process took with it would come back together, within the same second,
+   * and be buried together. And what it does by itself when the next lease ends is to have chance in it again.
+   */
+  async #delay(lease: Lease, delayMs: number): Promise<void> {
+    const { id, retryCount } = attemptOf(lease)
+    try {
+      await this.#boss.sql(
+        `UPDATE ${this.#boss.schema}.job
+         SET start_after = now() + $4 * interval '1 millisecond', retry_delay = $5, retry_backoff = true
+         WHERE name = $1 AND id = $2 AND state = 'retry' AND retry_count = $3`,
+        [this.#boss.queueOf(nameOf(lease)), id, retryCount, delayMs, watchRetryDelaySeconds],
+      )
+    } catch {
+      // The attempt has ended all the same, and the event comes back at the whole second.
+    }
   }
 
   #output(lease: Lease, ending: Ending): JobOutput {
@@ -131,11 +151,5 @@ export class BossEndings {
     if (state === 'done') return { ...facts, isUnhandled: ending.isUnhandled }
     const told = error ?? leaseEnded
     return { ...facts, message: `${told.code}: ${told.message}`, error: told }
-  }
-
-  #remember(delaySeconds: number): void {
-    const delayMs = delaySeconds * 1000
-    // Later ones are found by the regular look.
-    if (delayMs < this.#settings.pollIntervalMs) this.#claims.dueAt(this.#settings.now() + delayMs + 5)
   }
 }

@@ -15,6 +15,9 @@ const answerTimeoutMs = 800
 /** Ten years: an acknowledged event is never deleted because it waited, and a dead letter stays until it is purged. */
 const foreverSeconds = 315_360_000
 
+/** What pg-boss makes its jittered delays of, for the attempts whose lease it finds ended before a worker does. */
+export const watchRetryDelaySeconds = 30
+
 /** pg-boss's own limit. */
 const longestExpirySeconds = 86_400
 
@@ -104,7 +107,7 @@ export class Boss {
     return {
       retryLimit: maxAttempts - 1,
       // Where pg-boss itself finds an attempt dead; where a worker does, its backoff decides.
-      retryDelay: 30,
+      retryDelay: watchRetryDelaySeconds,
       retryBackoff: true,
       heartbeatSeconds: this.heartbeatSeconds,
       expireInSeconds: Math.min(longestExpirySeconds, longestRunSeconds),
