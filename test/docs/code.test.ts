@@ -40,7 +40,12 @@ beforeAll(async () => {
   const examples = await readdir(join(repository, 'examples'))
   const installed = ['test', '.', ...examples.map((name) => join('examples', name))]
   for (const place of installed) await linkAll(join(repository, place, 'node_modules'), join(folder, 'node_modules'))
-  for (const block of programs) await writeFile(join(folder, fileOf(block)), block.code)
+  for (const block of programs) {
+    await writeFile(join(folder, fileOf(block)), block.code)
+    const [, ownName] = /^\/\/ ([\w-]+\.ts)\n/.exec(block.code) ?? []
+    // A program in several files: they import each other by the names that they begin with.
+    if (ownName !== undefined) await writeFile(join(folder, ownName), block.code)
+  }
   await buildPackages()
 }, 120_000)
 
@@ -59,6 +64,8 @@ describe('the code of the pages', () => {
       exactOptionalPropertyTypes: true,
       skipLibCheck: true,
       noEmit: true,
+      // As Node runs it: a block imports another by its file.
+      allowImportingTsExtensions: true,
     }
     await writeFile(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions }))
     const { stdout } = await run(join(repository, 'node_modules/.bin/tsc'), ['-p', folder]).catch((error) => error)

@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { HandlerFailedError } from '@scrapenest-webhooks/core'
 import { type BullmqInboxOptions, bullmqInbox } from '@scrapenest-webhooks/inbox-bullmq'
+import { createInboxEvent, createInboxUser, untilInboxStats } from '@scrapenest-webhooks/testing'
 import { Queue } from 'bullmq'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
-import { createInboxEvent, createUser, untilStats } from '../../packages/inbox/test/suite.ts'
 import { newPlaceName, openServer } from './engine-inboxes.ts'
 import { hasEngine, hasProgram } from './installed-engines.ts'
 import { startRedis } from './servers.ts'
@@ -30,7 +30,7 @@ describe.skipIf(!hasEngine('redis'))('the inbox on BullMQ', () => {
   it('knows a duplicate after its event was deleted with its body', async () => {
     const inbox = createInbox({ keepDoneMs: 0 })
     const event = createInboxEvent()
-    await inbox.start(createUser(() => {}))
+    await inbox.start(createInboxUser(() => {}))
     await inbox.put(event)
     await vi.waitFor(async () => expect(await inbox.stats()).toMatchObject({ ready: 0, running: 0, done: 0 }))
     // A second event's completion sweeps out what is older than keepDoneMs.
@@ -44,9 +44,9 @@ describe.skipIf(!hasEngine('redis'))('the inbox on BullMQ', () => {
     const prefix = newPlaceName()
     const inbox = createInbox({ prefix })
     const event = createInboxEvent()
-    await inbox.start(createUser(() => {}))
+    await inbox.start(createInboxUser(() => {}))
     await inbox.put(event)
-    await untilStats(inbox, { done: 1 })
+    await untilInboxStats(inbox, { done: 1 })
     const redis = new Redis(server.url)
     onTestFinished(() => redis.disconnect())
 
@@ -57,12 +57,12 @@ describe.skipIf(!hasEngine('redis'))('the inbox on BullMQ', () => {
     const inbox = createInbox({ rememberMs: 1000, keepDoneMs: 1000, maxAttempts: 1 })
     const event = createInboxEvent()
     await inbox.start(
-      createUser(() => {
+      createInboxUser(() => {
         throw new HandlerFailedError(new Error('always'))
       }),
     )
     await inbox.put(event)
-    await untilStats(inbox, { dead: 1 })
+    await untilInboxStats(inbox, { dead: 1 })
     await sleep(1100)
 
     expect((await inbox.get(event.eventId))?.state).toBe('dead')
@@ -86,12 +86,12 @@ describe.skipIf(!hasEngine('redis'))('the inbox on BullMQ', () => {
     const queue = new Queue('webhooks-scrapenest', { connection: { url: server.url }, prefix })
     onTestFinished(() => queue.close())
     await inbox.start(
-      createUser(() => {
+      createInboxUser(() => {
         throw new HandlerFailedError(new Error('out of paper'))
       }),
     )
     await inbox.put(createInboxEvent())
-    await untilStats(inbox, { dead: 1 })
+    await untilInboxStats(inbox, { dead: 1 })
 
     const [job] = await queue.getFailed()
     expect(job).toMatchObject({ name: 'job.created', failedReason: 'handler_failed: out of paper', attemptsMade: 2 })
@@ -101,9 +101,9 @@ describe.skipIf(!hasEngine('redis'))('the inbox on BullMQ', () => {
     const queue = new Queue('mine', { connection: { url: server.url }, prefix: newPlaceName() })
     onTestFinished(() => queue.close())
     const inbox = createInbox({ queue })
-    await inbox.start(createUser(() => {}))
+    await inbox.start(createInboxUser(() => {}))
     await inbox.put(createInboxEvent())
-    await untilStats(inbox, { done: 1 })
+    await untilInboxStats(inbox, { done: 1 })
     await inbox.close()
 
     expect(await queue.getCompletedCount()).toBe(1)
@@ -114,9 +114,9 @@ describe.skipIf(!hasEngine('redis'))('the inbox on BullMQ', () => {
     const connection = new Redis(server.url, { maxRetriesPerRequest: null })
     onTestFinished(() => connection.disconnect())
     const inbox = createInbox({ connection })
-    await inbox.start(createUser(() => {}))
+    await inbox.start(createInboxUser(() => {}))
     await inbox.put(createInboxEvent())
-    await untilStats(inbox, { done: 1 })
+    await untilInboxStats(inbox, { done: 1 })
     await inbox.close()
 
     expect(await connection.ping()).toBe('PONG')
@@ -136,7 +136,7 @@ describe.skipIf(!hasEngine('redis'))('the inbox on BullMQ', () => {
     onTestFinished(() => warned.mockRestore())
     const inbox = createInbox({ connection: redis.url })
     const reports: unknown[] = []
-    await inbox.start({ ...createUser(() => {}), report: (error) => reports.push(error) })
+    await inbox.start({ ...createInboxUser(() => {}), report: (error) => reports.push(error) })
     await inbox.close()
 
     expect(reports.map((error) => (error as { code: string }).code)).toEqual(told.map(() => 'configuration_invalid'))

@@ -11,12 +11,13 @@ import { type InboxEngine, openPlace } from './engine-inboxes.ts'
 
 const [role, engine, url = '', place = '', secret = '', ledger = ''] = process.argv.slice(2)
 
+const longestDelayMs = Number(process.env['INBOX_LONGEST_DELAY_MS'] ?? 1000)
 const inbox = openPlace(engine as InboxEngine, { url, name: place }).createInbox({
   concurrency: Number(process.env['INBOX_CONCURRENCY'] ?? 20),
   maxAttempts: Number(process.env['INBOX_MAX_ATTEMPTS'] ?? 8),
   leaseMs: Number(process.env['INBOX_LEASE_MS'] ?? 2000),
   pollIntervalMs: 200,
-  backoff: () => 100 + Math.random() * 900,
+  backoff: () => 100 + Math.random() * (longestDelayMs - 100),
 })
 const logger = { warn() {}, error() {} }
 

@@ -3,9 +3,8 @@ import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { createEvent } from '@scrapenest-webhooks/testing'
+import { createEvent, createInboxEvent } from '@scrapenest-webhooks/testing'
 import { expect, it, onTestFinished, vi } from 'vitest'
-import { createInboxEvent } from '../../packages/inbox/test/suite.ts'
 import { newPlaceName, openPlace } from './engine-inboxes.ts'
 import { hasProgram } from './installed-engines.ts'
 import { startPostgres, startRedis } from './servers.ts'
@@ -65,8 +64,14 @@ class Supervisor {
 
   run(): void {
     const child = fork(join(import.meta.dirname, 'engine-process.ts'), this.#parameters, {
-      // One at a time: what runs beside the killer dies with it, and its attempt counts too.
-      env: { ...process.env, INBOX_CONCURRENCY: '1', INBOX_MAX_ATTEMPTS: '3', INBOX_LEASE_MS: '500' },
+      // What runs beside the killer dies with it, and its attempt counts too: the delays are long enough for them to part.
+      env: {
+        ...process.env,
+        INBOX_CONCURRENCY: '5',
+        INBOX_MAX_ATTEMPTS: '3',
+        INBOX_LEASE_MS: '500',
+        INBOX_LONGEST_DELAY_MS: '6000',
+      },
     })
     this.#processes.add(child)
     child.once('exit', (_code, signal) => {

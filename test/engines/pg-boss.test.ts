@@ -1,10 +1,10 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { PermanentError } from '@scrapenest-webhooks/core'
+import { HandlerFailedError, PermanentError } from '@scrapenest-webhooks/core'
 import { type PgBossInbox, type PgBossInboxOptions, pgBossInbox } from '@scrapenest-webhooks/inbox-pg-boss'
+import { createInboxEvent, createInboxUser, untilInboxStats } from '@scrapenest-webhooks/testing'
 import pg from 'pg'
 import { PgBoss } from 'pg-boss'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
-import { createInboxEvent, createUser, untilStats } from '../../packages/inbox/test/suite.ts'
 import { newPlaceName, openServer } from './engine-inboxes.ts'
 import { hasEngine } from './installed-engines.ts'
 
@@ -39,16 +39,32 @@ describe.skipIf(!hasEngine('postgres'))('the inbox on pg-boss', () => {
     return (await client.query(`SELECT * FROM ${schema}.job WHERE name = $1 ORDER BY created_on`, [queue])).rows
   }
 
+  /** As if another process had claimed every event that waits, and died. */
+  async function dieWithAll(): Promise<void> {
+    await client.query(
+      `UPDATE ${schema}.job SET state = 'active', heartbeat_on = now() - interval '1 hour', started_on = now(),
+         retry_count = CASE WHEN started_on IS NULL THEN retry_count ELSE retry_count + 1 END`,
+    )
+  }
+
+  /** When the events that wait may be claimed, the first one first, in milliseconds since 1970. */
+  async function dueTimes(): Promise<readonly number[]> {
+    const { rows } = await client.query<{ due: Date }>(
+      `SELECT start_after AS due FROM ${schema}.job WHERE state < 'active' ORDER BY start_after`,
+    )
+    return rows.map(({ due }) => due.getTime())
+  }
+
   it('keeps done events for seven days, dead ones for ever, and none is deleted because it waits', async () => {
     const inbox = createInbox()
     await inbox.put(createInboxEvent())
     await inbox.put(createInboxEvent({ eventType: 'artifact.ready' }))
     await inbox.start(
-      createUser(({ eventType }) => {
+      createInboxUser(({ eventType }) => {
         if (eventType === 'artifact.ready') throw new PermanentError('no use')
       }),
     )
-    await untilStats(inbox, { done: 1, dead: 1 })
+    await untilInboxStats(inbox, { done: 1, dead: 1 })
 
     const [done, dead] = await jobs('webhooks/scrapenest')
     expect(done).toMatchObject({
@@ -66,19 +82,19 @@ describe.skipIf(!hasEngine('postgres'))('the inbox on pg-boss', () => {
     const event = createInboxEvent()
     let isMended = false
     await inbox.start(
-      createUser(() => {
+      createInboxUser(() => {
         if (!isMended) throw new PermanentError('no use')
       }),
     )
     await inbox.put(event)
-    await untilStats(inbox, { dead: 1 })
+    await untilInboxStats(inbox, { dead: 1 })
     const [letter] = await jobs('webhooks/scrapenest/dead')
     expect(letter).toMatchObject({ source_name: 'webhooks/scrapenest', data: { eventId: event.eventId } })
     expect(letter?.['source_output']).toMatchObject({ message: 'permanent_failure: no use' })
 
     isMended = true
     await inbox.replay({ state: 'dead' })
-    await untilStats(inbox, { done: 1, dead: 0 })
+    await untilInboxStats(inbox, { done: 1, dead: 0 })
     expect(await jobs('webhooks/scrapenest/dead')).toEqual([])
   })
 
@@ -91,9 +107,69 @@ describe.skipIf(!hasEngine('postgres'))('the inbox on pg-boss', () => {
     await client.query(
       `UPDATE ${schema}.job SET state = 'active', started_on = now(), heartbeat_on = now() - interval '1 hour'`,
     )
-    await inbox.start(createUser((_event, { attempt }) => attempts.push(attempt)))
-    await untilStats(inbox, { done: 1 })
+    await inbox.start(createInboxUser((_event, { attempt }) => attempts.push(attempt)))
+    await untilInboxStats(inbox, { done: 1 })
     expect(attempts).toEqual([2])
+  })
+
+  it('tries what a process took with it again one by one, each after its own delay to the millisecond', async () => {
+    const staggerMs = 40
+    let ended = 0
+    const backoff = (): number => {
+      ended += 1
+      return 5000 + ended * staggerMs
+    }
+    const inbox = createInbox({ backoff })
+    for (let index = 0; index < 10; index += 1) await inbox.put(createInboxEvent())
+    await dieWithAll()
+    await inbox.start(createInboxUser(() => {}))
+    await untilInboxStats(inbox, { ready: 10, running: 0 })
+
+    const dueAtMs = await dueTimes()
+    const gapsMs = dueAtMs.slice(1).map((ms, index) => ms - (dueAtMs[index] as number))
+    // A millisecond less where a microsecond was cut off.
+    expect(Math.min(...gapsMs)).toBeGreaterThanOrEqual(staggerMs - 1)
+  })
+
+  it('wakes for each of them when it is due, and not at the next regular look for all together', async () => {
+    let ended = 0
+    const backoff = (): number => {
+      ended += 1
+      return ended * 400
+    }
+    const inbox = createInbox({ backoff, pollIntervalMs: 60_000 })
+    for (let index = 0; index < 5; index += 1) await inbox.put(createInboxEvent())
+    await dieWithAll()
+    const startedAtMs: number[] = []
+    await inbox.start(createInboxUser(() => startedAtMs.push(performance.now())))
+    await untilInboxStats(inbox, { done: 5 })
+
+    const gapsMs = startedAtMs.slice(1).map((ms, index) => ms - (startedAtMs[index] as number))
+    expect(Math.min(...gapsMs)).toBeGreaterThan(100)
+  })
+
+  it("is staggered by pg-boss's own watch too, whatever the last delay of each event was", async () => {
+    const inbox = createInbox({ backoff: () => 60_000 })
+    await inbox.start(
+      createInboxUser(() => {
+        throw new HandlerFailedError(new Error('once'))
+      }),
+    )
+    for (let index = 0; index < 10; index += 1) await inbox.put(createInboxEvent())
+    await untilInboxStats(inbox, { ready: 10, running: 0 })
+    await inbox.close()
+    await dieWithAll()
+    const boss = new PgBoss({ connectionString: server.url, schema })
+    boss.on('error', () => {})
+    await boss.start()
+    onTestFinished(() => boss.stop({ graceful: false }))
+    await client.query(`UPDATE ${schema}.queue SET monitor_on = NULL`)
+    await boss.supervise('webhooks/scrapenest')
+
+    const dueAtMs = await dueTimes()
+    expect(dueAtMs).toHaveLength(10)
+    // By chance over a minute.
+    expect((dueAtMs.at(-1) as number) - (dueAtMs[0] as number)).toBeGreaterThan(1000)
   })
 
   it('buries an event that killed its process maxAttempts times, and tells', async () => {
@@ -104,8 +180,8 @@ describe.skipIf(!hasEngine('postgres'))('the inbox on pg-boss', () => {
     await client.query(
       `UPDATE ${schema}.job SET state = 'active', started_on = now(), retry_count = 2, heartbeat_on = now() - interval '1 hour'`,
     )
-    await inbox.start({ ...createUser(() => {}), report: (error) => reports.push(String(error)) })
-    await untilStats(inbox, { dead: 1 })
+    await inbox.start({ ...createInboxUser(() => {}), report: (error) => reports.push(String(error)) })
+    await untilInboxStats(inbox, { dead: 1 })
 
     expect(reports).toEqual([expect.stringMatching(/dead after 3 attempts; the last ended with lease_ended/)])
     expect((await inbox.get(event.eventId))?.history).toMatchObject([{ attempt: 3, error: { code: 'lease_ended' } }])
@@ -134,9 +210,9 @@ describe.skipIf(!hasEngine('postgres'))('the inbox on pg-boss', () => {
     boss.on('error', () => {})
     onTestFinished(() => boss.stop({ graceful: false }))
     const inbox = createInbox({ boss })
-    await inbox.start(createUser(() => {}))
+    await inbox.start(createInboxUser(() => {}))
     await inbox.put(createInboxEvent())
-    await untilStats(inbox, { done: 1 })
+    await untilInboxStats(inbox, { done: 1 })
     await inbox.close()
 
     expect(await boss.getQueue('webhooks/scrapenest')).not.toBeNull()
@@ -152,8 +228,8 @@ describe.skipIf(!hasEngine('postgres'))('the inbox on pg-boss', () => {
         'stored',
       ])
     }
-    await inbox.start(createUser((event) => seen.push(event.eventId)))
-    await untilStats(inbox, { done: ids.length })
+    await inbox.start(createInboxUser((event) => seen.push(event.eventId)))
+    await untilInboxStats(inbox, { done: ids.length })
 
     expect(seen.sort()).toEqual([...ids].sort())
     for (const eventId of ids) expect((await inbox.get(eventId))?.eventType).toBe(`t${eventId}`)

@@ -1,9 +1,8 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { type Inbox, type InboxCapabilities, memoryInbox } from '@scrapenest-webhooks/inbox'
-import { afterAll, beforeAll, describe, expect, it, onTestFinished } from 'vitest'
-import { type InboxSuiteHost, inboxChecks } from '../../packages/inbox/test/suite.ts'
+import { type InboxCheckResult, type InboxTarget, inboxChecks } from '@scrapenest-webhooks/testing'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { inboxEngines, newPlaceName, openPlace, openServer, serverOf } from './engine-inboxes.ts'
 import { hasEngine, provideCommand } from './installed-engines.ts'
 
@@ -14,6 +13,15 @@ describe.each(inboxEngines)('an inbox on %s', (engine) => {
   const isMissing = server !== undefined && !hasEngine(server)
   let opened: Awaited<ReturnType<typeof openServer>>
   let folder: string
+
+  const target: InboxTarget = {
+    name: engine,
+    createPlace() {
+      const name = newPlaceName()
+      const place = openPlace(engine, { url: opened.url, name, file: join(folder, `${name}.db`) })
+      return { open: (options) => place.createInbox(options), dispose: () => place.dispose() }
+    },
+  }
 
   beforeAll(async () => {
     folder = mkdtempSync(join(tmpdir(), 'scrapenest-suite-'))
@@ -33,31 +41,12 @@ describe.each(inboxEngines)('an inbox on %s', (engine) => {
 
   it.skipIf(isMissing).each(inboxChecks)('$id $name', async ({ id, run }) => {
     cells.set(`${engine} ${id}`, 'FAIL')
-    const missing = new Set<string>()
-    const place = openPlace(engine, { url: opened.url, name: newPlaceName(), file: join(folder, `${id}.db`) })
-    onTestFinished(() => place.dispose())
-    const host: InboxSuiteHost = {
-      create(options = {}) {
-        const inbox = place.createInbox(options)
-        onTestFinished(() => inbox.close({ graceMs: 0 }))
-        return watchingCapabilities(inbox, missing)
-      },
-    }
-    await run(host)
-    cells.set(`${engine} ${id}`, missing.size === 0 ? 'pass' : `pass without ${[...missing].join(', ')}`)
+    cells.set(`${engine} ${id}`, cellOf(await run(target)))
   })
 })
 
-/** Notes what a check asked for and the engine cannot do: the check then asks for less. */
-function watchingCapabilities(inbox: Inbox, missing: Set<string>): Inbox {
-  const capabilities = new Proxy(inbox.capabilities, {
-    get(target, name: keyof InboxCapabilities) {
-      const isLess = JSON.stringify(target[name]) !== JSON.stringify(memoryInbox().capabilities[name])
-      if (isLess && !name.startsWith('is')) missing.add(`${name}: ${String(memoryInbox().capabilities[name])}`)
-      return target[name]
-    },
-  })
-  return Object.defineProperty(inbox, 'capabilities', { value: capabilities })
+function cellOf({ cell, missing }: InboxCheckResult): string {
+  return [cell, missing.join(', ')].filter(Boolean).join(' ')
 }
 
 afterAll(() => {

@@ -69,6 +69,7 @@ export class QueueInbox implements Inbox {
     ],
     replayableStates: ['done', 'dead'],
     canDropPayload: true,
+    canTakeClock: false,
   }
   readonly #queues: Queues
   readonly #settings: QueueInboxSettings

@@ -15,6 +15,9 @@ const answerTimeoutMs = 800
 /** Ten years: an acknowledged event is never deleted because it waited, and a dead letter stays until it is purged. */
 const foreverSeconds = 315_360_000
 
+/** What pg-boss makes its jittered delays of, for the attempts whose lease it finds ended before a worker does. */
+export const watchRetryDelaySeconds = 30
+
 /** pg-boss's own limit. */
 const longestExpirySeconds = 86_400
 
@@ -84,12 +87,10 @@ export class Boss {
     return `${this.queueOf(name)}/dead`
   }
 
-  /** The names that have a queue, those of other processes included. */
-  async names(): Promise<readonly string[]> {
-    const queues = await this.ready().then((boss) => boss.getQueues())
-    const prefix = `${this.#options.queuePrefix}/`
-    const names = queues.filter(({ name }) => name.startsWith(prefix)).map(({ name }) => name.slice(prefix.length))
-    return names.filter((name) => !name.includes('/'))
+  /** The queue of this name; without one, those of all names, those of other processes included. */
+  async queuesOf(name: string | undefined): Promise<string[]> {
+    const names = name === undefined ? await this.#names() : [name]
+    return names.map((one) => this.queueOf(one))
   }
 
   /** Runs SQL of our own, for what pg-boss has no call for. */
@@ -106,7 +107,7 @@ export class Boss {
     return {
       retryLimit: maxAttempts - 1,
       // Where pg-boss itself finds an attempt dead; where a worker does, its backoff decides.
-      retryDelay: 30,
+      retryDelay: watchRetryDelaySeconds,
       retryBackoff: true,
       heartbeatSeconds: this.heartbeatSeconds,
       expireInSeconds: Math.min(longestExpirySeconds, longestRunSeconds),
@@ -121,6 +122,13 @@ export class Boss {
     if (typeof this.#options.source !== 'string') return
     this.#isStarted = false
     await this.#boss.stop({ graceful: false }).catch(() => {})
+  }
+
+  async #names(): Promise<readonly string[]> {
+    const queues = await this.ready().then((boss) => boss.getQueues())
+    const prefix = `${this.#options.queuePrefix}/`
+    const names = queues.filter(({ name }) => name.startsWith(prefix)).map(({ name }) => name.slice(prefix.length))
+    return names.filter((name) => !name.includes('/'))
   }
 
   async #makeQueue(boss: PgBoss, name: string): Promise<void> {

@@ -8,8 +8,8 @@ import { BossStore } from './boss-store.ts'
 import type { TransactionLike } from './transaction.ts'
 
 /**
- * As for every inbox. `leaseMs` under 10 seconds is 10 seconds, which is pg-boss's shortest heartbeat; delays are rounded
- * to whole seconds; `keepDoneMs` is how long an event is remembered as a duplicate too.
+ * As for every inbox. `leaseMs` under 10 seconds is 10 seconds, which is pg-boss's shortest heartbeat; `keepDoneMs` is how
+ * long an event is remembered as a duplicate too.
  *
  * Web and worker processes should be given the same `maxAttempts`, `leaseMs`, `handlerTimeoutMs` and `keepDoneMs`.
  */

@@ -62,6 +62,11 @@ export interface InboxCapabilities {
   readonly replayableStates: readonly FinalState[]
   /** Whether the body of a done event can be dropped while the event is remembered. */
   readonly canDropPayload: boolean
+  /**
+   * Whether the option `now` decides what is due; else the engine, or its server, goes by a clock of its own.
+   * @default true
+   */
+  readonly canTakeClock?: boolean | undefined
 }
 
 export type FinalState = 'done' | 'dead'

@@ -1,6 +1,7 @@
 /**
  * For whoever builds an inbox on a queue of another maker: how attempts run, end and are told, so that every inbox does
- * it alike. `sqliteInbox` needs none of it from here; the inboxes for BullMQ and pg-boss are made of it.
+ * it alike. `sqliteInbox` needs none of it from here; the inboxes for BullMQ and pg-boss are made of it. An inbox on a store
+ * of one's own is a `StoredInbox` over an `EventStore`.
  */
 export { leaseEnded } from './attempt-error.ts'
 export { endingOfExpired } from './ending.ts'
@@ -17,4 +18,5 @@ export type {
   Lease,
 } from './event-store.ts'
 export { type InboxSettings, inboxOptions, settleInboxOptions } from './inbox-options.ts'
+export { StoredInbox } from './stored-inbox.ts'
 export { WorkLoop } from './work-loop.ts'

@@ -30,10 +30,15 @@ export interface EventStore {
   renew(leases: readonly Lease[], options: { readonly endsAtMs: number }): Promise<ReadonlySet<string>>
   /** Ends an attempt. Does nothing where somebody ended it before, whoever it was. @returns whether it was ended here. */
   end(lease: Lease, ending: Ending): Promise<boolean>
+  /**
+   * The latest stored first.
+   *
+   * @param page.cursor the `nextCursor` of the page before, which is a text of 1 to 15 digits.
+   */
   list(filter: InboxFilter, page: { readonly limit: number; readonly cursor: string | undefined }): Promise<InboxPage>
   get(eventId: string, name: string): Promise<InboxRecord | undefined>
   stats(name: string | undefined): Promise<InboxStats>
-  /** Acts on dead and done events only. */
+  /** Makes ready, with no attempt counted, what is dead or done and still has its body. */
   replay(filter: InboxFilter, options: { readonly nowMs: number }): Promise<ReplayResult>
   /**
    * Acts on dead and done events only, in small steps with pauses, so that deliveries are not held up.

@@ -16,7 +16,12 @@ import type { InboxSettings } from './inbox-options.ts'
 import { Retention } from './retention.ts'
 import { WorkLoop } from './work-loop.ts'
 
-/** The inbox over a store of our own: a work loop for each user with a processor, and the retention. */
+/**
+ * The inbox over a store: a work loop for each user with a processor, and the retention.
+ *
+ * @example
+ * const inbox: Inbox = new StoredInbox(new MyStore(), settleInboxOptions({ maxAttempts: 4 }))
+ */
 export class StoredInbox implements Inbox {
   readonly #store: EventStore
   readonly #settings: InboxSettings

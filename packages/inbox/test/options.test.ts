@@ -1,8 +1,7 @@
 import { createReceiver } from '@scrapenest-webhooks/core'
-import { generateSecret } from '@scrapenest-webhooks/testing'
+import { createInboxEvent, createInboxUser, generateSecret, untilInboxStats } from '@scrapenest-webhooks/testing'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { createWorker, type InboxOptions, memoryInbox } from '../src/index.ts'
-import { createInboxEvent, createUser, untilStats } from './suite.ts'
 
 describe('options', () => {
   it.each([
@@ -47,7 +46,7 @@ describe('createWorker', () => {
     const event = createInboxEvent()
     await inbox.put(event)
     await inbox.put(createInboxEvent({ name: 'another' }))
-    await untilStats(inbox, { done: 1, ready: 1 })
+    await untilInboxStats(inbox, { done: 1, ready: 1 })
     expect(handled).toEqual([event.eventId])
     await Promise.all([worker.close(), worker.close()])
     await inbox.put(createInboxEvent())
@@ -57,7 +56,7 @@ describe('createWorker', () => {
 
   it('refuses a second one for the same name in the same inbox', async () => {
     const inbox = memoryInbox()
-    await inbox.start(createUser(() => {}))
+    await inbox.start(createInboxUser(() => {}))
     onTestFinished(() => inbox.close())
     await expect(createWorker({ inbox }).start()).rejects.toThrow(/Two receivers or workers named 'scrapenest'/)
   })

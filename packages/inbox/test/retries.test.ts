@@ -1,8 +1,13 @@
 import { HandlerFailedError, PermanentError, RetryLaterError } from '@scrapenest-webhooks/core'
-import { type FakeClock, fakeClock } from '@scrapenest-webhooks/testing'
-import { describe, expect, it, onTestFinished } from 'vitest'
+import {
+  createInboxEvent,
+  createInboxUser,
+  type FakeClock,
+  fakeClock,
+  untilInboxStats,
+} from '@scrapenest-webhooks/testing'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { type Inbox, type InboxOptions, memoryInbox, sqliteInbox } from '../src/index.ts'
-import { createInboxEvent, createUser, until, untilStats } from './suite.ts'
 import { temporaryFile } from './temporary-file.ts'
 
 const engines = [
@@ -12,6 +17,9 @@ const engines = [
     create: (options: InboxOptions): Inbox => sqliteInbox({ file: temporaryFile(), ...options }),
   },
 ]
+
+const until = (condition: () => boolean | Promise<boolean>): Promise<boolean> =>
+  vi.waitUntil(condition, { timeout: 5000, interval: 2 })
 
 describe.each(engines)('retries in $engine, by a clock that stands still', ({ create }) => {
   function createInbox(options: InboxOptions = {}): { readonly inbox: Inbox; readonly clock: FakeClock } {
@@ -27,7 +35,7 @@ describe.each(engines)('retries in $engine, by a clock that stands still', ({ cr
     const startedAtMs: number[] = []
     const event = createInboxEvent()
     await inbox.start(
-      createUser((_, { attempt }) => {
+      createInboxUser((_, { attempt }) => {
         startedAtMs.push(clock.now())
         if (attempt <= 3) throw new HandlerFailedError(new Error(`failure ${attempt}`))
       }),
@@ -38,7 +46,7 @@ describe.each(engines)('retries in $engine, by a clock that stands still', ({ cr
       [2, 15_000],
       [3, 60_000],
     ] as const) {
-      await untilStats(inbox, { ready: 1, running: 0 })
+      await untilInboxStats(inbox, { ready: 1, running: 0 })
       await until(async () => (await inbox.get(event.eventId))?.history.length === failures)
       expect((await inbox.get(event.eventId))?.dueAt).toEqual(new Date(clock.now() + delayMs))
       clock.advance(delayMs - 1)
@@ -46,7 +54,7 @@ describe.each(engines)('retries in $engine, by a clock that stands still', ({ cr
       expect(startedAtMs).toHaveLength(failures)
       clock.advance(1)
     }
-    await untilStats(inbox, { done: 1 })
+    await untilInboxStats(inbox, { done: 1 })
     expect(startedAtMs.map((ms) => ms - 1_700_000_000_000)).toEqual([0, 2_500, 17_500, 77_500])
     expect((await inbox.get(event.eventId))?.attempts).toBe(4)
   })
@@ -56,25 +64,25 @@ describe.each(engines)('retries in $engine, by a clock that stands still', ({ cr
     const event = createInboxEvent()
     let isMended = false
     await inbox.start(
-      createUser(() => {
+      createInboxUser(() => {
         if (!isMended) throw new PermanentError('no such customer')
       }),
     )
     await inbox.put(event)
-    await untilStats(inbox, { dead: 1 })
+    await untilInboxStats(inbox, { dead: 1 })
     expect((await inbox.get(event.eventId))?.history).toMatchObject([
       { attempt: 1, error: { code: 'permanent_failure', name: 'PermanentError', message: 'no such customer' } },
     ])
     isMended = true
     await inbox.replay({ eventId: event.eventId })
-    await untilStats(inbox, { done: 1, dead: 0 })
+    await untilInboxStats(inbox, { done: 1, dead: 0 })
   })
 
   it('follows RetryLaterError instead of the backoff, and still counts', async () => {
     const { inbox, clock } = createInbox({ maxAttempts: 2 })
     const event = createInboxEvent()
     await inbox.start(
-      createUser(() => {
+      createInboxUser(() => {
         throw new RetryLaterError('busy', { retryAfterSeconds: 3600 })
       }),
     )
@@ -82,14 +90,14 @@ describe.each(engines)('retries in $engine, by a clock that stands still', ({ cr
     await until(async () => (await inbox.get(event.eventId))?.history.length === 1)
     expect((await inbox.get(event.eventId))?.dueAt).toEqual(new Date(clock.now() + 3_600_000))
     clock.advance(3_600_000)
-    await untilStats(inbox, { dead: 1 })
+    await untilInboxStats(inbox, { dead: 1 })
   })
 
   it('waits a minute where a backoff of one’s own gives no number', async () => {
     const { inbox, clock } = createInbox({ backoff: () => Number.NaN })
     const event = createInboxEvent()
     await inbox.start(
-      createUser(() => {
+      createInboxUser(() => {
         throw new HandlerFailedError(new Error('failure'))
       }),
     )
@@ -104,7 +112,7 @@ describe.each(engines)('retries in $engine, by a clock that stands still', ({ cr
     const runs: (() => void)[] = []
     const signals: AbortSignal[] = []
     await inbox.start(
-      createUser(async (_, { signal }) => {
+      createInboxUser(async (_, { signal }) => {
         signals.push(signal)
         await new Promise<void>((resolve) => runs.push(resolve))
       }),
@@ -118,7 +126,7 @@ describe.each(engines)('retries in $engine, by a clock that stands still', ({ cr
     await new Promise((resolve) => setTimeout(resolve, 20))
     expect((await inbox.get(event.eventId))?.state).toBe('running')
     runs[1]?.()
-    await untilStats(inbox, { done: 1 })
+    await untilInboxStats(inbox, { done: 1 })
     const record = await inbox.get(event.eventId)
     expect(record?.history.map(({ attempt, error }) => [attempt, error?.code])).toEqual([
       [1, 'lease_ended'],
@@ -131,7 +139,7 @@ describe.each(engines)('retries in $engine, by a clock that stands still', ({ cr
     const event = createInboxEvent()
     let signal: AbortSignal | undefined
     await inbox.start(
-      createUser(async (_, attempt) => {
+      createInboxUser(async (_, attempt) => {
         signal = attempt.signal
         await new Promise((_resolve, reject) => attempt.signal.addEventListener('abort', reject))
       }),
@@ -149,21 +157,21 @@ describe.each(engines)('retries in $engine, by a clock that stands still', ({ cr
     const event = createInboxEvent()
     let letGo: () => void = () => {}
     await inbox.start(
-      createUser(async () => {
+      createInboxUser(async () => {
         await new Promise<void>((resolve) => {
           letGo = resolve
         })
       }),
     )
     await inbox.put(event)
-    await untilStats(inbox, { running: 1 })
+    await untilInboxStats(inbox, { running: 1 })
     const claimedUntil = (await inbox.get(event.eventId))?.dueAt as Date
     clock.advance(50)
     await until(async () => Number((await inbox.get(event.eventId))?.dueAt) === claimedUntil.getTime() + 50)
     clock.advance(50)
     await until(async () => Number((await inbox.get(event.eventId))?.dueAt) === claimedUntil.getTime() + 100)
     letGo()
-    await untilStats(inbox, { done: 1 })
+    await untilInboxStats(inbox, { done: 1 })
     expect((await inbox.get(event.eventId))?.attempts).toBe(1)
   })
 
@@ -171,16 +179,16 @@ describe.each(engines)('retries in $engine, by a clock that stands still', ({ cr
     const { inbox, clock } = createInbox({ keepDoneMs: 1000 })
     const received = { receivedAt: new Date(clock.now()) }
     await inbox.start(
-      createUser((event) => {
+      createInboxUser((event) => {
         if (event.eventType === 'artifact.ready') throw new PermanentError('dead')
       }),
     )
     await inbox.put(createInboxEvent({ ...received, eventType: 'artifact.ready' }))
     await inbox.put(createInboxEvent(received))
-    await untilStats(inbox, { done: 1, dead: 1 })
+    await untilInboxStats(inbox, { done: 1, dead: 1 })
     await new Promise((resolve) => setTimeout(resolve, 150))
-    await untilStats(inbox, { done: 1, dead: 1 })
+    await untilInboxStats(inbox, { done: 1, dead: 1 })
     clock.advance(1001)
-    await untilStats(inbox, { done: 0, dead: 1 })
+    await untilInboxStats(inbox, { done: 0, dead: 1 })
   })
 })

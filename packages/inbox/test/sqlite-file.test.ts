@@ -2,12 +2,12 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
+import { createInboxEvent, createInboxUser } from '@scrapenest-webhooks/testing'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { settleInboxOptions } from '../src/inbox-options.ts'
 import { sqliteInbox } from '../src/index.ts'
 import { SqliteStore, type SqliteStoreOptions } from '../src/sqlite-store.ts'
 import { StoredInbox } from '../src/stored-inbox.ts'
-import { createInboxEvent, createUser } from './suite.ts'
 import { temporaryFile } from './temporary-file.ts'
 
 function openStore(options: SqliteStoreOptions): SqliteStore {
@@ -135,7 +135,7 @@ describe('with an SQLite older than 3.51.3', () => {
     const one = openStore({ file, sqliteVersion: old })
     expect(await one.put(createInboxEvent(), { nowMs: 0 })).toBe('stored')
     const two = new StoredInbox(openStore({ file, sqliteVersion: old }), settleInboxOptions({}))
-    await expect(two.start(createUser(() => {}))).rejects.toMatchObject({
+    await expect(two.start(createInboxUser(() => {}))).rejects.toMatchObject({
       code: 'configuration_invalid',
       message: expect.stringMatching(/open in another process.*SQLite 3\.51\.2.*Use Node 22\.23 or 24\.21/s),
     })

@@ -1,7 +1,7 @@
 import { DatabaseSync } from 'node:sqlite'
+import { createInboxEvent } from '@scrapenest-webhooks/testing'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { type Inbox, sqliteInbox } from '../src/index.ts'
-import { createInboxEvent } from './suite.ts'
 import { temporaryFile } from './temporary-file.ts'
 
 const day = 86_400_000

@@ -1,0 +1,155 @@
+import type { InboxEvent } from '@scrapenest-webhooks/core'
+import { type Ending, type InboxSettings, type Lease, leaseEnded } from '@scrapenest-webhooks/inbox/engine'
+import type { Db } from 'pg-boss'
+import { type Boss, watchRetryDelaySeconds } from './boss.ts'
+import type { BossClaims } from './boss-claims.ts'
+import type { JobOutput } from './job-data.ts'
+import { attemptOf, type HeldClaims, nameOf } from './leases.ts'
+import { answering } from './postgres-faults.ts'
+
+export interface BossEndingsOptions {
+  readonly held: HeldClaims
+  readonly claims: BossClaims
+  readonly settings: InboxSettings
+}
+
+/** How much PostgreSQL's clock may be behind ours, in milliseconds, for what is due to be due there too. */
+const clockSlackMs = 5
+
+/** How attempts end: by pg-boss's `complete` and `fail`, also in a transaction of the user's. */
+export class BossEndings {
+  readonly #boss: Boss
+  readonly #held: HeldClaims
+  readonly #claims: BossClaims
+  readonly #settings: InboxSettings
+
+  constructor(boss: Boss, { held, claims, settings }: BossEndingsOptions) {
+    this.#boss = boss
+    this.#held = held
+    this.#claims = claims
+    this.#settings = settings
+  }
+
+  async end(lease: Lease, ending: Ending): Promise<boolean> {
+    const isEnded = ending.state === 'done' ? await this.#complete(lease, ending) : await this.#fail(lease, ending)
+    this.#held.release(lease)
+    return isEnded
+  }
+
+  /** Completes an attempt that runs here, inside a transaction of the user's. @returns false when its lease is lost. */
+  async completeIn(db: Db, event: InboxEvent): Promise<boolean> {
+    const claim = this.#held.ofEvent(event)
+    if (claim === undefined) return false
+    const { keepPayload, now } = this.#settings
+    const nowMs = now()
+    claim.isCompleting = true
+    const ending = { state: 'done', isUnhandled: false, keepsPayload: keepPayload, startedAtMs: nowMs, nowMs } as const
+    const isCompleted = await this.#complete(claim.lease, ending, db)
+    claim.isCompleting = isCompleted
+    return isCompleted
+  }
+
+  /** Whether an attempt whose completion went into a transaction is not completed: that was rolled back, or still is open. */
+  async isStillRunning(event: InboxEvent): Promise<boolean> {
+    const claim = this.#held.ofEvent(event)
+    if (claim === undefined || !claim.isCompleting) return false
+    claim.isCompleting = false
+    return await answering(async () => {
+      const { id, retryCount } = attemptOf(claim.lease)
+      const rows = await this.#boss.sql(
+        `SELECT 1 FROM ${this.#boss.schema}.job WHERE name = $1 AND id = $2 AND state = 'active' AND retry_count = $3`,
+        [this.#boss.queueOf(nameOf(claim.lease)), id, retryCount],
+      )
+      return rows.length > 0
+    })
+  }
+
+  async #complete(lease: Lease, ending: Ending & { readonly state: 'done' }, db?: Db): Promise<boolean> {
+    const boss = await this.#boss.withQueue(nameOf(lease))
+    const queue = this.#boss.queueOf(nameOf(lease))
+    const complete = async (through: Db | undefined): Promise<boolean> => {
+      const options = through && { db: through }
+      const { affected } = (await boss.complete(queue, attemptOf(lease), this.#output(lease, ending), options)) as {
+        affected: number
+      }
+      if (affected === 0 || ending.keepsPayload) return affected > 0
+      await this.#boss.sql(
+        `UPDATE ${this.#boss.schema}.job SET data = data - '{body,bodyBase64,signedHeaders}'::text[]
+         WHERE name = $1 AND id = $2 AND state = 'completed'`,
+        [queue, attemptOf(lease).id],
+        through,
+      )
+      return true
+    }
+    const begin = boss.getDb().beginTransaction
+    if (db !== undefined || ending.keepsPayload || begin === undefined) return await complete(db)
+    const transaction = await begin.call(boss.getDb())
+    try {
+      const isCompleted = await complete(transaction.db)
+      await transaction.commit()
+      return isCompleted
+    } catch (error) {
+      await transaction.rollback()
+      throw error
+    }
+  }
+
+  async #fail(lease: Lease, ending: Ending & { readonly state: 'ready' | 'dead' }): Promise<boolean> {
+    const name = nameOf(lease)
+    const boss = await this.#boss.withQueue(name)
+    const queue = this.#boss.queueOf(name)
+    const attempt = attemptOf(lease)
+    const { id, retryCount } = attempt
+    const isCounted = ending.state === 'dead' || ending.isCounted
+    const delayMs = ending.state === 'ready' ? Math.max(0, ending.dueAtMs - ending.nowMs) : 0
+    const retryLimit = ending.state === 'dead' ? retryCount : Math.max(this.#settings.maxAttempts - 1, retryCount + 1)
+    // What `fail` then does stands in the job itself. If this process dies in between, its heartbeat ends, and pg-boss
+    // does the same; without `started_on` the next claim counts no attempt more.
+    await this.#boss.sql(
+      `UPDATE ${this.#boss.schema}.job
+       SET retry_limit = $4, retry_delay = $5, retry_backoff = false,
+         deletion_seconds = CASE WHEN $4 = retry_count THEN 0 ELSE deletion_seconds END
+         ${isCounted ? '' : ', started_on = NULL'}
+       WHERE name = $1 AND id = $2 AND state = 'active' AND retry_count = $3`,
+      // A second at least: until its own delay is set, nobody can claim it.
+      [queue, id, retryCount, retryLimit, Math.max(1, Math.ceil(delayMs / 1000))],
+    )
+    const { affected } = (await boss.fail(queue, attempt, this.#output(lease, ending))) as { affected: number }
+    if (affected > 0 && ending.state === 'ready') {
+      await this.#delay(lease, delayMs)
+      this.#claims.rememberDue(name, this.#settings.now() + delayMs + clockSlackMs)
+    }
+    return affected > 0
+  }
+
+  /**
+   * pg-boss delays by whole seconds: what a dying process took with it would come back together, within the same second,
+   * and be buried together. And what it does by itself when the next lease ends is to have chance in it again.
+   */
+  async #delay(lease: Lease, delayMs: number): Promise<void> {
+    const { id, retryCount } = attemptOf(lease)
+    try {
+      await this.#boss.sql(
+        `UPDATE ${this.#boss.schema}.job
+         SET start_after = now() + $4 * interval '1 millisecond', retry_delay = $5, retry_backoff = true
+         WHERE name = $1 AND id = $2 AND state = 'retry' AND retry_count = $3`,
+        [this.#boss.queueOf(nameOf(lease)), id, retryCount, delayMs, watchRetryDelaySeconds],
+      )
+    } catch {
+      // The attempt has ended all the same, and the event comes back at the whole second.
+    }
+  }
+
+  #output(lease: Lease, ending: Ending): JobOutput {
+    const { startedAtMs, nowMs, error, state } = ending
+    const facts = {
+      attempt: attemptOf(lease).retryCount + 1,
+      replay: this.#held.of(lease)?.replays ?? 0,
+      startedAt: startedAtMs,
+      durationMs: Math.max(0, nowMs - startedAtMs),
+    }
+    if (state === 'done') return { ...facts, isUnhandled: ending.isUnhandled }
+    const told = error ?? leaseEnded
+    return { ...facts, message: `${told.code}: ${told.message}`, error: told }
+  }
+}
