@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto'
 
-/** An event of ScrapeNest's form, filled up to a size, as JSON; each call gives another event. */
+const words = 'The page answered late, and part of what it showed was drawn by scripts that had not ended. '
+
+/** An event of ScrapeNest's form, filled up to a size with text in one field, as JSON; each call gives another event. */
 export function eventOfSize(bytes: number): string {
   const event = {
     event_id: randomUUID(),
@@ -10,10 +12,9 @@ export function eventOfSize(bytes: number): string {
     occurred_at: '2026-02-03T10:15:04Z',
     org_id: '5a3d9f0e-7c41-4c67-9d0c-3f6f2b9a1e77',
     org_slug: 'example-org',
-    data: { job_id: randomUUID(), status: 'succeeded', artifact_count: 2, duration_ms: 3180, tags: [] as string[] },
+    data: { job_id: randomUUID(), status: 'succeeded', artifact_count: 2, duration_ms: 3180, remarks: '' },
   }
-  const empty = JSON.stringify(event).length
-  const tags = Math.max(0, Math.floor((bytes - empty) / 16))
-  event.data.tags = Array.from({ length: tags }, (_, index) => `tag-${String(index).padStart(9, '0')}`)
+  const missing = Math.max(0, bytes - JSON.stringify(event).length)
+  event.data.remarks = words.repeat(Math.ceil(missing / words.length)).slice(0, missing)
   return JSON.stringify(event)
 }

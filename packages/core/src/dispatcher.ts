@@ -1,11 +1,10 @@
 import type { Delivery } from './delivery.ts'
 import { SchemaMismatchError } from './errors.ts'
 import type { WebhookEvent } from './events.ts'
-import { type AnyHandler, combineFailures, HandlerRegistry } from './handlers.ts'
+import { type AnyHandler, combineFailures, HandlerRegistry, runHandlers } from './handlers.ts'
 import type { HandlingSettings } from './handling-options.ts'
 import type { EventFacts, Reporter } from './reporter.ts'
 import type { StandardSchema } from './standard-schema.ts'
-import { isThenable } from './thenable.ts'
 
 /** `unhandled`: nothing failed, but no handler was there for the event. */
 export type DispatchResult = 'handled' | 'unhandled'
@@ -41,9 +40,11 @@ export class Dispatcher<Context> {
   /**
    * Runs every handler of the event, one after the other, whether or not one fails.
    *
-   * @throws {WebhookError} `schema_mismatch`, `handler_failed`, `retry_later` or `permanent_failure`; each was reported.
+   * @returns a promise only where something has to be waited for.
+   * @throws {WebhookError} (or rejects with) `schema_mismatch`, `handler_failed`, `retry_later` or `permanent_failure`; each
+   * was reported.
    */
-  async dispatch(event: WebhookEvent, delivery: Delivery<Context>, facts: EventFacts): Promise<DispatchResult> {
+  dispatch(event: WebhookEvent, delivery: Delivery<Context>, facts: EventFacts): DispatchResult | Promise<DispatchResult> {
     const { onUnknownEvent, schemas } = this.#settings
     const handlers = this.#handlers.select(event.event_type)
     if (handlers === undefined) {
@@ -51,22 +52,24 @@ export class Dispatcher<Context> {
       return 'unhandled'
     }
     const schema = schemas.get(event.event_type)
-    const checked = schema === undefined ? event : await this.#checkData(event, schema, facts)
+    if (schema === undefined) return this.#run(handlers, event, delivery, facts)
+    return this.#checkData(event, schema, facts).then((checked) => this.#run(handlers, checked, delivery, facts))
+  }
+
+  #run(
+    handlers: readonly AnyHandler<Context>[],
+    event: WebhookEvent,
+    delivery: Delivery<Context>,
+    facts: EventFacts,
+  ): DispatchResult | Promise<DispatchResult> {
     const failures: unknown[] = []
-    for (const handler of handlers) {
-      try {
-        const result = handler(checked, delivery)
-        // A handler that returns no promise is done: nothing is gained by asking again a turn later.
-        if (isThenable(result)) await result
-      } catch (error) {
-        failures.push(error)
-      }
-    }
-    if (failures.length > 0) {
+    const finish = (): DispatchResult => {
+      if (failures.length === 0) return handlers.length > 0 ? 'handled' : 'unhandled'
       this.#reporter.handlersFailed(failures, facts)
       throw combineFailures(failures)
     }
-    return handlers.length > 0 ? 'handled' : 'unhandled'
+    const running = runHandlers(handlers, event, delivery, failures)
+    return running === undefined ? finish() : running.then(finish)
   }
 
   async #checkData(event: WebhookEvent, schema: StandardSchema, facts: EventFacts): Promise<WebhookEvent> {

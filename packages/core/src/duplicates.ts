@@ -43,7 +43,8 @@ export interface MemoryDuplicatesOptions {
 }
 
 interface Claim {
-  readonly token: string
+  /** The token as a number: the text of each would be kept for as long as its event. */
+  readonly serial: number
   isDone: boolean
   /** The end of its lease while it runs; of its memory when it is done. */
   endsAtMs: number
@@ -73,7 +74,7 @@ class MemoryDuplicates implements DuplicateStore {
   /** How many claims the younger generation holds when it is full. */
   #maxYounger: number
   #youngerSinceMs: number
-  #claims = 0
+  #nextSerial = 1
   readonly #rememberMs: number
   readonly #maxPerGeneration: number
   readonly #now: () => number
@@ -90,10 +91,10 @@ class MemoryDuplicates implements DuplicateStore {
     const nowMs = this.#now()
     const known = this.#find(key)
     if (known !== undefined && known.endsAtMs > nowMs) return { state: known.isDone ? 'done' : 'in_progress' }
-    this.#claims += 1
-    const token = String(this.#claims)
-    this.#add(key, { token, isDone: false, endsAtMs: nowMs + leaseMs }, nowMs)
-    return { state: 'claimed', token }
+    const serial = this.#nextSerial
+    this.#nextSerial += 1
+    this.#add(key, { serial, isDone: false, endsAtMs: nowMs + leaseMs }, nowMs)
+    return { state: 'claimed', token: String(serial) }
   }
 
   complete(key: string, token: string): void {
@@ -102,8 +103,8 @@ class MemoryDuplicates implements DuplicateStore {
     const claim = this.#find(key)
     if (claim === undefined) {
       // The lease ended and nobody took over. The handlers did succeed, so it is done.
-      this.#add(key, { token, isDone: true, endsAtMs }, nowMs)
-    } else if (claim.token === token) {
+      this.#add(key, { serial: Number(token), isDone: true, endsAtMs }, nowMs)
+    } else if (String(claim.serial) === token) {
       claim.isDone = true
       claim.endsAtMs = endsAtMs
     }
@@ -111,7 +112,7 @@ class MemoryDuplicates implements DuplicateStore {
 
   release(key: string, token: string): void {
     const claim = this.#find(key)
-    if (claim === undefined || claim.isDone || claim.token !== token) return
+    if (claim === undefined || claim.isDone || String(claim.serial) !== token) return
     this.#younger.delete(key)
     this.#elder.delete(key)
   }

@@ -2,6 +2,7 @@ import { unexpected } from './check-options.ts'
 import type { Delivery } from './delivery.ts'
 import { ConfigurationError, codeOf, HandlerFailedError, type PermanentError, type RetryLaterError } from './errors.ts'
 import type { EventOf, EventPattern, WebhookEvent } from './events.ts'
+import { isThenable } from './thenable.ts'
 
 /**
  * Called with a verified event. What it returns is awaited and otherwise ignored; what it throws makes the sender (or the
@@ -69,6 +70,42 @@ export class HandlerRegistry<Context> {
 function patternsOf(eventType: string): string[] {
   const stop = eventType.indexOf('.')
   return stop > 0 ? [eventType, `${eventType.slice(0, stop)}.*`, '*'] : [eventType, '*']
+}
+
+/**
+ * Runs handlers one after the other, whether or not one fails.
+ *
+ * @param failures gets what they throw.
+ * @returns nothing where no handler has to be waited for.
+ */
+export function runHandlers<Context>(
+  handlers: readonly AnyHandler<Context>[],
+  event: WebhookEvent,
+  delivery: Delivery<Context>,
+  failures: unknown[],
+): Promise<void> | undefined {
+  for (const [index, handler] of handlers.entries()) {
+    try {
+      const result = handler(event, delivery)
+      if (isThenable(result)) return runRest(result, handlers.slice(index + 1), event, delivery, failures)
+    } catch (error) {
+      failures.push(error)
+    }
+  }
+  return undefined
+}
+
+async function runRest<Context>(
+  running: PromiseLike<unknown>,
+  rest: readonly AnyHandler<Context>[],
+  ...[event, delivery, failures]: [WebhookEvent, Delivery<Context>, unknown[]]
+): Promise<void> {
+  try {
+    await running
+  } catch (error) {
+    failures.push(error)
+  }
+  await runHandlers(rest, event, delivery, failures)
 }
 
 /**

@@ -25,12 +25,7 @@ export class InFlight<Context> {
   }
 
   delete(reception: Reception<Context>): void {
-    if (!this.#inTime.delete(reception)) {
-      this.#late.delete(reception)
-    } else if (this.#inTime.size === 0) {
-      clearTimeout(this.#timer)
-      this.#timer = undefined
-    }
+    if (!this.#inTime.delete(reception)) this.#late.delete(reception)
     this.#onDelete?.()
   }
 
@@ -53,7 +48,8 @@ export class InFlight<Context> {
   }
 
   #schedule(delayMs: number): void {
-    this.#timer = setTimeout(() => this.#endLate(), delayMs)
+    // It outlives the request that began it, to be there for the next ones; unreferenced, it keeps no process alive.
+    this.#timer = setTimeout(() => this.#endLate(), delayMs).unref()
   }
 
   #endLate(): void {

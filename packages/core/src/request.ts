@@ -24,8 +24,6 @@ export interface BodyLimits {
   readonly maxBytes: number
 }
 
-const digits = /^[0-9]+$/
-
 /**
  * What the headers say of the body, before a byte of it is read.
  *
@@ -38,9 +36,7 @@ export function checkBodyHeaders(headers: ReceivedHeaders, maxBodyBytes: number)
     throw new ContentEncodingUnsupportedError()
   }
   const length = headers['content-length']
-  if (typeof length === 'string' && digits.test(length) && Number(length) > maxBodyBytes) {
-    throw new BodyTooLargeError(maxBodyBytes)
-  }
+  if (typeof length === 'string' && Number(length) > maxBodyBytes) throw new BodyTooLargeError(maxBodyBytes)
 }
 
 /**
