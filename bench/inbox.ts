@@ -29,7 +29,7 @@ const amounts = {
     puts: 1000,
     putRounds: 7,
     deliveries: 1500,
-    deliveryRounds: 3,
+    deliveryRounds: 2,
     purged: 1500,
   },
   full: {
