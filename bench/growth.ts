@@ -3,7 +3,10 @@ import { eventOfSize } from './events.ts'
 import { benchSecret, loadWithEvents, startServer } from './http.ts'
 import type { Figure, Mode, Section, Target } from './report.ts'
 
-/** How cost grows: with the body, with what is remembered, with the number of connections. */
+/**
+ * How cost grows: with the body, with what is remembered, with the number of connections. How it grows with the rows stored
+ * is in the section of the inbox, which has the files.
+ */
 export const growthSection: Section = {
   name: 'growth',
   async run(mode) {

@@ -63,9 +63,8 @@ await app.register(scrapenestWebhooks, {
 })
 await app.listen({ port: 0, host: '127.0.0.1' })
 
-process.on('message', async (message) => {
-  if (message !== 'purge') return
-  const purged = await inbox?.purge({ state: 'done', finishedBefore: new Date(Date.now() - 7 * 86_400_000) })
+process.on('message', async ({ purgeFinishedBeforeMs }: { readonly purgeFinishedBeforeMs: number }) => {
+  const purged = await inbox?.purge({ state: 'done', finishedBefore: new Date(purgeFinishedBeforeMs) })
   process.send?.({ purged, handled })
 })
 process.on('disconnect', () => process.exit())

@@ -1,9 +1,10 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { ConfigurationError } from '@scrapenest-webhooks/core'
 import { events } from './migrations/0001-events.ts'
+import { identities } from './migrations/0002-identities.ts'
 
 /** In their order; the number of those applied is the file's `user_version`. A published one is never changed. */
-const migrations: readonly string[] = [events]
+const migrations: readonly string[] = [events, identities]
 
 /** "SNIB" in ASCII: what tells an inbox from any other SQLite database. */
 const applicationId = 0x534e4942

@@ -15,6 +15,11 @@ const inSlice = `id >= :fromId AND id < :untilId AND ${fits}`
 
 const fitsAndIsFinal = `id = :id AND ${fits} AND state IN ('done', 'dead')`
 
+/** The ids of the rows of one event id, one per receiver. Without the conditions of both indexes neither is used. */
+const identified = `
+  SELECT id FROM events WHERE event_id = :eventId AND finished_at_ms IS NULL
+  UNION ALL SELECT id FROM events WHERE event_id = :eventId AND finished_at_ms IS NOT NULL`
+
 type StatementName =
   | 'insertEvent'
   | 'insertPayload'
@@ -29,7 +34,6 @@ type StatementName =
   | 'identify'
   | 'identifyOne'
   | 'history'
-  | 'idRange'
   | 'firstIdFrom'
   | 'lastIdBefore'
   | 'latestOfId'
@@ -77,15 +81,15 @@ const sql: Readonly<Record<StatementName, string>> = {
     FROM attempts WHERE event = :id`,
   deletePayload: 'DELETE FROM payloads WHERE event = :id',
 
-  identify: 'SELECT id FROM events WHERE event_id = :eventId AND (:name IS NULL OR name = :name)',
-  identifyOne: 'SELECT id FROM events WHERE event_id = :eventId AND name = :name',
+  identify: `SELECT id FROM events WHERE id IN (${identified}) AND (:name IS NULL OR name = :name)`,
+  identifyOne: `SELECT id FROM events WHERE id IN (${identified}) AND name = :name`,
   history: `
     SELECT attempt, replay, started_at_ms AS startedAtMs, duration_ms AS durationMs, error FROM attempts
     WHERE event = :id ORDER BY sequence`,
-  idRange: 'SELECT coalesce(min(id), 0) AS first, coalesce(max(id), 0) AS last FROM events',
   firstIdFrom: 'SELECT min(id) AS id FROM events WHERE id >= :fromId',
   lastIdBefore: 'SELECT max(id) AS id FROM events WHERE id < :untilId',
-  latestOfId: `SELECT * FROM events WHERE event_id = :eventId AND id < :untilId AND ${fits} ORDER BY id DESC LIMIT :limit`,
+  latestOfId: `
+    SELECT * FROM events WHERE id IN (${identified}) AND id < :untilId AND ${fits} ORDER BY id DESC LIMIT :limit`,
   latestInSlice: `SELECT * FROM events WHERE ${inSlice} ORDER BY id DESC LIMIT :limit`,
   idsInSlice: `SELECT id FROM events WHERE ${inSlice} ORDER BY id LIMIT :limit`,
   replay: `

@@ -6,6 +6,8 @@ import { createInboxEvent, createInboxUser } from '@scrapenest-webhooks/testing'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { settleInboxOptions } from '../src/inbox-options.ts'
 import { sqliteInbox } from '../src/index.ts'
+import { events as firstSchema } from '../src/migrations/0001-events.ts'
+import { prepareStatements } from '../src/sqlite-statements.ts'
 import { SqliteStore, type SqliteStoreOptions } from '../src/sqlite-store.ts'
 import { StoredInbox } from '../src/stored-inbox.ts'
 import { temporaryFile } from './temporary-file.ts'
@@ -60,15 +62,32 @@ describe('an inbox file', () => {
         }
         plan("SELECT id FROM events WHERE name = 'x' AND state = 'ready' AND due_at_ms <= 1 ORDER BY due_at_ms, id")
         plan("SELECT id FROM events WHERE name = 'x' AND state = 'running' AND due_at_ms <= 1 ORDER BY due_at_ms")
-        plan("SELECT id FROM events WHERE event_id = 'x' AND name = 'x'")
+        plan("SELECT id FROM events WHERE event_id = 'x' AND name = 'x' AND finished_at_ms IS NULL")
+        plan("SELECT id FROM events WHERE event_id = 'x' AND name = 'x' AND finished_at_ms IS NOT NULL")
       },
     })
     await store.open()
     expect(queries).toEqual([
       expect.stringContaining('USING COVERING INDEX events_ready (name=? AND due_at_ms<?)'),
       expect.stringContaining('USING COVERING INDEX events_running (name=? AND due_at_ms<?)'),
-      expect.stringContaining('USING COVERING INDEX events_identity (event_id=? AND name=?)'),
+      expect.stringMatching(/USING (COVERING )?INDEX events_unfinished \(event_id=\? AND name=\?\)/),
+      expect.stringMatching(/USING (COVERING )?INDEX events_finished \(event_id=\? AND name=\?\)/),
     ])
+  })
+
+  it('is never searched by looking at every row', async () => {
+    const scans: string[] = []
+    const store = openStore({
+      file: temporaryFile(),
+      onOpen(db) {
+        for (const [name, { sourceSQL }] of Object.entries(prepareStatements(db))) {
+          const plan = db.prepare(`EXPLAIN QUERY PLAN ${sourceSQL}`).all()
+          if (plan.some(({ detail }) => /^SCAN (events|payloads|attempts)/.test(String(detail)))) scans.push(name)
+        }
+      },
+    })
+    await store.open()
+    expect(scans).toEqual([])
   })
 
   it('of a newer release is refused and stays as it is', async () => {
@@ -78,7 +97,7 @@ describe('an inbox file', () => {
     const before = readFileSync(file)
     await expect(openStore({ file }).open()).rejects.toMatchObject({
       code: 'configuration_invalid',
-      message: expect.stringMatching(/written by a newer release \(schema 99; this one knows 1\).*Update/s),
+      message: expect.stringMatching(/written by a newer release \(schema 99; this one knows 2\).*Update/s),
     })
     expect(readFileSync(file).equals(before)).toBe(true)
   })
@@ -99,7 +118,57 @@ describe('an inbox file', () => {
     changeFile(file, 'PRAGMA journal_mode = WAL; PRAGMA application_id = 0x534e4942')
     const store = openStore({ file })
     expect(await store.put(createInboxEvent(), { nowMs: 0 })).toBe('stored')
-    changeFile(file, '', (db) => expect(first(db.prepare('PRAGMA user_version').get())).toBe(1))
+    changeFile(file, '', (db) => expect(first(db.prepare('PRAGMA user_version').get())).toBe(2))
+  })
+
+  describe('of the first schema', () => {
+    /** As the first release left it: one event in each state, and the statement with which that release stores. */
+    function fileOfFirstRelease(): { readonly file: string; readonly store: (eventId: string) => unknown } {
+      const file = temporaryFile()
+      const db = new DatabaseSync(file)
+      onTestFinished(() => db.close())
+      db.exec(`
+        PRAGMA journal_mode = WAL;
+        ${firstSchema};
+        PRAGMA application_id = 0x534e4942;
+        PRAGMA user_version = 1;
+        INSERT INTO events (name, event_id, event_type, message_id, secret_index, sent_at_ms, received_at_ms, state, attempts,
+          due_at_ms, claimed_at_ms, lease_token, finished_at_ms)
+        VALUES ('scrapenest', 'ready', 'job.created', 'msg-1', 0, 1, 2, 'ready', 0, 2, NULL, NULL, NULL),
+          ('scrapenest', 'running', 'job.created', 'msg-2', 0, 1, 2, 'running', 1, 3, 2, 'token', NULL),
+          ('scrapenest', 'done', 'job.created', 'msg-3', 0, 1, 2, 'done', 1, NULL, 2, NULL, 3),
+          ('scrapenest', 'dead', 'job.created', 'msg-4', 0, 1, 2, 'dead', 1, NULL, 2, NULL, 3);
+        INSERT INTO payloads SELECT id, '{}', x'7b7d' FROM events;
+        INSERT INTO attempts SELECT id, 1, 1, 0, 2, 1, NULL FROM events WHERE finished_at_ms IS NOT NULL`)
+      const insert = db.prepare(`
+        INSERT INTO events (name, event_id, event_type, message_id, secret_index, sent_at_ms, received_at_ms, state, due_at_ms)
+        VALUES ('scrapenest', ?, 'job.created', 'msg', 0, 1, 2, 'ready', 2) ON CONFLICT DO NOTHING RETURNING id`)
+      return { file, store: (eventId) => insert.get(eventId) }
+    }
+    const eventIds = ['ready', 'running', 'done', 'dead']
+
+    it('keeps its events, and recognises them in every state', async () => {
+      const { file } = fileOfFirstRelease()
+      const inbox = sqliteInbox({ file })
+      onTestFinished(() => inbox.close())
+      expect(await inbox.stats()).toMatchObject({ ready: 1, running: 1, done: 1, dead: 1 })
+      for (const eventId of eventIds) {
+        expect(await inbox.put(createInboxEvent({ eventId }))).toBe('duplicate')
+        expect(await inbox.get(eventId)).toMatchObject({ state: eventId, body: new Uint8Array([0x7b, 0x7d]) })
+        expect((await inbox.list({ eventId })).events).toHaveLength(1)
+      }
+      expect(await inbox.replay({ eventId: 'done' })).toEqual({ replayed: 1, withoutPayload: 0 })
+      expect(await inbox.purge({ state: 'dead' })).toBe(1)
+      expect(await inbox.put(createInboxEvent({ eventId: 'done' }))).toBe('duplicate')
+      expect(await inbox.put(createInboxEvent({ eventId: 'dead' }))).toBe('stored')
+    })
+
+    it('stores nothing twice while a process of the first release still has it open', async () => {
+      const { file, store } = fileOfFirstRelease()
+      await openStore({ file }).open()
+      expect(eventIds.map(store)).toEqual([undefined, undefined, undefined, undefined])
+      expect(store('new')).toEqual({ id: 5 })
+    })
   })
 
   it('is migrated once by two connections that open it at the same time', async () => {
