@@ -1,11 +1,9 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 
-// Not autocannon and not wrk: the first is slower than the servers it measures (about 20,000 replies per second here,
-// a third of Fastify's), and the second cannot send each of a set of signed requests exactly once and stop.
+// Not autocannon and not wrk: the first builds each request and parses each reply in JavaScript and is slower than the
+// fastest servers here, so it would measure itself; the second cannot send each of a set of signed requests once and stop.
 
-const NAP = Number(process.env['NAP'] ?? 0)
-const sleeper = new Int32Array(new SharedArrayBuffer(4))
 export interface LoadResult {
   readonly repliesPerSecond: number
   readonly p50Ms: number
@@ -31,7 +29,6 @@ export async function load(
   // The generator never sleeps: else each reply of a slower server would have to wake its core, which costs that server
   // more than 20 µs of its own time in the write, and a faster one nothing.
   const stayAwake = (): void => {
-    if (NAP > 0) Atomics.wait(sleeper, 0, 0, NAP)
     if (isRunning) setImmediate(stayAwake)
   }
   stayAwake()

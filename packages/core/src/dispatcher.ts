@@ -44,7 +44,11 @@ export class Dispatcher<Context> {
    * @throws {WebhookError} (or rejects with) `schema_mismatch`, `handler_failed`, `retry_later` or `permanent_failure`; each
    * was reported.
    */
-  dispatch(event: WebhookEvent, delivery: Delivery<Context>, facts: EventFacts): DispatchResult | Promise<DispatchResult> {
+  dispatch(
+    event: WebhookEvent,
+    delivery: Delivery<Context>,
+    facts: EventFacts,
+  ): DispatchResult | Promise<DispatchResult> {
     const { onUnknownEvent, schemas } = this.#settings
     const handlers = this.#handlers.select(event.event_type)
     if (handlers === undefined) {

@@ -96,9 +96,8 @@ export function matchSignature(
   secrets: readonly SigningSecret[],
 ): VerifiedMessage {
   for (const { id, timestamp, prefix, signatures } of candidates) {
-    for (const [secretIndex, secret] of secrets.entries()) {
-      if (secret.matches(prefix, body, signatures)) return { id, sentAt: new Date(timestamp * 1000), body, secretIndex }
-    }
+    const secretIndex = secrets.findIndex((secret) => secret.matches(prefix, body, signatures))
+    if (secretIndex !== -1) return { id, sentAt: new Date(timestamp * 1000), body, secretIndex }
   }
   throw new SignatureMismatchError()
 }

@@ -65,7 +65,7 @@ export function scrapenestWebhooks(options: ExpressOptions & ReceiverSource<Expr
       return
     }
     void receiver
-      .receive(toWebhookRequest(request, factsOf(request)), request)
+      .receive(toWebhookRequest(request, new ExpressFacts(request)), request)
       .then((reply) => writeReply(response, reply))
   }
   return Object.assign(handle, { receiver })
@@ -86,7 +86,20 @@ export function captureRawBody(
   request.rawBody = bytes
 }
 
-function factsOf(request: ExpressRequest & { readonly rawBody?: unknown }): HostFacts {
-  // express.raw and express.text leave what they read in `body`; a parsed object there is ignored.
-  return { captured: [request.rawBody, request.body], remoteAddress: request.ip, rawBodyFix }
+class ExpressFacts implements HostFacts {
+  readonly rawBodyFix: string = rawBodyFix
+  readonly #request: ExpressRequest & { readonly rawBody?: unknown }
+
+  constructor(request: ExpressRequest) {
+    this.#request = request
+  }
+
+  get captured(): readonly unknown[] {
+    // express.raw and express.text leave what they read in `body`; a parsed object there is ignored.
+    return [this.#request.rawBody, this.#request.body]
+  }
+
+  get remoteAddress(): string | undefined {
+    return this.#request.ip
+  }
 }

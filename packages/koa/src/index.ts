@@ -63,7 +63,7 @@ export function scrapenestWebhooks(options: KoaOptions & ReceiverSource<KoaConte
       return write(ctx, errorReply(new ConfigurationError(globalMount)))
     }
     if (path !== undefined && ctx.path !== path) return await next()
-    return write(ctx, await receiver.receive(toWebhookRequest(ctx.req, factsOf(ctx)), ctx))
+    return write(ctx, await receiver.receive(toWebhookRequest(ctx.req, new KoaFacts(ctx)), ctx))
   }
   return Object.assign(handle, { receiver })
 }
@@ -74,13 +74,24 @@ function write(ctx: KoaContext, reply: WebhookReply): void {
   ctx.body = reply.body
 }
 
-function factsOf(ctx: KoaContext): HostFacts {
-  const request: IncomingMessage & { readonly rawBody?: unknown; readonly body?: unknown } = ctx.req
-  return {
+class KoaFacts implements HostFacts {
+  readonly rawBodyFix: string = rawBodyFix
+  readonly #ctx: KoaContext
+
+  constructor(ctx: KoaContext) {
+    this.#ctx = ctx
+  }
+
+  get captured(): readonly unknown[] {
+    const { req, request } = this.#ctx
+    const { rawBody, body }: { readonly rawBody?: unknown; readonly body?: unknown } = req as object
     // Firebase and its like keep bytes on Node's request; Koa's parsers keep text on Koa's.
-    captured: [request.rawBody, request.body, ctx.request.rawBody],
-    remoteAddress: ctx.ip === '' ? undefined : ctx.ip,
-    rawBodyFix,
+    return [rawBody, body, request.rawBody]
+  }
+
+  get remoteAddress(): string | undefined {
+    const { ip } = this.#ctx
+    return ip === '' ? undefined : ip
   }
 }
 

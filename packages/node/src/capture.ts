@@ -1,4 +1,4 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import {
   type BodyLimits,
   type Logger,
@@ -8,7 +8,7 @@ import {
 } from '@scrapenest-webhooks/core'
 import { readNodeStream, wasRead } from '@scrapenest-webhooks/core/node-stream'
 
-/** What a host knows of a request beyond what node:http knows. */
+/** What a host knows of a request beyond what node:http knows. Read only when it is needed, so getters are welcome. */
 export interface HostFacts {
   /** Where this host's parsers may have kept the bytes, most exact first. Bytes are taken, text is UTF-8, the rest is ignored. */
   readonly captured: readonly unknown[]
@@ -20,13 +20,35 @@ export interface HostFacts {
 
 /** The request as a receiver takes it, whatever ran before on a host that is built on node:http. */
 export function toWebhookRequest(request: IncomingMessage, facts: HostFacts): WebhookRequest {
-  return {
-    method: request.method ?? '',
-    url: request.url,
-    headers: request.headers,
-    body: (limits) => captureBody(request, facts, limits),
-    remoteAddress: facts.remoteAddress,
-    logger: loggerOf(request),
+  return new NodeDelivery(request, facts)
+}
+
+/** A class and its getters: what only some deliveries are asked for costs nothing until then. */
+class NodeDelivery implements WebhookRequest {
+  readonly method: string
+  readonly url: string | undefined
+  readonly headers: IncomingHttpHeaders
+  readonly #request: IncomingMessage
+  readonly #facts: HostFacts
+
+  constructor(request: IncomingMessage, facts: HostFacts) {
+    this.method = request.method ?? ''
+    this.url = request.url
+    this.headers = request.headers
+    this.#request = request
+    this.#facts = facts
+  }
+
+  body(limits: BodyLimits): Uint8Array | Promise<Uint8Array> {
+    return captureBody(this.#request, this.#facts, limits)
+  }
+
+  get remoteAddress(): string | undefined {
+    return this.#facts.remoteAddress
+  }
+
+  get logger(): Logger | undefined {
+    return loggerOf(this.#request)
   }
 }
 
