@@ -22,7 +22,7 @@ async function minified(entry: string, external: readonly string[]): Promise<Buf
 }
 
 /** What it is today, so that it does not grow unseen; the aim is below. */
-const ceilingBytes = 10_950
+const ceilingBytes = 11_200
 const aimBytes = 9000
 
 // When this begins to pass, vitest says so: then `it.fails` becomes `it`, and the ceiling can go.

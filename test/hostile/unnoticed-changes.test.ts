@@ -157,7 +157,7 @@ describe('the store in memory', () => {
 
   it('lets go of claims whose lease has ended', async () => {
     let nowMs = 0
-    const store = memoryDuplicates({ now: () => nowMs })
+    const store = memoryDuplicates({ maxEvents: 2000, now: () => nowMs })
     const grown = await heapGrowth(async () => {
       for (let index = 0; index < 60_000; index += 1) {
         nowMs += 10

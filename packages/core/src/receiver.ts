@@ -227,9 +227,7 @@ class WebhookReceiver<Events extends object, Context> implements Receiver<Events
     const { isAllowedSource } = this.#settings
     if (isAllowedSource === undefined) return
     if (address === undefined || address === '') {
-      throw new ConfigurationError(
-        'allowedSources is set, but this host gives no client address (a unix socket, or a fetch server without `remoteAddress`).',
-      )
+      throw new ConfigurationError('allowedSources is set, but this host gives no client address (a unix socket?).')
     }
     if (!isAllowedSource(address)) throw new SourceNotAllowedError(address)
   }
@@ -272,7 +270,7 @@ class WebhookReceiver<Events extends object, Context> implements Receiver<Events
 /** What an adapter gave as body: bytes, and no more of them than are allowed. */
 function checkBody(body: unknown, maxBytes: number): Uint8Array {
   if (!ArrayBuffer.isView(body)) {
-    throw new RawBodyUnavailableError('The adapter gave no bytes. Hand over the body as it came, before any parser.')
+    throw new RawBodyUnavailableError('Hand over the bytes as they came, before any parser.')
   }
   if (body.byteLength > maxBytes) throw new BodyTooLargeError(maxBytes)
   return asBytes(body)

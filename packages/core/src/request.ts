@@ -24,6 +24,8 @@ export interface BodyLimits {
   readonly maxBytes: number
 }
 
+const digits = /^[0-9]+$/
+
 /**
  * What the headers say of the body, before a byte of it is read.
  *
@@ -36,7 +38,9 @@ export function checkBodyHeaders(headers: ReceivedHeaders, maxBodyBytes: number)
     throw new ContentEncodingUnsupportedError()
   }
   const length = headers['content-length']
-  if (typeof length === 'string' && Number(length) > maxBodyBytes) throw new BodyTooLargeError(maxBodyBytes)
+  if (typeof length === 'string' && Number(length) > maxBodyBytes && digits.test(length)) {
+    throw new BodyTooLargeError(maxBodyBytes)
+  }
 }
 
 /**

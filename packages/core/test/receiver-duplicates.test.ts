@@ -298,9 +298,32 @@ describe('a handler that hangs', () => {
     expect(await reply).toEqual(timedOut)
   })
 
-  it('leaves no timer behind a delivery that was answered', async () => {
-    await answer(receiverWith())
+  it('keeps no process alive for a delivery that was answered, and one timer for all that follow', async () => {
+    const timers = vi.spyOn(globalThis, 'setTimeout')
+    const receiver = receiverWith()
+    for (const id of ['event_1', 'event_2', 'event_3']) await answer(receiver, deliver(eventOf('job.created', {}, id)))
+    expect(timers.mock.results.map(({ value }) => (value as NodeJS.Timeout).hasRef())).toEqual([false])
+    await vi.advanceTimersByTimeAsync(9000)
     expect(vi.getTimerCount()).toBe(0)
+  })
+
+  it('answers each of several that hang when its own time is over', async () => {
+    const receiver = receiverWith({ onEvent: { '*': () => new Promise(() => {}) } })
+    const answered: string[] = []
+    const begin = (id: string): void => {
+      void answer(receiver, deliver(eventOf('job.created', {}, id))).then(() => answered.push(id))
+    }
+    begin('event_1')
+    await vi.advanceTimersByTimeAsync(4000)
+    begin('event_2')
+    await vi.advanceTimersByTimeAsync(4999)
+    expect(answered).toEqual([])
+    await vi.advanceTimersByTimeAsync(1)
+    expect(answered).toEqual(['event_1'])
+    await vi.advanceTimersByTimeAsync(3999)
+    expect(answered).toEqual(['event_1'])
+    await vi.advanceTimersByTimeAsync(1)
+    expect(answered).toEqual(['event_1', 'event_2'])
   })
 
   it('does not begin while the store of duplicates hangs', async () => {
@@ -361,6 +384,9 @@ describe('close', () => {
     expect(await reply).toEqual(accepted)
     await vi.advanceTimersByTimeAsync(0)
     expect(order).toEqual(['closed'])
+    // The one for late replies, which keeps nothing alive; the one for the time of grace is gone.
+    expect(vi.getTimerCount()).toBe(1)
+    await vi.advanceTimersByTimeAsync(9000)
     expect(vi.getTimerCount()).toBe(0)
   })
 

@@ -527,6 +527,14 @@ describe('receive', () => {
     expect(JSON.parse(reply.body)).toEqual({ error: expect.any(String) })
   })
 
+  it('takes bytes that an adapter has already, without waiting for a promise', async () => {
+    const request = deliver()
+    const bytes = await request.body({ maxBytes: 9 })
+    expect((await receiverWith().receive({ ...request, body: () => bytes })).status).toBe(202)
+    const text = await receiverWith().receive({ ...request, body: () => 'text' as unknown as Uint8Array })
+    expect([text.status, text.body]).toEqual([500, '{"error":"raw_body_unavailable"}'])
+  })
+
   it('answers with a code and never with a message, whatever a handler throws', async () => {
     const thrown = Object.assign(new Error(`https://artifacts.example/?key=${secret}`), {
       status: 200,
