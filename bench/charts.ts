@@ -1,6 +1,7 @@
-// `node bench/charts.ts FILE.json`: draws the figures of a run into docs/charts, one SVG per scenario.
+// `pnpm bench:publish FILE.json`: draws the figures of a run into docs/charts, one SVG per scenario, and writes its ratios
+// into docs/performance.md.
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
-import type { Figure, SectionReport } from './report.ts'
+import { type Figure, plainTargetLine, type SectionReport } from './report.ts'
 
 const width = 760
 const left = 290
@@ -22,6 +23,19 @@ for (const { figures } of Object.values(run.reports)) {
     const name = `${group[0]?.section}-${scenario}`.toLowerCase().replaceAll(/[^a-z0-9]+/g, '-')
     await writeFile(new URL(`${name}.svg`, directory), draw(scenario, group, run))
   }
+}
+
+await publishRatios(run)
+
+/** Every promised ratio, met or missed, between the two comments of the page. */
+async function publishRatios({ machine, at, reports }: Run): Promise<void> {
+  const page = new URL('../docs/performance.md', import.meta.url)
+  const text = await readFile(page, 'utf8')
+  const [begin, end] = ['<!-- ratios -->', '<!-- end of the ratios -->']
+  const lines = Object.values(reports).flatMap(({ targets }) => targets.map((target) => `- ${plainTargetLine(target)}`))
+  const ratios = [`Run of ${at.slice(0, 10)} on ${machine}:`, '', ...lines].join('\n')
+  const before = text.slice(0, text.indexOf(begin) + begin.length)
+  await writeFile(page, `${before}\n\n${ratios}\n\n${text.slice(text.indexOf(end))}`)
 }
 
 /** Horizontal bars from the median, with a line from the fastest to the slowest round. */

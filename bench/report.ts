@@ -60,9 +60,12 @@ export function printReport({ figures, targets }: SectionReport): void {
 }
 
 function targetLine(target: Target): string {
-  const mark = isMet(target) ? styleText('green', '✓') : styleText('red', '✗')
+  return `  ${styleText(isMet(target) ? 'green' : 'red', plainTargetLine(target))}`
+}
+
+export function plainTargetLine(target: Target): string {
   const bound = target.atLeast === undefined ? `at most ${target.atMost}` : `at least ${target.atLeast}`
-  return `  ${mark} ${target.what}: ${target.ratio.toFixed(2)} (${bound})`
+  return `${isMet(target) ? '✓' : '✗'} ${target.what}: ${target.ratio.toFixed(2)} (${bound})`
 }
 
 export function write(line: string): void {

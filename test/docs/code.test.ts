@@ -143,10 +143,8 @@ describe('the commands of the pages', () => {
   })
 
   it.each(commands)('exist: %s (%s)', async (command) => {
-    const { scripts } = JSON.parse(await readPage('package.json'))
     const catalog = await readPage('pnpm-workspace.yaml')
     const [, installed] = /^npm install (?:--save-dev )?(.+)$/.exec(command) ?? []
-    const [, script] = /^npx -y pnpm@12 (\w+)$/.exec(command) ?? []
     const [, example] =
       /^SCRAPENEST_WEBHOOK_SECRET=whsec_\S+ npx -y pnpm@12 --filter \.\/(examples\/[\w-]+) start$/.exec(command) ?? []
     if (installed !== undefined) {
@@ -154,7 +152,7 @@ describe('the commands of the pages', () => {
     } else if (example !== undefined) {
       expect(existsSync(join(repository, example, 'server.ts'))).toBe(true)
     } else {
-      expect(['install', ...Object.keys(scripts)]).toContain(script)
+      await expectScript(command)
     }
   })
 })
@@ -164,6 +162,15 @@ describe('CI', () => {
     expect(await readPage('.ci/run')).toContain('npx -y pnpm@12 test')
   })
 })
+
+/** A script of the workspace, with options that its program knows. */
+async function expectScript(command: string): Promise<void> {
+  const { scripts } = JSON.parse(await readPage('package.json'))
+  const [, script = '', options = ''] = /^npx -y pnpm@12 ([\w:]+)((?: [\w.-]+)*)$/.exec(command) ?? []
+  expect(['install', ...Object.keys(scripts)]).toContain(script)
+  const [, file = ''] = /(\S+\.ts)$/.exec(scripts[script] ?? '') ?? []
+  for (const [, option] of options.matchAll(/--(\w+)/g)) expect(await readPage(file)).toContain(`${option}:`)
+}
 
 /** One of ours that exists, or a framework that the workspace tests with. */
 function isPackage(name: string, catalog: string): boolean {
