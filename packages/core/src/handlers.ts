@@ -56,7 +56,7 @@ export class HandlerRegistry<Context> {
 
   /** Patterns that no type of the catalogue matches: they are probably misspelt. */
   idlePatterns(): string[] {
-    const matching = new Set(['*', ...[...this.#byType.keys()].flatMap(patternsOf)])
+    const matching = new Set([...this.#byType.keys()].flatMap(patternsOf))
     return [...this.#byPattern.keys()].filter((pattern) => !matching.has(pattern))
   }
 

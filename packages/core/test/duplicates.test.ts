@@ -42,6 +42,25 @@ describe('memoryDuplicates', () => {
     expect(tokenOf(claim('a'))).not.toBe(first)
   })
 
+  it('takes an event for done that was completed after its claim was given to another and came back', () => {
+    const { clock, claim, complete, release } = store()
+    const first = tokenOf(claim('a'))
+    clock.advance(1000)
+    release('a', tokenOf(claim('a')))
+    complete('a', first)
+    expect(claim('a')).toEqual({ state: 'done' })
+  })
+
+  it('completes and releases claims of the elder generation', () => {
+    const { claim, complete, release, handle } = store({ maxEvents: 4 })
+    const [completed, released] = [tokenOf(claim('completed')), tokenOf(claim('released'))]
+    handle('another')
+    complete('completed', completed)
+    release('released', released)
+    expect(claim('completed')).toEqual({ state: 'done' })
+    expect(claim('released')).toMatchObject({ state: 'claimed' })
+  })
+
   it('ends a claim with its lease, to the millisecond', () => {
     const { clock, claim } = store()
     claim('a')
