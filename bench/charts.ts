@@ -48,6 +48,7 @@ function draw(scenario: string, figures: readonly Figure[], { machine, at }: Run
   const rows = figures.map((figure, index) => row(figure, top + index * rowHeight, scale))
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${width} ${height}" font-family="system-ui, sans-serif" font-size="13">`,
+    `<title>${escaped(`${figures[0]?.section}: ${scenario}, in ${unit}`)}</title>`,
     `<rect width="${width}" height="${height}" fill="#ffffff"/>`,
     `<text x="16" y="24" font-size="16" font-weight="600" fill="#1f2328">${escaped(`${figures[0]?.section}: ${scenario}`)}</text>`,
     `<text x="16" y="42" fill="#59636e">${escaped(`${unit}, ${better}`)}</text>`,
