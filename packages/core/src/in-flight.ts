@@ -21,11 +21,15 @@ export class InFlight<Context> {
 
   add(reception: Reception<Context>): void {
     this.#inTime.add(reception)
-    if (this.#timer === undefined) this.#schedule(this.#timeoutMs)
+    if (this.#timer === undefined) this.#checkAfter(this.#timeoutMs)
+    // The timer outlives the request that began it, to be there for the next ones; it keeps the process alive as long as
+    // somebody waits, and no longer.
+    else if (this.#inTime.size === 1) this.#timer.ref()
   }
 
   delete(reception: Reception<Context>): void {
     if (!this.#inTime.delete(reception)) this.#late.delete(reception)
+    else if (this.#inTime.size === 0) this.#timer?.unref()
     this.#onDelete?.()
   }
 
@@ -47,23 +51,22 @@ export class InFlight<Context> {
     })
   }
 
-  #schedule(delayMs: number): void {
-    // It outlives the request that began it, to be there for the next ones; unreferenced, it keeps no process alive.
-    this.#timer = setTimeout(() => this.#endLate(), delayMs).unref()
+  #checkAfter(delayMs: number): void {
+    this.#timer = setTimeout(() => this.#endLate(), delayMs)
   }
 
   #endLate(): void {
-    this.#timer = undefined
     const nowMs = performance.now()
     for (const reception of this.#inTime) {
       const remainingMs = reception.startedAtMs + this.#timeoutMs - nowMs
       if (remainingMs > 0) {
-        this.#schedule(Math.ceil(remainingMs))
+        this.#checkAfter(Math.ceil(remainingMs))
         return
       }
       this.#inTime.delete(reception)
       this.#late.add(reception)
       this.#onLate(reception)
     }
+    this.#timer = undefined
   }
 }
