@@ -29,7 +29,7 @@ export class InFlight<Context> {
 
   delete(reception: Reception<Context>): void {
     if (!this.#inTime.delete(reception)) this.#late.delete(reception)
-    else if (this.#inTime.size === 0) this.#timer?.unref()
+    else if (this.#inTime.size === 0) this.#rest()
     this.#onDelete?.()
   }
 
@@ -49,6 +49,17 @@ export class InFlight<Context> {
       }
       this.#onDelete()
     })
+    if (this.#inTime.size === 0) this.#rest()
+  }
+
+  /** Nobody waits. After the end nobody will, and a timer would keep all that the receiver holds from being collected. */
+  #rest(): void {
+    if (this.#onDelete === undefined) {
+      this.#timer?.unref()
+    } else {
+      clearTimeout(this.#timer)
+      this.#timer = undefined
+    }
   }
 
   #checkAfter(delayMs: number): void {

@@ -33,7 +33,7 @@ export async function storeEvent(
     if (result === 'stored') return 'accepted'
     if (result === 'duplicate') return 'duplicate'
     // Whoever writes an inbox may forget to answer: an event that may not be kept is not acknowledged.
-    throw new TypeError(`Expected put to resolve with 'stored' or 'duplicate', got ${typeof result}.`)
+    throw new TypeError(`Expected put to give 'stored' or 'duplicate', got ${typeof result}.`)
   } catch (error) {
     throw error instanceof StoreUnavailableError ? error : new StoreUnavailableError(error)
   }

@@ -178,7 +178,7 @@ describe('a catalogue of one’s own', () => {
         level: 'warn',
         fields: { code: expect.stringContaining("'order.*'") },
         message:
-          "[scrapenest webhooks] No event type that this receiver knows matches 'order.*'. Is it misspelt, or missing in eventTypes?",
+          "[scrapenest webhooks] No known event type matches 'order.*'. Is it misspelt, or missing in eventTypes?",
       },
     ])
   })
