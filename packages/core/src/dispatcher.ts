@@ -31,7 +31,7 @@ export class Dispatcher<Context> {
   /** Tells the operator of patterns that no event can match. */
   warnOfIdlePatterns(): void {
     for (const pattern of this.#handlers.idlePatterns()) {
-      this.#reporter.warn(`No known event type matches '${pattern}'. Is it misspelt, or missing in eventTypes?`)
+      this.#reporter.warn(`No known event type matches '${pattern}'. Misspelt, or missing in eventTypes?`)
     }
   }
 

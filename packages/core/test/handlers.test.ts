@@ -177,8 +177,7 @@ describe('a catalogue of one’s own', () => {
       {
         level: 'warn',
         fields: { code: expect.stringContaining("'order.*'") },
-        message:
-          "[scrapenest webhooks] No known event type matches 'order.*'. Is it misspelt, or missing in eventTypes?",
+        message: "[scrapenest webhooks] No known event type matches 'order.*'. Misspelt, or missing in eventTypes?",
       },
     ])
   })
