@@ -42,7 +42,7 @@ export class OnceHandler<Context> {
     try {
       const claiming = this.#duplicates.claim(key, claimOptions)
       claim = isThenable(claiming) ? await claiming : claiming
-      if (!claimStates.has(claim.state)) throw new TypeError('Expected claim to give one of its three states.')
+      if (!claimStates.has(claim.state)) throw new TypeError('Expected claim to give a known state.')
     } catch (error) {
       throw new StoreUnavailableError(error)
     }

@@ -75,7 +75,8 @@ export class InFlight<Context> {
         return
       }
       this.#inTime.delete(reception)
-      this.#late.add(reception)
+      // Of the others nothing will be handled, and a body may never come.
+      if (reception.delivery) this.#late.add(reception)
       this.#onLate(reception)
     }
     this.#timer = undefined
