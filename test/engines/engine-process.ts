@@ -1,6 +1,7 @@
 // A web or a worker process of a load, so that it can be killed:
 // node engine-process.ts <web|worker> <engine> <url> <place> <secret> <ledger>
 import { appendFileSync } from 'node:fs'
+import { flushCompileCache } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { PermanentError } from '@scrapenest-webhooks/core'
@@ -23,7 +24,7 @@ const logger = { warn() {}, error() {} }
 
 /** One line is one run of the handlers; the lines of processes that write at once do not mix. */
 function write(what: 'done' | 'gave-up', eventId: string | undefined): void {
-  appendFileSync(ledger, `${what} ${process.pid} ${eventId}\n`)
+  appendFileSync(ledger, `${what} ${process.pid} ${eventId} ${Date.now()}\n`)
 }
 
 async function web(): Promise<void> {
@@ -65,3 +66,5 @@ async function work(): Promise<void> {
 }
 
 await (role === 'web' ? web() : work())
+// A process that is killed does not come to do it at its end.
+flushCompileCache()

@@ -14,7 +14,7 @@ for (const { engine, server } of engines) {
   it.skipIf(!hasProgram(server))(
     `processes each of ${deliveries} deliveries that ${engine} acknowledged, while web and worker processes are killed`,
     async () => {
-      const counts = await load({ engine, deliveries, killEveryMs: 500 })
+      const counts = await load({ engine, deliveries, killEveryMs: 1000 })
       console.table({ [`${engine}, processes killed`]: counts })
       const { events, acknowledged, processed, killedWebs, killedWorkers } = counts
       expect(counts).toMatchObject({ lost: 0, acceptedTwice: 0, deadUnasked: 0, ranAgainAlive: 0, unexpected: 0 })
