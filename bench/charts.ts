@@ -1,4 +1,4 @@
-// `pnpm bench:publish FILE.json`: draws the figures of a run into docs/charts, one SVG per scenario, and writes its ratios
+// `npx -y pnpm@12 bench:publish FILE.json`: draws the figures of a run into docs/charts, one SVG per scenario, and writes its ratios
 // into docs/performance.md.
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { type Figure, plainTargetLine, type SectionReport } from './report.ts'

@@ -16,7 +16,7 @@ interface Effort {
   readonly rounds: number
   /** Deliveries in each round. */
   readonly amount: number
-  /** Deliveries before the first round: a server goes on getting faster for tens of thousands of requests. */
+  /** Deliveries before the first round: a server goes on getting faster long after its first requests. */
   readonly warmUp: number
 }
 
@@ -27,7 +27,7 @@ const scenarios: readonly { bytes: number; label: string; short?: Effort; full: 
     short: { rounds: 3, amount: 3000, warmUp: 6000 },
     full: { rounds: 9, amount: 25_000, warmUp: 40_000 },
   },
-  // Left out of the short run, which the larger bodies would make twice as long.
+  // Left out of the short run: the larger bodies would make it a long one.
   { bytes: 20_000, label: '20 KB', full: { rounds: 9, amount: 6000, warmUp: 10_000 } },
 ]
 

@@ -27,7 +27,7 @@ export async function load(
   const startedAtMs = performance.now()
   let isRunning = true
   // The generator never sleeps: else each reply of a slower server would have to wake its core, which costs that server
-  // more than 20 µs of its own time in the write, and a faster one nothing.
+  // some of its own time in the write, and a faster one nothing.
   const stayAwake = (): void => {
     if (isRunning) setImmediate(stayAwake)
   }

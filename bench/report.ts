@@ -2,7 +2,7 @@ import { cpus } from 'node:os'
 import process from 'node:process'
 import { styleText } from 'node:util'
 
-/** `short` gives an impression in under a minute; `full` is what figures are published from. */
+/** `short` gives an impression; `full` is what figures are published from. */
 export type Mode = 'short' | 'full'
 
 /** One measured figure: the median of its rounds, and the spread that says how far to trust it. */

@@ -5,7 +5,7 @@ import { type Budget, type Family, Tally } from './family.ts'
 
 const idCount: Readonly<Record<Budget, number>> = { short: 200_000, full: 10_000_000 }
 const maxEvents = 20_000
-/** What 20,000 remembered events may take, all told: the documentation says about 20 MB for 100,000. */
+/** What so many remembered events may take at most; the run prints what they do take. */
 const maxBytes = 8 * 1024 * 1024
 const leaseMs = 1000
 

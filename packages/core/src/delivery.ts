@@ -22,7 +22,7 @@ export interface Delivery<Context = unknown> {
   readonly context: Context | undefined
 }
 
-/** A delivery whose `signal` is made when it is first asked for: most handlers never do, and it costs as much as a hash. */
+/** A delivery whose `signal` is made when it is first asked for: most handlers never do, and it is dear. */
 export class AbortableDelivery<Context> implements Delivery<Context> {
   readonly id: string
   readonly sentAt: Date

@@ -1,8 +1,8 @@
 import type { Reception } from './reception.ts'
 
 /**
- * The requests that are being worked on. Ends the wait for those that take too long, with one timer for all of them (a
- * timer for each costs as much as its hash), and tells when no handler runs any more.
+ * The requests that are being worked on. Ends the wait for those that take too long, with one timer for all of them (one
+ * for each would be made and cleared for nothing), and tells when no handler runs any more.
  */
 export class InFlight<Context> {
   /** Not late yet. All may take equally long, so the oldest is always the next to be late. */

@@ -5,9 +5,8 @@ const blockBytes = 64
 const digestBytes = 32
 
 /**
- * Up to here one message is hashed by two calls of `crypto.hash`, beyond it by a streaming HMAC. An HMAC object costs
- * more than a microsecond to make, half of the whole for a delivery of 400 bytes; the copy that a one-shot hash needs
- * costs as much only at about 32 KiB (`pnpm bench --only verify`).
+ * Up to here one message is hashed by two calls of `crypto.hash`, beyond it by a streaming HMAC. To make an HMAC object is
+ * much of the cost where little is hashed; the copy that a one-shot hash needs grows with the body, and the object does not.
  */
 const oneShotBytes = 32_768
 

@@ -13,7 +13,7 @@ export interface JobData {
   readonly secretIndex: number
   /** These three are gone once the event is done, where `keepPayload` is false. */
   readonly signedHeaders?: Readonly<Record<string, string>>
-  /** Text where the bytes are UTF-8, as JSON is: a third smaller than base64, and people can read it. */
+  /** Text where the bytes are UTF-8, as JSON is: shorter than base64, and people can read it. */
   readonly body?: string
   readonly bodyBase64?: string
 }

@@ -18,8 +18,8 @@ interface Operation<Connection> {
 const maxHoldMs = 10
 
 /**
- * Puts all operations that are waiting in one turn of the event loop into one transaction, with one fsync: thirty
- * deliveries that came together cost as much as one. An operation is settled when its transaction is.
+ * Puts all operations that are waiting in one turn of the event loop into one transaction, with one fsync, which
+ * the deliveries that came together share. An operation is settled when its transaction is.
  *
  * A transaction that fails rejects exactly the operations it held. While another process holds the lock nothing was held:
  * the operations wait and are tried again, each for at most `lockTimeoutMs`.

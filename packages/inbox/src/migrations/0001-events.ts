@@ -3,9 +3,9 @@
  * and a body can have a mebibyte.
  *
  * `due_at_ms`: while ready, when the next attempt may begin; while running, when the lease ends; otherwise NULL. The two
- * partial indexes hold only what waits or runs, so that a claim costs the same beside a million done events.
+ * partial indexes hold only what waits or runs, so that what is done makes no claim slower.
  *
- * `counts` is kept by triggers: counting a million rows for every look at the figures would hold up deliveries.
+ * `counts` is kept by triggers: counting all rows for every look at the figures would hold up deliveries.
  */
 export const events = `
 CREATE TABLE events (

@@ -1,5 +1,5 @@
 /**
- * The second schema. Event ids come in no order: in one index of a million, each put changed a page of its own, and wrote
+ * The second schema. Event ids come in no order: in one large index, each put changed a page of its own, and wrote
  * it to the log and again to the file. So the index that a put changes holds only what is under way, and stays small; the
  * one of what is finished is only looked at by a put, and changed when the event ends.
  *

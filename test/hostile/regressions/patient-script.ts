@@ -1,0 +1,26 @@
+// `node patient-script.ts body|handler`: a script that has nothing to do but to wait for replies, and prints them. In two of
+// the deliveries something never ends.
+import { setTimeout as pause } from 'node:timers/promises'
+import { createReceiver } from '@scrapenest-webhooks/core'
+import { createEvent, generateSecret, signDelivery } from '@scrapenest-webhooks/testing'
+import { quiet } from '../quiet.ts'
+import { resultOf } from '../reply-table.ts'
+
+const hanging = process.argv[2]
+const secret = generateSecret()
+const endless = new Promise<never>(() => {})
+const receiver = createReceiver({
+  secret,
+  replyTimeoutMs: 200,
+  logger: quiet,
+  onEvent: { 'job.created': () => (hanging === 'handler' ? endless : undefined), 'job.completed': () => pause(10) },
+})
+
+async function resultFor(type: 'job.created' | 'job.completed'): Promise<string> {
+  const { body, ...delivery } = signDelivery(createEvent(type), { secret })
+  const isEndless = type === 'job.created' && hanging === 'body'
+  return resultOf(await receiver.receive({ ...delivery, body: async () => (isEndless ? await endless : body) }))
+}
+
+// The first one starts the receiver's timer, and the last one finds it there, at rest.
+for (const type of ['job.created', 'job.completed', 'job.created'] as const) console.log(await resultFor(type))
