@@ -42,13 +42,13 @@ export interface MemoryDuplicatesOptions {
   readonly now?: () => number
 }
 
-interface Claim {
-  /** The token as a number: the text of each would be kept for as long as its event. */
-  readonly serial: number
-  isDone: boolean
-  /** The end of its lease while it runs; of its memory when it is done. */
-  endsAtMs: number
+interface RunningClaim {
+  readonly token: string
+  readonly leaseEndsAtMs: number
 }
+
+/** When an event that is done is forgotten, in milliseconds since 1970. There is one for each event, so it is all that is kept. */
+type ForgetAtMs = number
 
 /**
  * The default store: in this process's memory. Other processes do not see it and a restart forgets it; where that
@@ -69,12 +69,12 @@ class MemoryDuplicates implements DuplicateStore {
    * Deleting the oldest entries of one large `Map` one by one would make every look at its beginning step over all that
    * was deleted before.
    */
-  #younger = new Map<string, Claim>()
-  #elder = new Map<string, Claim>()
-  /** How many claims the younger generation holds when it is full. */
+  #younger = new Map<string, RunningClaim | ForgetAtMs>()
+  #elder = new Map<string, RunningClaim | ForgetAtMs>()
+  /** How many events the younger generation holds when it is full. */
   #maxYounger: number
   #youngerSinceMs: number
-  #nextSerial = 1
+  #nextToken = 1
   readonly #rememberMs: number
   readonly #maxPerGeneration: number
   readonly #now: () => number
@@ -90,48 +90,45 @@ class MemoryDuplicates implements DuplicateStore {
   claim(key: string, { leaseMs }: { readonly leaseMs: number }): ClaimResult {
     const nowMs = this.#now()
     const known = this.#find(key)
-    if (known !== undefined && known.endsAtMs > nowMs) return { state: known.isDone ? 'done' : 'in_progress' }
-    const serial = this.#nextSerial
-    this.#nextSerial += 1
-    this.#add(key, { serial, isDone: false, endsAtMs: nowMs + leaseMs }, nowMs)
-    return { state: 'claimed', token: String(serial) }
+    if (typeof known === 'object' && known.leaseEndsAtMs > nowMs) return { state: 'in_progress' }
+    if (typeof known === 'number' && known > nowMs) return { state: 'done' }
+    const token = String(this.#nextToken)
+    this.#nextToken += 1
+    this.#set(key, { token, leaseEndsAtMs: nowMs + leaseMs }, nowMs)
+    return { state: 'claimed', token }
   }
 
   complete(key: string, token: string): void {
+    const known = this.#find(key)
+    // Where nothing is known, the lease ended and nobody took over. The handlers did succeed, so it is done.
+    if (typeof known === 'object' && known.token !== token) return
     const nowMs = this.#now()
-    const endsAtMs = nowMs + this.#rememberMs
-    const claim = this.#find(key)
-    if (claim === undefined) {
-      // The lease ended and nobody took over. The handlers did succeed, so it is done.
-      this.#add(key, { serial: Number(token), isDone: true, endsAtMs }, nowMs)
-    } else if (String(claim.serial) === token) {
-      claim.isDone = true
-      claim.endsAtMs = endsAtMs
-    }
+    this.#set(key, nowMs + this.#rememberMs, nowMs)
   }
 
   release(key: string, token: string): void {
-    const claim = this.#find(key)
-    if (claim === undefined || claim.isDone || String(claim.serial) !== token) return
+    const known = this.#find(key)
+    if (typeof known !== 'object' || known.token !== token) return
     this.#younger.delete(key)
     this.#elder.delete(key)
   }
 
-  #find(key: string): Claim | undefined {
+  #find(key: string): RunningClaim | ForgetAtMs | undefined {
     return this.#younger.get(key) ?? this.#elder.get(key)
   }
 
-  #add(key: string, claim: Claim, nowMs: number): void {
-    if (this.#younger.size >= this.#maxYounger || nowMs - this.#youngerSinceMs >= this.#rememberMs) {
-      this.#beginGeneration(nowMs)
-    }
-    this.#younger.set(key, claim)
+  #set(key: string, value: RunningClaim | ForgetAtMs, nowMs: number): void {
+    const isFull = this.#younger.size >= this.#maxYounger && !this.#younger.has(key)
+    if (isFull || nowMs - this.#youngerSinceMs >= this.#rememberMs) this.#beginGeneration(nowMs)
+    this.#younger.set(key, value)
   }
 
   #beginGeneration(nowMs: number): void {
-    const running = new Map<string, Claim>()
-    for (const [key, claim] of this.#elder) {
-      if (!claim.isDone && claim.endsAtMs > nowMs) running.set(key, claim)
+    const running = new Map<string, RunningClaim>()
+    for (const [key, known] of this.#elder) {
+      const isRunning = typeof known === 'object' && known.leaseEndsAtMs > nowMs
+      // In the younger one as well, where it has been completed since.
+      if (isRunning && !this.#younger.has(key)) running.set(key, known)
     }
     this.#elder = this.#younger
     this.#younger = running

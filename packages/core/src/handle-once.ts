@@ -6,12 +6,15 @@ import type { WebhookEvent } from './events.ts'
 import type { Reception } from './reception.ts'
 import type { Acknowledgement } from './reply.ts'
 import type { Reporter } from './reporter.ts'
-import { isThenable } from './thenable.ts'
-
-const claimStates: ReadonlySet<string> = new Set<ClaimResult['state']>(['claimed', 'in_progress', 'done'])
+import { settle } from './thenable.ts'
 
 /** How long a claim holds: much longer than a handler takes, short enough that a process that died swallows no event. */
 const claimOptions = { leaseMs: 15 * 60_000 }
+
+interface Claim {
+  readonly key: string
+  readonly token: string
+}
 
 /** Runs the handlers of an event under a claim: kept when they all succeeded, given back when the event is to come again. */
 export class OnceHandler<Context> {
@@ -31,61 +34,75 @@ export class OnceHandler<Context> {
     this.#reporter = reporter
   }
 
-  /** @throws {WebhookError} `event_in_progress`, `store_unavailable`, or what `Dispatcher.dispatch` throws. */
-  async handle(
+  /**
+   * @returns a promise only where something has to be waited for.
+   * @throws {WebhookError} (or rejects with) `event_in_progress`, `store_unavailable`, or what `Dispatcher.dispatch` throws.
+   */
+  handle(
     event: WebhookEvent,
     delivery: AbortableDelivery<Context>,
     reception: Reception<Context>,
-  ): Promise<Acknowledgement> {
+  ): Acknowledgement | Promise<Acknowledgement> {
     const key = `${this.#name}/${event.event_id}`
-    let claim: ClaimResult
-    try {
-      const claiming = this.#duplicates.claim(key, claimOptions)
-      claim = isThenable(claiming) ? await claiming : claiming
-      if (!claimStates.has(claim.state)) throw new TypeError('Expected claim to give a known state.')
-    } catch (error) {
-      throw new StoreUnavailableError(error)
-    }
-    if (claim.state === 'done') return 'duplicate'
-    if (claim.state === 'in_progress') throw new EventInProgressError()
-    const { token } = claim
-    if (reception.isAnswered) {
-      // The reply said that the store is out of reach: the sender comes again and must not find the event claimed.
-      await this.#endClaim('release', key, token, reception)
-      throw new StoreUnavailableError()
-    }
-    reception.waitingFor = 'handlers'
-    try {
-      const dispatching = this.#dispatcher.dispatch(event, delivery, reception)
-      if (isThenable(dispatching)) await dispatching
-    } catch (error) {
-      const isDropped = codeOf(error) === 'permanent_failure'
-      await this.#endClaim(isDropped ? 'complete' : 'release', key, token, reception)
-      throw error
-    }
-    const completing = this.#endClaim('complete', key, token, reception)
-    if (completing !== undefined) await completing
-    return 'accepted'
+    return settle<ClaimResult, Acknowledgement>(
+      () => this.#duplicates.claim(key, claimOptions),
+      (claim) => {
+        switch (claim?.state) {
+          case 'claimed':
+            return this.#handleClaimed(event, delivery, reception, { key, token: claim.token })
+          case 'in_progress':
+            throw new EventInProgressError()
+          case 'done':
+            return 'duplicate'
+          default:
+            throw new StoreUnavailableError(new TypeError('Expected claim to give a known state.'))
+        }
+      },
+      (error) => {
+        throw new StoreUnavailableError(error)
+      },
+    )
   }
 
-  /**
-   * The handlers' result stands, whatever the store does: a claim that could not be ended ends with its lease.
-   *
-   * @returns nothing where there is nothing to wait for.
-   */
+  #handleClaimed(
+    event: WebhookEvent,
+    delivery: AbortableDelivery<Context>,
+    reception: Reception<Context>,
+    claim: Claim,
+  ): Acknowledgement | Promise<Acknowledgement> {
+    if (reception.isAnswered) {
+      // The reply said that the store is out of reach: the sender comes again and must not find the event claimed.
+      return this.#endClaim('release', claim, reception, () => {
+        throw new StoreUnavailableError()
+      })
+    }
+    reception.waitingFor = 'handlers'
+    return settle<unknown, Acknowledgement>(
+      () => this.#dispatcher.dispatch(event, delivery, reception),
+      () => this.#endClaim('complete', claim, reception, () => 'accepted'),
+      (error) => {
+        const end = codeOf(error) === 'permanent_failure' ? 'complete' : 'release'
+        return this.#endClaim(end, claim, reception, () => {
+          throw error
+        })
+      },
+    )
+  }
+
+  /** The handlers' result stands, whatever the store does: a claim that could not be ended ends with its lease. */
   #endClaim(
     end: 'complete' | 'release',
-    key: string,
-    token: string,
+    { key, token }: Claim,
     reception: Reception<Context>,
-  ): PromiseLike<void> | undefined {
-    const failed = (error: unknown): void => this.#reporter.failed(new StoreUnavailableError(error), reception)
-    try {
-      const ending = this.#duplicates[end](key, token)
-      return isThenable(ending) ? ending.then(undefined, failed) : undefined
-    } catch (error) {
-      failed(error)
-      return undefined
-    }
+    result: () => Acknowledgement,
+  ): Acknowledgement | Promise<Acknowledgement> {
+    return settle(
+      () => this.#duplicates[end](key, token),
+      result,
+      (error) => {
+        this.#reporter.failed(new StoreUnavailableError(error), reception)
+        return result()
+      },
+    )
   }
 }

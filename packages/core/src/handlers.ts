@@ -84,10 +84,12 @@ export function runHandlers<Context>(
   delivery: Delivery<Context>,
   failures: unknown[],
 ): Promise<void> | undefined {
-  for (const [index, handler] of handlers.entries()) {
+  let started = 0
+  for (const handler of handlers) {
+    started += 1
     try {
       const result = handler(event, delivery)
-      if (isThenable(result)) return runRest(result, handlers.slice(index + 1), event, delivery, failures)
+      if (isThenable(result)) return runRest(result, handlers.slice(started), event, delivery, failures)
     } catch (error) {
       failures.push(error)
     }

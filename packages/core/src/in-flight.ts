@@ -5,13 +5,18 @@ import type { Reception } from './reception.ts'
  * for each would be made and cleared for nothing), and tells when no handler runs any more.
  */
 export class InFlight<Context> {
-  /** Not late yet. All may take equally long, so the oldest is always the next to be late. */
-  readonly #inTime = new Set<Reception<Context>>()
+  /**
+   * Both ends of a list of those that are not late yet. All may take equally long, so the oldest is always the next to be
+   * late. Linked, because a set hashes what it holds, and is built anew as it shrinks and grows with each batch of requests.
+   */
+  #oldest: Reception<Context> | undefined
+  #newest: Reception<Context> | undefined
   /** Answered without a result, and still worked on. */
   readonly #late = new Set<Reception<Context>>()
   readonly #timeoutMs: number
   readonly #onLate: (reception: Reception<Context>) => void
   #timer: NodeJS.Timeout | undefined
+  /** Told of each request that is over; set only while closing. */
   #onDelete: (() => void) | undefined
 
   constructor(timeoutMs: number, onLate: (reception: Reception<Context>) => void) {
@@ -20,22 +25,30 @@ export class InFlight<Context> {
   }
 
   add(reception: Reception<Context>): void {
-    this.#inTime.add(reception)
+    const older = this.#newest
+    if (older === undefined) this.#oldest = reception
+    else older.newer = reception
+    reception.older = older
+    this.#newest = reception
     if (this.#timer === undefined) this.#checkAfter(this.#timeoutMs)
     // The timer outlives the request that began it, to be there for the next ones; it keeps the process alive as long as
     // somebody waits, and no longer.
-    else if (this.#inTime.size === 1) this.#timer.ref()
+    else if (older === undefined) this.#timer.ref()
   }
 
   delete(reception: Reception<Context>): void {
-    if (!this.#inTime.delete(reception)) this.#late.delete(reception)
-    else if (this.#inTime.size === 0) this.#rest()
+    const isLate = reception.older === undefined && reception !== this.#oldest
+    if (isLate) this.#late.delete(reception)
+    else this.#unlink(reception)
     this.#onDelete?.()
   }
 
   /** Those whose handlers run, or whose event is being stored. */
   *handled(): Generator<Reception<Context>> {
-    for (const set of [this.#inTime, this.#late]) for (const reception of set) if (reception.delivery) yield reception
+    for (let reception = this.#oldest; reception !== undefined; reception = reception.newer) {
+      if (reception.delivery) yield reception
+    }
+    yield* this.#late
   }
 
   /** Resolves when nothing is handled, or when the time is over. */
@@ -49,7 +62,19 @@ export class InFlight<Context> {
       }
       this.#onDelete()
     })
-    if (this.#inTime.size === 0) this.#rest()
+    if (this.#oldest === undefined) this.#rest()
+  }
+
+  #unlink(reception: Reception<Context>): void {
+    const { older, newer } = reception
+    if (older === undefined) this.#oldest = newer
+    else older.newer = newer
+    if (newer === undefined) this.#newest = older
+    else newer.older = older
+    // What is over must hold nothing: the garbage collector takes its time to see that an old link leads nowhere.
+    reception.older = undefined
+    reception.newer = undefined
+    if (this.#oldest === undefined) this.#rest()
   }
 
   /** Nobody waits. After the end nobody will, and a timer would keep all that the receiver holds from being collected. */
@@ -68,13 +93,13 @@ export class InFlight<Context> {
 
   #endLate(): void {
     const nowMs = performance.now()
-    for (const reception of this.#inTime) {
+    for (let reception = this.#oldest; reception !== undefined; reception = this.#oldest) {
       const remainingMs = reception.startedAtMs + this.#timeoutMs - nowMs
       if (remainingMs > 0) {
         this.#checkAfter(Math.ceil(remainingMs))
         return
       }
-      this.#inTime.delete(reception)
+      this.#unlink(reception)
       // Of the others nothing will be handled, and a body may never come.
       if (reception.delivery) this.#late.add(reception)
       this.#onLate(reception)

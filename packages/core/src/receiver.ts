@@ -148,7 +148,7 @@ class WebhookReceiver<Events extends object, Context> implements Receiver<Events
       const { maxBodyBytes, toleranceSeconds, now, inbox } = this.#settings
       this.#checkOpen()
       if (request.method !== 'POST') throw new MethodNotAllowedError()
-      this.#checkSource(request.remoteAddress)
+      this.#checkSource(request)
       const headers = collectHeaders(request.headers)
       checkBodyHeaders(headers, maxBodyBytes)
       const receivedAtMs = now()
@@ -182,10 +182,11 @@ class WebhookReceiver<Events extends object, Context> implements Receiver<Events
       const delivery = new AbortableDelivery(message, new Date(receivedAtMs), reception.context)
       reception.delivery = delivery
       reception.waitingFor = 'store'
-      const acknowledgement = await (inbox === undefined
-        ? this.#onceHandler.handle(event, delivery, reception)
-        : storeEvent(inbox, this.#settings.name, event, { delivery, headers }))
-      this.#acknowledge(reception, acknowledgement)
+      const handling =
+        inbox === undefined
+          ? this.#onceHandler.handle(event, delivery, reception)
+          : storeEvent(inbox, this.#settings.name, event, { delivery, headers })
+      this.#acknowledge(reception, isThenable(handling) ? await handling : handling)
     } catch (error) {
       this.#refuse(reception, error)
     } finally {
@@ -223,9 +224,10 @@ class WebhookReceiver<Events extends object, Context> implements Receiver<Events
     if (this.#closed !== undefined) throw new ReceiverClosingError()
   }
 
-  #checkSource(address: string | undefined): void {
+  #checkSource(request: WebhookRequest): void {
     const { isAllowedSource } = this.#settings
     if (isAllowedSource === undefined) return
+    const address = request.remoteAddress
     if (address === undefined || address === '') {
       throw new ConfigurationError('allowedSources is set, but this host gives no client address (a unix socket?).')
     }

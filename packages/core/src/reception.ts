@@ -28,6 +28,9 @@ export class Reception<Context> implements Trace {
   eventType: string | undefined = undefined
   secretIndex: number | undefined = undefined
   delivery: AbortableDelivery<Context> | undefined = undefined
+  /** Its neighbours in the list of requests that are not late yet. */
+  older: Reception<Context> | undefined = undefined
+  newer: Reception<Context> | undefined = undefined
 
   constructor(request: WebhookRequest, context: Context | undefined, reply: (reply: WebhookReply) => void) {
     this.request = request

@@ -31,8 +31,9 @@ const maxSignatureTokens = 16
 const idGrammar = /^[\x21-\x2b\x2d\x2f-\x7e]{1,256}$/
 
 // 32 bytes in canonical base64: 43 characters, the last of which carries two zero bits, and one "=". Node joins a header
-// that was sent twice with ", ": the comma that this leaves at the end of a token is no part of it.
-const signatureGrammar = /^v1,[A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=,?$/
+// that was sent twice with ", ": the comma that this leaves at the end of a token is no part of it. The length is checked
+// apart, by where the "=" is, because a regular expression that counts takes longer than all other checks together.
+const signatureGrammar = /^v1,[A-Za-z0-9+/]+[AEIMQUYcgkosw048]=,?$/
 const tokenLength = 'v1,'.length + 44
 
 interface TimestampLimits {
@@ -90,7 +91,8 @@ function readSignatures(value: unknown, header: string): readonly string[] {
     start = end + 1
     if (token === '') continue
     tokens += 1
-    if (signatureGrammar.test(token)) signatures.push(token.slice('v1,'.length, tokenLength))
+    if (token[tokenLength - 1] === '=' && signatureGrammar.test(token))
+      signatures.push(token.slice('v1,'.length, tokenLength))
     else hasAsymmetric ||= token.startsWith('v1a,')
   }
   if (signatures.length === 0) throw new NoSupportedSignatureError(header, hasAsymmetric)

@@ -96,8 +96,10 @@ export function matchSignature(
   secrets: readonly SigningSecret[],
 ): VerifiedMessage {
   for (const { id, timestamp, prefix, signatures } of candidates) {
-    const secretIndex = secrets.findIndex((secret) => secret.matches(prefix, body, signatures))
-    if (secretIndex !== -1) return { id, sentAt: new Date(timestamp * 1000), body, secretIndex }
+    for (let secretIndex = 0; secretIndex < secrets.length; secretIndex += 1) {
+      const secret = secrets[secretIndex] as SigningSecret
+      if (secret.matches(prefix, body, signatures)) return { id, sentAt: new Date(timestamp * 1000), body, secretIndex }
+    }
   }
   throw new SignatureMismatchError()
 }

@@ -85,12 +85,23 @@ describe('readNodeStream', () => {
     expect(await readNodeStream(stream, limits)).toEqual(new Uint8Array())
   })
 
-  it('takes its listeners off when it has done', async () => {
+  it('takes no notice of what comes after the end, and lets no error of then end the process', async () => {
+    const stream = new PassThrough({ autoDestroy: false })
+    const reading = readNodeStream(stream, limits)
+    stream.end('x')
+    const bytes = await reading
+    stream.emit('error', new Error('too late'))
+    stream.emit('close')
+    expect(Buffer.from(bytes).toString()).toBe('x')
+    expect(await reading).toBe(bytes)
+  })
+
+  it('takes its listeners off when the body breaks', async () => {
     const stream = new PassThrough({ autoDestroy: false })
     const before = ['data', 'end', 'error', 'close'].map((name) => stream.listenerCount(name))
     const reading = readNodeStream(stream, limits)
-    stream.end('x')
-    await reading
+    stream.emit('error', new Error('broken'))
+    await expect(reading).rejects.toMatchObject({ code: 'body_aborted' })
     expect(['data', 'end', 'error', 'close'].map((name) => stream.listenerCount(name))).toEqual(before)
   })
 })

@@ -28,7 +28,7 @@ export interface KoaContext {
   readonly ip: string
   status: number
   body: unknown
-  set(headers: { [name: string]: string }): void
+  set(name: string, value: string): void
 }
 
 export interface KoaMiddleware {
@@ -57,20 +57,20 @@ export function scrapenestWebhooks(options: KoaOptions & ReceiverSource<KoaConte
   if (path !== undefined) checkPath(path)
   const receiver = selfStartingReceiver<KoaContext>(source)
 
-  async function handle(ctx: KoaContext, next: () => Promise<unknown>): Promise<unknown> {
+  function handle(ctx: KoaContext, next: () => Promise<unknown>): Promise<unknown> {
     if (path === undefined && !isMounted(ctx)) {
       processWarnings.error({ code: 'configuration_invalid' }, globalMount)
-      return write(ctx, errorReply(new ConfigurationError(globalMount)))
+      return Promise.resolve(write(ctx, errorReply(new ConfigurationError(globalMount))))
     }
-    if (path !== undefined && ctx.path !== path) return await next()
-    return write(ctx, await receiver.receive(toWebhookRequest(ctx.req, new KoaFacts(ctx)), ctx))
+    if (path !== undefined && ctx.path !== path) return next()
+    return receiver.receive(toWebhookRequest(ctx.req, new KoaFacts(ctx)), ctx).then((reply) => write(ctx, reply))
   }
   return Object.assign(handle, { receiver })
 }
 
 function write(ctx: KoaContext, reply: WebhookReply): void {
   ctx.status = reply.status
-  ctx.set({ ...reply.headers })
+  for (const name in reply.headers) ctx.set(name, reply.headers[name] as string)
   ctx.body = reply.body
 }
 
