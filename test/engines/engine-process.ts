@@ -38,7 +38,7 @@ async function web(): Promise<void> {
   })
   await app.listen({ port: 0, host: '127.0.0.1' })
   process.once('SIGTERM', () => void app.close())
-  process.send?.({ port: (app.server.address() as AddressInfo).port })
+  ready((app.server.address() as AddressInfo).port)
 }
 
 async function work(): Promise<void> {
@@ -62,9 +62,13 @@ async function work(): Promise<void> {
   process.once('SIGTERM', () => void worker.close())
   // Where the engine is out of reach at the start, the worker goes on trying.
   await worker.start().catch(() => {})
-  process.send?.({ port: 0 })
+  ready(0)
+}
+
+function ready(port: number): void {
+  // Now: a process that is killed does not come to do it at its end, and it stops the process for a second.
+  flushCompileCache()
+  process.send?.({ port })
 }
 
 await (role === 'web' ? web() : work())
-// A process that is killed does not come to do it at its end.
-flushCompileCache()

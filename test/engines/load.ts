@@ -389,7 +389,9 @@ export function isSound(counts: LoadCounts): boolean {
   // What ended while its engine was away longer than its lease cannot be recorded, and runs again: at least once.
   const ranAgain = counts.outages > 0 ? 0 : counts.ranAgainAlive
   const nothingWrong = lost + acceptedTwice + deadUnasked + ranAgain + unexpected === 0
-  return nothingWrong && isKilledOften && acknowledged === events && processed === events
+  // Only while its engine is away is a delivery refused, and then within a second.
+  const isRefusedSoon = counts.outages === 0 || counts.slowestRefusalMs < 1000
+  return nothingWrong && isKilledOften && isRefusedSoon && acknowledged === events && processed === events
 }
 
 if (import.meta.main) {
