@@ -308,6 +308,18 @@ refuses(
   { code: 'no_supported_signature' },
 )
 refuses(
+  28,
+  'only a signature of 32 bytes is one',
+  {
+    'its first 29 bytes': withSignature(`v1,${Buffer.from(genuine, 'base64').toString('base64', 0, 29)}`),
+    'three bytes more': withSignature(
+      `v1,${Buffer.concat([Buffer.from(genuine, 'base64'), Buffer.alloc(3)]).toString('base64')}`,
+    ),
+    'all but its end': withSignature(`v1,${genuine.slice(39)}`),
+  },
+  { code: 'no_supported_signature' },
+)
+refuses(
   29,
   'a signature beyond ASCII is skipped',
   { é: withSignature(`v1,${'é'.repeat(43)}=`), Ā: withSignature(`v1,${'Ā'.repeat(43)}=`) },
