@@ -24,7 +24,7 @@ const scenarios: readonly { bytes: number; label: string; short?: Effort; full: 
   {
     bytes: 500,
     label: '500 B',
-    short: { rounds: 3, amount: 3000, warmUp: 6000 },
+    short: { rounds: 3, amount: 2500, warmUp: 5000 },
     full: { rounds: 9, amount: 25_000, warmUp: 40_000 },
   },
   // Left out of the short run: the larger bodies would make it a long one.

@@ -17,6 +17,9 @@ const sizes = [
   { bytes: 1_048_576, scenario: '1 MiB', batch: 1, svixAtLeast: 8, floorAtMost: 1.1 },
 ] as const
 
+/** How long a round takes, in milliseconds, and how many batches it has at least: what is slow and large takes longer. */
+const effort = { short: { time: 50, iterations: 10 }, full: { time: 300, iterations: 64 } } as const
+
 export const verifySection: Section = {
   name: 'verify',
   async run(mode) {
@@ -133,7 +136,7 @@ function contender(name: string, check: () => unknown, batch: number, mode: Mode
   return {
     name,
     async round() {
-      const bench = new Bench({ time: mode === 'full' ? 300 : 60, warmup: false, throws: true })
+      const bench = new Bench({ ...effort[mode], warmup: false, throws: true })
       bench.add(name, run)
       await bench.run()
       const result = bench.tasks[0]?.result
