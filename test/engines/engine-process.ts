@@ -66,7 +66,7 @@ async function work(): Promise<void> {
 }
 
 function ready(port: number): void {
-  // Now: a process that is killed does not come to do it at its end, and it stops the process for a second.
+  // Now: a process that is killed does not come to do it at its end, and it stops the process for a while.
   flushCompileCache()
   process.send?.({ port })
 }

@@ -26,9 +26,12 @@ export function readNodeStream(stream: Readable, { maxBytes }: BodyLimits): Prom
     let byteLength = 0
     const endWithReply = endsHttp2StreamWithReply(stream)
 
+    function stop(): void {
+      stream.off('data', onData).off('end', onEnd).off('error', onBroken).off('close', onBroken)
+    }
     /** An error keeps the functions of its stack, and with them what they see: what was read would live as long as it. */
     function discard(): void {
-      stream.off('data', onData).off('end', onEnd).off('error', onBroken).off('close', onBroken)
+      stop()
       chunks.length = 0
     }
     function onData(chunk: Uint8Array): void {
@@ -43,13 +46,12 @@ export function readNodeStream(stream: Readable, { maxBytes }: BodyLimits): Prom
       reject(new BodyTooLargeError(maxBytes))
     }
     function onEnd(): void {
+      stop()
       endWithReply.cancel()
       resolve(chunks.length === 1 ? (chunks[0] as Uint8Array) : Buffer.concat(chunks, byteLength))
     }
     // 'close' without 'end' is how every supported Node reports a client that went away in the middle of a body.
     function onBroken(error?: Error): void {
-      // Every stream closes in the end.
-      if (stream.readableEnded) return
       discard()
       reject(new BodyAbortedError(error))
     }
