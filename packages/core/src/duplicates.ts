@@ -1,4 +1,5 @@
 import { checkWholeNumber } from './check-options.ts'
+import { hashOf, RememberedKeys } from './remembered-keys.ts'
 
 /**
  * Remembers which events were handled, and which are being handled now.
@@ -45,10 +46,9 @@ export interface MemoryDuplicatesOptions {
 interface RunningClaim {
   readonly token: string
   readonly leaseEndsAtMs: number
+  /** Of its key. */
+  readonly hash: number
 }
-
-/** When an event that is done is forgotten, in milliseconds since 1970. There is one for each event, so it is all that is kept. */
-type ForgetAtMs = number
 
 /**
  * The default store: in this process's memory. Other processes do not see it and a restart forgets it; where that
@@ -64,16 +64,13 @@ export function memoryDuplicates(options: MemoryDuplicatesOptions = {}): Duplica
 }
 
 class MemoryDuplicates implements DuplicateStore {
-  /**
-   * Two generations: when the younger one is full, the elder one is dropped whole, but for the claims that still run.
-   * Deleting the oldest entries of one large `Map` one by one would make every look at its beginning step over all that
-   * was deleted before.
-   */
-  #younger = new Map<string, RunningClaim | ForgetAtMs>()
-  #elder = new Map<string, RunningClaim | ForgetAtMs>()
-  /** How many events the younger generation holds when it is full. */
-  #maxYounger: number
+  readonly #running = new Map<string, RunningClaim>()
+  /** What is done, in two generations: when the younger one is full, the elder one is dropped whole. */
+  #younger = new RememberedKeys()
+  #elder = new RememberedKeys()
   #youngerSinceMs: number
+  /** How many events are running or in the younger generation when that is full. */
+  #maxYounger: number
   #nextToken = 1
   readonly #rememberMs: number
   readonly #maxPerGeneration: number
@@ -89,50 +86,39 @@ class MemoryDuplicates implements DuplicateStore {
 
   claim(key: string, { leaseMs }: { readonly leaseMs: number }): ClaimResult {
     const nowMs = this.#now()
-    const known = this.#find(key)
-    if (typeof known === 'object' && known.leaseEndsAtMs > nowMs) return { state: 'in_progress' }
-    if (typeof known === 'number' && known > nowMs) return { state: 'done' }
+    const running = this.#running.get(key)
+    if (running !== undefined && running.leaseEndsAtMs > nowMs) return { state: 'in_progress' }
+    const hash = hashOf(key)
+    const forgetAtMs = this.#younger.untilMs(key, hash) || this.#elder.untilMs(key, hash)
+    if (forgetAtMs > nowMs) return { state: 'done' }
+    this.#makeRoom(nowMs)
     const token = String(this.#nextToken)
     this.#nextToken += 1
-    this.#set(key, { token, leaseEndsAtMs: nowMs + leaseMs }, nowMs)
+    this.#running.set(key, { token, leaseEndsAtMs: nowMs + leaseMs, hash })
     return { state: 'claimed', token }
   }
 
   complete(key: string, token: string): void {
-    const known = this.#find(key)
+    const running = this.#running.get(key)
     // Where nothing is known, the lease ended and nobody took over. The handlers did succeed, so it is done.
-    if (typeof known === 'object' && known.token !== token) return
+    if (running !== undefined && running.token !== token) return
+    this.#running.delete(key)
     const nowMs = this.#now()
-    this.#set(key, nowMs + this.#rememberMs, nowMs)
+    this.#makeRoom(nowMs)
+    this.#younger.remember(key, running?.hash ?? hashOf(key), nowMs + this.#rememberMs)
   }
 
   release(key: string, token: string): void {
-    const known = this.#find(key)
-    if (typeof known !== 'object' || known.token !== token) return
-    this.#younger.delete(key)
-    this.#elder.delete(key)
+    if (this.#running.get(key)?.token === token) this.#running.delete(key)
   }
 
-  #find(key: string): RunningClaim | ForgetAtMs | undefined {
-    return this.#younger.get(key) ?? this.#elder.get(key)
-  }
-
-  #set(key: string, value: RunningClaim | ForgetAtMs, nowMs: number): void {
-    const isFull = this.#younger.size >= this.#maxYounger && !this.#younger.has(key)
-    if (isFull || nowMs - this.#youngerSinceMs >= this.#rememberMs) this.#beginGeneration(nowMs)
-    this.#younger.set(key, value)
-  }
-
-  #beginGeneration(nowMs: number): void {
-    const running = new Map<string, RunningClaim>()
-    for (const [key, known] of this.#elder) {
-      const isRunning = typeof known === 'object' && known.leaseEndsAtMs > nowMs
-      // In the younger one as well, where it has been completed since.
-      if (isRunning && !this.#younger.has(key)) running.set(key, known)
-    }
+  #makeRoom(nowMs: number): void {
+    const isFull = this.#running.size + this.#younger.size >= this.#maxYounger
+    if (!isFull && nowMs - this.#youngerSinceMs < this.#rememberMs) return
+    for (const [key, { leaseEndsAtMs }] of this.#running) if (leaseEndsAtMs <= nowMs) this.#running.delete(key)
     this.#elder = this.#younger
-    this.#younger = running
-    this.#maxYounger = running.size + this.#maxPerGeneration
+    this.#younger = new RememberedKeys()
     this.#youngerSinceMs = nowMs
+    this.#maxYounger = this.#running.size + this.#maxPerGeneration
   }
 }

@@ -24,6 +24,6 @@ export function sign(
     message.timestamp instanceof Date ? Math.floor(message.timestamp.getTime() / 1000) : message.timestamp
   checkWholeNumber('the timestamp in Unix seconds', timestamp, { min: 0 })
   const bytes = typeof body === 'string' ? Buffer.from(body, 'utf8') : body
-  const mac = parseSecret(secret).decoded.mac(`${id}.${timestamp}.`, bytes).toString('base64')
+  const mac = parseSecret(secret).decoded.mac(`${id}.${timestamp}.`, bytes)
   return { 'svix-id': id, 'svix-timestamp': String(timestamp), 'svix-signature': `v1,${mac}` }
 }

@@ -1,5 +1,6 @@
 import { MessageIdInvalidError, MissingHeaderError, NoSupportedSignatureError } from './errors.ts'
 import type { ReceivedHeaders, WantedHeader } from './headers.ts'
+import { signatureLength } from './signing-key.ts'
 import { checkTolerance, parseTimestamp } from './timestamp.ts'
 
 /** What a delivery says of itself in its headers: checked for form and freshness, not yet for truth. */
@@ -34,7 +35,7 @@ const idGrammar = /^[\x21-\x2b\x2d\x2f-\x7e]{1,256}$/
 // that was sent twice with ", ": the comma that this leaves at the end of a token is no part of it. The length is checked
 // apart, by where the "=" is, because a regular expression that counts is slow.
 const signatureGrammar = /^v1,[A-Za-z0-9+/]+[AEIMQUYcgkosw048]=,?$/
-const tokenLength = 'v1,'.length + 44
+const tokenLength = 'v1,'.length + signatureLength
 
 interface TimestampLimits {
   readonly nowMs: number

@@ -4,6 +4,9 @@ import { createHmac, createSecretKey, hash, type KeyObject, timingSafeEqual } fr
 const blockBytes = 64
 const digestBytes = 32
 
+/** A digest in base64, its padding included. */
+export const signatureLength = 44
+
 /**
  * Up to here one message is hashed by two calls of `crypto.hash`, beyond it by a streaming HMAC. To make an HMAC object is
  * much of the cost where little is hashed; the copy that a one-shot hash needs grows with the body, and the object does not.
@@ -12,9 +15,8 @@ const oneShotBytes = 32_768
 
 // Shared by all keys: a MAC is computed, compared and forgotten before any other code can run.
 const message = Buffer.alloc(blockBytes + oneShotBytes)
-const digest = Buffer.alloc(digestBytes)
-// Each signature is decoded into the same bytes, which its grammar fills to the last.
-const given = Buffer.alloc(digestBytes)
+const expected = Buffer.alloc(signatureLength)
+const given = Buffer.alloc(signatureLength)
 
 /** A key that signs, and shows itself to nobody: a private field is neither printed nor serialised. */
 export class SigningKey {
@@ -39,27 +41,25 @@ export class SigningKey {
   }
 
   /**
-   * HMAC-SHA256 over `prefix` and `body`.
+   * HMAC-SHA256 over `prefix` and `body`, in base64.
    *
    * @param prefix ASCII.
-   * @returns a buffer that the next call overwrites.
    */
-  mac(prefix: string, body: Uint8Array): Buffer {
+  mac(prefix: string, body: Uint8Array): string {
     // As text and not as a buffer of its own: that would be the most expensive part of a small hash.
     const isSmall = prefix.length + body.byteLength <= oneShotBytes
-    digest.write(isSmall ? this.#oneShot(prefix, body) : this.#streamed(prefix, body), 'latin1')
-    return digest
+    return isSmall ? this.#oneShot(prefix, body) : this.#streamed(prefix, body)
   }
 
   /**
    * Whether one of the signatures is this key's, compared in constant time.
    *
-   * @param signatures each in canonical base64 of 32 bytes.
+   * @param signatures each in canonical base64 of 32 bytes: of those there is one text for each digest.
    */
   signed(prefix: string, body: Uint8Array, signatures: readonly string[]): boolean {
-    const expected = this.mac(prefix, body)
+    expected.write(this.mac(prefix, body), 'latin1')
     for (const signature of signatures) {
-      given.write(signature, 'base64')
+      given.write(signature, 'latin1')
       if (timingSafeEqual(given, expected)) return true
     }
     return false
@@ -71,10 +71,10 @@ export class SigningKey {
     message.set(body, bodyStart)
     const inner = hash('sha256', message.subarray(0, bodyStart + body.byteLength), 'binary')
     this.#outerMessage.write(inner, blockBytes, 'latin1')
-    return hash('sha256', this.#outerMessage, 'binary')
+    return hash('sha256', this.#outerMessage, 'base64')
   }
 
   #streamed(prefix: string, body: Uint8Array): string {
-    return createHmac('sha256', this.#key).update(prefix, 'latin1').update(body).digest('binary')
+    return createHmac('sha256', this.#key).update(prefix, 'latin1').update(body).digest('base64')
   }
 }

@@ -84,7 +84,7 @@ describe('parseSecret', () => {
     ['no prefix', secret.slice('whsec_'.length)],
     ['no padding', secret.replace(/=+$/, '')],
   ])('accepts a secret with %s as the same key', (_form, text) => {
-    expect(parseSecret(text).decoded.mac('a.', Buffer.from('b')).toString('base64')).toBe(base64Mac('a.b'))
+    expect(parseSecret(text).decoded.mac('a.', Buffer.from('b'))).toBe(base64Mac('a.b'))
   })
 
   it('gives a key that no way of printing shows', () => {
@@ -103,7 +103,7 @@ describe('parseSecret', () => {
     expect(parseSecret(secret)).toBe(first)
     for (let tenant = 0; tenant < 300; tenant += 1) parseSecret(Buffer.alloc(24, `tenant ${tenant}`).toString('base64'))
     expect(parseSecret(secret)).not.toBe(first)
-    expect(parseSecret(secret).decoded.mac('', Buffer.from('x')).toString('base64')).toBe(base64Mac('x'))
+    expect(parseSecret(secret).decoded.mac('', Buffer.from('x'))).toBe(base64Mac('x'))
   })
 })
 
