@@ -54,7 +54,8 @@ async function warmUp(now: () => number): Promise<void> {
 
 function heapBytes(collect: () => void): number {
   collect()
-  return process.memoryUsage().heapUsed
+  const { heapUsed, arrayBuffers } = process.memoryUsage()
+  return heapUsed + arrayBuffers
 }
 
 /** The garbage collector, also where Node was started without `--expose-gc`. */

@@ -22,7 +22,7 @@ async function minified(entry: string | StdinOptions, external: readonly string[
 }
 
 /** The gate. Why it is not the aim: docs/decisions/0005-size-of-core.md */
-const ceilingBytes = 11_350
+const ceilingBytes = 11_600
 const aimBytes = 9000
 
 it.each(['createReceiver', 'verify'])('prints what %s needs alone', async (name) => {

@@ -103,9 +103,7 @@ class MemoryDuplicates implements DuplicateStore {
     // Where nothing is known, the lease ended and nobody took over. The handlers did succeed, so it is done.
     if (running !== undefined && running.token !== token) return
     this.#running.delete(key)
-    const nowMs = this.#now()
-    this.#makeRoom(nowMs)
-    this.#younger.remember(key, running?.hash ?? hashOf(key), nowMs + this.#rememberMs)
+    this.#younger.remember(key, running?.hash ?? hashOf(key), this.#now() + this.#rememberMs)
   }
 
   release(key: string, token: string): void {

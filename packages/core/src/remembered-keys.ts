@@ -20,15 +20,13 @@ export class RememberedKeys {
   }
 
   remember(key: string, hash: number, untilMs: number): void {
-    const slot = this.#find(key, hash)
-    const place = this.#slots[slot + 1] as number
+    const place = this.#slots[this.#find(key, hash) + 1] as number
     if (place > 0) {
       this.#untilMs[place - 1] = untilMs
       return
     }
-    this.#slots[slot] = hash
-    this.#slots[slot + 1] = this.#keys.push(key)
     this.#untilMs.push(untilMs)
+    this.#fill(hash, this.#keys.push(key))
     if (this.size * 4 > this.#slots.length) this.#grow()
   }
 
@@ -44,17 +42,19 @@ export class RememberedKeys {
     return slot
   }
 
+  #fill(hash: number, place: number): void {
+    const slot = this.#find(this.#keys[place - 1] as string, hash)
+    this.#slots[slot] = hash
+    this.#slots[slot + 1] = place
+  }
+
   #grow(): void {
     const former = this.#slots
-    const slots = new Int32Array(2 * former.length)
-    const mask = slots.length - 2
-    for (let from = 0; from < former.length; from += 2) {
-      if (former[from + 1] === 0) continue
-      let slot = ((former[from] as number) << 1) & mask
-      while (slots[slot + 1] !== 0) slot = (slot + 2) & mask
-      slots.set(former.subarray(from, from + 2), slot)
+    this.#slots = new Int32Array(2 * former.length)
+    for (let slot = 0; slot < former.length; slot += 2) {
+      const place = former[slot + 1] as number
+      if (place > 0) this.#fill(former[slot] as number, place)
     }
-    this.#slots = slots
   }
 }
 
