@@ -1,5 +1,7 @@
+import { IncomingMessage } from 'node:http'
 import type { Readable } from 'node:stream'
-import { BodyAbortedError, BodyTooLargeError } from './errors.ts'
+import { setImmediate } from 'node:timers'
+import { BodyAbortedError, BodyTooLargeError, RawBodyUnavailableError } from './errors.ts'
 import type { BodyLimits } from './request.ts'
 
 /**
@@ -8,12 +10,26 @@ import type { BodyLimits } from './request.ts'
  * Ends in every case: with the bytes, at the limit, or when the client goes away. At the limit it stops reading and leaves
  * the stream paused; the reply must then close the connection.
  *
- * @throws {BodyTooLargeError} `body_too_large`, as counted
- * @throws {BodyAbortedError} `body_aborted`
+ * @throws {WebhookError} `body_too_large` as counted, `body_aborted`, or `raw_body_unavailable`: something else reads the stream
  */
-export function readNodeStream(stream: Readable, { maxBytes }: BodyLimits): Promise<Uint8Array> {
+export async function readNodeStream(stream: Readable, { maxBytes }: BodyLimits): Promise<Uint8Array> {
+  // Where somebody listens already, the bytes come once and for both of us.
+  if (stream instanceof IncomingMessage && stream.readableFlowing !== true) {
+    // Almost every body comes in one segment with its headers, and is whole once this turn of the event loop is over. To
+    // take it then costs less than to listen to the stream, and to wait for its end.
+    await new Promise(setImmediate)
+    if (stream.readableDidRead) throw new RawBodyUnavailableError('Something else read the request meanwhile.')
+    const isWhole = stream.complete && !stream.destroyed && stream.readableLength <= maxBytes
+    if (isWhole) return stream.read() ?? new Uint8Array()
+  }
+  return await readChunks(stream, maxBytes)
+}
+
+function readChunks(stream: Readable, maxBytes: number): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
     if (stream.destroyed || stream.errored !== null) {
+      // What ended it may not have been told yet, and an 'error' that nobody hears ends the process.
+      stream.on('error', () => {})
       reject(new BodyAbortedError(stream.errored ?? undefined))
       return
     }

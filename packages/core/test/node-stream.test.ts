@@ -1,3 +1,5 @@
+import { createServer, type IncomingMessage } from 'node:http'
+import { type AddressInfo, connect } from 'node:net'
 import { PassThrough, Readable } from 'node:stream'
 import { describe, expect, it } from 'vitest'
 import { readNodeStream, wasRead } from '../src/node-stream.ts'
@@ -103,6 +105,93 @@ describe('readNodeStream', () => {
     expect(['data', 'end', 'error', 'close'].map((name) => stream.listenerCount(name))).toEqual(before)
   })
 })
+
+describe('readNodeStream, of a request of node:http', () => {
+  const wholeRequest = 'POST / HTTP/1.1\r\nhost: a\r\ncontent-length: 5\r\n\r\nhello'
+
+  it.each<[string, readonly string[]]>([
+    ['with the headers', [wholeRequest]],
+    ['after the headers', [wholeRequest.slice(0, -5), 'hello']],
+    ['in two parts', [wholeRequest.slice(0, -2), 'lo']],
+    ['in chunks', ['POST / HTTP/1.1\r\nhost: a\r\ntransfer-encoding: chunked\r\n\r\n2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n']],
+  ])('gives the bytes of a body that comes %s, and its end comes too', async (_case, segments) => {
+    await withRequest(segments, async (request) => {
+      const ended = new Promise((resolve) => request.once('end', resolve))
+      expect(Buffer.from(await readNodeStream(request, limits)).toString()).toBe('hello')
+      await ended
+      expect(request.listenerCount('data')).toBe(0)
+    })
+  })
+
+  it('gives nothing where there is no body', async () => {
+    await withRequest(['POST / HTTP/1.1\r\nhost: a\r\n\r\n'], async (request) => {
+      expect(await readNodeStream(request, limits)).toEqual(new Uint8Array())
+    })
+  })
+
+  it('refuses a body that is there and too long', async () => {
+    await withRequest([wholeRequest], async (request) => {
+      await expect(readNodeStream(request, { maxBytes: 4 })).rejects.toMatchObject({ code: 'body_too_large' })
+      expect(request.isPaused()).toBe(true)
+    })
+  })
+
+  it('shares the bytes with who listened before', async () => {
+    await withRequest([wholeRequest], async (request) => {
+      const heard: Buffer[] = []
+      request.on('data', (chunk: Buffer) => heard.push(chunk))
+      expect(Buffer.from(await readNodeStream(request, limits)).toString()).toBe('hello')
+      expect(Buffer.concat(heard).toString()).toBe('hello')
+    })
+  })
+
+  it('reads one that was paused', async () => {
+    await withRequest([wholeRequest], async (request) => {
+      request.pause()
+      expect(Buffer.from(await readNodeStream(request, limits)).toString()).toBe('hello')
+    })
+  })
+
+  it('says so when somebody begins to listen meanwhile, and does not take it for an empty body', async () => {
+    await withRequest([wholeRequest], async (request) => {
+      const reading = readNodeStream(request, limits)
+      request.resume()
+      await expect(reading).rejects.toMatchObject({ code: 'raw_body_unavailable' })
+    })
+  })
+
+  it('rejects when the request breaks meanwhile', async () => {
+    await withRequest([wholeRequest], async (request) => {
+      const reading = readNodeStream(request, limits)
+      request.destroy(new Error('reset'))
+      await expect(reading).rejects.toMatchObject({ code: 'body_aborted' })
+    })
+  })
+})
+
+/** A request that comes in these segments, each in a turn of the event loop of its own. */
+async function withRequest(
+  segments: readonly string[],
+  use: (request: IncomingMessage) => Promise<void>,
+): Promise<void> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const socket = connect((server.address() as AddressInfo).port, '127.0.0.1').on('error', () => {})
+  socket.setNoDelay(true)
+  try {
+    const used = new Promise<void>((resolve, reject) => {
+      server.once('request', (request) => use(request).then(resolve, reject))
+    })
+    for (const segment of segments) {
+      socket.write(segment)
+      await new Promise((resolve) => setTimeout(resolve, 20))
+    }
+    await used
+  } finally {
+    socket.destroy()
+    await new Promise((resolve) => server.close(resolve))
+  }
+}
 
 describe('wasRead', () => {
   it('tells a stream that was read from one that was not', async () => {
