@@ -18,7 +18,6 @@ const worker = createWorker({
     },
   },
 })
+process.once('SIGTERM', () => worker.close({ graceMs: 30_000 }))
 await worker.start()
 console.log('Working.')
-
-process.once('SIGTERM', () => worker.close({ graceMs: 30_000 }))

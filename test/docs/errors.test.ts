@@ -6,20 +6,42 @@ import { describe, expect, it } from 'vitest'
 import { repository } from './code-blocks.ts'
 import { readPage } from './pages.ts'
 
-type ErrorClass = new (...parameters: readonly never[]) => core.AnyWebhookError
-
-/** One error of each class that core exports, made with whatever its constructor makes of nothing. */
-const errors = Object.values(core)
-  .filter((exported) => typeof exported === 'function' && exported.prototype instanceof core.WebhookError)
-  .map((exported) => new (exported as unknown as ErrorClass)())
-  .sort((one, other) => one.code.localeCompare(other.code))
-const codes = errors.map(({ code }) => code)
+/** Written out, so that the compiler says when a code is missing here. */
+const allCodes: Readonly<Record<core.WebhookErrorCode, true>> = {
+  body_aborted: true,
+  body_timeout: true,
+  body_too_large: true,
+  configuration_invalid: true,
+  content_encoding_unsupported: true,
+  duplicate_header: true,
+  envelope_invalid: true,
+  event_in_progress: true,
+  handler_failed: true,
+  handler_timeout: true,
+  message_id_invalid: true,
+  method_not_allowed: true,
+  missing_header: true,
+  no_supported_signature: true,
+  permanent_failure: true,
+  raw_body_unavailable: true,
+  receiver_closing: true,
+  retry_later: true,
+  schema_mismatch: true,
+  secret_not_found: true,
+  secret_unavailable: true,
+  signature_mismatch: true,
+  source_not_allowed: true,
+  store_unavailable: true,
+  timestamp_invalid: true,
+  timestamp_outside_tolerance: true,
+}
+const codes = Object.keys(allCodes) as readonly core.WebhookErrorCode[]
+const errors = codes.map((code) => new core.WebhookError(code))
 
 describe('docs/errors', () => {
   it('has a page for each code, and no other', async () => {
     const pages = (await readdir(join(repository, 'docs/errors'))).filter((name) => name !== 'README.md')
 
-    expect(codes).toHaveLength(26)
     expect(pages.sort()).toEqual(codes.map((code) => `${code}.md`).sort())
   })
 
@@ -82,7 +104,7 @@ describe('the tables of options', () => {
 })
 
 /** Whether log and `onError` hear of a failure, found out by letting it happen. */
-async function whoIsTold(error: core.AnyWebhookError): Promise<{ logged: string; onError: boolean }> {
+async function whoIsTold(error: core.WebhookError): Promise<{ logged: string; onError: boolean }> {
   const secret = generateSecret()
   const lines: string[] = []
   const toldErrors: unknown[] = []

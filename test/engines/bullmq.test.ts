@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { HandlerFailedError } from '@scrapenest-webhooks/core'
+import { WebhookError } from '@scrapenest-webhooks/core'
 import { type BullmqInboxOptions, bullmqInbox } from '@scrapenest-webhooks/inbox-bullmq'
 import { createInboxEvent, createInboxUser, untilInboxStats } from '@scrapenest-webhooks/testing'
 import { Queue } from 'bullmq'
@@ -58,7 +58,7 @@ describe.skipIf(!hasEngine('redis'))('the inbox on BullMQ', () => {
     const event = createInboxEvent()
     await inbox.start(
       createInboxUser(() => {
-        throw new HandlerFailedError(new Error('always'))
+        throw new WebhookError('handler_failed', undefined, { cause: new Error('always') })
       }),
     )
     await inbox.put(event)
@@ -87,7 +87,7 @@ describe.skipIf(!hasEngine('redis'))('the inbox on BullMQ', () => {
     onTestFinished(() => queue.close())
     await inbox.start(
       createInboxUser(() => {
-        throw new HandlerFailedError(new Error('out of paper'))
+        throw new WebhookError('handler_failed', undefined, { cause: new Error('out of paper') })
       }),
     )
     await inbox.put(createInboxEvent())

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { HandlerFailedError, PermanentError } from '@scrapenest-webhooks/core'
+import { PermanentError, WebhookError } from '@scrapenest-webhooks/core'
 import { type PgBossInbox, type PgBossInboxOptions, pgBossInbox } from '@scrapenest-webhooks/inbox-pg-boss'
 import { createInboxEvent, createInboxUser, untilInboxStats } from '@scrapenest-webhooks/testing'
 import pg from 'pg'
@@ -152,7 +152,7 @@ describe.skipIf(!hasEngine('postgres'))('the inbox on pg-boss', () => {
     const inbox = createInbox({ backoff: () => 60_000 })
     await inbox.start(
       createInboxUser(() => {
-        throw new HandlerFailedError(new Error('once'))
+        throw new WebhookError('handler_failed', undefined, { cause: new Error('once') })
       }),
     )
     for (let index = 0; index < 10; index += 1) await inbox.put(createInboxEvent())

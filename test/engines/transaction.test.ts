@@ -198,7 +198,7 @@ describe.skipIf(!hasEngine('postgres'))('an event completed in a transaction of 
     await inbox.put(event)
     await untilDone(inbox)
 
-    expect(refusal).toMatchObject({ name: 'EventInProgressError', code: 'event_in_progress' })
+    expect(refusal).toMatchObject({ name: 'LeaseLostError', code: 'event_in_progress' })
     expect(await rows()).toEqual([])
   })
 

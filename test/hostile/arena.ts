@@ -1,10 +1,5 @@
-import {
-  createReceiver,
-  type DeliveryOutcome,
-  type ReadyReceiver,
-  type Receiver,
-  type ScrapeNestEvents,
-} from '@scrapenest-webhooks/core'
+import { createReceiver, type DeliveryOutcome, type Receiver, type ScrapeNestEvents } from '@scrapenest-webhooks/core'
+import type { ReadyReceiver } from '@scrapenest-webhooks/core/adapter'
 import { createEvent, generateSecret, conformancePath as path, signDelivery } from '@scrapenest-webhooks/testing'
 import type { Budget } from './family.ts'
 import { quiet } from './quiet.ts'

@@ -33,7 +33,6 @@ const comparison = 'timingSafeEqual'
 const harmless: ReadonlySet<string> = new Set([
   comparison,
   'createHmac',
-  'createSecretKey',
   'hash',
   'update',
   'digest',

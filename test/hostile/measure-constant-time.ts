@@ -64,7 +64,10 @@ const measurements = [
       verify({ headers: { 'svix-id': id, 'svix-timestamp': timestamp, 'svix-signature': text }, body }, secret, clock)
     } catch {}
   }),
-  measure('timingSafeEqual of the 44 characters, alone', ({ given, expected }) => void timingSafeEqual(given, expected)),
+  measure(
+    'timingSafeEqual of the 44 characters, alone',
+    ({ given, expected }) => void timingSafeEqual(given, expected),
+  ),
   measure(
     'control: a loop that stops at the first byte that differs',
     ({ given, expected }) => void equalUntilDifferent(given, expected),

@@ -3,13 +3,13 @@ import {
   createReceiver,
   type DuplicateStore,
   PermanentError,
-  type ReadyReceiver,
   RetryLaterError,
   type ScrapeNestEvents,
   type WebhookHeaders,
   type WebhookReply,
   type WebhookRequest,
 } from '@scrapenest-webhooks/core'
+import type { ReadyReceiver } from '@scrapenest-webhooks/core/adapter'
 import { createEvent, generateSecret } from '@scrapenest-webhooks/testing'
 import { type Budget, type Family, Tally } from './family.ts'
 import { countingStrays, quiet } from './quiet.ts'

@@ -1,5 +1,5 @@
 import type { AddressInfo } from 'node:net'
-import type { ReadyReceiver } from '@scrapenest-webhooks/core'
+import type { ReadyReceiver } from '@scrapenest-webhooks/core/adapter'
 import { scrapenestWebhooks } from '@scrapenest-webhooks/fastify'
 import type { ConformanceServer } from '@scrapenest-webhooks/testing'
 import fastify from 'fastify'

@@ -53,7 +53,7 @@ describe('headers', () => {
 
   it('with the id of both families and nothing else lack the timestamp of svix', () => {
     const message = messageOf(() => verify({ headers: { 'svix-id': 'a', 'webhook-id': 'a' }, body }, secret))
-    expect(message).toContain('The header svix-timestamp is missing')
+    expect(message).toContain('Missing header: svix-timestamp.')
   })
 
   it('may hold any number of spaces between signatures', () => {
@@ -61,21 +61,17 @@ describe('headers', () => {
     expect(verify({ headers: spaced, body }, secret).id).toBe('msg_1')
   })
 
-  it('speak of asymmetric signatures only where there is one', () => {
-    const refusal = (signature: string): string =>
-      messageOf(() => verify({ headers: { ...headers, 'svix-signature': signature }, body }, secret))
-    expect(refusal('v2,x')).not.toContain('ed25519')
-    expect(refusal('v2,x v1a,x')).toContain('ed25519')
+  it('that cannot be checked are refused with which can', () => {
+    const message = { headers: { ...headers, 'svix-signature': 'v2,x v1a,x' }, body }
+    expect(messageOf(() => verify(message, secret))).toBe('No supported signature: only v1 (HMAC-SHA256) is, not v1a.')
   })
 })
 
 describe('a body that is no bytes', () => {
-  it.each([
-    [null, 'got null.'],
-    [undefined, 'got undefined.'],
-    [{}, 'got object.'],
-  ])('is named: %o', (value, expected) => {
-    expect(messageOf(() => verify({ headers, body: value as never }, secret))).toContain(expected)
+  it.each([null, undefined, {}])('is refused with what is wanted: %o', (value) => {
+    expect(messageOf(() => verify({ headers, body: value as never }, secret))).toBe(
+      'Raw body unavailable: hand over the bytes as they came, before any parser.',
+    )
   })
 })
 
@@ -83,10 +79,10 @@ describe('a secret', () => {
   const key = 'A'.repeat(31)
 
   it.each([
-    [`!${key}`, 'not valid base64'],
-    [`${key}!`, 'not valid base64'],
-    [`AAAA"${key}`, 'not valid base64'],
-    [`AAAAv1,${key}`, 'not valid base64'],
+    [`!${key}`, 'is not base64'],
+    [`${key}!`, 'is not base64'],
+    [`AAAA"${key}`, 'is not base64'],
+    [`AAAAv1,${key}`, 'is not base64'],
     [`AAAAwhsk_${key}`, 'no "-" and no "_"'],
     [`AAAAwhpk_${key}`, 'no "-" and no "_"'],
     [`AAAAwhsec_whsec_${key}`, 'has something before whsec_'],
@@ -97,7 +93,7 @@ describe('a secret', () => {
 
   it('is missing where the list is empty', () => {
     expect(messageOf(() => verify({ headers, body }, []))).toContain(
-      'Expected the number of secrets to be a whole number of at least 1',
+      'Expected the number of secrets to be a whole number from 1 to 8',
     )
   })
 })

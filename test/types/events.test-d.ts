@@ -208,7 +208,7 @@ try {
 } catch (error) {
   if (isWebhookError(error)) {
     expectTypeOf<typeof error.code>().toEqualTypeOf<WebhookErrorCode>()
-    if (error.code === 'timestamp_outside_tolerance') expectTypeOf(error.ageSeconds).toEqualTypeOf<number>()
+    if (error.code === 'schema_mismatch') expectTypeOf(error.issues).toEqualTypeOf<readonly unknown[]>()
     if (error.code === 'retry_later') expectTypeOf(error.retryAfterSeconds).toEqualTypeOf<number>()
     // @ts-expect-error No such code.
     if (error.code === 'bad_signature') noop()

@@ -1,4 +1,4 @@
-import { checkKnownOptions, checkWholeNumber } from '@scrapenest-webhooks/core'
+import { checkKnownOptions, checkWholeNumber } from '@scrapenest-webhooks/core/adapter'
 import { expectFields } from './answer-fields.ts'
 import { type ApiConnection, path } from './api-connection.ts'
 import { type ArtifactSource, createArtifactLocator } from './artifact-locator.ts'

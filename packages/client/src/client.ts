@@ -1,4 +1,5 @@
-import { ConfigurationError, checkKnownOptions, checkWholeNumber } from '@scrapenest-webhooks/core'
+import { ConfigurationError } from '@scrapenest-webhooks/core'
+import { checkKnownOptions, checkWholeNumber } from '@scrapenest-webhooks/core/adapter'
 import { ApiConnection } from './api-connection.ts'
 import { Artifacts, type DownloadDefaults } from './artifacts.ts'
 import type { JobRequest } from './job-request.ts'

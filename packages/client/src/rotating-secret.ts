@@ -1,4 +1,5 @@
-import { checkWholeNumber, type DeliveryOutcome, type Secret, type SecretResult } from '@scrapenest-webhooks/core'
+import type { DeliveryOutcome, Secret, SecretResult } from '@scrapenest-webhooks/core'
+import { checkWholeNumber } from '@scrapenest-webhooks/core/adapter'
 
 export interface RotatingSecretOptions {
   /** Reads the current secret, or several, from where you keep them: a file, a database, a secret manager. */

@@ -8,29 +8,24 @@ import { unexpected } from './check-options.ts'
  * @throws {ConfigurationError} `configuration_invalid`: an empty list, or an entry that is no address or range.
  */
 export function compileAllowedSources(sources: readonly string[]): (address: string) => boolean {
-  if (!Array.isArray(sources) || sources.length === 0) {
-    throw unexpected('allowedSources', sources, 'a list of at least one range')
-  }
   const allowed = new BlockList()
-  for (const source of sources) {
-    try {
-      addRange(allowed, source)
-    } catch {
-      throw unexpected('each of allowedSources', source, 'an address or CIDR range such as 192.0.2.0/24')
+  let shown: unknown = sources
+  try {
+    if (sources.length === 0) throw sources
+    for (const source of sources) {
+      shown = source
+      const [, address, prefix] = grammar.exec(source) as unknown as [unknown, string, string | undefined]
+      const version = versionOf(address)
+      // An address by itself is a range of one. `BlockList` knows what an address is, and how long its prefix may be.
+      allowed.addSubnet(address, Number(prefix ?? (version === 'ipv4' ? 32 : 128)), version)
     }
+  } catch {
+    throw unexpected('allowedSources', shown, 'addresses and CIDR ranges')
   }
   return (address) => allowed.check(address, versionOf(address))
 }
 
-const grammar = /^([^/]+)(?:\/([0-9]+))?$/
-
-/** Throws where `BlockList` does: it knows what an address is, and how long its prefix may be. */
-function addRange(allowed: BlockList, source: string): void {
-  const [, address = '', prefix] = grammar.exec(source) ?? []
-  const version = versionOf(address)
-  // An address by itself is a range of one.
-  allowed.addSubnet(address, Number(prefix ?? (version === 'ipv4' ? 32 : 128)), version)
-}
+const grammar = /^([^/]+)(?:\/(\d+))?$/
 
 function versionOf(address: string): 'ipv4' | 'ipv6' {
   return address.includes(':') ? 'ipv6' : 'ipv4'

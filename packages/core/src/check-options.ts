@@ -17,11 +17,10 @@ export function unexpected(name: string, value: unknown, expectation: string): C
 export function checkWholeNumber(
   name: string,
   value: number,
-  { min, max }: { readonly min: number; readonly max?: number },
+  { min, max = Number.MAX_SAFE_INTEGER }: { readonly min: number; readonly max?: number },
 ): number {
-  if (Number.isSafeInteger(value) && value >= min && value <= (max ?? value)) return value
-  const upTo = max === undefined ? '' : ` and at most ${max}`
-  throw unexpected(name, value, `a whole number of at least ${min}${upTo}`)
+  if (Number.isSafeInteger(value) && value >= min && value <= max) return value
+  throw unexpected(name, value, `a whole number from ${min} to ${max}`)
 }
 
 /**
@@ -32,9 +31,8 @@ export function checkWholeNumber(
 export function checkKnownOptions(options: object, known: Readonly<Record<string, true>>): void {
   for (const name of Object.keys(options)) {
     if (Object.hasOwn(known, name)) continue
-    throw new ConfigurationError(
-      `Unknown option ${JSON.stringify(name)}. The options are ${Object.keys(known).sort().join(', ')}.`,
-    )
+    const names = Object.keys(known).sort().join(', ')
+    throw new ConfigurationError(`Unknown option ${JSON.stringify(name)}. The options are ${names}.`)
   }
 }
 
@@ -47,7 +45,12 @@ export function checkHooks<Options extends object>(options: Options, names: read
 }
 
 /** @throws {ConfigurationError} `configuration_invalid`: the value of this option lacks one of these methods. */
-export function checkMethods<Value>(name: string, value: Value, methods: readonly (keyof Value & string)[]): Value {
-  if (methods.every((method) => typeof value?.[method] === 'function')) return value
+export function checkMethods<Value>(name: string, value: Value, methods: readonly (keyof Value & string)[]): void {
+  if (methods.every((method) => typeof value?.[method] === 'function')) return
   throw unexpected(name, value, `an object with the methods ${methods.join(', ')}`)
+}
+
+/** The properties that say something: `undefined` gives nothing. */
+export function defined<Properties extends object>(properties: Properties): Properties {
+  return Object.fromEntries(Object.entries(properties).filter(([, value]) => value !== undefined)) as Properties
 }

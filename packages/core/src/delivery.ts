@@ -24,15 +24,14 @@ export interface Delivery<Context = unknown> {
 
 /** A delivery whose `signal` is made when it is first asked for: most handlers never do, and it is dear. */
 export class AbortableDelivery<Context> implements Delivery<Context> {
-  readonly id: string
-  readonly sentAt: Date
-  readonly receivedAt: Date
+  declare readonly id: string
+  declare readonly sentAt: Date
+  declare readonly receivedAt: Date
   readonly attempt = 1
-  readonly rawBody: Uint8Array
-  readonly secretIndex: number
-  readonly context: Context | undefined
+  declare readonly rawBody: Uint8Array
+  declare readonly secretIndex: number
+  declare readonly context: Context | undefined
   #controller: AbortController | undefined
-  #abortReason: Error | undefined
 
   constructor({ id, sentAt, body, secretIndex }: VerifiedMessage, receivedAt: Date, context: Context | undefined) {
     this.id = id
@@ -44,15 +43,16 @@ export class AbortableDelivery<Context> implements Delivery<Context> {
   }
 
   get signal(): AbortSignal {
-    if (this.#controller === undefined) {
-      this.#controller = new AbortController()
-      if (this.#abortReason !== undefined) this.#controller.abort(this.#abortReason)
-    }
-    return this.#controller.signal
+    return this.#abortable().signal
   }
 
+  /** The first reason stands. */
   abort(reason: Error): void {
-    this.#abortReason ??= reason
-    this.#controller?.abort(this.#abortReason)
+    this.#abortable().abort(reason)
+  }
+
+  #abortable(): AbortController {
+    this.#controller ??= new AbortController()
+    return this.#controller
   }
 }

@@ -1,5 +1,4 @@
 import { checkWholeNumber } from './check-options.ts'
-import { hashOf, RememberedKeys } from './remembered-keys.ts'
 
 /**
  * Remembers which events were handled, and which are being handled now.
@@ -43,13 +42,6 @@ export interface MemoryDuplicatesOptions {
   readonly now?: () => number
 }
 
-interface RunningClaim {
-  readonly token: string
-  readonly leaseEndsAtMs: number
-  /** Of its key. */
-  readonly hash: number
-}
-
 /**
  * The default store: in this process's memory. Other processes do not see it and a restart forgets it; where that
  * matters, use an inbox or a shared store. Bounded in age and count; a running claim is never forgotten before its lease ends.
@@ -58,65 +50,73 @@ interface RunningClaim {
  */
 export function memoryDuplicates(options: MemoryDuplicatesOptions = {}): DuplicateStore {
   const { rememberSeconds = 345_600, maxEvents = 100_000, now = Date.now } = options
-  checkWholeNumber('rememberSeconds', rememberSeconds, { min: 1 })
-  checkWholeNumber('maxEvents', maxEvents, { min: 2 })
-  return new MemoryDuplicates(rememberSeconds * 1000, maxEvents, now)
+  const rememberMs = checkWholeNumber('rememberSeconds', rememberSeconds, { min: 1 }) * 1000
+  const maxPerGeneration = Math.floor(checkWholeNumber('maxEvents', maxEvents, { min: 2 }) / 2)
+  const running = new Map<string, { readonly token: string; readonly leaseEndsAtMs: number }>()
+  // What is done, in two generations: when the younger one is full, the elder one is dropped whole.
+  let younger: Generation = new Map()
+  let elder: Generation = new Map()
+  let youngerSinceMs = now()
+  /** How many events are running or in the younger generation when that is full. */
+  let maxYounger = maxPerGeneration
+  let lastToken = 0
+
+  function makeRoom(nowMs: number): void {
+    const isFull = running.size + younger.size >= maxYounger
+    if (!isFull && nowMs - youngerSinceMs < rememberMs) return
+    for (const [key, { leaseEndsAtMs }] of running) if (leaseEndsAtMs <= nowMs) running.delete(key)
+    elder = younger
+    younger = new Map()
+    youngerSinceMs = nowMs
+    maxYounger = running.size + maxPerGeneration
+  }
+
+  return {
+    claim(key, { leaseMs }) {
+      const nowMs = now()
+      const claim = running.get(key)
+      if (claim !== undefined && claim.leaseEndsAtMs > nowMs) return { state: 'in_progress' }
+      const hash = hashOf(key)
+      const done = younger.get(placeOf(younger, key, hash)) ?? elder.get(placeOf(elder, key, hash))
+      if (done !== undefined && done.untilMs > nowMs) return { state: 'done' }
+      makeRoom(nowMs)
+      lastToken += 1
+      const token = String(lastToken)
+      running.set(key, { token, leaseEndsAtMs: nowMs + leaseMs })
+      return { state: 'claimed', token }
+    },
+    complete(key, token) {
+      const claim = running.get(key)
+      // Where nothing is known, the lease ended and nobody took over. The handlers did succeed, so it is done.
+      if (claim !== undefined && claim.token !== token) return
+      running.delete(key)
+      younger.set(placeOf(younger, key, hashOf(key)), { key, untilMs: now() + rememberMs })
+    },
+    release(key, token) {
+      if (running.get(key)?.token === token) running.delete(key)
+    },
+  }
 }
 
-class MemoryDuplicates implements DuplicateStore {
-  readonly #running = new Map<string, RunningClaim>()
-  /** What is done, in two generations: when the younger one is full, the elder one is dropped whole. */
-  #younger = new RememberedKeys()
-  #elder = new RememberedKeys()
-  #youngerSinceMs: number
-  /** How many events are running or in the younger generation when that is full. */
-  #maxYounger: number
-  #nextToken = 1
-  readonly #rememberMs: number
-  readonly #maxPerGeneration: number
-  readonly #now: () => number
+/**
+ * Events by the hash of their key. A `Map` of numbers, because one of strings reads memory that is far apart several times
+ * for each look: once it is larger than the processor's cache, that costs more than to compute the hash.
+ */
+type Generation = Map<number, { readonly key: string; readonly untilMs: number }>
 
-  constructor(rememberMs: number, maxEvents: number, now: () => number) {
-    this.#rememberMs = rememberMs
-    this.#maxPerGeneration = Math.floor(maxEvents / 2)
-    this.#maxYounger = this.#maxPerGeneration
-    this.#now = now
-    this.#youngerSinceMs = now()
-  }
+/** Where a key is, or would be: at its hash, or at the next number that no other key has, so that none is taken for another. */
+function placeOf(generation: Generation, key: string, hash: number): number {
+  let place = hash
+  while ((generation.get(place)?.key ?? key) !== key) place = (place + 1) | 0
+  return place
+}
 
-  claim(key: string, { leaseMs }: { readonly leaseMs: number }): ClaimResult {
-    const nowMs = this.#now()
-    const running = this.#running.get(key)
-    if (running !== undefined && running.leaseEndsAtMs > nowMs) return { state: 'in_progress' }
-    const hash = hashOf(key)
-    const forgetAtMs = this.#younger.untilMs(key, hash) || this.#elder.untilMs(key, hash)
-    if (forgetAtMs > nowMs) return { state: 'done' }
-    this.#makeRoom(nowMs)
-    const token = String(this.#nextToken)
-    this.#nextToken += 1
-    this.#running.set(key, { token, leaseEndsAtMs: nowMs + leaseMs, hash })
-    return { state: 'claimed', token }
-  }
+/** Another one in each process: nobody can choose keys that all have one hash. */
+const seed = Math.floor(Math.random() * 2 ** 32)
 
-  complete(key: string, token: string): void {
-    const running = this.#running.get(key)
-    // Where nothing is known, the lease ended and nobody took over. The handlers did succeed, so it is done.
-    if (running !== undefined && running.token !== token) return
-    this.#running.delete(key)
-    this.#younger.remember(key, running?.hash ?? hashOf(key), this.#now() + this.#rememberMs)
-  }
-
-  release(key: string, token: string): void {
-    if (this.#running.get(key)?.token === token) this.#running.delete(key)
-  }
-
-  #makeRoom(nowMs: number): void {
-    const isFull = this.#running.size + this.#younger.size >= this.#maxYounger
-    if (!isFull && nowMs - this.#youngerSinceMs < this.#rememberMs) return
-    for (const [key, { leaseEndsAtMs }] of this.#running) if (leaseEndsAtMs <= nowMs) this.#running.delete(key)
-    this.#elder = this.#younger
-    this.#younger = new RememberedKeys()
-    this.#youngerSinceMs = nowMs
-    this.#maxYounger = this.#running.size + this.#maxPerGeneration
-  }
+/** FNV-1a: a whole number of 32 bits, which V8 keeps in place, and compares without looking elsewhere. */
+export function hashOf(key: string): number {
+  let hash = seed
+  for (let index = 0; index < key.length; index += 1) hash = Math.imul(hash ^ key.charCodeAt(index), 0x01000193)
+  return hash
 }

@@ -1,5 +1,5 @@
-import { type ReceiverSource, selfStartingReceiver } from './adapter.ts'
-import { BodyTooLargeError, ConfigurationError, RawBodyUnavailableError } from './errors.ts'
+import { type ReceiverSource, selfStartingReceiver } from './adapted-receiver.ts'
+import { ConfigurationError, WebhookError } from './errors.ts'
 import type { ScrapeNestEvents } from './events.ts'
 import type { Receiver } from './receiver.ts'
 import { notFoundReply, type WebhookReply } from './reply.ts'
@@ -59,7 +59,8 @@ function respond({ status, headers, body }: WebhookReply): Response {
 
 async function readRequest(request: Request, { maxBytes }: BodyLimits): Promise<Uint8Array> {
   if (request.bodyUsed || request.body?.locked) {
-    throw new RawBodyUnavailableError(
+    throw new WebhookError(
+      'raw_body_unavailable',
       'Something called request.json() or request.text() before. Pass the request on unread, or a clone() of it.',
     )
   }
@@ -69,7 +70,7 @@ async function readRequest(request: Request, { maxBytes }: BodyLimits): Promise<
   // Leaving the loop early cancels the stream, so nothing goes on reading for us.
   for await (const chunk of request.body) {
     byteLength += chunk.byteLength
-    if (byteLength > maxBytes) throw new BodyTooLargeError(maxBytes)
+    if (byteLength > maxBytes) throw new WebhookError('body_too_large')
     chunks.push(chunk)
   }
   return Buffer.concat(chunks, byteLength)

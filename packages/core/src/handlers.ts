@@ -1,6 +1,6 @@
 import { unexpected } from './check-options.ts'
 import type { Delivery } from './delivery.ts'
-import { ConfigurationError, codeOf, HandlerFailedError, type PermanentError, type RetryLaterError } from './errors.ts'
+import { codeOf, failureOf, retryAfterSecondsOf, type WebhookError } from './errors.ts'
 import type { EventOf, EventPattern, WebhookEvent } from './events.ts'
 import { isThenable } from './thenable.ts'
 
@@ -21,48 +21,45 @@ export type EventHandlers<Events extends object, Context = unknown> = {
 /** A handler as the registry keeps it. The types were checked where it was registered. */
 export type AnyHandler<Context> = (event: WebhookEvent, delivery: Delivery<Context>) => unknown
 
-const patternGrammar = /^(?:\*|[^\s*.]+\.\*|[^\s*]+)$/
+const patternGrammar = /^(\*|[^\s*.]+\.\*|[^\s*]+)$/
 
 /** Which handlers an event goes to: exact type first, then family, then `'*'`, each in order of registration. */
-export class HandlerRegistry<Context> {
-  // Maps, not objects: an event of type "constructor" must find nothing.
-  readonly #byPattern = new Map<string, AnyHandler<Context>[]>()
-  /** For each type of the catalogue, chosen when a handler is added and not when an event comes. */
-  readonly #byType = new Map<string, readonly AnyHandler<Context>[]>()
-
-  constructor(eventTypes: Iterable<string>) {
-    for (const type of eventTypes) this.#byType.set(type, [])
-  }
-
+export interface HandlerRegistry<Context> {
   /** @throws {ConfigurationError} `configuration_invalid`: a pattern of another form, or a handler that is no function. */
-  add(pattern: string, handler: AnyHandler<Context>): void {
-    if (typeof pattern !== 'string' || !patternGrammar.test(pattern)) {
-      throw new ConfigurationError(
-        `${JSON.stringify(pattern)} is no event pattern. Use a type, a family such as 'job.*', or '*'.`,
-      )
-    }
-    if (typeof handler !== 'function') throw unexpected(`the handler of '${pattern}'`, handler, 'a function')
-    this.#byPattern.set(pattern, [...(this.#byPattern.get(pattern) ?? []), handler])
-    // Naming a type is knowing it: a catalogue given by type parameter alone is not visible at run time.
-    if (!pattern.endsWith('*')) this.#byType.set(pattern, [])
-    for (const type of this.#byType.keys()) {
-      // A new list each time: an event that is being dispatched goes on with the one it began with.
-      this.#byType.set(
-        type,
-        patternsOf(type).flatMap((selecting) => this.#byPattern.get(selecting) ?? []),
-      )
-    }
-  }
-
+  add(pattern: string, handler: AnyHandler<Context>): void
   /** Patterns that no type of the catalogue matches: they are probably misspelt. */
-  idlePatterns(): string[] {
-    const matching = new Set([...this.#byType.keys()].flatMap(patternsOf))
-    return [...this.#byPattern.keys()].filter((pattern) => !matching.has(pattern))
-  }
-
+  idlePatterns(): string[]
   /** @returns nothing for a type outside the catalogue: such an event reaches no typed handler. */
-  select(eventType: string): readonly AnyHandler<Context>[] | undefined {
-    return this.#byType.get(eventType)
+  select(eventType: string): readonly AnyHandler<Context>[] | undefined
+}
+
+export function handlerRegistry<Context>(eventTypes: readonly string[]): HandlerRegistry<Context> {
+  // Maps, not objects: an event of type "constructor" must find nothing.
+  const byPattern = new Map<string, AnyHandler<Context>[]>()
+  /** For each type of the catalogue, chosen when a handler is added and not when an event comes. */
+  const byType = new Map<string, AnyHandler<Context>[]>(eventTypes.map((type) => [type, []]))
+  return {
+    add(pattern, handler) {
+      if (typeof pattern !== 'string' || !patternGrammar.test(pattern)) {
+        throw unexpected('an event pattern', pattern, "a type, a family such as 'job.*', or '*'")
+      }
+      if (typeof handler !== 'function') throw unexpected(`the handler of '${pattern}'`, handler, 'a function')
+      byPattern.set(pattern, [...(byPattern.get(pattern) ?? []), handler])
+      // Naming a type is knowing it: a catalogue given by type parameter alone is not visible at run time.
+      if (!pattern.endsWith('*')) byType.set(pattern, [])
+      for (const type of byType.keys()) {
+        // A new list each time: an event that is being dispatched goes on with the one it began with.
+        byType.set(
+          type,
+          patternsOf(type).flatMap((selecting) => byPattern.get(selecting) ?? []),
+        )
+      }
+    },
+    idlePatterns() {
+      const matching = [...byType.keys()].flatMap(patternsOf)
+      return [...byPattern.keys()].filter((pattern) => !matching.includes(pattern))
+    },
+    select: (eventType) => byType.get(eventType),
   }
 }
 
@@ -83,52 +80,42 @@ export function runHandlers<Context>(
   event: WebhookEvent,
   delivery: Delivery<Context>,
   failures: unknown[],
-): Promise<void> | undefined {
-  let started = 0
+): Promise<unknown> | undefined {
+  const failed = (error: unknown): void => void failures.push(error)
+  let running: Promise<unknown> | undefined
   for (const handler of handlers) {
-    started += 1
+    const run = (): unknown => handler(event, delivery)
+    if (running !== undefined) {
+      running = running.then(run).catch(failed)
+      continue
+    }
     try {
-      const result = handler(event, delivery)
-      if (isThenable(result)) return runRest(result, handlers.slice(started), event, delivery, failures)
+      const result = run()
+      if (isThenable(result)) running = Promise.resolve(result).catch(failed)
     } catch (error) {
-      failures.push(error)
+      failed(error)
     }
   }
-  return undefined
-}
-
-async function runRest<Context>(
-  running: PromiseLike<unknown>,
-  rest: readonly AnyHandler<Context>[],
-  ...[event, delivery, failures]: [WebhookEvent, Delivery<Context>, unknown[]]
-): Promise<void> {
-  try {
-    await running
-  } catch (error) {
-    failures.push(error)
-  }
-  await runHandlers(rest, event, delivery, failures)
+  return running
 }
 
 /**
  * What several failures come to: whatever can be retried wins over what cannot, and a failure without a wish of its own
  * over one that names a time.
  */
-export function combineFailures(failures: readonly unknown[]): HandlerFailedError | RetryLaterError | PermanentError {
-  let permanent: PermanentError | undefined
-  let latest: RetryLaterError | undefined
-  const others: unknown[] = []
-  for (const failure of failures) {
-    const code = codeOf(failure)
-    if (code === 'permanent_failure') permanent ??= failure as PermanentError
-    else if (code === 'retry_later') latest = later(latest, failure as RetryLaterError)
-    else others.push(failure)
+export function combineFailures(failures: readonly unknown[]): WebhookError {
+  const others = failures.filter((failure) => waitOf(failure) === undefined)
+  if (others.length === 0) {
+    const wishes = failures as readonly WebhookError[]
+    return wishes.reduce((one, other) => ((waitOf(other) ?? 0) > (waitOf(one) ?? 0) ? other : one))
   }
-  if (others.length === 1) return new HandlerFailedError(others[0])
-  if (others.length > 1) return new HandlerFailedError(new AggregateError(others, 'Several handlers failed.'))
-  return latest ?? (permanent as PermanentError)
+  const cause = others.length === 1 ? others[0] : new AggregateError(others, 'Several handlers failed.')
+  return failureOf('handler_failed', cause)
 }
 
-function later(one: RetryLaterError | undefined, other: RetryLaterError): RetryLaterError {
-  return one === undefined || other.retryAfterSeconds > one.retryAfterSeconds ? other : one
+/** How many seconds a failure asks to wait: 0 for one that is not to be tried again, nothing where it has no wish. */
+function waitOf(failure: unknown): number | undefined {
+  const code = codeOf(failure)
+  if (code === 'permanent_failure') return 0
+  return code === 'retry_later' ? retryAfterSecondsOf(failure) : undefined
 }

@@ -1,4 +1,4 @@
-import { checkHooks, checkMethods, unexpected } from './check-options.ts'
+import { checkHooks, checkMethods, defined, unexpected } from './check-options.ts'
 import type { Delivery } from './delivery.ts'
 import type { WebhookErrorCode } from './errors.ts'
 import { type EventType, scrapeNestEventTypes, type WebhookEvent } from './events.ts'
@@ -49,8 +49,9 @@ export interface ErrorContext {
 /** The handling options with every default filled in and every rule checked. */
 export interface HandlingSettings<Context> {
   readonly name: string
-  readonly onUnknownEvent: ((event: WebhookEvent, delivery: Delivery<Context>) => unknown) | undefined
-  readonly onError: ((error: unknown, context: ErrorContext) => unknown) | undefined
+  readonly onEvent: object
+  readonly onUnknownEvent?: (event: WebhookEvent, delivery: Delivery<Context>) => unknown
+  readonly onError?: (error: unknown, context: ErrorContext) => unknown
   readonly schemas: ReadonlyMap<string, StandardSchema>
   readonly eventTypes: readonly string[]
   readonly logger: Logger
@@ -66,37 +67,34 @@ export const handlingOptions: Readonly<Record<keyof HandlingOptions<object>, tru
   schemas: true,
 }
 
-/** @throws {ConfigurationError} `configuration_invalid`, with the option and what to do about it. */
-export function settleHandlingOptions<Events extends object, Context>(
-  options: HandlingOptions<Events, Context>,
-): HandlingSettings<Context> {
-  const { name = 'scrapenest', logger = processWarnings } = options
-  if (!/^[A-Za-z0-9_-]{1,64}$/.test(name)) throw unexpected('name', name, '1 to 64 letters, digits, "-" or "_"')
-  checkHooks(options, ['onUnknownEvent', 'onError'])
-  const { onEvent = {} } = options
-  if (typeof onEvent !== 'object') {
-    throw unexpected('onEvent', onEvent, "handlers by pattern, such as { 'job.*': (event) => … }")
-  }
-  const schemas = checkSchemas(options.schemas ?? {})
-  return {
-    name,
-    onUnknownEvent: options.onUnknownEvent,
-    onError: options.onError,
-    schemas,
-    eventTypes: [...(options.eventTypes ?? scrapeNestEventTypes), ...schemas.keys()],
-    logger: checkMethods('logger', logger, ['warn', 'error']),
-  }
-}
-
-function checkSchemas(schemas: object): ReadonlyMap<string, StandardSchema> {
-  const checked = new Map<string, StandardSchema>()
-  for (const [eventType, schema] of Object.entries(schemas)) {
+/**
+ * @param options with a default for each option that is not of handling.
+ * @throws {ConfigurationError} `configuration_invalid`, with the option and what to do about it.
+ */
+export function settleHandlingOptions<Settings extends HandlingSettings<never>>(options: object): Settings {
+  const settings = {
+    name: 'scrapenest',
+    logger: processWarnings,
+    onEvent: {},
+    schemas: {},
+    eventTypes: scrapeNestEventTypes,
+    ...defined(options),
+  } as unknown as Settings
+  const { name, onEvent, eventTypes } = settings
+  if (!/^[\w-]{1,64}$/.test(name)) throw unexpected('name', name, '1 to 64 letters, digits, "-" or "_"')
+  checkMethods('logger', settings.logger, ['warn', 'error'])
+  checkHooks(settings as { now?: unknown; onDelivery?: unknown } & Settings, [
+    'onUnknownEvent',
+    'onError',
+    'onDelivery',
+    'now',
+  ])
+  if (typeof onEvent !== 'object') throw unexpected('onEvent', onEvent, 'an object')
+  const schemas = new Map<string, StandardSchema>()
+  for (const [eventType, schema] of Object.entries(settings.schemas as object)) {
     if (schema === undefined) continue
-    if (typeof schema?.['~standard']?.validate !== 'function') {
-      const expectation = 'a Standard Schema (zod 3.24+, valibot 1+, arktype 2+)'
-      throw unexpected(`the schema of '${eventType}'`, schema, expectation)
-    }
-    checked.set(eventType, schema)
+    checkMethods(`the '~standard' of the schema of ${eventType}`, schema?.['~standard'], ['validate'])
+    schemas.set(eventType, schema)
   }
-  return checked
+  return { ...settings, schemas, eventTypes: [...eventTypes, ...schemas.keys()] }
 }

@@ -1,11 +1,15 @@
 import { checkKnownOptions } from './check-options.ts'
-import type { Delivery } from './delivery.ts'
-import { Dispatcher } from './dispatcher.ts'
+import { createDispatcher, type Dispatcher, type DispatchResult } from './dispatcher.ts'
 import { parseEnvelope } from './envelope.ts'
 import type { ScrapeNestEvents } from './events.ts'
-import { type HandlingOptions, handlingOptions, settleHandlingOptions } from './handling-options.ts'
-import type { InboxAttempt, InboxEvent, InboxProcessor, InboxUser } from './inbox.ts'
-import { type EventFacts, Reporter } from './reporter.ts'
+import {
+  type HandlingOptions,
+  type HandlingSettings,
+  handlingOptions,
+  settleHandlingOptions,
+} from './handling-options.ts'
+import type { InboxAttempt, InboxEvent, InboxUser } from './inbox.ts'
+import { createReporter, type Reporter, type Subject } from './reporter.ts'
 
 /**
  * The handlers for stored events in a process that receives nothing: what a worker runs.
@@ -17,38 +21,39 @@ export function createInboxProcessor<Events extends object = ScrapeNestEvents>(
   options: HandlingOptions<NoInfer<Events>, never>,
 ): InboxUser {
   checkKnownOptions(options, handlingOptions)
-  const settings = settleHandlingOptions(options)
-  const reporter = new Reporter(settings)
-  const dispatcher = new Dispatcher(settings, reporter, options.onEvent)
+  const settings = settleHandlingOptions<HandlingSettings<never>>(options)
+  const reporter = createReporter(settings)
+  const dispatcher = createDispatcher(settings, reporter)
   dispatcher.warnOfIdlePatterns()
-  const { name } = settings
-  return { name, process: processInboxEvent(dispatcher, reporter), report: reportInboxFailure(reporter) }
+  return inboxUser(settings.name, dispatcher, reporter)
 }
 
-/** The handlers of a dispatcher in the form an inbox runs them: from stored bytes, without the host's request. */
-export function processInboxEvent<Context>(dispatcher: Dispatcher<Context>, reporter: Reporter): InboxProcessor {
-  return async (stored, attempt) => {
-    const facts = factsOf(stored)
+/** Who a dispatcher is to its inbox: its handlers run from stored bytes, without the host's request. */
+export function inboxUser<Context>(
+  name: string,
+  { dispatch }: Dispatcher<Context>,
+  { failed }: Reporter,
+  processing = true,
+): InboxUser {
+  async function process(stored: InboxEvent, run: InboxAttempt): Promise<DispatchResult> {
+    const { messageId: id, sentAt, receivedAt, body: rawBody, secretIndex } = stored
+    const delivery = { ...run, id, sentAt, receivedAt, rawBody, secretIndex, context: undefined }
+    const subject = subjectOf(stored)
     try {
-      const event = parseEnvelope(stored.body, stored.messageId)
-      return await dispatcher.dispatch(event, deliveryOf(stored, attempt), facts)
+      return await dispatch(parseEnvelope(rawBody, id), delivery, subject)
     } catch (error) {
-      reporter.failed(error, facts)
+      failed(error, subject)
       throw error
     }
   }
+  return {
+    name,
+    process: processing ? process : undefined,
+    // What went wrong around the handlers is told where their own failures are told.
+    report: (error, event) => failed(error, subjectOf(event)),
+  }
 }
 
-/** What went wrong around the handlers, told where their own failures are told. */
-export function reportInboxFailure(reporter: Reporter): InboxUser['report'] {
-  return (error, event) => reporter.failed(error, event === undefined ? {} : factsOf(event))
-}
-
-function factsOf({ messageId, eventId, eventType }: InboxEvent): EventFacts {
-  return { deliveryId: messageId, eventId, eventType }
-}
-
-function deliveryOf(stored: InboxEvent, { attempt, signal }: InboxAttempt): Delivery<never> {
-  const { messageId, sentAt, receivedAt, body, secretIndex } = stored
-  return { id: messageId, sentAt, receivedAt, attempt, signal, rawBody: body, secretIndex, context: undefined }
+function subjectOf(event: InboxEvent | undefined): Subject {
+  return { facts: { deliveryId: event?.messageId, eventId: event?.eventId, eventType: event?.eventType } }
 }

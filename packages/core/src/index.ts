@@ -1,15 +1,18 @@
-export {
-  adaptedReceiver,
-  type ReadyReceiver,
-  type ReceiverSource,
-  selfStartingReceiver,
-  type WithReceiver,
-} from './adapter.ts'
-export { checkHooks, checkKnownOptions, checkWholeNumber } from './check-options.ts'
 export type { Delivery } from './delivery.ts'
 export type { DispatchResult } from './dispatcher.ts'
 export { type ClaimResult, type DuplicateStore, type MemoryDuplicatesOptions, memoryDuplicates } from './duplicates.ts'
-export * from './errors.ts'
+export {
+  type AnyWebhookError,
+  ConfigurationError,
+  codeOf,
+  isWebhookError,
+  PermanentError,
+  RetryLaterError,
+  type RetryLaterOptions,
+  type SchemaMismatchError,
+  WebhookError,
+  type WebhookErrorCode,
+} from './errors.ts'
 export {
   type AnyEvent,
   type ArtifactReadyData,
@@ -30,12 +33,10 @@ export type { EventHandler, EventHandlers } from './handlers.ts'
 export type { ErrorContext, HandlingOptions } from './handling-options.ts'
 export type { WebhookHeaders } from './headers.ts'
 export type { InboxAttempt, InboxConnection, InboxEvent, InboxProcessor, InboxUser } from './inbox.ts'
-export { createInboxProcessor } from './inbox-processor.ts'
-export { type Logger, processWarnings } from './logger.ts'
-export { checkPath } from './path.ts'
+export type { Logger } from './logger.ts'
 export { type CloseOptions, createReceiver, type Receiver } from './receiver.ts'
 export type { DeliveryOutcome, ReceiverOptions, SecretResolver, SecretResult } from './receiver-options.ts'
-export { type Acknowledgement, errorReply, notFoundReply, type WebhookReply } from './reply.ts'
+export { type Acknowledgement, errorReply, type WebhookReply } from './reply.ts'
 export type { BodyLimits, WebhookRequest } from './request.ts'
 export type { Secret } from './secret.ts'
 export { type SignatureHeaders, sign } from './sign.ts'

@@ -1,7 +1,7 @@
 import { IncomingMessage } from 'node:http'
 import type { Readable } from 'node:stream'
 import { setImmediate } from 'node:timers'
-import { BodyAbortedError, BodyTooLargeError, RawBodyUnavailableError } from './errors.ts'
+import { WebhookError } from './errors.ts'
 import type { BodyLimits } from './request.ts'
 
 /**
@@ -18,7 +18,8 @@ export async function readNodeStream(stream: Readable, { maxBytes }: BodyLimits)
     // Almost every body comes in one segment with its headers, and is whole once this turn of the event loop is over. To
     // take it then costs less than to listen to the stream, and to wait for its end.
     await new Promise(setImmediate)
-    if (stream.readableDidRead) throw new RawBodyUnavailableError('Something else read the request meanwhile.')
+    if (stream.readableDidRead)
+      throw new WebhookError('raw_body_unavailable', 'Something else read the request meanwhile.')
     const isWhole = stream.complete && !stream.destroyed && stream.readableLength <= maxBytes
     if (isWhole) return stream.read() ?? new Uint8Array()
   }
@@ -30,7 +31,7 @@ function readChunks(stream: Readable, maxBytes: number): Promise<Uint8Array> {
     if (stream.destroyed || stream.errored !== null) {
       // What ended it may not have been told yet, and an 'error' that nobody hears ends the process.
       stream.on('error', () => {})
-      reject(new BodyAbortedError(stream.errored ?? undefined))
+      reject(new WebhookError('body_aborted', undefined, { cause: stream.errored ?? undefined }))
       return
     }
     if (stream.readableEnded) {
@@ -59,7 +60,7 @@ function readChunks(stream: Readable, maxBytes: number): Promise<Uint8Array> {
       discard()
       // What is not read any more may still break, and an 'error' that nobody hears ends the process.
       stream.pause().on('error', () => {})
-      reject(new BodyTooLargeError(maxBytes))
+      reject(new WebhookError('body_too_large'))
     }
     function onEnd(): void {
       stop()
@@ -69,7 +70,7 @@ function readChunks(stream: Readable, maxBytes: number): Promise<Uint8Array> {
     // 'close' without 'end' is how every supported Node reports a client that went away in the middle of a body.
     function onBroken(error?: Error): void {
       discard()
-      reject(new BodyAbortedError(error))
+      reject(new WebhookError('body_aborted', undefined, { cause: error }))
     }
     stream.on('data', onData).on('end', onEnd).on('error', onBroken).on('close', onBroken)
   })

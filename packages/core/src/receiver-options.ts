@@ -1,5 +1,5 @@
 import { compileAllowedSources } from './allowed-sources.ts'
-import { checkHooks, checkKnownOptions, checkMethods, checkWholeNumber, unexpected } from './check-options.ts'
+import { checkKnownOptions, checkMethods, checkWholeNumber, defined, unexpected } from './check-options.ts'
 import { type DuplicateStore, memoryDuplicates } from './duplicates.ts'
 import type { WebhookError, WebhookErrorCode } from './errors.ts'
 import {
@@ -12,7 +12,7 @@ import type { InboxConnection } from './inbox.ts'
 import type { Acknowledgement } from './reply.ts'
 import type { WebhookRequest } from './request.ts'
 import { parseSecrets, recommendedKeyBytes, type Secret, type SigningSecret } from './secret.ts'
-import { checkToleranceOption, defaultToleranceSeconds } from './timestamp.ts'
+import { defaultToleranceSeconds } from './timestamp.ts'
 
 /**
  * Finds the secrets for one request, for example by tenant. Nothing (`undefined`, `null`) refuses the delivery with
@@ -86,16 +86,17 @@ export interface DeliveryOutcome {
 
 /** The options with every default filled in and every rule checked. */
 export interface ReceiverSettings<Context> extends HandlingSettings<Context> {
+  readonly secret: Secret | readonly Secret[] | SecretResolver<Context>
   /** Parsed at the start; absent where a function finds the secrets of each request. */
   readonly secrets: readonly SigningSecret[] | undefined
-  readonly resolveSecret: SecretResolver<Context> | undefined
-  readonly onDelivery: ((outcome: DeliveryOutcome) => unknown) | undefined
+  readonly onDelivery?: (outcome: DeliveryOutcome) => unknown
   readonly toleranceSeconds: number
   readonly maxBodyBytes: number
   readonly replyTimeoutMs: number
   readonly duplicates: DuplicateStore
-  readonly inbox: InboxConnection | undefined
+  readonly inbox?: InboxConnection
   readonly processing: boolean
+  readonly allowedSources?: readonly string[]
   readonly isAllowedSource: ((address: string) => boolean) | undefined
   readonly now: () => number
 }
@@ -118,40 +119,27 @@ const knownOptions = {
 export const maxTimeoutMs = 2_147_483_647
 
 /** @throws {ConfigurationError} `configuration_invalid`, with the option and what to do about it. */
-export function settleOptions<Events extends object, Context>(
-  options: ReceiverOptions<Events, Context>,
-): ReceiverSettings<Context> {
-  if (typeof options !== 'object' || options === null) {
-    throw unexpected('the options', options, 'an object with at least { secret, onEvent }')
-  }
+export function settleOptions<Context>(options: object): ReceiverSettings<Context> {
+  if (Object(options) !== options) throw unexpected('the options', options, 'an object')
   checkKnownOptions(options, knownOptions)
-  checkHooks(options, ['onDelivery', 'now'])
-  const handling = settleHandlingOptions<Events, Context>(options)
-  const { name, logger } = handling
-  const { secret, now = Date.now } = options
-  const secrets = typeof secret === 'function' ? undefined : parseSecrets(secret as Secret)
+  const settings = settleHandlingOptions<ReceiverSettings<Context>>({
+    maxBodyBytes: 1_048_576,
+    now: Date.now,
+    processing: true,
+    replyTimeoutMs: 9_000,
+    toleranceSeconds: defaultToleranceSeconds,
+    ...defined(options),
+  })
+  const { secret, now, inbox, allowedSources, name, logger, duplicates = memoryDuplicates({ now }) } = settings
+  checkWholeNumber('toleranceSeconds', settings.toleranceSeconds, { min: 1 })
+  checkWholeNumber('maxBodyBytes', settings.maxBodyBytes, { min: 1 })
+  checkWholeNumber('replyTimeoutMs', settings.replyTimeoutMs, { min: 1, max: maxTimeoutMs })
+  checkMethods('duplicates', duplicates, ['claim', 'complete', 'release'])
+  if (inbox !== undefined) checkMethods('inbox', inbox, ['put', 'start', 'close'])
+  const secrets = typeof secret === 'function' ? undefined : parseSecrets(secret)
   if (secrets?.some(({ decoded }) => decoded.byteLength < recommendedKeyBytes)) {
-    logger.warn(
-      { code: 'configuration_invalid', name },
-      'A signing secret is shorter than the 24 bytes that Standard Webhooks asks for.',
-    )
+    const text = 'A signing secret is shorter than 24 bytes.'
+    logger.warn({ code: 'configuration_invalid', name }, text)
   }
-  return {
-    ...handling,
-    secrets,
-    resolveSecret: typeof secret === 'function' ? secret : undefined,
-    onDelivery: options.onDelivery,
-    toleranceSeconds: checkToleranceOption(options.toleranceSeconds ?? defaultToleranceSeconds),
-    maxBodyBytes: checkWholeNumber('maxBodyBytes', options.maxBodyBytes ?? 1_048_576, { min: 1 }),
-    replyTimeoutMs: checkWholeNumber('replyTimeoutMs', options.replyTimeoutMs ?? 9_000, { min: 1, max: maxTimeoutMs }),
-    duplicates: checkMethods('duplicates', options.duplicates ?? memoryDuplicates({ now }), [
-      'claim',
-      'complete',
-      'release',
-    ]),
-    inbox: options.inbox === undefined ? undefined : checkMethods('inbox', options.inbox, ['put', 'start', 'close']),
-    processing: options.processing ?? true,
-    isAllowedSource: options.allowedSources === undefined ? undefined : compileAllowedSources(options.allowedSources),
-    now,
-  }
+  return { ...settings, secrets, duplicates, isAllowedSource: allowedSources && compileAllowedSources(allowedSources) }
 }

@@ -1,48 +1,29 @@
+import { toBytes } from './bytes.ts'
 import { AbortableDelivery } from './delivery.ts'
-import { Dispatcher } from './dispatcher.ts'
+import { createDispatcher } from './dispatcher.ts'
 import { parseEnvelope } from './envelope.ts'
-import {
-  BodyAbortedError,
-  BodyTooLargeError,
-  ConfigurationError,
-  isWebhookError,
-  MethodNotAllowedError,
-  RawBodyUnavailableError,
-  ReceiverClosingError,
-  SecretNotFoundError,
-  SecretUnavailableError,
-  SourceNotAllowedError,
-  StoreUnavailableError,
-} from './errors.ts'
-import { type EventPattern, probeEventType, type ScrapeNestEvents } from './events.ts'
-import { OnceHandler } from './handle-once.ts'
+import { ConfigurationError, failureOf, isWebhookError, WebhookError } from './errors.ts'
+import { type EventPattern, probeEventType, type ScrapeNestEvents, type WebhookEvent } from './events.ts'
+import { handleOnce } from './handle-once.ts'
 import type { AnyHandler, EventHandler } from './handlers.ts'
-import { collectHeaders } from './headers.ts'
-import { InFlight } from './in-flight.ts'
-import type { InboxUser } from './inbox.ts'
-import { processInboxEvent, reportInboxFailure } from './inbox-processor.ts'
-import {
-  maxTimeoutMs,
-  type ReceiverOptions,
-  type ReceiverSettings,
-  type SecretResult,
-  settleOptions,
-} from './receiver-options.ts'
-import { Reception } from './reception.ts'
+import { collectHeaders, type ReceivedHeaders } from './headers.ts'
+import { createInFlight } from './in-flight.ts'
+import { inboxUser } from './inbox-processor.ts'
+import { maxTimeoutMs, type ReceiverOptions, type SecretResolver, settleOptions } from './receiver-options.ts'
+import type { Reception } from './reception.ts'
 import {
   type Acknowledgement,
-  acknowledgementReply,
+  acknowledgementReplies,
   closingConnection,
   errorReply,
   type WebhookReply,
 } from './reply.ts'
-import { Reporter } from './reporter.ts'
+import { createReporter } from './reporter.ts'
 import { checkBodyHeaders, leavesBodyUnread, type WebhookRequest } from './request.ts'
 import { parseSecrets, type SigningSecret } from './secret.ts'
 import { readSignedHeaders } from './signed-headers.ts'
 import { storeEvent } from './store-event.ts'
-import { isThenable } from './thenable.ts'
-import { asBytes, matchSignature } from './verify.ts'
+import { matchSignature, type VerifiedMessage } from './verify.ts'
 
 /** Receives deliveries, whatever the host: an adapter hands over the request and writes the reply. */
 export interface Receiver<Events extends object = ScrapeNestEvents, Context = unknown> {
@@ -86,194 +67,167 @@ export function createReceiver<Events extends object = ScrapeNestEvents, Context
   // Not inferred: from the keys of `onEvent` the compiler would make up a catalogue in which every misspelling exists.
   options: ReceiverOptions<NoInfer<Events>, Context>,
 ): Receiver<Events, Context> {
-  return new WebhookReceiver<Events, Context>(options)
-}
-
-class WebhookReceiver<Events extends object, Context> implements Receiver<Events, Context> {
-  readonly #settings: ReceiverSettings<Context>
-  readonly #reporter: Reporter
-  readonly #dispatcher: Dispatcher<Context>
-  /** Who this receiver is to its inbox. */
-  readonly #inboxUser: InboxUser
-  readonly #onceHandler: OnceHandler<Context>
-  readonly #inFlight: InFlight<Context>
-  #started: Promise<void> | undefined
-  #closed: Promise<void> | undefined
-
-  constructor(options: ReceiverOptions<Events, Context>) {
-    this.#settings = settleOptions(options)
-    this.#reporter = new Reporter(this.#settings)
-    this.#dispatcher = new Dispatcher(this.#settings, this.#reporter, options.onEvent)
-    this.#onceHandler = new OnceHandler(this.#settings, this.#dispatcher, this.#reporter)
-    this.#inFlight = new InFlight(this.#settings.replyTimeoutMs, (reception) => this.#answerLate(reception))
-    this.#inboxUser = {
-      name: this.#settings.name,
-      process: this.#settings.processing ? processInboxEvent(this.#dispatcher, this.#reporter) : undefined,
-      report: reportInboxFailure(this.#reporter),
-    }
-  }
-
-  onEvent<Pattern extends EventPattern<Events>>(
-    patterns: Pattern | readonly Pattern[],
-    handler: EventHandler<Events, Pattern, Context>,
-  ): this {
-    for (const pattern of Array.isArray(patterns) ? patterns : [patterns]) {
-      this.#dispatcher.add(pattern, handler as unknown as AnyHandler<Context>)
-    }
-    return this
-  }
-
-  receive(request: WebhookRequest, context?: Context): Promise<WebhookReply> {
-    return new Promise((resolve) => {
-      const reception = new Reception(request, context, resolve)
-      this.#inFlight.add(reception)
-      void this.#process(reception)
-    })
-  }
-
-  start(): Promise<void> {
-    this.#started ??= this.#start()
-    return this.#started
-  }
-
-  close(options: CloseOptions = {}): Promise<void> {
-    this.#closed ??= this.#close(Math.min(options.graceMs ?? 10_000, maxTimeoutMs))
-    return this.#closed
-  }
+  const settings = settleOptions<Context>(options)
+  const { name, secrets, inbox, duplicates, isAllowedSource, maxBodyBytes, now } = settings
+  const reporter = createReporter(settings)
+  const dispatcher = createDispatcher(settings, reporter)
+  const once = { name, duplicates, dispatcher, reporter }
+  const inFlight = createInFlight<Context>(settings.replyTimeoutMs, answerLate)
+  const user = inboxUser(name, dispatcher, reporter, settings.processing)
+  let started: Promise<void> | undefined
+  let closed: Promise<void> | undefined
 
   /** The steps of one delivery, each of which may end it; the cheap ones come first. Never rejects. */
-  async #process(reception: Reception<Context>): Promise<void> {
+  async function process(reception: Reception<Context>): Promise<void> {
     try {
       const { request } = reception
-      const { maxBodyBytes, toleranceSeconds, now, inbox } = this.#settings
-      this.#checkOpen()
-      if (request.method !== 'POST') throw new MethodNotAllowedError()
-      this.#checkSource(request)
+      checkOpen()
+      if (request.method !== 'POST') throw new WebhookError('method_not_allowed')
+      checkSource(request)
       const headers = collectHeaders(request.headers)
       checkBodyHeaders(headers, maxBodyBytes)
-      const receivedAtMs = now()
-      const candidates = readSignedHeaders(headers, { nowMs: receivedAtMs, toleranceSeconds })
-      reception.deliveryId = candidates[0]?.id
-      const secrets = this.#settings.secrets ?? (await this.#resolveSecrets(reception))
-      reception.waitingFor = 'body'
+      reception.receivedAtMs = now()
+      const candidates = readSignedHeaders(headers, reception.receivedAtMs, settings.toleranceSeconds)
+      reception.facts = { deliveryId: candidates[0]?.id }
+      const keys = secrets ?? (await findSecrets(reception, settings.secret as SecretResolver<Context>))
+      reception.lateCode = 'body_timeout'
       let read: unknown
       try {
-        const reading = request.body({ maxBytes: maxBodyBytes })
-        read = isThenable(reading) ? await reading : reading
+        read = await request.body({ maxBytes: maxBodyBytes })
       } catch (error) {
-        throw isWebhookError(error) ? error : new BodyAbortedError(error)
+        throw isWebhookError(error) ? error : failureOf('body_aborted', error)
       }
-      const body = checkBody(read, maxBodyBytes)
+      const body = toBytes(read)
+      if (body.byteLength > maxBodyBytes) throw new WebhookError('body_too_large')
       reception.isBodyRead = true
-      const message = matchSignature(candidates, body, secrets)
+      const message = matchSignature(candidates, body, keys)
       const event = parseEnvelope(body, message.id)
       reception.secretIndex = message.secretIndex
-      reception.deliveryId = message.id
-      reception.eventId = event.event_id
-      reception.eventType = event.event_type
+      reception.facts = { deliveryId: message.id, eventId: event.event_id, eventType: event.event_type }
       // A late body is no longer anybody's.
       if (reception.isAnswered) return
       // Once more: `close` waits for what has begun, and this has not.
-      this.#checkOpen()
-      if (event.event_type === probeEventType) {
-        this.#acknowledge(reception, 'accepted')
-        return
-      }
-      const delivery = new AbortableDelivery(message, new Date(receivedAtMs), reception.context)
-      reception.delivery = delivery
-      reception.waitingFor = 'store'
-      const handling =
-        inbox === undefined
-          ? this.#onceHandler.handle(event, delivery, reception)
-          : storeEvent(inbox, this.#settings.name, event, { delivery, headers })
-      this.#acknowledge(reception, isThenable(handling) ? await handling : handling)
+      checkOpen()
+      answer(reception, await handle(reception, message, event, headers))
     } catch (error) {
-      this.#refuse(reception, error)
+      answer(reception, undefined, error)
     } finally {
-      this.#inFlight.delete(reception)
+      inFlight.delete(reception)
     }
   }
 
-  #acknowledge(reception: Reception<Context>, acknowledgement: Acknowledgement): void {
-    reception.acknowledgement = acknowledgement
-    this.#answer(reception, acknowledgementReply(acknowledgement))
+  /** What is done with an event that was verified. */
+  function handle(
+    reception: Reception<Context>,
+    message: VerifiedMessage,
+    event: WebhookEvent,
+    headers: ReceivedHeaders,
+  ): Acknowledgement | Promise<Acknowledgement> {
+    if (event.event_type === probeEventType) return 'accepted'
+    const delivery = new AbortableDelivery(message, new Date(reception.receivedAtMs), reception.context)
+    reception.delivery = delivery
+    reception.lateCode = 'store_unavailable'
+    if (inbox === undefined) return handleOnce(once, event, delivery, reception)
+    return storeEvent(inbox, name, event, message, delivery.receivedAt, headers)
   }
 
-  #refuse(reception: Reception<Context>, error: unknown): void {
-    if (reception.isAnswered) return
-    this.#reporter.failed(error, reception)
-    this.#answer(reception, errorReply(error), error)
-  }
-
-  #answer(reception: Reception<Context>, reply: WebhookReply, failure?: unknown): void {
+  /** @param failure of what is not acknowledged. */
+  function answer(reception: Reception<Context>, acknowledgement?: Acknowledgement, failure?: unknown): void {
     if (reception.isAnswered) return
     reception.isAnswered = true
-    this.#reporter.answered(reply.status, failure, reception)
+    if (acknowledgement === undefined) reporter.failed(failure, reception)
+    const reply = acknowledgement === undefined ? errorReply(failure) : acknowledgementReplies[acknowledgement]
+    reporter.answered(reply.status, acknowledgement, failure, reception)
     const isClosing = !reception.isBodyRead && leavesBodyUnread(reception.request)
     reception.reply(isClosing ? closingConnection(reply) : reply)
   }
 
   /** The handlers go on under their claim, and their `signal` tells them. */
-  #answerLate(reception: Reception<Context>): void {
-    const error = reception.lateError(this.#settings.replyTimeoutMs)
+  function answerLate(reception: Reception<Context>): void {
+    const error = new WebhookError(reception.lateCode)
     reception.delivery?.abort(error)
-    this.#refuse(reception, error)
+    answer(reception, undefined, error)
   }
 
-  #checkOpen(): void {
-    if (this.#closed !== undefined) throw new ReceiverClosingError()
+  function checkOpen(): void {
+    if (closed !== undefined) throw new WebhookError('receiver_closing')
   }
 
-  #checkSource(request: WebhookRequest): void {
-    const { isAllowedSource } = this.#settings
+  function checkSource({ remoteAddress }: WebhookRequest): void {
     if (isAllowedSource === undefined) return
-    const address = request.remoteAddress
-    if (address === undefined || address === '') {
-      throw new ConfigurationError('allowedSources is set, but this host gives no client address (a unix socket?).')
+    if (!remoteAddress) {
+      throw new ConfigurationError('No client address for allowedSources (a unix socket?).')
     }
-    if (!isAllowedSource(address)) throw new SourceNotAllowedError(address)
+    if (!isAllowedSource(remoteAddress)) throw new WebhookError('source_not_allowed', remoteAddress)
   }
 
-  async #resolveSecrets(reception: Reception<Context>): Promise<readonly SigningSecret[]> {
-    const { resolveSecret } = this.#settings
-    reception.waitingFor = 'secret'
-    let secret: SecretResult
+  async function start(): Promise<void> {
+    dispatcher.warnOfIdlePatterns()
     try {
-      secret = await resolveSecret?.(reception.request, reception.context)
+      await inbox?.start(user)
     } catch (error) {
-      throw new SecretUnavailableError(error)
-    }
-    if (reception.isAnswered) throw new SecretUnavailableError()
-    if (secret === undefined || secret === null || secret.length === 0) throw new SecretNotFoundError()
-    return parseSecrets(secret)
-  }
-
-  async #start(): Promise<void> {
-    const { inbox } = this.#settings
-    this.#dispatcher.warnOfIdlePatterns()
-    if (inbox === undefined) return
-    try {
-      await inbox.start(this.#inboxUser)
-    } catch (error) {
-      this.#reporter.failed(isWebhookError(error) ? error : new StoreUnavailableError(error), {})
+      reporter.failed(isWebhookError(error) ? error : failureOf('store_unavailable', error), { facts: {} })
       throw error
     }
   }
 
-  async #close(graceMs: number): Promise<void> {
-    await this.#inFlight.idleWithin(graceMs)
-    for (const { delivery } of this.#inFlight.handled()) delivery?.abort(new ReceiverClosingError())
-    await this.#settings.inbox?.close({ graceMs, user: this.#inboxUser })
-    await this.#settings.duplicates.close?.()
-    this.#reporter.close()
+  async function close(graceMs: number): Promise<void> {
+    await inFlight.idleWithin(graceMs)
+    for (const { delivery } of inFlight.handled()) delivery?.abort(new WebhookError('receiver_closing'))
+    await inbox?.close({ graceMs, user })
+    await duplicates.close?.()
+    reporter.close()
+  }
+
+  return {
+    onEvent(patterns, handler) {
+      for (const pattern of [patterns].flat())
+        dispatcher.add(pattern as string, handler as unknown as AnyHandler<Context>)
+      return this
+    },
+    receive: (request, context) =>
+      new Promise((resolve) => {
+        // With every field from the start: an object that changes its shape is slow to read.
+        const reception: Reception<Context> = {
+          request,
+          context,
+          reply: resolve,
+          startedAtMs: performance.now(),
+          receivedAtMs: 0,
+          lateCode: 'body_timeout',
+          isAnswered: false,
+          isBodyRead: false,
+          facts: {},
+          secretIndex: undefined,
+          delivery: undefined,
+          older: undefined,
+          newer: undefined,
+        }
+        inFlight.add(reception)
+        void process(reception)
+      }),
+    start() {
+      started ??= start()
+      return started
+    },
+    close({ graceMs = 10_000 } = {}) {
+      closed ??= close(Math.min(graceMs, maxTimeoutMs))
+      return closed
+    },
   }
 }
 
-/** What an adapter gave as body: bytes, and no more of them than are allowed. */
-function checkBody(body: unknown, maxBytes: number): Uint8Array {
-  if (!ArrayBuffer.isView(body)) {
-    throw new RawBodyUnavailableError('Hand over the bytes as they came, before any parser.')
-  }
-  if (body.byteLength > maxBytes) throw new BodyTooLargeError(maxBytes)
-  return asBytes(body)
+async function findSecrets<Context>(
+  reception: Reception<Context>,
+  findSecret: SecretResolver<Context>,
+): Promise<readonly SigningSecret[]> {
+  reception.lateCode = 'secret_unavailable'
+  const secret = await Promise.resolve()
+    .then(() => findSecret(reception.request, reception.context))
+    .catch((error: unknown) => {
+      throw failureOf('secret_unavailable', error)
+    })
+  if (reception.isAnswered) throw new WebhookError('secret_unavailable')
+  if (secret === undefined || secret === null || secret.length === 0) throw new WebhookError('secret_not_found')
+  return parseSecrets(secret)
 }

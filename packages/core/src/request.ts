@@ -1,5 +1,5 @@
-import { BodyTooLargeError, ContentEncodingUnsupportedError } from './errors.ts'
-import { isIterable, type ReceivedHeaders, type WebhookHeaders } from './headers.ts'
+import { WebhookError } from './errors.ts'
+import { collectHeaders, type ReceivedHeaders, type WebhookHeaders } from './headers.ts'
 import type { Logger } from './logger.ts'
 
 /** One HTTP request, in the form every host can give it. */
@@ -24,22 +24,20 @@ export interface BodyLimits {
   readonly maxBytes: number
 }
 
-const digits = /^[0-9]+$/
-
 /**
  * What the headers say of the body, before a byte of it is read.
  *
- * @throws {ContentEncodingUnsupportedError} `content_encoding_unsupported`
- * @throws {BodyTooLargeError} `body_too_large`, as declared
+ * @throws {WebhookError} `content_encoding_unsupported`
+ * @throws {WebhookError} `body_too_large`, as declared
  */
 export function checkBodyHeaders(headers: ReceivedHeaders, maxBodyBytes: number): void {
   const encoding = headers['content-encoding']
-  if (encoding !== undefined && !(typeof encoding === 'string' && /^(?:identity)?$/i.test(encoding))) {
-    throw new ContentEncodingUnsupportedError()
+  if (encoding !== undefined && !(typeof encoding === 'string' && /^(identity)?$/i.test(encoding))) {
+    throw new WebhookError('content_encoding_unsupported')
   }
   const length = headers['content-length']
-  if (typeof length === 'string' && Number(length) > maxBodyBytes && digits.test(length)) {
-    throw new BodyTooLargeError(maxBodyBytes)
+  if (typeof length === 'string' && Number(length) > maxBodyBytes) {
+    throw new WebhookError('body_too_large')
   }
 }
 
@@ -49,13 +47,11 @@ export function checkBodyHeaders(headers: ReceivedHeaders, maxBodyBytes: number)
  */
 export function leavesBodyUnread(request: Pick<WebhookRequest, 'headers'>): boolean {
   try {
-    const { headers } = request
-    const pairs = isIterable(headers) ? [...headers] : Object.entries(headers)
-    const values = new Map(pairs.map(([name, value]) => [name.toLowerCase(), value]))
-    if (values.has(':method')) return false
-    return values.has('transfer-encoding') || (values.get('content-length') ?? '0') !== '0'
+    const headers = collectHeaders(request.headers)
+    if (headers[':method'] !== undefined) return false
+    return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0'
   } catch {
-    // Headers that cannot be read say nothing of a body: to end the connection is the safe side.
+    // Headers that contradict one another say nothing of a body: to end the connection is the safe side.
     return true
   }
 }

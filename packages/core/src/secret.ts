@@ -1,6 +1,6 @@
 import { checkWholeNumber } from './check-options.ts'
 import { ConfigurationError } from './errors.ts'
-import { SigningKey } from './signing-key.ts'
+import { type SigningKey, signingKey } from './signing-key.ts'
 
 /** A signing secret as ScrapeNest shows it: `whsec_` and base64. The prefix may be left out. */
 export type Secret = string
@@ -18,24 +18,25 @@ export const recommendedKeyBytes = 24
  * takes the text of the secret as it is (scrapenest-sdk 1.2.0, webhooks.py). Whoever holds the secret has both keys, so
  * to accept either gives nothing away. `docs/decisions/0003-two-keys-per-secret.md`
  */
-export class SigningSecret {
+export interface SigningSecret {
   /** The key that `sign` uses: the one the guide and the Standard Webhooks specification describe. */
   readonly decoded: SigningKey
-  /** Both keys, the one that matched last first. */
-  #keys: readonly [SigningKey, SigningKey]
-
-  constructor(text: string, bytes: Uint8Array) {
-    this.decoded = new SigningKey(bytes)
-    this.#keys = [this.decoded, new SigningKey(Buffer.from(text, 'utf8'))]
-  }
-
   /** Whether a key of this secret signed `prefix` and `body` with one of these signatures, compared in constant time. */
-  matches(prefix: string, body: Uint8Array, signatures: readonly string[]): boolean {
-    const [first, second] = this.#keys
-    if (first.signed(prefix, body, signatures)) return true
-    if (!second.signed(prefix, body, signatures)) return false
-    this.#keys = [second, first]
-    return true
+  matches(prefix: string, body: Uint8Array, signatures: readonly string[]): boolean
+}
+
+function signingSecret(text: string, bytes: Uint8Array): SigningSecret {
+  const decoded = signingKey(bytes)
+  /** The one that matched last comes first. */
+  let [first, second] = [decoded, signingKey(Buffer.from(text))]
+  return {
+    decoded,
+    matches(prefix, body, signatures) {
+      if (first.signed(prefix, body, signatures)) return true
+      if (!second.signed(prefix, body, signatures)) return false
+      ;[first, second] = [second, first]
+      return true
+    },
   }
 }
 
@@ -48,7 +49,7 @@ export class SigningSecret {
 export function parseSecret(secret: Secret): SigningSecret {
   const cached = parsedSecrets.get(secret)
   if (cached !== undefined) return cached
-  const parsed = new SigningSecret(secret, decode(secret))
+  const parsed = signingSecret(secret, decode(secret))
   // Bounded, because a resolver may serve the secrets of very many tenants.
   if (parsedSecrets.size >= 256) parsedSecrets.clear()
   parsedSecrets.set(secret, parsed)
@@ -67,42 +68,33 @@ export function parseSecrets(secrets: Secret | readonly (Secret | undefined)[]):
   // Each costs a MAC per forged delivery.
   checkWholeNumber('the number of secrets', secrets.length, { min: 1, max: maxSecrets })
   // Not `map`, which leaves the holes of a sparse list: each delivery would fail on them.
-  return Array.from(secrets, (secret) => parseSecret(secret))
+  return Array.from(secrets, parseSecret)
 }
 
 function decode(secret: unknown): Uint8Array {
   if (secret === undefined || secret === null || secret === '') {
-    throw new ConfigurationError(
-      'No signing secret. Give `secret` the whsec_… of the endpoint, ' +
-        'for example from process.env.SCRAPENEST_WEBHOOK_SECRET (is the variable set?).',
-    )
+    throw new ConfigurationError('No signing secret. Is process.env.SCRAPENEST_WEBHOOK_SECRET set?')
   }
   if (typeof secret !== 'string') {
-    throw new ConfigurationError(`Expected the secret to be a string, got ${typeof secret}.`)
+    throw new ConfigurationError(`Expected the signing secret to be a string, got ${typeof secret}.`)
   }
-  for (const [pattern, problem] of misreadings) if (pattern.test(secret)) throw malformed(problem)
   const base64 = secret.replace(/^whsec_/, '')
   const bytes = Buffer.from(base64, 'base64')
-  // Without padding the last character may carry spare bits, as in the vectors that implementations share.
+  // Without padding the last character may carry spare bits, as in the vectors that implementations share. Else decoding and
+  // encoding again must give the same text: Node's decoder skips what it does not understand.
   const isUnpadded = /^[A-Za-z0-9+/]+$/.test(base64) && base64.length % 4 !== 1
-  // Else decoding and encoding again must give the same text: Node's decoder skips what it does not understand.
-  if (!isUnpadded && base64 !== bytes.toString('base64')) {
-    throw malformed('is not valid base64, which has no "-" and no "_": a character is missing, added or changed')
-  }
-  if (bytes.byteLength < minKeyBytes) {
-    throw malformed(`decodes to ${bytes.byteLength} bytes; at least ${minKeyBytes} are needed`)
-  }
-  return bytes
+  const isBase64 = isUnpadded || base64 === bytes.toString('base64')
+  if (isBase64 && bytes.byteLength >= minKeyBytes) return bytes
+  // The ways a secret is pasted wrongly. The outermost damage is named first.
+  const misreading = misreadings.find(([pattern]) => pattern.test(secret))?.[1]
+  const problem =
+    misreading ?? (isBase64 ? `is shorter than ${minKeyBytes} bytes` : 'is not base64, which has no "-" and no "_"')
+  throw new ConfigurationError(`The signing secret ${problem}. Copy it again, from whsec_ on.`)
 }
 
-/** The ways a secret is pasted wrongly. The order matters: the outermost damage is named first. */
 const misreadings: readonly (readonly [RegExp, string])[] = [
-  [/\s/, 'contains a space or a line break (many files end with one)'],
-  [/^["'`]|["'`]$/, 'is in quotes (some .env readers keep them)'],
-  [/^wh[sp]k_/, 'is an asymmetric key (whsk_, whpk_), which is not supported'],
+  [/\s/, 'contains white space'],
+  [/^["'`]|["'`]$/, 'is in quotes'],
+  [/^wh[sp]k_/, 'is an asymmetric key'],
   [/.whsec_/, 'has something before whsec_'],
 ]
-
-function malformed(problem: string): ConfigurationError {
-  return new ConfigurationError(`The signing secret ${problem}. Copy it again: whsec_ and base64, nothing else.`)
-}

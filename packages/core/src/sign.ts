@@ -1,3 +1,4 @@
+import { toBytes } from './bytes.ts'
 import { checkWholeNumber } from './check-options.ts'
 import { parseSecret, type Secret } from './secret.ts'
 
@@ -22,8 +23,10 @@ export function sign(
   const { id, body } = message
   const timestamp =
     message.timestamp instanceof Date ? Math.floor(message.timestamp.getTime() / 1000) : message.timestamp
-  checkWholeNumber('the timestamp in Unix seconds', timestamp, { min: 0 })
-  const bytes = typeof body === 'string' ? Buffer.from(body, 'utf8') : body
-  const mac = parseSecret(secret).decoded.mac(`${id}.${timestamp}.`, bytes)
+  checkWholeNumber('the timestamp', timestamp, { min: 0 })
+  const mac = parseSecret(secret).decoded.mac(
+    `${id}.${timestamp}.`,
+    toBytes(typeof body === 'string' ? Buffer.from(body) : body),
+  )
   return { 'svix-id': id, 'svix-timestamp': String(timestamp), 'svix-signature': `v1,${mac}` }
 }

@@ -1,7 +1,7 @@
-import { MessageIdInvalidError, MissingHeaderError, NoSupportedSignatureError } from './errors.ts'
-import type { ReceivedHeaders, WantedHeader } from './headers.ts'
+import { WebhookError } from './errors.ts'
+import { headerFamilies, type ReceivedHeaders, type WantedHeader } from './headers.ts'
 import { signatureLength } from './signing-key.ts'
-import { checkTolerance, parseTimestamp } from './timestamp.ts'
+import { parseTimestamp } from './timestamp.ts'
 
 /** What a delivery says of itself in its headers: checked for form and freshness, not yet for truth. */
 export interface SignedHeaders {
@@ -13,16 +13,6 @@ export interface SignedHeaders {
   /** The well-formed `v1` signatures, in canonical base64 of 32 bytes. */
   readonly signatures: readonly string[]
 }
-
-interface Family {
-  readonly id: WantedHeader
-  readonly timestamp: WantedHeader
-  readonly signature: WantedHeader
-}
-
-const svix: Family = { id: 'svix-id', timestamp: 'svix-timestamp', signature: 'svix-signature' }
-const webhook: Family = { id: 'webhook-id', timestamp: 'webhook-timestamp', signature: 'webhook-signature' }
-const families = [svix, webhook]
 
 /** A delivery in rotation carries two signatures; a header of hundreds is an attack on our CPU. */
 const maxSignatureTokens = 16
@@ -37,92 +27,65 @@ const idGrammar = /^[\x21-\x2b\x2d\x2f-\x7e]{1,256}$/
 const signatureGrammar = /^v1,[A-Za-z0-9+/]+[AEIMQUYcgkosw048]=,?$/
 const tokenLength = 'v1,'.length + signatureLength
 
-interface TimestampLimits {
-  readonly nowMs: number
-  readonly toleranceSeconds: number
-}
-
 /**
  * Reads every complete header family (`svix-*`, `webhook-*`); a sender in transition may send both, and one that
  * verifies is enough. Costs no MAC: malformed and stale requests end here.
  *
- * @throws {MissingHeaderError} `missing_header`: no family is complete.
- * @throws {MessageIdInvalidError} `message_id_invalid`
- * @throws {TimestampInvalidError} `timestamp_invalid`
- * @throws {TimestampOutsideToleranceError} `timestamp_outside_tolerance`
- * @throws {NoSupportedSignatureError} `no_supported_signature`
+ * @throws {WebhookError} `missing_header` (no family is complete), `message_id_invalid`, `timestamp_invalid`,
+ * `timestamp_outside_tolerance`, `no_supported_signature`
  */
-export function readSignedHeaders(headers: ReceivedHeaders, limits: TimestampLimits): readonly SignedHeaders[] {
+export function readSignedHeaders(
+  headers: ReceivedHeaders,
+  nowMs: number,
+  toleranceSeconds: number,
+): readonly SignedHeaders[] {
   const candidates: SignedHeaders[] = []
   let firstError: unknown
-  for (const family of families) {
+  for (const family of headerFamilies) {
     if (missingHeader(headers, family) !== undefined) continue
+    const [idName, timestampName, signatureName] = family
     try {
-      candidates.push(readFamily(headers, family, limits))
+      const id = headers[idName]
+      if (typeof id !== 'string' || !idGrammar.test(id)) throw new WebhookError('message_id_invalid')
+      const timestamp = parseTimestamp(headers[timestampName], nowMs, toleranceSeconds)
+      const signatures = readSignatures(headers[signatureName])
+      candidates.push({ id, timestamp, prefix: `${id}.${timestamp}.`, signatures })
     } catch (error) {
       firstError ??= error
     }
   }
   if (candidates.length > 0) return candidates
-  throw firstError ?? new MissingHeaderError(mostLikelyMissing(headers))
-}
-
-function readFamily(
-  headers: ReceivedHeaders,
-  family: Family,
-  { nowMs, toleranceSeconds }: TimestampLimits,
-): SignedHeaders {
-  const id = headers[family.id]
-  if (typeof id !== 'string' || !idGrammar.test(id)) throw new MessageIdInvalidError(family.id)
-  const timestamp = parseTimestamp(headers[family.timestamp], family.timestamp)
-  checkTolerance(timestamp, nowMs, toleranceSeconds)
-  const signatures = readSignatures(headers[family.signature], family.signature)
-  return { id, timestamp, prefix: `${id}.${timestamp}.`, signatures }
+  const [svix, webhook] = headerFamilies
+  const likely = headers['svix-id'] === undefined && headers['webhook-id'] !== undefined ? webhook : svix
+  throw firstError ?? new WebhookError('missing_header', `${missingHeader(headers, likely)}.`)
 }
 
 /** Reads the space-separated tokens of a list, as many as are looked at; what follows is not even split. */
-function readSignatures(value: unknown, header: string): readonly string[] {
+function readSignatures(value: unknown): readonly string[] {
   const list = typeof value === 'string' ? value : ''
   const signatures: string[] = []
-  let hasAsymmetric = false
   for (let start = 0, tokens = 0; start < list.length && tokens < maxSignatureTokens; ) {
     const space = list.indexOf(' ', start)
-    const end = space === -1 ? list.length : space
-    const token = list.slice(start, end)
-    start = end + 1
+    const token = list.slice(start, space < 0 ? undefined : space)
+    start += token.length + 1
     if (token === '') continue
     tokens += 1
-    if (token[tokenLength - 1] === '=' && signatureGrammar.test(token))
+    if (token[tokenLength - 1] === '=' && signatureGrammar.test(token)) {
       signatures.push(token.slice('v1,'.length, tokenLength))
-    else hasAsymmetric ||= token.startsWith('v1a,')
+    }
   }
-  if (signatures.length === 0) throw new NoSupportedSignatureError(header, hasAsymmetric)
+  if (signatures.length === 0) throw new WebhookError('no_supported_signature', 'only v1 (HMAC-SHA256) is, not v1a.')
   return signatures
 }
 
-function missingHeader(headers: ReceivedHeaders, { id, timestamp, signature }: Family): string | undefined {
-  if (isMissing(headers[id])) return id
-  if (isMissing(headers[timestamp])) return timestamp
-  return isMissing(headers[signature]) ? signature : undefined
-}
-
-function isMissing(value: unknown): boolean {
-  return value === undefined || value === ''
-}
-
-function mostLikelyMissing(headers: ReceivedHeaders): string {
-  const isWebhookFamily = headers[webhook.id] !== undefined && headers[svix.id] === undefined
-  return missingHeader(headers, isWebhookFamily ? webhook : svix) as string
+function missingHeader(headers: ReceivedHeaders, family: (typeof headerFamilies)[number]): WantedHeader | undefined {
+  return family.find((name) => headers[name] === undefined || headers[name] === '')
 }
 
 /** The headers that a signature covers or carries, as received: what an inbox keeps as proof. */
 export function signedHeadersOf(headers: ReceivedHeaders): Record<string, string> {
-  const signed: Record<string, string> = {}
-  for (const family of families) {
-    for (const name of [family.id, family.timestamp, family.signature]) {
-      const value = headers[name]
-      if (typeof value === 'string') signed[name] = value
-    }
-  }
-  return signed
+  const signed = Object.entries(headers).filter(
+    ([name, value]) => /^(svix|webhook)-/.test(name) && typeof value === 'string',
+  )
+  return Object.fromEntries(signed) as Record<string, string>
 }

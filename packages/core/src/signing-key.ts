@@ -1,4 +1,4 @@
-import { createHmac, createSecretKey, hash, type KeyObject, timingSafeEqual } from 'node:crypto'
+import { createHmac, hash, timingSafeEqual } from 'node:crypto'
 
 /** SHA-256's block and digest (FIPS 180-4), which HMAC is built from (RFC 2104). */
 const blockBytes = 64
@@ -18,63 +18,58 @@ const message = Buffer.alloc(blockBytes + oneShotBytes)
 const expected = Buffer.alloc(signatureLength)
 const given = Buffer.alloc(signatureLength)
 
-/** A key that signs, and shows itself to nobody: a private field is neither printed nor serialised. */
-export class SigningKey {
+/** A key that signs, and shows itself to nobody: what a closure holds is neither printed nor serialised. */
+export interface SigningKey {
   readonly byteLength: number
-  readonly #key: KeyObject
-  /** The key XOR the inner pad: what the inner hash begins with. */
-  readonly #innerBlock: Buffer
-  /** The key XOR the outer pad, and room for the inner digest: what the outer hash covers. */
-  readonly #outerMessage: Buffer
-
-  constructor(bytes: Uint8Array) {
-    this.byteLength = bytes.byteLength
-    // Converted once: a text key would be decoded anew by every createHmac.
-    this.#key = createSecretKey(bytes)
-    const key = bytes.byteLength > blockBytes ? hash('sha256', bytes, 'buffer') : bytes
-    this.#innerBlock = Buffer.alloc(blockBytes, 0x36)
-    this.#outerMessage = Buffer.alloc(blockBytes + digestBytes, 0x5c)
-    for (const [index, byte] of key.entries()) {
-      this.#innerBlock[index] = byte ^ 0x36
-      this.#outerMessage[index] = byte ^ 0x5c
-    }
-  }
-
   /**
    * HMAC-SHA256 over `prefix` and `body`, in base64.
    *
    * @param prefix ASCII.
    */
-  mac(prefix: string, body: Uint8Array): string {
-    // As text and not as a buffer of its own: that would be the most expensive part of a small hash.
-    const isSmall = prefix.length + body.byteLength <= oneShotBytes
-    return isSmall ? this.#oneShot(prefix, body) : this.#streamed(prefix, body)
-  }
-
+  mac(prefix: string, body: Uint8Array): string
   /**
    * Whether one of the signatures is this key's, compared in constant time.
    *
    * @param signatures each in canonical base64 of 32 bytes: of those there is one text for each digest.
    */
-  signed(prefix: string, body: Uint8Array, signatures: readonly string[]): boolean {
-    expected.write(this.mac(prefix, body), 'latin1')
-    for (const signature of signatures) {
-      given.write(signature, 'latin1')
-      if (timingSafeEqual(given, expected)) return true
+  signed(prefix: string, body: Uint8Array, signatures: readonly string[]): boolean
+}
+
+export function signingKey(bytes: Uint8Array): SigningKey {
+  const { byteLength } = bytes
+  const key = Buffer.from(bytes)
+  /** The key XOR the inner pad: what the inner hash begins with. */
+  const innerBlock = Buffer.alloc(blockBytes, 0x36)
+  /** The key XOR the outer pad, and room for the inner digest: what the outer hash covers. */
+  const outerMessage = Buffer.alloc(blockBytes + digestBytes, 0x5c)
+  for (const [index, byte] of (byteLength > blockBytes ? hash('sha256', bytes, 'buffer') : bytes).entries()) {
+    innerBlock[index] = byte ^ 0x36
+    outerMessage[index] = byte ^ 0x5c
+  }
+
+  function mac(prefix: string, body: Uint8Array): string {
+    const bodyStart = blockBytes + prefix.length
+    const end = bodyStart + body.byteLength
+    if (end > message.byteLength) {
+      return createHmac('sha256', key).update(prefix, 'latin1').update(body).digest('base64')
     }
-    return false
-  }
-
-  #oneShot(prefix: string, body: Uint8Array): string {
-    message.set(this.#innerBlock)
-    const bodyStart = blockBytes + message.write(prefix, blockBytes, 'latin1')
+    message.set(innerBlock)
+    message.write(prefix, blockBytes, 'latin1')
     message.set(body, bodyStart)
-    const inner = hash('sha256', message.subarray(0, bodyStart + body.byteLength), 'binary')
-    this.#outerMessage.write(inner, blockBytes, 'latin1')
-    return hash('sha256', this.#outerMessage, 'base64')
+    // As text and not as a buffer of its own: that would be the most expensive part of a small hash.
+    outerMessage.write(hash('sha256', message.subarray(0, end), 'binary'), blockBytes, 'latin1')
+    return hash('sha256', outerMessage, 'base64')
   }
 
-  #streamed(prefix: string, body: Uint8Array): string {
-    return createHmac('sha256', this.#key).update(prefix, 'latin1').update(body).digest('base64')
+  return {
+    byteLength,
+    mac,
+    signed(prefix, body, signatures) {
+      expected.write(mac(prefix, body), 'latin1')
+      return signatures.some((signature) => {
+        given.write(signature, 'latin1')
+        return timingSafeEqual(given, expected)
+      })
+    },
   }
 }

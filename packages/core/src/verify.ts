@@ -1,10 +1,12 @@
+import { toBytes } from './bytes.ts'
+import { checkWholeNumber } from './check-options.ts'
 import { parseEnvelope } from './envelope.ts'
-import { RawBodyUnavailableError, SignatureMismatchError } from './errors.ts'
+import { WebhookError } from './errors.ts'
 import type { AnyEvent, ScrapeNestEvents } from './events.ts'
 import { collectHeaders, type WebhookHeaders } from './headers.ts'
 import { parseSecrets, type Secret, type SigningSecret } from './secret.ts'
 import { readSignedHeaders, type SignedHeaders } from './signed-headers.ts'
-import { checkToleranceOption, defaultToleranceSeconds } from './timestamp.ts'
+import { defaultToleranceSeconds } from './timestamp.ts'
 
 /** Headers and body of one delivery, as they came. */
 export interface WebhookMessage {
@@ -60,10 +62,15 @@ export function verify(
 ): VerifiedMessage {
   // `undefined` is let through by the type so that process.env compiles, and refused here with the fix.
   const keys = parseSecrets(secrets as Secret)
-  const toleranceSeconds = checkToleranceOption(options.toleranceSeconds ?? defaultToleranceSeconds)
-  const nowMs = (options.now ?? Date.now)()
-  const candidates = readSignedHeaders(collectHeaders(message?.headers), { nowMs, toleranceSeconds })
-  return matchSignature(candidates, toBytes(message.body), keys)
+  const { toleranceSeconds = defaultToleranceSeconds, now = Date.now } = options
+  // NaN or Infinity would silently switch the check off.
+  checkWholeNumber('toleranceSeconds', toleranceSeconds, { min: 1 })
+  const candidates = readSignedHeaders(collectHeaders(message?.headers), now(), toleranceSeconds)
+  return matchSignature(
+    candidates,
+    toBytes(typeof message.body === 'string' ? Buffer.from(message.body) : message.body),
+    keys,
+  )
 }
 
 /**
@@ -88,7 +95,7 @@ export function verifyEvent<Events extends object = ScrapeNestEvents>(
 /**
  * Finds the first secret, in their order, that signed the body under one of the candidate headers.
  *
- * @throws {SignatureMismatchError} `signature_mismatch`
+ * @throws {WebhookError} `signature_mismatch`
  */
 export function matchSignature(
   candidates: readonly SignedHeaders[],
@@ -101,19 +108,5 @@ export function matchSignature(
       if (secret.matches(prefix, body, signatures)) return { id, sentAt: new Date(timestamp * 1000), body, secretIndex }
     }
   }
-  throw new SignatureMismatchError()
-}
-
-function toBytes(body: unknown): Uint8Array {
-  if (typeof body === 'string') return Buffer.from(body, 'utf8')
-  if (ArrayBuffer.isView(body)) return asBytes(body)
-  throw new RawBodyUnavailableError(
-    `Expected the body as a Uint8Array or string, got ${body === null ? 'null' : typeof body}. ` +
-      'Pass the bytes as they came, not what a JSON parser made of them.',
-  )
-}
-
-/** Bytes of another realm (a vm context, a test runner) are no instance of our Uint8Array, and a view may have wider elements. */
-export function asBytes(view: ArrayBufferView): Uint8Array {
-  return view instanceof Uint8Array ? view : new Uint8Array(view.buffer, view.byteOffset, view.byteLength)
+  throw new WebhookError('signature_mismatch', "another endpoint's secret, or a proxy or middleware changed the bytes.")
 }

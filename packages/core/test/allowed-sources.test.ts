@@ -55,7 +55,7 @@ describe('compileAllowedSources', () => {
     expect(() => compileAllowedSources([source as string])).toThrow(
       expect.objectContaining({
         code: 'configuration_invalid',
-        message: expect.stringContaining('an address or CIDR range'),
+        message: expect.stringContaining('addresses and CIDR ranges'),
       }),
     )
   })

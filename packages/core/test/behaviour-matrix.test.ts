@@ -96,7 +96,7 @@ refuses(
   { object: withBody(JSON.parse(eventText)), array: withBody([1]) },
   {
     code: 'raw_body_unavailable',
-    saying: /Pass the bytes as they came, not what a JSON parser made of them/,
+    saying: /hand over the bytes as they came, before any parser/,
   },
 )
 refuses(
@@ -111,7 +111,7 @@ refuses(
   {
     undefined: () => verify({ headers: deliveryMessage().headers } as WebhookMessage, secret, atStart),
   },
-  { code: 'raw_body_unavailable', saying: /got undefined/ },
+  { code: 'raw_body_unavailable', saying: /hand over the bytes/ },
 )
 refuses(
   5,
@@ -244,7 +244,7 @@ refuses(
   { milliseconds: signedTimestamp(`${T}000`) },
   {
     code: 'timestamp_outside_tolerance',
-    saying: /Is it in milliseconds\?/,
+    saying: /\(milliseconds\?\)/,
   },
 )
 refuses(
@@ -270,7 +270,7 @@ refuses(
   { 'v1a,': withSignature(`v1a,${genuine}`) },
   {
     code: 'no_supported_signature',
-    saying: /v1a signatures \(ed25519\) are not supported/,
+    saying: /only v1 \(HMAC-SHA256\) is, not v1a/,
   },
 )
 refuses(
@@ -419,7 +419,7 @@ refuses(
   { text: () => verifyEvent(deliveryMessage('hello'), secret, atStart) },
   {
     code: 'envelope_invalid',
-    saying: /The signature is valid, but the body is not an event: it is not JSON/,
+    saying: /Envelope invalid: not JSON/,
   },
 )
 accepts(
@@ -450,7 +450,7 @@ refuses(
     undefined: withSecret(undefined),
     null: withSecret(null),
   },
-  { code: 'configuration_invalid', saying: /No signing secret.*is the variable set\?/ },
+  { code: 'configuration_invalid', saying: /No signing secret.*SCRAPENEST_WEBHOOK_SECRET set\?/ },
 )
 refuses(
   42,
@@ -458,7 +458,7 @@ refuses(
   { whsec_: withSecret('whsec_') },
   {
     code: 'configuration_invalid',
-    saying: /decodes to 0 bytes/,
+    saying: /is shorter than 16 bytes/,
   },
 )
 refuses(
@@ -467,7 +467,7 @@ refuses(
   {
     'Uint8Array(0)': () => parseSecret(new Uint8Array(0) as unknown as string),
   },
-  { code: 'configuration_invalid', saying: /Expected the secret to be a string/ },
+  { code: 'configuration_invalid', saying: /Expected the signing secret to be a string/ },
 )
 refuses(
   44,
@@ -480,12 +480,12 @@ refuses(
   { code: 'configuration_invalid' },
 )
 for (const [given, text, saying] of [
-  ['CRLF', `${secret}\r\n`, /contains a space or a line break/],
-  ['leading space', ` ${secret}`, /contains a space or a line break/],
+  ['CRLF', `${secret}\r\n`, /contains white space/],
+  ['leading space', ` ${secret}`, /contains white space/],
   ['double quotes', `"${secret}"`, /in quotes/],
   ['single quotes', `'${secret}'`, /in quotes/],
-  ['inner space', `${secret.slice(0, 20)} ${secret.slice(20)}`, /contains a space or a line break/],
-  ['base64url', `whsec_${'-_'.repeat(16)}`, /not valid base64, which has no "-" and no "_"/],
+  ['inner space', `${secret.slice(0, 20)} ${secret.slice(20)}`, /contains white space/],
+  ['base64url', `whsec_${'-_'.repeat(16)}`, /is not base64, which has no "-" and no "_"/],
   ['doubled prefix', `whsec_${secret}`, /has something before whsec_/],
   ['v1,whsec_', `v1,${secret}`, /has something before whsec_/],
   ['whpk_', `whpk_${bareSecret}`, /is an asymmetric key/],
@@ -509,7 +509,7 @@ refuses(
     '1 byte': withSecret('AA=='),
     '15 bytes': withSecret(Buffer.alloc(15, 'k').toString('base64')),
   },
-  { code: 'configuration_invalid', saying: /at least 16 are needed/ },
+  { code: 'configuration_invalid', saying: /is shorter than 16 bytes/ },
 )
 accepts(
   47,
@@ -530,7 +530,7 @@ refuses(
     'code point above 255': withSecret(`whsec_${'Ł'.repeat(44)}`),
     'Latin-1': withSecret(`whsec_${'é'.repeat(44)}`),
   },
-  { code: 'configuration_invalid', saying: /not valid base64/ },
+  { code: 'configuration_invalid', saying: /is not base64/ },
 )
 refuses(
   50,
@@ -541,7 +541,7 @@ refuses(
       return verify({ headers, body: eventText }, secret, atStart)
     },
   },
-  { code: 'missing_header', saying: /the three of svix-\*, or the three of webhook-\*/ },
+  { code: 'missing_header', saying: /Missing header: svix-timestamp/ },
 )
 accepts(51, 'each complete family is tried', {
   'svix bad, webhook good': withHeaders({

@@ -7,7 +7,6 @@ import { atStart, base64Mac, deliver, eventOf, otherSecret, secret, startMs, sta
 
 const signature = `v1,${base64Mac(`msg_1.${startSeconds}.x`)}`
 const strangers = `v1,${base64Mac(`msg_1.${startSeconds}.x`, otherSecret)}`
-const window = { nowMs: startMs, toleranceSeconds: 300 }
 
 function family(
   name: 'svix' | 'webhook',
@@ -41,12 +40,13 @@ describe('collectHeaders', () => {
     expect(collectHeaders(headers)).toEqual(expected)
   })
 
-  it.each([undefined, null, 7, 'svix-id: msg_1', ['svix-id', 'msg_1'], [[]], [7], [[7, 7]]])(
-    'finds nothing in %o and does not throw',
-    (headers) => {
-      expect(collectHeaders(headers as unknown as WebhookHeaders)).toEqual({})
-    },
-  )
+  it.each([['svix-id', 'msg_1'], [[]], [7], [[7, 7]]])('finds nothing in %o and does not throw', (...headers) => {
+    expect(collectHeaders(headers as unknown as WebhookHeaders)).toEqual({})
+  })
+
+  it.each([undefined, null, 7, 'svix-id: msg_1'])('cannot read %o, and fears a body', (headers) => {
+    expect(collectHeaders(headers as unknown as WebhookHeaders)).toEqual({ 'transfer-encoding': expect.any(TypeError) })
+  })
 
   it('leaves out what is undefined, null or an empty list', () => {
     const headers = { 'svix-id': undefined, 'svix-timestamp': null, 'svix-signature': undefined, 'webhook-id': [] }
@@ -64,7 +64,7 @@ describe('collectHeaders', () => {
       ['Svix-Id', second],
     ]
     expect(() => collectHeaders(twice('msg_2'))).toThrow(
-      expect.objectContaining({ code: 'duplicate_header', header: 'svix-id' }),
+      expect.objectContaining({ code: 'duplicate_header', message: 'Duplicate header: svix-id.' }),
     )
     expect(collectHeaders(twice('msg_1'))).toEqual({ 'svix-id': 'msg_1' })
   })
@@ -72,7 +72,7 @@ describe('collectHeaders', () => {
 
 describe('readSignedHeaders', () => {
   it.each(['svix', 'webhook'] as const)('reads the family %s', (name) => {
-    const [only, ...others] = readSignedHeaders(family(name), window)
+    const [only, ...others] = readSignedHeaders(family(name), startMs, 300)
     expect(others).toEqual([])
     expect(only).toEqual({
       id: 'msg_1',
@@ -84,7 +84,7 @@ describe('readSignedHeaders', () => {
 
   it('gives both families where both are complete', () => {
     const both = { ...family('svix'), ...family('webhook', { id: 'msg_2' }) }
-    expect(readSignedHeaders(both, window).map(({ id }) => id)).toEqual(['msg_1', 'msg_2'])
+    expect(readSignedHeaders(both, startMs, 300).map(({ id }) => id)).toEqual(['msg_1', 'msg_2'])
   })
 
   it.each<[string, object, string]>([
@@ -100,14 +100,14 @@ describe('readSignedHeaders', () => {
       'webhook-timestamp',
     ],
   ])('names the missing header: %s', (_given, headers, missing) => {
-    expect(() => readSignedHeaders(headers, window)).toThrow(
-      expect.objectContaining({ code: 'missing_header', header: missing }),
+    expect(() => readSignedHeaders(headers, startMs, 300)).toThrow(
+      expect.objectContaining({ code: 'missing_header', message: `Missing header: ${missing}.` }),
     )
   })
 
   it('uses the complete family beside an incomplete one', () => {
     const headers = { ...family('webhook'), 'svix-id': 'msg_9' }
-    expect(readSignedHeaders(headers, window)).toMatchObject([{ id: 'msg_1' }])
+    expect(readSignedHeaders(headers, startMs, 300)).toMatchObject([{ id: 'msg_1' }])
   })
 
   it.each<[string, object, string]>([
@@ -117,7 +117,7 @@ describe('readSignedHeaders', () => {
     ['signature', { signature: 'v2,x' }, 'no_supported_signature'],
   ])('reports what the first family suffers from when both are malformed: %s', (_given, parts, code) => {
     const headers = { ...family('svix', parts), ...family('webhook', { signature: 'v9,x' }) }
-    expect(() => readSignedHeaders(headers, window)).toThrow(expect.objectContaining({ code }))
+    expect(() => readSignedHeaders(headers, startMs, 300)).toThrow(expect.objectContaining({ code }))
   })
 
   it.each([
@@ -125,7 +125,7 @@ describe('readSignedHeaders', () => {
     ['256 characters', 'a'.repeat(256)],
     ['every allowed sign', '!"#$%&\'()*+-/09:;<=>?@AZ[\\]^_`az{|}~'],
   ])('accepts an id of %s', (_given, id) => {
-    expect(readSignedHeaders(family('svix', { id }), window)).toMatchObject([{ id }])
+    expect(readSignedHeaders(family('svix', { id }), startMs, 300)).toMatchObject([{ id }])
   })
 
   it.each([
@@ -135,13 +135,13 @@ describe('readSignedHeaders', () => {
     ['DEL', 'a\x7f'],
     ['a number', 7],
   ])('refuses an id of %s', (_given, id) => {
-    expect(() => readSignedHeaders(family('svix', { id }), window)).toThrow(
+    expect(() => readSignedHeaders(family('svix', { id }), startMs, 300)).toThrow(
       expect.objectContaining({ code: 'message_id_invalid' }),
     )
   })
 
   it('refuses a signature header that is no text', () => {
-    expect(() => readSignedHeaders(family('svix', { signature: 7 }), window)).toThrow(
+    expect(() => readSignedHeaders(family('svix', { signature: 7 }), startMs, 300)).toThrow(
       expect.objectContaining({ code: 'no_supported_signature' }),
     )
   })

@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from 'vitest'
+import { createInboxProcessor } from '../src/adapter.ts'
 import {
-  createInboxProcessor,
   createReceiver,
   type HandlingOptions,
   type InboxConnection,
@@ -10,7 +10,7 @@ import {
   type ReceiverOptions,
   RetryLaterError,
   type ScrapeNestEvents,
-  StoreUnavailableError,
+  WebhookError,
 } from '../src/index.ts'
 import { answer, atStart, deferred, deliver, eventOf, recordingLogger, secret, startMs } from './deliveries.ts'
 
@@ -104,7 +104,7 @@ describe('a receiver with an inbox', () => {
 
   it('passes on what the inbox itself says of its store', async () => {
     const onError = vi.fn()
-    const error = new StoreUnavailableError(new Error('locked'))
+    const error = new WebhookError('store_unavailable', undefined, { cause: new Error('locked') })
     const { inbox } = testInbox(() => Promise.reject(error))
     expect(await answer(receiverWith({ inbox, onError }))).toEqual(unavailable)
     expect(onError).toHaveBeenCalledExactlyOnceWith(error, expect.objectContaining({ code: 'store_unavailable' }))

@@ -1,17 +1,17 @@
 import { inspect } from 'node:util'
 import * as v from 'valibot'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { processWarnings } from '../src/adapter.ts'
 import {
   createReceiver,
   type DeliveryOutcome,
   type ErrorContext,
   type Logger,
   PermanentError,
-  processWarnings,
-  RawBodyUnavailableError,
   type ReceiverOptions,
   RetryLaterError,
   type ScrapeNestEvents,
+  WebhookError,
 } from '../src/index.ts'
 import { answer, atStart, deliver, eventOf, otherSecret, recordingLogger, secret, startMs } from './deliveries.ts'
 
@@ -42,7 +42,7 @@ describe('the log', () => {
       {
         level: 'warn',
         fields: { code: 'signature_mismatch', deliveryId: 'msg_1', remoteAddress: '192.0.2.7' },
-        message: expect.stringMatching(/^\[shop webhooks\] No signature matches\. /),
+        message: expect.stringMatching(/^\[shop webhooks\] Signature mismatch: another endpoint's secret, or /),
       },
     ])
   })
@@ -111,7 +111,7 @@ describe('the log', () => {
       {
         level: 'error',
         fields: { code: 'permanent_failure' },
-        message: '[scrapenest webhooks] A handler gave the event up.',
+        message: '[scrapenest webhooks] A handler failed.',
       },
     ])
   })
@@ -150,7 +150,7 @@ describe('the log', () => {
   it('names the setting to look at when an address is refused', async () => {
     const { receiver, logger } = receiverWith({ allowedSources: ['198.51.100.0/24'] })
     await receiver.receive(deliver())
-    expect(logger.lines[0]?.message).toMatch(/192\.0\.2\.7 is not in allowedSources.*let the host trust the proxy/)
+    expect(logger.lines[0]?.message).toMatch(/Source not allowed: 192\.0\.2\.7/)
   })
 
   it.each<[string, Logger]>([
@@ -260,9 +260,11 @@ describe('hooks', () => {
     await receiver.receive(deliver('hello'))
     await receiver.receive(deliver(undefined, { method: 'GET' }))
     expect(onError).not.toHaveBeenCalled()
-    await receiver.receive(deliver(undefined, { body: failing(new RawBodyUnavailableError('The fix.')) } as object))
+    await receiver.receive(
+      deliver(undefined, { body: failing(new WebhookError('raw_body_unavailable', 'The fix.')) } as object),
+    )
     expect(onError.mock.calls.map(([{ message }, { code }]) => [code, message])).toEqual([
-      ['raw_body_unavailable', 'The raw bytes of the request are no longer available. The fix.'],
+      ['raw_body_unavailable', 'Raw body unavailable: The fix.'],
     ])
   })
 
@@ -293,7 +295,7 @@ describe('hooks', () => {
             {
               level: 'error',
               fields: { code: 'hook_failed', err: new Error('hook') },
-              message: '[scrapenest webhooks] A hook (onError, onDelivery or onUnknownEvent) failed.',
+              message: '[scrapenest webhooks] A hook failed.',
             },
           ],
     )
@@ -401,7 +403,7 @@ describe('processWarnings', () => {
     const receiver = createReceiver({ secret, ...atStart })
     await receiver.receive(deliver(undefined, { secret: otherSecret }))
     expect(emit).toHaveBeenCalledExactlyOnceWith(
-      expect.stringContaining('No signature matches'),
+      expect.stringContaining('Signature mismatch: '),
       expect.objectContaining({ code: 'signature_mismatch' }),
     )
     emit.mockRestore()

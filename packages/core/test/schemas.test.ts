@@ -58,7 +58,7 @@ describe.each(libraries)('a schema of %s', (_library, schema) => {
     expect(onError).toHaveBeenCalledTimes(2)
     expect(onError.mock.calls[0]?.[0]).toMatchObject({
       code: 'schema_mismatch',
-      message: 'The data of a page.saved event does not fit its schema.',
+      message: 'Schema mismatch: page.saved.',
       issues: [expect.objectContaining({ path: expect.any(Array) })],
     })
     expect(await answer(receiver, saved({ url: 'https://shop.example/' }))).toMatchObject({ status: 202 })

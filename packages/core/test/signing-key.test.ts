@@ -1,20 +1,20 @@
 import { createHmac } from 'node:crypto'
 import { describe, expect, it } from 'vitest'
 import { createReceiver, sign, verify } from '../src/index.ts'
-import { SigningKey } from '../src/signing-key.ts'
+import { signingKey } from '../src/signing-key.ts'
 import { answer, atStart, base64Mac, deliver, eventOf, recordingLogger, secret, startSeconds } from './deliveries.ts'
 
 const bytes = (length: number, seed: number): Buffer =>
   Buffer.from(Array.from({ length }, (_, index) => (index * 31 + seed) % 256))
 
-describe('SigningKey', () => {
+describe('signingKey', () => {
   const keyLengths = [16, 24, 32, 63, 64, 65, 200]
   const bodyLengths = [0, 1, 55, 64, 400, 16_383, 16_384, 16_385, 100_000]
   const prefixes = ['', 'msg_1.1614265330.', `${'a'.repeat(256)}.1614265330.`, `${'a'.repeat(20_000)}.1.`]
 
   it.each(keyLengths)('computes HMAC-SHA256 with a key of %i bytes, whatever was computed before', (keyLength) => {
     const raw = bytes(keyLength, keyLength)
-    const key = new SigningKey(raw)
+    const key = signingKey(raw)
     // From long to short, so that what is left of a longer message would be noticed.
     for (const bodyLength of [...bodyLengths].reverse()) {
       const body = bytes(bodyLength, bodyLength)
@@ -26,7 +26,7 @@ describe('SigningKey', () => {
   })
 
   it('keeps two keys apart', () => {
-    const [one, two] = [new SigningKey(bytes(24, 1)), new SigningKey(bytes(24, 2))]
+    const [one, two] = [signingKey(bytes(24, 1)), signingKey(bytes(24, 2))]
     const first = one.mac('', Buffer.from('x'))
     const second = two.mac('', Buffer.from('x'))
     expect(first).not.toBe(second)
@@ -35,7 +35,7 @@ describe('SigningKey', () => {
 
   it('does not change with the bytes it was made of', () => {
     const raw = bytes(24, 1)
-    const key = new SigningKey(raw)
+    const key = signingKey(raw)
     const before = key.mac('', Buffer.from('x'))
     raw.fill(0)
     expect(key.mac('', Buffer.from('x'))).toBe(before)

@@ -1,14 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { ConfigurationError, errorReply, type Receiver, type ScrapeNestEvents } from '@scrapenest-webhooks/core'
 import {
-  ConfigurationError,
   checkPath,
-  errorReply,
   processWarnings,
-  type Receiver,
   type ReceiverSource,
-  type ScrapeNestEvents,
   selfStartingReceiver,
-} from '@scrapenest-webhooks/core'
+} from '@scrapenest-webhooks/core/adapter'
 import { type HostFacts, toWebhookRequest, writeReply } from '@scrapenest-webhooks/node'
 
 export interface ExpressOptions {

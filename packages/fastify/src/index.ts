@@ -1,17 +1,15 @@
 import type { Readable } from 'node:stream'
 import {
-  adaptedReceiver,
   type BodyLimits,
   ConfigurationError,
-  checkPath,
   type Logger,
-  RawBodyUnavailableError,
   type Receiver,
-  type ReceiverSource,
   type ScrapeNestEvents,
+  WebhookError,
   type WebhookHeaders,
   type WebhookRequest,
 } from '@scrapenest-webhooks/core'
+import { adaptedReceiver, checkPath, type ReceiverSource } from '@scrapenest-webhooks/core/adapter'
 import { readNodeStream, wasRead } from '@scrapenest-webhooks/core/node-stream'
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
@@ -153,6 +151,6 @@ function captureBody(request: FastifyRequest, limits: BodyLimits): Uint8Array | 
   if (ArrayBuffer.isView(rawBody)) return rawBody as Uint8Array
   // Without a content type and a body Fastify calls no parser. A preParsing hook may have replaced the stream.
   const stream = (request.body ?? request.raw) as Readable
-  if (wasRead(stream) || stream.readableEncoding !== null) throw new RawBodyUnavailableError(rawBodyFix)
+  if (wasRead(stream) || stream.readableEncoding !== null) throw new WebhookError('raw_body_unavailable', rawBodyFix)
   return readNodeStream(stream, limits)
 }

@@ -1,4 +1,5 @@
-import { ConfigurationError, checkKnownOptions } from '@scrapenest-webhooks/core'
+import { ConfigurationError } from '@scrapenest-webhooks/core'
+import { checkKnownOptions } from '@scrapenest-webhooks/core/adapter'
 import type { Inbox, InboxOptions } from '@scrapenest-webhooks/inbox'
 import { inboxOptions, settleInboxOptions } from '@scrapenest-webhooks/inbox/engine'
 import type { ConnectionOptions, Queue } from 'bullmq'

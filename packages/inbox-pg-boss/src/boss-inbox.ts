@@ -1,10 +1,10 @@
 import {
   ConfigurationError,
   type Delivery,
-  HandlerFailedError,
   type InboxEvent,
   type InboxProcessor,
   type InboxUser,
+  WebhookError,
 } from '@scrapenest-webhooks/core'
 import {
   type Inbox,
@@ -126,11 +126,9 @@ export class BossInbox implements PgBossInbox {
       try {
         const result = await process(event, attempt)
         if (await this.#store.isStillRunning(event)) {
-          throw new HandlerFailedError(
-            new Error(
-              'The handler ended without an error, but the transaction that completes its event was not committed.',
-            ),
-          )
+          const problem =
+            'The handler ended without an error, but the transaction that completes its event was not committed.'
+          throw new WebhookError('handler_failed', undefined, { cause: new Error(problem) })
         }
         return result
       } finally {

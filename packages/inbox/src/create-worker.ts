@@ -1,11 +1,11 @@
 import {
   type CloseOptions,
   ConfigurationError,
-  createInboxProcessor,
   type HandlingOptions,
   type InboxConnection,
   type ScrapeNestEvents,
 } from '@scrapenest-webhooks/core'
+import { createInboxProcessor } from '@scrapenest-webhooks/core/adapter'
 
 export interface WorkerOptions<Events extends object> extends HandlingOptions<Events, never> {
   /** The inbox that the receiving process puts its events into: the same file, opened here. */

@@ -1,4 +1,4 @@
-import { type InboxProcessor, type InboxUser, ReceiverClosingError } from '@scrapenest-webhooks/core'
+import { type InboxProcessor, type InboxUser, WebhookError } from '@scrapenest-webhooks/core'
 import { endingOf } from './ending.ts'
 import type { ClaimedEvent, Ending } from './event-store.ts'
 import { DeadEventError, LeaseLostError } from './inbox-errors.ts'
@@ -56,7 +56,7 @@ export class EngineAttempts {
     const process = this.#user.process as InboxProcessor
     const attempt = new RunningAttempt({ claimed, process, handlerTimeoutMs, graceMs, leaseEndsAtMs })
     if (this.#isClosing) {
-      attempt.abort(new ReceiverClosingError())
+      attempt.abort(new WebhookError('receiver_closing'))
       attempt.giveUp()
     }
     this.#leaseWatch ??= setInterval(() => this.#loseExpired(), leaseMs / 4).unref()
@@ -98,7 +98,7 @@ export class EngineAttempts {
   async close(graceMs: number): Promise<void> {
     this.#isClosing = true
     await settledWithin(graceMs, this.#running.values())
-    for (const attempt of this.#running.keys()) attempt.abort(new ReceiverClosingError())
+    for (const attempt of this.#running.keys()) attempt.abort(new WebhookError('receiver_closing'))
     await settledWithin(Math.min(abortedGraceMs, graceMs), this.#running.values())
     for (const attempt of this.#running.keys()) attempt.giveUp()
     await Promise.allSettled(this.#running.values())

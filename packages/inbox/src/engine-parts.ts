@@ -1,4 +1,5 @@
-import { ConfigurationError, checkKnownOptions, checkWholeNumber, type InboxUser } from '@scrapenest-webhooks/core'
+import { ConfigurationError, type InboxUser } from '@scrapenest-webhooks/core'
+import { checkKnownOptions, checkWholeNumber } from '@scrapenest-webhooks/core/adapter'
 import type { InboxFilter, InboxQuery, InboxSummary, PurgeFilter, ReplayFilter } from './contract.ts'
 
 /** What works for one user, and can be ended. */

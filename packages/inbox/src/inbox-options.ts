@@ -1,4 +1,5 @@
-import { ConfigurationError, checkHooks, checkWholeNumber } from '@scrapenest-webhooks/core'
+import { ConfigurationError } from '@scrapenest-webhooks/core'
+import { checkHooks, checkWholeNumber } from '@scrapenest-webhooks/core/adapter'
 import { type Backoff, jitteredBackoff } from './backoff.ts'
 
 /** How events are processed and kept, whatever the store. */

@@ -1,4 +1,4 @@
-import { checkKnownOptions } from '@scrapenest-webhooks/core'
+import { checkKnownOptions } from '@scrapenest-webhooks/core/adapter'
 import type { Inbox } from './contract.ts'
 import { type InboxOptions, inboxOptions, settleInboxOptions } from './inbox-options.ts'
 import { MemoryStore } from './memory-store.ts'

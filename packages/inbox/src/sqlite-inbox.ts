@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
-import { ConfigurationError, checkKnownOptions } from '@scrapenest-webhooks/core'
+import { ConfigurationError } from '@scrapenest-webhooks/core'
+import { checkKnownOptions } from '@scrapenest-webhooks/core/adapter'
 import type { Inbox } from './contract.ts'
 import { type InboxOptions, inboxOptions, settleInboxOptions } from './inbox-options.ts'
 import { SqliteStore } from './sqlite-store.ts'

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type InboxProcessor, type InboxUser, ReceiverClosingError } from '@scrapenest-webhooks/core'
+import { type InboxProcessor, type InboxUser, WebhookError } from '@scrapenest-webhooks/core'
 import { endingOf, endingOfExpired } from './ending.ts'
 import type { Claim, ClaimedEvent, Ending, EventStore } from './event-store.ts'
 import { DeadEventError, LeaseLostError } from './inbox-errors.ts'
@@ -57,7 +57,7 @@ export class WorkLoop {
     clearTimeout(this.#timer)
     await this.#claiming
     await settledWithin(graceMs, this.#held.values())
-    for (const attempt of this.#held.keys()) attempt.abort(new ReceiverClosingError())
+    for (const attempt of this.#held.keys()) attempt.abort(new WebhookError('receiver_closing'))
     await settledWithin(Math.min(abortedGraceMs, graceMs), this.#held.values())
     for (const attempt of this.#held.keys()) attempt.giveUp()
     await Promise.allSettled(this.#held.values())
@@ -114,7 +114,7 @@ export class WorkLoop {
     const attempt = new RunningAttempt({ claimed, process: this.#process, handlerTimeoutMs, graceMs, leaseEndsAtMs })
     // Claimed while the loop was being closed: it goes straight back.
     if (this.#isClosing) {
-      attempt.abort(new ReceiverClosingError())
+      attempt.abort(new WebhookError('receiver_closing'))
       attempt.giveUp()
     }
     this.#freePlaces -= 1

@@ -1,5 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import { ConfigurationError, HandlerFailedError, type InboxProcessor, type InboxUser } from '@scrapenest-webhooks/core'
+import {
+  ConfigurationError,
+  codeOf,
+  type InboxProcessor,
+  type InboxUser,
+  WebhookError,
+} from '@scrapenest-webhooks/core'
 import type { InboxCheckOptions } from '@scrapenest-webhooks/testing'
 import type { EventStore, Lease } from '../src/event-store.ts'
 import { settleInboxOptions } from '../src/inbox-options.ts'
@@ -160,7 +166,9 @@ export const brokenInboxes: readonly BrokenInbox[] = [
       try {
         return await process(...parameters)
       } catch (error) {
-        throw error instanceof HandlerFailedError ? error : new HandlerFailedError(error)
+        throw codeOf(error) === 'handler_failed'
+          ? error
+          : new WebhookError('handler_failed', undefined, { cause: error })
       }
     }),
   },

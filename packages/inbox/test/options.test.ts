@@ -5,10 +5,10 @@ import { createWorker, type InboxOptions, memoryInbox } from '../src/index.ts'
 
 describe('options', () => {
   it.each([
-    [{ concurrency: 0 }, 'Expected concurrency to be a whole number of at least 1 and at most 1000, got 0.'],
-    [{ maxAttempts: 1.5 }, 'Expected maxAttempts to be a whole number of at least 1, got 1.5.'],
+    [{ concurrency: 0 }, 'Expected concurrency to be a whole number from 1 to 1000, got 0.'],
+    [{ maxAttempts: 1.5 }, 'Expected maxAttempts to be a whole number from 1 to 9007199254740991, got 1.5.'],
     [{ handlerTimeoutMs: Number.POSITIVE_INFINITY }, 'Expected handlerTimeoutMs to be a whole number'],
-    [{ leaseMs: 1 }, 'Expected leaseMs to be a whole number of at least 30'],
+    [{ leaseMs: 1 }, 'Expected leaseMs to be a whole number from 30'],
     [{ backoff: 5 }, 'Expected backoff to be a function, got 5.'],
     [{ keepPayload: 'no' }, 'Expected keepPayload to be true or false, got string.'],
     [{ concurency: 5 }, 'Unknown option "concurency". The options are backoff, concurrency,'],

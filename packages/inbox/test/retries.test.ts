@@ -1,4 +1,4 @@
-import { HandlerFailedError, PermanentError, RetryLaterError } from '@scrapenest-webhooks/core'
+import { PermanentError, RetryLaterError, WebhookError } from '@scrapenest-webhooks/core'
 import {
   createInboxEvent,
   createInboxUser,
@@ -37,7 +37,8 @@ describe.each(engines)('retries in $engine, by a clock that stands still', ({ cr
     await inbox.start(
       createInboxUser((_, { attempt }) => {
         startedAtMs.push(clock.now())
-        if (attempt <= 3) throw new HandlerFailedError(new Error(`failure ${attempt}`))
+        if (attempt <= 3)
+          throw new WebhookError('handler_failed', undefined, { cause: new Error(`failure ${attempt}`) })
       }),
     )
     await inbox.put(event)
@@ -98,7 +99,7 @@ describe.each(engines)('retries in $engine, by a clock that stands still', ({ cr
     const event = createInboxEvent()
     await inbox.start(
       createInboxUser(() => {
-        throw new HandlerFailedError(new Error('failure'))
+        throw new WebhookError('handler_failed', undefined, { cause: new Error('failure') })
       }),
     )
     await inbox.put(event)

@@ -1,15 +1,17 @@
 import type { IncomingMessage } from 'node:http'
 import {
   ConfigurationError,
-  checkPath,
   errorReply,
-  processWarnings,
   type Receiver,
-  type ReceiverSource,
   type ScrapeNestEvents,
-  selfStartingReceiver,
   type WebhookReply,
 } from '@scrapenest-webhooks/core'
+import {
+  checkPath,
+  processWarnings,
+  type ReceiverSource,
+  selfStartingReceiver,
+} from '@scrapenest-webhooks/core/adapter'
 import { type HostFacts, toWebhookRequest } from '@scrapenest-webhooks/node'
 
 export interface KoaOptions {

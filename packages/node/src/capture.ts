@@ -2,7 +2,7 @@ import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:
 import {
   type BodyLimits,
   type Logger,
-  RawBodyUnavailableError,
+  WebhookError,
   type WebhookReply,
   type WebhookRequest,
 } from '@scrapenest-webhooks/core'
@@ -67,7 +67,8 @@ function captureBody(request: IncomingMessage, facts: HostFacts, limits: BodyLim
     if (typeof value === 'string') return Buffer.from(value, 'utf8')
   }
   // setEncoding makes a stream give text, and text has lost whatever was not UTF-8.
-  if (wasRead(request) || request.readableEncoding !== null) throw new RawBodyUnavailableError(facts.rawBodyFix)
+  if (wasRead(request) || request.readableEncoding !== null)
+    throw new WebhookError('raw_body_unavailable', facts.rawBodyFix)
   return readNodeStream(request, limits)
 }
 

@@ -1,12 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import {
-  checkPath,
-  notFoundReply,
-  type Receiver,
-  type ReceiverSource,
-  type ScrapeNestEvents,
-  selfStartingReceiver,
-} from '@scrapenest-webhooks/core'
+import type { Receiver, ScrapeNestEvents } from '@scrapenest-webhooks/core'
+import { checkPath, notFoundReply, type ReceiverSource, selfStartingReceiver } from '@scrapenest-webhooks/core/adapter'
 import { toWebhookRequest, writeReply } from './capture.ts'
 
 export { type HostFacts, toWebhookRequest, writeReply } from './capture.ts'

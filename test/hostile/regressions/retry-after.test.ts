@@ -27,11 +27,12 @@ describe('Retry-After', () => {
     },
   )
 
-  it.each(['1\r\nx-injected: 1', Number.NaN, undefined, -1, 0.5, {}, Symbol('soon')])(
+  it.each(['1\r\nx-injected: 1', Number.NaN, undefined, {}, Symbol('soon'), -1, 0.5])(
     'of an error made by hand cannot break or extend the reply: %o',
     async (retryAfterSeconds) => {
       const madeByHand = { library: 'scrapenest-webhooks', code: 'retry_later', retryAfterSeconds }
-      expect(await retryAfterOf(madeByHand)).toEqual([503, '30'])
+      const seconds = typeof retryAfterSeconds === 'number' && retryAfterSeconds < 1 ? '1' : '30'
+      expect(await retryAfterOf(madeByHand)).toEqual([503, seconds])
     },
   )
 

@@ -4,11 +4,11 @@ import {
   type Delivery,
   type DeliveryOutcome,
   type Logger,
-  type ReadyReceiver,
   type ReceiverOptions,
   type ScrapeNestEvents,
   type WebhookEvent,
 } from '@scrapenest-webhooks/core'
+import type { ReadyReceiver } from '@scrapenest-webhooks/core/adapter'
 import { type SignedDelivery, signDelivery } from '../deliveries.ts'
 import { createEvent } from '../events.ts'
 import { type FakeClock, fakeClock } from '../fake-clock.ts'

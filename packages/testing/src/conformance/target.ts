@@ -1,4 +1,4 @@
-import type { ReadyReceiver } from '@scrapenest-webhooks/core'
+import type { ReadyReceiver } from '@scrapenest-webhooks/core/adapter'
 
 /**
  * A host under test: Fastify, Koa, or an adapter of yours. It makes a server that passes deliveries for

@@ -31,7 +31,7 @@ export function createInboxEvent(overrides: Partial<InboxEvent> = {}): InboxEven
  * Somebody to start an inbox with, as a receiver or a worker does.
  *
  * @param handle the handler; what it returns does not matter, what it throws fails the attempt as an inbox is told of it:
- * a `HandlerFailedError`, `PermanentError`, `RetryLaterError`, …
+ * a `WebhookError`, `PermanentError`, `RetryLaterError`, …
  * @param name the receiver's name. Default `'scrapenest'`.
  */
 export function createInboxUser(

@@ -1,14 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import {
-  EnvelopeInvalidError,
-  HandlerFailedError,
-  type InboxEvent,
-  PermanentError,
-  RetryLaterError,
-  SchemaMismatchError,
-} from '@scrapenest-webhooks/core'
+import { type InboxEvent, PermanentError, RetryLaterError, WebhookError } from '@scrapenest-webhooks/core'
 import { aWhileMs, countsOf, type InboxScenario, soon } from '../bed.ts'
 import { createInboxEvent, createInboxUser } from '../fixtures.ts'
 
@@ -69,7 +62,8 @@ export const attempts: readonly InboxScenario[] = [
       await inbox.start(
         createInboxUser((_, { attempt }) => {
           counted.push(attempt)
-          if (counted.length < 4) throw new HandlerFailedError(new Error(`failure ${attempt}`))
+          if (counted.length < 4)
+            throw new WebhookError('handler_failed', undefined, { cause: new Error(`failure ${attempt}`) })
         }),
       )
       await inbox.put(event)
@@ -96,7 +90,7 @@ export const attempts: readonly InboxScenario[] = [
       await inbox.start({
         ...createInboxUser(() => {
           runs += 1
-          throw new HandlerFailedError(new Error('always'))
+          throw new WebhookError('handler_failed', undefined, { cause: new Error('always') })
         }),
         report: (_, reported) => reports.push(String(reported?.eventId)),
       })
@@ -108,7 +102,11 @@ export const attempts: readonly InboxScenario[] = [
       assert.equal(await inbox.put(event), 'duplicate')
     },
   },
-  ...[new PermanentError('no use'), new SchemaMismatchError('job.created', []), new EnvelopeInvalidError('no use')].map(
+  ...[
+    new PermanentError('no use'),
+    new WebhookError('schema_mismatch', 'job.created'),
+    new WebhookError('envelope_invalid', 'no use'),
+  ].map(
     (error, index): InboxScenario => ({
       id: `I11.${index + 1}`,
       name: `MUST not try again after ${error.code}`,
@@ -161,7 +159,9 @@ export const attempts: readonly InboxScenario[] = [
         ...createInboxUser(async (_, { attempt, signal }) => {
           if (attempt > 1) return
           await new Promise((_resolve, reject) => {
-            signal.addEventListener('abort', () => reject(new HandlerFailedError(signal.reason)))
+            signal.addEventListener('abort', () =>
+              reject(new WebhookError('handler_failed', undefined, { cause: signal.reason })),
+            )
           })
         }),
         report: (error) => reports.push((error as { code?: unknown }).code),

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { HandlerFailedError } from '@scrapenest-webhooks/core'
+import { WebhookError } from '@scrapenest-webhooks/core'
 import { countsOf, type InboxScenario } from '../bed.ts'
 import { createInboxEvent, createInboxUser } from '../fixtures.ts'
 
@@ -38,7 +38,7 @@ export const closing: readonly InboxScenario[] = [
           await new Promise((_resolve, reject) => {
             signal.addEventListener('abort', () => {
               reason = signal.reason
-              reject(new HandlerFailedError(signal.reason))
+              reject(new WebhookError('handler_failed', undefined, { cause: signal.reason }))
             })
           })
         }),

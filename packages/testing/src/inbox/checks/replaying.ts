@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type DispatchResult, HandlerFailedError, PermanentError } from '@scrapenest-webhooks/core'
+import { type DispatchResult, PermanentError, WebhookError } from '@scrapenest-webhooks/core'
 import { aWhileMs, countsOf, type InboxScenario, soon } from '../bed.ts'
 import { createInboxEvent, createInboxUser } from '../fixtures.ts'
 
@@ -34,7 +34,7 @@ export const replaying: readonly InboxScenario[] = [
       await inbox.start(
         createInboxUser((_, { attempt }) => {
           counted.push(attempt)
-          if (!isMended) throw new HandlerFailedError(new Error('broken'))
+          if (!isMended) throw new WebhookError('handler_failed', undefined, { cause: new Error('broken') })
         }),
       )
       await inbox.put(event)
