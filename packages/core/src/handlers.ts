@@ -104,18 +104,18 @@ export function runHandlers<Context>(
  * over one that names a time.
  */
 export function combineFailures(failures: readonly unknown[]): WebhookError {
-  const others = failures.filter((failure) => waitOf(failure) === undefined)
+  const others = failures.filter((failure) => waitOf(failure) < 0)
   if (others.length === 0) {
     const wishes = failures as readonly WebhookError[]
-    return wishes.reduce((one, other) => ((waitOf(other) ?? 0) > (waitOf(one) ?? 0) ? other : one))
+    return wishes.reduce((one, other) => (waitOf(other) > waitOf(one) ? other : one))
   }
   const cause = others.length === 1 ? others[0] : new AggregateError(others, 'Several handlers failed.')
   return failureOf('handler_failed', cause)
 }
 
-/** How many seconds a failure asks to wait: 0 for one that is not to be tried again, nothing where it has no wish. */
-function waitOf(failure: unknown): number | undefined {
+/** How many seconds a failure asks to wait: 0 for one that is not to be tried again, less than that where it has no wish. */
+function waitOf(failure: unknown): number {
   const code = codeOf(failure)
   if (code === 'permanent_failure') return 0
-  return code === 'retry_later' ? retryAfterSecondsOf(failure) : undefined
+  return code === 'retry_later' ? retryAfterSecondsOf(failure) : -1
 }

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { hashOf } from '../src/duplicates.ts'
 import { type ClaimResult, memoryDuplicates } from '../src/index.ts'
 import { fakeClock } from './deliveries.ts'
 
@@ -163,6 +164,27 @@ describe('memoryDuplicates', () => {
     expect(claim('running')).toEqual({ state: 'in_progress' })
   })
 
+  it('gives the room of a claim whose lease has ended to others, and still takes the word of its handler', () => {
+    const { clock, claim, complete, handle } = store({ maxEvents: 4 })
+    const token = tokenOf(claim('outlived'))
+    clock.advance(1000)
+    for (const key of ['a', 'b', 'c', 'd']) handle(key)
+    expect(['c', 'd'].map((key) => claim(key).state)).toEqual(['done', 'done'])
+    complete('outlived', token)
+    expect(claim('outlived')).toEqual({ state: 'done' })
+  })
+
+  it('takes no event for another whose key has the same hash', () => {
+    const { claim, handle, release } = store()
+    const [one, other] = keysOfOneHash()
+    handle(one)
+    const token = tokenOf(claim(other))
+    expect(claim(other)).toEqual({ state: 'in_progress' })
+    release(other, token)
+    handle(other)
+    expect([claim(one), claim(other)]).toEqual([{ state: 'done' }, { state: 'done' }])
+  })
+
   it.each([
     ['rememberSeconds', 0],
     ['rememberSeconds', Number.NaN],
@@ -178,5 +200,26 @@ describe('memoryDuplicates', () => {
     const duplicates = memoryDuplicates()
     expect(duplicates.claim('a', lease)).toMatchObject({ state: 'claimed' })
     expect(duplicates.claim('a', lease)).toEqual({ state: 'in_progress' })
+  })
+})
+
+/** The seed is another one in each process, so they have to be looked for: among so many, a dozen pairs are to be expected. */
+function keysOfOneHash(): readonly [string, string] {
+  const seen = new Map<number, string>()
+  for (let number = 0; number < 3_000_000; number += 1) {
+    const key = `scrapenest/event ${number}`
+    const other = seen.get(hashOf(key))
+    if (other !== undefined) return [other, key]
+    seen.set(hashOf(key), key)
+  }
+  throw new Error('Expected two keys of one hash.')
+}
+
+describe('hashOf', () => {
+  it('gives whole numbers of 32 bits, the same for the same key, spread over all of them', () => {
+    const hashes = Array.from({ length: 4096 }, (_, number) => hashOf(`scrapenest/evt_${number}`))
+    expect(hashes).toEqual(Array.from({ length: 4096 }, (_, number) => hashOf(`scrapenest/evt_${number}`)))
+    for (const hash of hashes) expect(hash).toBe(hash | 0)
+    expect(new Set(hashes).size).toBeGreaterThan(4090)
   })
 })

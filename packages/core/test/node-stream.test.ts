@@ -65,6 +65,13 @@ describe('readNodeStream', () => {
     await expect(readNodeStream(stream, limits)).rejects.toMatchObject({ code: 'body_aborted', cause: error })
   })
 
+  it('hears the error of a stream that was destroyed just now: unheard it would end the process', async () => {
+    const stream = new PassThrough()
+    stream.destroy(new Error('reset'))
+    await expect(readNodeStream(stream, limits)).rejects.toMatchObject({ code: 'body_aborted' })
+    await new Promise((resolve) => stream.once('close', resolve))
+  })
+
   it('rejects at once when the stream broke without being destroyed', async () => {
     const stream = new Readable({ read() {}, autoDestroy: false })
     const broken = new Promise((resolve) => stream.once('error', resolve))
