@@ -33,6 +33,7 @@ const comparison = 'timingSafeEqual'
 const harmless: ReadonlySet<string> = new Set([
   comparison,
   'createHmac',
+  'createSecretKey',
   'hash',
   'update',
   'digest',

@@ -84,8 +84,12 @@ function missingHeader(headers: ReceivedHeaders, family: (typeof headerFamilies)
 
 /** The headers that a signature covers or carries, as received: what an inbox keeps as proof. */
 export function signedHeadersOf(headers: ReceivedHeaders): Record<string, string> {
-  const signed = Object.entries(headers).filter(
-    ([name, value]) => /^(svix|webhook)-/.test(name) && typeof value === 'string',
-  )
-  return Object.fromEntries(signed) as Record<string, string>
+  const signed: Record<string, string> = {}
+  for (const family of headerFamilies) {
+    for (const name of family) {
+      const value = headers[name]
+      if (typeof value === 'string') signed[name] = value
+    }
+  }
+  return signed
 }

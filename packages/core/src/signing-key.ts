@@ -1,4 +1,4 @@
-import { createHmac, hash, timingSafeEqual } from 'node:crypto'
+import { createHmac, createSecretKey, hash, timingSafeEqual } from 'node:crypto'
 
 /** SHA-256's block and digest (FIPS 180-4), which HMAC is built from (RFC 2104). */
 const blockBytes = 64
@@ -37,7 +37,8 @@ export interface SigningKey {
 
 export function signingKey(bytes: Uint8Array): SigningKey {
   const { byteLength } = bytes
-  const key = Buffer.from(bytes)
+  // Converted once: createHmac would convert bytes anew each time, which costs a third of what it costs to hash 64 KiB.
+  const key = createSecretKey(bytes)
   /** The key XOR the inner pad: what the inner hash begins with. */
   const innerBlock = Buffer.alloc(blockBytes, 0x36)
   /** The key XOR the outer pad, and room for the inner digest: what the outer hash covers. */

@@ -14,12 +14,12 @@ interface Operation<Connection> {
   readonly sinceMs: number
 }
 
-/** A transaction that has worked this long is committed, and the rest waits: the event loop is not held up by a crowd. */
+/** No operation waits longer for others, and no transaction works longer: the event loop is not held up by a crowd. */
 const maxHoldMs = 10
 
 /**
- * Puts all operations that are waiting in one turn of the event loop into one transaction, with one fsync, which
- * the deliveries that came together share. An operation is settled when its transaction is.
+ * Puts all operations that come in one turn of the event loop, or in turns one after the other, into one transaction, with
+ * one fsync, which the deliveries that came together share. An operation is settled when its transaction is.
  *
  * A transaction that fails rejects exactly the operations it held. While another process holds the lock nothing was held:
  * the operations wait and are tried again, each for at most `lockTimeoutMs`.
@@ -59,9 +59,21 @@ export class GroupCommit<Connection> {
     })
   }
 
+  /**
+   * Waits as long as each turn brings more: what came together is not put in the same turn, because bodies are read at the
+   * end of one, and a transaction costs much the same for one operation as for many.
+   */
   #flushSoon(): void {
     this.#isScheduled = true
-    setImmediate(() => this.#flush())
+    const count = this.#waiting.length
+    setImmediate(() =>
+      setImmediate(() => {
+        const [oldest] = this.#waiting
+        const isLate = oldest !== undefined && performance.now() - oldest.sinceMs > maxHoldMs
+        if (this.#waiting.length > count && !isLate) this.#flushSoon()
+        else this.#flush()
+      }),
+    )
   }
 
   #flush(): void {

@@ -45,17 +45,10 @@ export interface AttemptRow {
 /** Parameters of a statement: only what every version of node:sqlite binds. */
 export type Parameters = Record<string, SQLInputValue>
 
-export function toParameters(event: InboxEvent): Parameters {
+/** In the order of `insertEvent`. */
+export function toColumns(event: InboxEvent): readonly SQLInputValue[] {
   const { name, eventId, eventType, messageId, secretIndex, sentAt, receivedAt } = event
-  return {
-    name,
-    eventId,
-    eventType,
-    messageId,
-    secretIndex,
-    sentAtMs: sentAt.getTime(),
-    receivedAtMs: receivedAt.getTime(),
-  }
+  return [name, eventId, eventType, messageId, secretIndex, sentAt.getTime(), receivedAt.getTime()]
 }
 
 /** All conditions but `eventId`, which has an index and so a statement of its own. */

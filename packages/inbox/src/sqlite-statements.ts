@@ -47,11 +47,12 @@ type StatementName =
   | 'oldestReady'
 
 const sql: Readonly<Record<StatementName, string>> = {
+  // By place and not by name: these two run for each delivery, and a name is looked up anew each time.
   insertEvent: `
-    INSERT INTO events (name, event_id, event_type, message_id, secret_index, sent_at_ms, received_at_ms, state, due_at_ms)
-    VALUES (:name, :eventId, :eventType, :messageId, :secretIndex, :sentAtMs, :receivedAtMs, 'ready', :nowMs)
+    INSERT INTO events (due_at_ms, name, event_id, event_type, message_id, secret_index, sent_at_ms, received_at_ms, state)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'ready')
     ON CONFLICT DO NOTHING RETURNING id`,
-  insertPayload: 'INSERT INTO payloads (event, signed_headers, body) VALUES (:id, :signedHeaders, :body)',
+  insertPayload: 'INSERT INTO payloads (event, signed_headers, body) VALUES (?, ?, ?)',
 
   nextDue: `
     SELECT min(due_at_ms) AS dueAtMs FROM (

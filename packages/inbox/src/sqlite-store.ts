@@ -10,9 +10,9 @@ import {
   type EventRow,
   type EventRowWithPayload,
   type Parameters,
+  toColumns,
   toConditions,
   toEvent,
-  toParameters,
   toRecord,
   toSummary,
 } from './sqlite-rows.ts'
@@ -67,12 +67,12 @@ export class SqliteStore implements EventStore {
   }
 
   async put(event: InboxEvent, { nowMs }: { readonly nowMs: number }): Promise<'stored' | 'duplicate'> {
-    const parameters = { ...toParameters(event), nowMs }
+    const columns = toColumns(event)
     const signedHeaders = JSON.stringify(event.signedHeaders)
     return await this.#writes.run((statements) => {
-      const inserted = statements.insertEvent.get(parameters)
+      const inserted = statements.insertEvent.get(nowMs, ...columns)
       if (inserted === undefined) return 'duplicate'
-      statements.insertPayload.run({ id: inserted['id'] as number, signedHeaders, body: event.body })
+      statements.insertPayload.run(inserted['id'] as number, signedHeaders, event.body)
       return 'stored'
     })
   }

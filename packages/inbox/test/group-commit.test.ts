@@ -44,6 +44,33 @@ describe('GroupCommit', () => {
     expect(journal.transactions).toEqual([['a', 'b', 'c'], ['d']])
   })
 
+  it('waits for those that come one turn later', { retry: 4 }, async () => {
+    const { journal, commit } = createGroupCommit()
+    const first = commit.run((write) => write('a'))
+    await new Promise(setImmediate)
+    await Promise.all([first, commit.run((write) => write('b'))])
+    expect(journal.transactions).toEqual([['a', 'b']])
+  })
+
+  it('does not wait for ever where each turn brings more', async () => {
+    const { journal, commit } = createGroupCommit()
+    let isDone = false
+    const first = commit
+      .run((write) => write('a'))
+      .then(() => {
+        isDone = true
+      })
+    const others: Promise<void>[] = []
+    // An end all the same: without one a failure of this test would hang.
+    for (let turn = 0; turn < 1_000_000 && !isDone; turn += 1) {
+      others.push(commit.run((write) => write('b')))
+      await new Promise(setImmediate)
+    }
+    expect(isDone).toBe(true)
+    await Promise.all([first, ...others])
+    expect(journal.transactions.flat()).toHaveLength(1 + others.length)
+  })
+
   it('rejects exactly the operations of the transaction that failed', async () => {
     const { journal, commit } = createGroupCommit()
     journal.failure = new Error('full')
