@@ -48,6 +48,12 @@ describe('collectHeaders', () => {
     expect(collectHeaders(headers as unknown as WebhookHeaders)).toEqual({ 'transfer-encoding': expect.any(TypeError) })
   })
 
+  it('names the header that came as a list of several', () => {
+    expect(() => collectHeaders({ 'Svix-Id': ['msg_1', 'msg_1'] })).toThrow(
+      expect.objectContaining({ code: 'duplicate_header', message: 'Duplicate header: svix-id.' }),
+    )
+  })
+
   it('leaves out what is undefined, null or an empty list', () => {
     const headers = { 'svix-id': undefined, 'svix-timestamp': null, 'svix-signature': undefined, 'webhook-id': [] }
     expect(collectHeaders(headers as unknown as WebhookHeaders)).toEqual({})
