@@ -20,10 +20,20 @@ export async function readNodeStream(stream: Readable, { maxBytes }: BodyLimits)
     await new Promise(setImmediate)
     if (stream.readableDidRead)
       throw new WebhookError('raw_body_unavailable', 'Something else read the request meanwhile.')
-    const isWhole = stream.complete && !stream.destroyed && stream.readableLength <= maxBytes
-    if (isWhole) return stream.read() ?? new Uint8Array()
+    if (stream.complete && !stream.destroyed && stream.readableLength <= maxBytes) return readBuffered(stream)
   }
   return await readChunks(stream, maxBytes)
+}
+
+/** Up to Node 24 one `read` gives all that is there, from Node 26 on one chunk; the last one brings the end with it. */
+function readBuffered(stream: Readable): Uint8Array {
+  const chunks: Uint8Array[] = []
+  let chunk: Uint8Array | null
+  do {
+    chunk = stream.read()
+    if (chunk !== null) chunks.push(chunk)
+  } while (chunk !== null && stream.readableLength > 0)
+  return chunks.length === 1 ? (chunks[0] as Uint8Array) : Buffer.concat(chunks)
 }
 
 function readChunks(stream: Readable, maxBytes: number): Promise<Uint8Array> {
