@@ -35,9 +35,9 @@ export function inboxUser<Context>(
   { failed }: Reporter,
   processing = true,
 ): InboxUser {
-  async function process(stored: InboxEvent, run: InboxAttempt): Promise<DispatchResult> {
+  async function process(stored: InboxEvent, { attempt, signal }: InboxAttempt): Promise<DispatchResult> {
     const { messageId: id, sentAt, receivedAt, body: rawBody, secretIndex } = stored
-    const delivery = { ...run, id, sentAt, receivedAt, rawBody, secretIndex, context: undefined }
+    const delivery = { id, attempt, signal, sentAt, receivedAt, rawBody, secretIndex, context: undefined }
     const subject = subjectOf(stored)
     try {
       return await dispatch(parseEnvelope(rawBody, id), delivery, subject)

@@ -89,7 +89,7 @@ function decode(secret: unknown): Uint8Array {
   const misreading = misreadings.find(([pattern]) => pattern.test(secret))?.[1]
   const problem =
     misreading ?? (isBase64 ? `is shorter than ${minKeyBytes} bytes` : 'is not base64, which has no "-" and no "_"')
-  throw new ConfigurationError(`The signing secret ${problem}. Copy it again, from whsec_ on.`)
+  throw new ConfigurationError(`The signing secret ${problem}. Copy it again.`)
 }
 
 const misreadings: readonly (readonly [RegExp, string])[] = [

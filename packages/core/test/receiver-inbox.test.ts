@@ -194,6 +194,21 @@ describe('the processor of an inbox', () => {
     return { process, logger, ...user }
   }
 
+  it('asks an attempt for its signal, whatever it is an object of', async () => {
+    class Attempt {
+      get attempt(): number {
+        return 2
+      }
+      get signal(): AbortSignal {
+        return attempt.signal
+      }
+    }
+    const handler = vi.fn()
+    const { process } = processorWith({ onEvent: { '*': handler } })
+    await process(stored(), new Attempt())
+    expect(handler.mock.calls[0]?.[1]).toMatchObject({ attempt: 2, signal: attempt.signal })
+  })
+
   it('gives handlers the event, the attempt and its signal, and no context', async () => {
     const handler = vi.fn()
     const { process, name } = processorWith({ onEvent: { 'job.created': handler } })
