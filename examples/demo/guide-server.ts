@@ -1,7 +1,8 @@
 // The application of the guide, as a process of its own so that it can be killed: events are stored in SQLite before they
 // are acknowledged, artifacts are downloaded, and the parent is told of everything that happens.
 import { join } from 'node:path'
-import { rotatingSecret, ScrapeNestClient } from '@scrapenest-webhooks/client'
+import { ScrapeNestClient } from '@scrapenest-webhooks/client'
+import { rotatingSecret } from '@scrapenest-webhooks/core'
 import { scrapenestWebhooks } from '@scrapenest-webhooks/fastify'
 import { sqliteInbox } from '@scrapenest-webhooks/inbox'
 import Fastify from 'fastify'

@@ -3,7 +3,7 @@
 import { once } from 'node:events'
 import type { AddressInfo } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { rotatingSecret } from '@scrapenest-webhooks/client'
+import { rotatingSecret } from '@scrapenest-webhooks/core'
 import type { ReceiverOptions, ScrapeNestEvents } from '@scrapenest-webhooks/core'
 import { sqliteInbox } from '@scrapenest-webhooks/inbox'
 import { scrapenestWebhooks } from '@scrapenest-webhooks/koa'

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { WebhookError } from '@scrapenest-webhooks/core'
 import { type BullmqInboxOptions, bullmqInbox } from '@scrapenest-webhooks/inbox-bullmq'
-import { createInboxEvent, createInboxUser, untilInboxStats } from '@scrapenest-webhooks/testing'
+import { createInboxConsumer, createInboxEvent, untilInboxStats } from '@scrapenest-webhooks/testing'
 import { Queue } from 'bullmq'
 import { Redis } from 'ioredis'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
@@ -30,7 +30,7 @@ describe.skipIf(!hasEngine('redis'))('the inbox on BullMQ', () => {
   it('knows a duplicate after its event was deleted with its body', async () => {
     const inbox = createInbox({ keepDoneMs: 0 })
     const event = createInboxEvent()
-    await inbox.start(createInboxUser(() => {}))
+    await inbox.start(createInboxConsumer(() => {}))
     await inbox.put(event)
     await vi.waitFor(async () => expect(await inbox.stats()).toMatchObject({ ready: 0, running: 0, done: 0 }))
     // A second event's completion sweeps out what is older than keepDoneMs.
@@ -44,7 +44,7 @@ describe.skipIf(!hasEngine('redis'))('the inbox on BullMQ', () => {
     const prefix = newPlaceName()
     const inbox = createInbox({ prefix })
     const event = createInboxEvent()
-    await inbox.start(createInboxUser(() => {}))
+    await inbox.start(createInboxConsumer(() => {}))
     await inbox.put(event)
     await untilInboxStats(inbox, { done: 1 })
     const redis = new Redis(server.url)
@@ -57,7 +57,7 @@ describe.skipIf(!hasEngine('redis'))('the inbox on BullMQ', () => {
     const inbox = createInbox({ rememberMs: 1000, keepDoneMs: 1000, maxAttempts: 1 })
     const event = createInboxEvent()
     await inbox.start(
-      createInboxUser(() => {
+      createInboxConsumer(() => {
         throw new WebhookError('handler_failed', undefined, { cause: new Error('always') })
       }),
     )
@@ -86,7 +86,7 @@ describe.skipIf(!hasEngine('redis'))('the inbox on BullMQ', () => {
     const queue = new Queue('webhooks-scrapenest', { connection: { url: server.url }, prefix })
     onTestFinished(() => queue.close())
     await inbox.start(
-      createInboxUser(() => {
+      createInboxConsumer(() => {
         throw new WebhookError('handler_failed', undefined, { cause: new Error('out of paper') })
       }),
     )
@@ -101,7 +101,7 @@ describe.skipIf(!hasEngine('redis'))('the inbox on BullMQ', () => {
     const queue = new Queue('mine', { connection: { url: server.url }, prefix: newPlaceName() })
     onTestFinished(() => queue.close())
     const inbox = createInbox({ queue })
-    await inbox.start(createInboxUser(() => {}))
+    await inbox.start(createInboxConsumer(() => {}))
     await inbox.put(createInboxEvent())
     await untilInboxStats(inbox, { done: 1 })
     await inbox.close()
@@ -114,7 +114,7 @@ describe.skipIf(!hasEngine('redis'))('the inbox on BullMQ', () => {
     const connection = new Redis(server.url, { maxRetriesPerRequest: null })
     onTestFinished(() => connection.disconnect())
     const inbox = createInbox({ connection })
-    await inbox.start(createInboxUser(() => {}))
+    await inbox.start(createInboxConsumer(() => {}))
     await inbox.put(createInboxEvent())
     await untilInboxStats(inbox, { done: 1 })
     await inbox.close()
@@ -136,7 +136,7 @@ describe.skipIf(!hasEngine('redis'))('the inbox on BullMQ', () => {
     onTestFinished(() => warned.mockRestore())
     const inbox = createInbox({ connection: redis.url })
     const reports: unknown[] = []
-    await inbox.start({ ...createInboxUser(() => {}), report: (error) => reports.push(error) })
+    await inbox.start({ ...createInboxConsumer(() => {}), report: (error) => reports.push(error) })
     await inbox.close()
 
     expect(reports.map((error) => (error as { code: string }).code)).toEqual(told.map(() => 'configuration_invalid'))

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { PermanentError, WebhookError } from '@scrapenest-webhooks/core'
 import { type PgBossInbox, type PgBossInboxOptions, pgBossInbox } from '@scrapenest-webhooks/inbox-pg-boss'
-import { createInboxEvent, createInboxUser, untilInboxStats } from '@scrapenest-webhooks/testing'
+import { createInboxConsumer, createInboxEvent, untilInboxStats } from '@scrapenest-webhooks/testing'
 import pg from 'pg'
 import { PgBoss } from 'pg-boss'
 import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
@@ -60,7 +60,7 @@ describe.skipIf(!hasEngine('postgres'))('the inbox on pg-boss', () => {
     await inbox.put(createInboxEvent())
     await inbox.put(createInboxEvent({ eventType: 'artifact.ready' }))
     await inbox.start(
-      createInboxUser(({ eventType }) => {
+      createInboxConsumer(({ eventType }) => {
         if (eventType === 'artifact.ready') throw new PermanentError('no use')
       }),
     )
@@ -82,7 +82,7 @@ describe.skipIf(!hasEngine('postgres'))('the inbox on pg-boss', () => {
     const event = createInboxEvent()
     let isMended = false
     await inbox.start(
-      createInboxUser(() => {
+      createInboxConsumer(() => {
         if (!isMended) throw new PermanentError('no use')
       }),
     )
@@ -107,7 +107,7 @@ describe.skipIf(!hasEngine('postgres'))('the inbox on pg-boss', () => {
     await client.query(
       `UPDATE ${schema}.job SET state = 'active', started_on = now(), heartbeat_on = now() - interval '1 hour'`,
     )
-    await inbox.start(createInboxUser((_event, { attempt }) => attempts.push(attempt)))
+    await inbox.start(createInboxConsumer((_event, { attempt }) => attempts.push(attempt)))
     await untilInboxStats(inbox, { done: 1 })
     expect(attempts).toEqual([2])
   })
@@ -122,7 +122,7 @@ describe.skipIf(!hasEngine('postgres'))('the inbox on pg-boss', () => {
     const inbox = createInbox({ backoff })
     for (let index = 0; index < 10; index += 1) await inbox.put(createInboxEvent())
     await dieWithAll()
-    await inbox.start(createInboxUser(() => {}))
+    await inbox.start(createInboxConsumer(() => {}))
     await untilInboxStats(inbox, { ready: 10, running: 0 })
 
     const dueAtMs = await dueTimes()
@@ -141,7 +141,7 @@ describe.skipIf(!hasEngine('postgres'))('the inbox on pg-boss', () => {
     for (let index = 0; index < 5; index += 1) await inbox.put(createInboxEvent())
     await dieWithAll()
     const startedAtMs: number[] = []
-    await inbox.start(createInboxUser(() => startedAtMs.push(performance.now())))
+    await inbox.start(createInboxConsumer(() => startedAtMs.push(performance.now())))
     await untilInboxStats(inbox, { done: 5 })
 
     const gapsMs = startedAtMs.slice(1).map((ms, index) => ms - (startedAtMs[index] as number))
@@ -151,7 +151,7 @@ describe.skipIf(!hasEngine('postgres'))('the inbox on pg-boss', () => {
   it("is staggered by pg-boss's own watch too, whatever the last delay of each event was", async () => {
     const inbox = createInbox({ backoff: () => 60_000 })
     await inbox.start(
-      createInboxUser(() => {
+      createInboxConsumer(() => {
         throw new WebhookError('handler_failed', undefined, { cause: new Error('once') })
       }),
     )
@@ -180,7 +180,7 @@ describe.skipIf(!hasEngine('postgres'))('the inbox on pg-boss', () => {
     await client.query(
       `UPDATE ${schema}.job SET state = 'active', started_on = now(), retry_count = 2, heartbeat_on = now() - interval '1 hour'`,
     )
-    await inbox.start({ ...createInboxUser(() => {}), report: (error) => reports.push(String(error)) })
+    await inbox.start({ ...createInboxConsumer(() => {}), report: (error) => reports.push(String(error)) })
     await untilInboxStats(inbox, { dead: 1 })
 
     expect(reports).toEqual([expect.stringMatching(/dead after 3 attempts; the last ended with lease_ended/)])
@@ -210,7 +210,7 @@ describe.skipIf(!hasEngine('postgres'))('the inbox on pg-boss', () => {
     boss.on('error', () => {})
     onTestFinished(() => boss.stop({ graceful: false }))
     const inbox = createInbox({ boss })
-    await inbox.start(createInboxUser(() => {}))
+    await inbox.start(createInboxConsumer(() => {}))
     await inbox.put(createInboxEvent())
     await untilInboxStats(inbox, { done: 1 })
     await inbox.close()
@@ -228,7 +228,7 @@ describe.skipIf(!hasEngine('postgres'))('the inbox on pg-boss', () => {
         'stored',
       ])
     }
-    await inbox.start(createInboxUser((event) => seen.push(event.eventId)))
+    await inbox.start(createInboxConsumer((event) => seen.push(event.eventId)))
     await untilInboxStats(inbox, { done: ids.length })
 
     expect(seen.sort()).toEqual([...ids].sort())

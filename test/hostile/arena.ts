@@ -20,7 +20,7 @@ export class Arena {
   readonly handled: string[] = []
   readonly outcomes: DeliveryOutcome[] = []
   readonly problems: string[] = []
-  readonly receiver: Receiver<ScrapeNestEvents, never>
+  readonly receiver: Receiver<ScrapeNestEvents>
   cases = 0
   port = 0
   readonly #secret = generateSecret()
@@ -28,7 +28,7 @@ export class Arena {
   constructor(options: { readonly budget: Budget; readonly seed: number; readonly replyTimeoutMs: number }) {
     this.budget = options.budget
     this.seed = options.seed
-    this.receiver = createReceiver<ScrapeNestEvents, never>({
+    this.receiver = createReceiver({
       secret: this.#secret,
       logger: quiet,
       replyTimeoutMs: options.replyTimeoutMs,

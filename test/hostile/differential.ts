@@ -1,4 +1,5 @@
-import { codeOf, sign, verify, type WebhookErrorCode } from '@scrapenest-webhooks/core'
+import { sign, verify, type WebhookErrorCode } from '@scrapenest-webhooks/core'
+import { codeOf } from '@scrapenest-webhooks/core/adapter'
 import { generateSecret } from '@scrapenest-webhooks/testing'
 import { Webhook as StandardWebhook } from 'standardwebhooks'
 import { Webhook as SvixWebhook } from 'svix'

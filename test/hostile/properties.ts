@@ -48,7 +48,7 @@ const properties: readonly Property[] = [
       const now = { now: () => timestamp * 1000 }
       for (const family of [headers, renamed(headers), new Headers({ ...headers }), Object.entries(headers)]) {
         const message = verify({ headers: family as Record<string, string>, body }, secret, now)
-        insist(message.id === id, 'another id')
+        insist(message.messageId === id, 'another id')
         insist(message.sentAt.getTime() === timestamp * 1000, 'another time')
         insist(Buffer.compare(message.body, body) === 0, 'another body')
         insist(message.secretIndex === 0, 'another secret')

@@ -2,6 +2,7 @@ import {
   type ArtifactReadyData,
   createReceiver,
   type Delivery,
+  type EventHandlers,
   type EventOf,
   type EventPattern,
   isWebhookError,
@@ -11,8 +12,10 @@ import {
   type JobSucceededData,
   type ScrapeNestEvent,
   type ScrapeNestEvents,
+  type UnknownEvent,
   verify,
   verifyEvent,
+  WebhookError,
   type WebhookErrorCode,
 } from '@scrapenest-webhooks/core'
 import { expectTypeOf } from 'vitest'
@@ -195,10 +198,24 @@ const message = verify({ headers: new Headers(), body: new Uint8Array() }, ['whs
 expectTypeOf(message.sentAt).toEqualTypeOf<Date>()
 expectTypeOf(message.secretIndex).toEqualTypeOf<number>()
 const event = verifyEvent({ headers: { 'svix-id': ['a'] }, body: '' }, secret, { toleranceSeconds: 60 })
-expectTypeOf(event).toEqualTypeOf<ScrapeNestEvent>()
+expectTypeOf(event).toEqualTypeOf<ScrapeNestEvent | UnknownEvent>()
 if (event.event_type === 'job.created') expectTypeOf(event.data).toEqualTypeOf<JobCreatedData>()
 // @ts-expect-error Not an event of the catalogue.
 if (event.event_type === 'job.creatd') noop()
+// An event outside the catalogue is left when every known type is ruled out.
+switch (event.event_type) {
+  case 'job.created':
+  case 'job.completed':
+  case 'artifact.ready':
+    break
+  default:
+    expectTypeOf(event).toEqualTypeOf<UnknownEvent>()
+    expectTypeOf(event.data).toEqualTypeOf<unknown>()
+    expectTypeOf(event.event_type).toExtend<string>()
+}
+// What is not checked may be missing.
+expectTypeOf(event.occurred_at).toEqualTypeOf<string | undefined>()
+expectTypeOf(event.org_id).toEqualTypeOf<string | undefined>()
 const own = verifyEvent<ShopEvents>({ headers: {}, body: '' }, secret)
 if (own.event_type === 'order.sent') expectTypeOf(own.data.carrier).toEqualTypeOf<string>()
 
@@ -210,7 +227,20 @@ try {
     expectTypeOf<typeof error.code>().toEqualTypeOf<WebhookErrorCode>()
     if (error.code === 'schema_mismatch') expectTypeOf(error.issues).toEqualTypeOf<readonly unknown[]>()
     if (error.code === 'retry_later') expectTypeOf(error.retryAfterSeconds).toEqualTypeOf<number>()
+    if (error.code === 'missing_header') expectTypeOf(error.header).toEqualTypeOf<string | undefined>()
     // @ts-expect-error No such code.
     if (error.code === 'bad_signature') noop()
   }
 }
+
+new WebhookError('raw_body_unavailable', 'The fix.', { cause: new Error('parsed') })
+// @ts-expect-error Only a RetryLaterError carries this code: it has a delay.
+new WebhookError('retry_later')
+// @ts-expect-error Only a SchemaMismatchError carries this code: it has issues.
+new WebhookError('schema_mismatch')
+
+// Handlers written apart, in JavaScript without type arguments as well.
+const apart: EventHandlers = {
+  'artifact.ready': (event) => expectTypeOf(event.data.download_url).toEqualTypeOf<string>(),
+}
+createReceiver({ secret, onEvent: apart })

@@ -1,9 +1,15 @@
 import { createServer, type IncomingMessage } from 'node:http'
-import { createReceiver, type Receiver, type ScrapeNestEvents } from '@scrapenest-webhooks/core'
+import { createReceiver, type Receiver, type ReceiverOptions, type ScrapeNestEvents } from '@scrapenest-webhooks/core'
 import { scrapenestWebhooks as fetchWebhooks } from '@scrapenest-webhooks/core/fetch'
-import { captureRawBody, scrapenestWebhooks as expressWebhooks } from '@scrapenest-webhooks/express'
+import {
+  captureRawBody,
+  type ExpressOptions,
+  type ExpressRequest,
+  scrapenestWebhooks as expressWebhooks,
+  type ScrapenestWebhooksOptions,
+} from '@scrapenest-webhooks/express'
 import { scrapenestWebhooks as fastifyWebhooks } from '@scrapenest-webhooks/fastify'
-import { scrapenestWebhooks as koaWebhooks } from '@scrapenest-webhooks/koa'
+import { type KoaContext, scrapenestWebhooks as koaWebhooks } from '@scrapenest-webhooks/koa'
 import { scrapenestWebhooks as nodeWebhooks } from '@scrapenest-webhooks/node'
 import express from 'express'
 import express4 from 'express4'
@@ -80,20 +86,54 @@ nodeWebhooks({ path, secret }).receiver.onEvent('*', (_event, { context }) =>
   expectTypeOf(context).toEqualTypeOf<IncomingMessage | undefined>(),
 )
 
-// Servers of fetch style
+// Fetch-style servers
 const onFetch = fetchWebhooks({ secret, onEvent: { 'artifact.ready': (event) => save(event.data.download_url) } })
 expectTypeOf(onFetch).toBeCallableWith(new Request('https://shop.example'))
+expectTypeOf(onFetch).toBeCallableWith(new Request('https://shop.example'), { params: Promise.resolve({}) })
 expectTypeOf(onFetch(new Request('https://shop.example'))).toEqualTypeOf<Promise<Response>>()
-onFetch.receiver.onEvent('*', (_event, { context }) => expectTypeOf(context).toEqualTypeOf<Request | undefined>())
+interface HonoLike {
+  readonly env: { readonly region: string }
+}
+const onHono = fetchWebhooks<HonoLike>({
+  secret,
+  onEvent: { '*': (_event, { context }) => save(context?.env.region ?? '') },
+})
+expectTypeOf(onHono).toBeCallableWith(new Request('https://shop.example'), { env: { region: 'eu' } })
+onHono.receiver.onEvent('*', (_event, { context }) => expectTypeOf(context).toEqualTypeOf<HonoLike | undefined>())
+// @ts-expect-error A handler that expects Hono's context must get one.
+onHono(new Request('https://shop.example'))
 
-// A ready receiver of any catalogue and any context is enough for every host.
+// A ready receiver of any catalogue fits every host, and is what `.receiver` is.
 interface ShopEvents {
   'order.paid': { readonly total: number }
 }
-const shop = createReceiver<ShopEvents, { readonly tenant: string }>({ secret })
-expressWebhooks({ path, receiver: shop })
-koaWebhooks({ path, receiver: shop })
-nodeWebhooks({ path, receiver: shop })
-fetchWebhooks({ receiver: shop })
+const shop = createReceiver<ShopEvents>({ secret })
+expectTypeOf(expressWebhooks({ path, receiver: shop }).receiver).toEqualTypeOf<Receiver<ShopEvents>>()
+expectTypeOf(koaWebhooks({ path, receiver: shop }).receiver).toEqualTypeOf<Receiver<ShopEvents>>()
+expectTypeOf(nodeWebhooks({ path, receiver: shop }).receiver).toEqualTypeOf<Receiver<ShopEvents>>()
+expectTypeOf(fetchWebhooks({ receiver: shop }).receiver).toEqualTypeOf<Receiver<ShopEvents>>()
+await fastify.register(fastifyWebhooks, { path: '/shop', decorateAs: false, receiver: shop })
 // @ts-expect-error Either a receiver or the options of one.
 expressWebhooks({ path, receiver: shop, toleranceSecond: 300 })
+
+// A receiver whose handlers read one host's context does not fit another host.
+const forKoa = createReceiver<ScrapeNestEvents, KoaContext>({ secret })
+koaWebhooks({ path, receiver: forKoa })
+// @ts-expect-error Koa's ctx is not Express' request.
+expressWebhooks({ path, receiver: forKoa })
+// @ts-expect-error Koa's ctx is not node's request.
+nodeWebhooks({ path, receiver: forKoa })
+// @ts-expect-error Koa's ctx is not Fastify's request.
+await fastify.register(fastifyWebhooks, { path, receiver: forKoa })
+const forFastify = createReceiver<ScrapeNestEvents, FastifyRequest>({ secret })
+await fastify.register(fastifyWebhooks, { path: '/own', decorateAs: false, receiver: forFastify })
+// @ts-expect-error Fastify's request is not Koa's ctx.
+koaWebhooks({ path, receiver: forFastify })
+
+// Options and receivers can be written apart, with what the adapter exports.
+const apart: ScrapenestWebhooksOptions = {
+  path,
+  secret,
+  onEvent: { 'artifact.ready': (event) => save(event.data.download_url) },
+}
+express().use(expressWebhooks(apart as ExpressOptions & ReceiverOptions<ScrapeNestEvents, ExpressRequest>))

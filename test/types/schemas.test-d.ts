@@ -1,4 +1,15 @@
-import { type ArtifactReadyData, createReceiver, type StandardSchema } from '@scrapenest-webhooks/core'
+import {
+  type ArtifactReadyData,
+  createReceiver,
+  type JobCreatedData,
+  type StandardSchema,
+} from '@scrapenest-webhooks/core'
+import { scrapenestWebhooks as fetchWebhooks } from '@scrapenest-webhooks/core/fetch'
+import { scrapenestWebhooks as expressWebhooks } from '@scrapenest-webhooks/express'
+import { scrapenestWebhooks as fastifyWebhooks } from '@scrapenest-webhooks/fastify'
+import { scrapenestWebhooks as koaWebhooks } from '@scrapenest-webhooks/koa'
+import { scrapenestWebhooks as nodeWebhooks } from '@scrapenest-webhooks/node'
+import Fastify from 'fastify'
 import * as v from 'valibot'
 import { expectTypeOf } from 'vitest'
 import { z } from 'zod'
@@ -12,16 +23,48 @@ expectTypeOf(artifactZod).toExtend<StandardSchema<ArtifactReadyData>>()
 expectTypeOf(artifactValibot).toExtend<StandardSchema<ArtifactReadyData>>()
 
 createReceiver({ secret, schemas: { 'artifact.ready': artifactZod } }).onEvent('artifact.ready', (event) =>
-  expectTypeOf(event.data).toEqualTypeOf<ArtifactReadyData>(),
+  expectTypeOf(event.data).toEqualTypeOf<z.output<typeof artifactZod>>(),
 )
 createReceiver({ secret, schemas: { 'artifact.ready': artifactValibot } })
 
-// @ts-expect-error Its output would not be what handlers are promised.
-createReceiver({ secret, schemas: { 'artifact.ready': z.object({ job_id: z.number() }) } })
-// @ts-expect-error Its output would not be what handlers are promised.
-createReceiver({ secret, schemas: { 'artifact.ready': v.object({ job_id: v.number() }) } })
-// @ts-expect-error No schema at all.
+// The output of a schema is the data of its type, and of no other: in `onEvent` beside it, and in handlers added later.
+const withUrl = z.object({ job_id: z.string(), download_url: z.string().transform((text) => new URL(text)) })
+createReceiver({
+  secret,
+  schemas: { 'artifact.ready': withUrl },
+  onEvent: {
+    'artifact.ready': (event) => expectTypeOf(event.data.download_url).toEqualTypeOf<URL>(),
+    'job.created': (event) => expectTypeOf(event.data).toEqualTypeOf<JobCreatedData>(),
+  },
+}).onEvent('artifact.*', (event) => expectTypeOf(event.data.download_url).toEqualTypeOf<URL>())
+const onExpress = expressWebhooks({
+  path: '/w',
+  secret,
+  schemas: { 'artifact.ready': withUrl },
+  onEvent: { 'artifact.ready': (event) => expectTypeOf(event.data.download_url).toEqualTypeOf<URL>() },
+})
+onExpress.receiver.onEvent('artifact.ready', (event) => expectTypeOf(event.data.download_url).toEqualTypeOf<URL>())
+koaWebhooks({ path: '/w', secret, schemas: { 'artifact.ready': withUrl } }).receiver.onEvent(
+  'artifact.ready',
+  (event) => expectTypeOf(event.data.download_url).toEqualTypeOf<URL>(),
+)
+nodeWebhooks({ secret, schemas: { 'artifact.ready': withUrl } }).receiver.onEvent('artifact.ready', (event) =>
+  expectTypeOf(event.data.download_url).toEqualTypeOf<URL>(),
+)
+fetchWebhooks({ secret, schemas: { 'artifact.ready': withUrl } }).receiver.onEvent('artifact.ready', (event) =>
+  expectTypeOf(event.data.download_url).toEqualTypeOf<URL>(),
+)
+
+// @ts-expect-error Not a schema.
 createReceiver({ secret, schemas: { 'artifact.ready': (data: unknown) => data } })
+// @ts-expect-error A misspelt event type.
+createReceiver({ secret, schemas: { 'artifact.redy': artifactZod } })
+// @ts-expect-error A misspelt event type beside a known one.
+createReceiver({ secret, schemas: { 'artifact.ready': artifactZod, 'artifact.redy': artifactZod } })
+// Fastify's register cannot infer types from options, so a schema must keep the shape of the catalogue there.
+await Fastify().register(fastifyWebhooks, { path: '/w', secret, schemas: { 'artifact.ready': artifactZod } })
+// @ts-expect-error Its output would not be what handlers are promised.
+await Fastify().register(fastifyWebhooks, { path: '/w', secret, schemas: { 'artifact.ready': withUrl } })
 
 // A catalogue may be the output of schemas.
 interface PageEvents {

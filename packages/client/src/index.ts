@@ -22,7 +22,6 @@ export type {
   SubmittedJob,
   WaitOptions,
 } from './jobs.ts'
-export { type RotatingSecret, type RotatingSecretOptions, rotatingSecret } from './rotating-secret.ts'
 export type {
   CreatedWebhookEndpoint,
   CursorOptions,

@@ -1,17 +1,31 @@
 /**
- * What adapters, inboxes and workers are built with. Applications need none of it: theirs is the main entry.
+ * Building blocks for adapters, inboxes and workers. Applications import the main entry instead.
+ *
+ * A server in fetch style needs no adapter: `core/fetch` serves it. `docs/guides/an-adapter-of-your-own.md` builds one for
+ * another host, and `@scrapenest-webhooks/testing` has the conformance checks it must pass.
  *
  * @module
  */
 export {
-  adaptedReceiver,
+  checkHooks,
+  checkKnownOptions,
+  checkPath,
+  checkWholeNumber,
+} from './check.ts'
+export { codeOf } from './errors.ts'
+export type { DispatchResult } from './handle/handlers.ts'
+export type { InboxAttempt, InboxProcessor } from './handle/inbox.ts'
+export { createInboxProcessor } from './handle/inbox-processor.ts'
+export { checkGraceMs, Deadline } from './receive/deadline.ts'
+export { defaultCloseGraceMs } from './receive/options.ts'
+export { closingConnection, errorReply, notFoundReply } from './receive/reply.ts'
+export { bodyTooLarge } from './receive/request.ts'
+export {
   type ReadyReceiver,
   type ReceiverSource,
-  selfStartingReceiver,
+  type ResolveOptions,
+  resolveReceiver,
   type WithReceiver,
-} from './adapted-receiver.ts'
-export { checkHooks, checkKnownOptions, checkWholeNumber } from './check-options.ts'
-export { createInboxProcessor } from './inbox-processor.ts'
-export { processWarnings } from './logger.ts'
-export { checkPath } from './path.ts'
-export { notFoundReply } from './reply.ts'
+} from './receive/resolve-receiver.ts'
+export { readWebBody } from './receive/web-body.ts'
+export { defaultLogger } from './report/log.ts'

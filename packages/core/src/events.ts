@@ -47,11 +47,11 @@ export interface ArtifactReadyData {
   readonly job_id: string
   /** For example `html`, `screenshot`, `har`; the list is open. */
   readonly artifact_type: string
-  /** Gives the bytes with a plain GET. It is a credential: whoever has it has the artifact. Keep it out of logs. */
+  /** Returns the bytes to a plain GET. Treat it as a credential: anyone who has it can download the artifact. */
   readonly download_url: string
 }
 
-/** The types of the catalogue as values, for what cannot be seen at run time. */
+/** The types of the catalogue as values: types are gone at run time. */
 export const scrapeNestEventTypes: readonly EventType<ScrapeNestEvents>[] = [
   'job.created',
   'job.completed',
@@ -59,23 +59,28 @@ export const scrapeNestEventTypes: readonly EventType<ScrapeNestEvents>[] = [
 ]
 
 /**
- * The type of the events with which `scrapenest-webhooks doctor` examines a live server. Signed like any other, they are
- * acknowledged and go nowhere: to no handler, no hook, no store.
+ * The type of the events that `scrapenest-webhooks doctor` sends to test a live server. They are signed like any other
+ * and answered once the store is known to work. They reach no handler, no hook and no store.
  */
 export const probeEventType = 'scrapenest-webhooks.probe'
 
-/** One verified event. `event_type` is a literal, so that a union of events narrows on it. */
+/**
+ * One verified event. Only `event_id` and `event_type` are checked; the other fields are whatever the sender signed, and
+ * some of ScrapeNest's samples lack them.
+ *
+ * @typeParam Type a literal, so that a union of events narrows on `event_type`.
+ */
 export interface WebhookEvent<Type extends string = string, Data = unknown> {
-  /** Unique per occurrence. Where the sender gave none, the signed `svix-id`. */
+  /** Unique per occurrence. The signed `svix-id` where the sender omits it. */
   readonly event_id: string
   readonly event_type: Type
-  /** Version of the event's schema. Missing in some of ScrapeNest's samples. */
+  /** Version of the event's schema. */
   readonly version?: string
   readonly schema_ref?: string
   /** When it happened: ISO 8601, UTC. */
-  readonly occurred_at: string
-  readonly org_id: string
-  readonly org_slug: string
+  readonly occurred_at?: string
+  readonly org_id?: string
+  readonly org_slug?: string
   readonly data: Data
 }
 
@@ -87,13 +92,24 @@ export type AnyEvent<Events extends object> = {
   [Type in EventType<Events>]: WebhookEvent<Type, Events[Type]>
 }[EventType<Events>]
 
-/** Every event of ScrapeNest that is known to this release. */
+/** Every event of ScrapeNest that this release knows. */
 export type ScrapeNestEvent = AnyEvent<ScrapeNestEvents>
 
-/** `'job.created'` gives `'job.*'`. A family is the part before the first full stop. */
+/**
+ * For the compiler only: at run time this is a plain string. An enum, because no string literal is comparable to it: then
+ * comparing `event_type` with a known name rules `UnknownEvent` out, and comparing it with a misspelt one is an error.
+ */
+declare enum UnlistedEventType {
+  Unlisted = 'a type that is not in the catalogue',
+}
+
+/** An event whose type is not in the catalogue. */
+export type UnknownEvent = WebhookEvent<UnlistedEventType>
+
+/** `'job.created'` belongs to `'job.*'`. A family is the part before the first full stop. */
 type FamilyOf<Type extends string> = Type extends `${infer Family}.${string}` ? `${Family}.*` : never
 
-/** What can be subscribed to: one type, one family, or every event of the catalogue. */
+/** What a handler can subscribe to: one type, one family, or every event of the catalogue. */
 export type EventPattern<Events extends object> = EventType<Events> | FamilyOf<EventType<Events>> | '*'
 
 /** The event, or union of events, that a pattern selects. Distributes over a union of patterns. */
@@ -102,3 +118,38 @@ export type EventOf<Events extends object, Pattern extends EventPattern<Events>>
   : Pattern extends `${infer Family}.*`
     ? Extract<AnyEvent<Events>, { readonly event_type: `${Family}.${string}` }>
     : Extract<AnyEvent<Events>, { readonly event_type: Pattern }>
+
+/**
+ * The part of the Standard Schema interface (standardschema.dev, version 1) that is called. zod, valibot, arktype and
+ * others implement it.
+ *
+ * @typeParam Output what the schema turns `data` into.
+ */
+export interface StandardSchema<Output = unknown> {
+  readonly '~standard': {
+    readonly version: 1
+    readonly vendor: string
+    readonly validate: (value: unknown) => SchemaResult<Output> | Promise<SchemaResult<Output>>
+    readonly types?: { readonly input: unknown; readonly output: Output } | undefined
+  }
+}
+
+export type SchemaResult<Output> =
+  | { readonly value: Output; readonly issues?: undefined }
+  | { readonly issues: readonly unknown[] }
+
+/** Schemas by event type: the form of the `schemas` option. */
+export type EventSchemas<Events extends object> = {
+  readonly [Type in EventType<Events>]?: StandardSchema | undefined
+}
+
+/** A catalogue in which the output of each schema replaces the `data` of its type. Without schemas, the catalogue itself. */
+export type SchemaOutputs<Events extends object, Schemas> = [keyof Schemas] extends [never]
+  ? Events
+  : {
+      [Type in EventType<Events>]: Type extends keyof Schemas
+        ? Schemas[Type] extends StandardSchema<infer Output>
+          ? Output
+          : Events[Type]
+        : Events[Type]
+    }

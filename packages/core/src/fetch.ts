@@ -1,52 +1,93 @@
-import { type ReceiverSource, selfStartingReceiver } from './adapted-receiver.ts'
-import { ConfigurationError, WebhookError } from './errors.ts'
-import type { ScrapeNestEvents } from './events.ts'
-import type { Receiver } from './receiver.ts'
-import { notFoundReply, type WebhookReply } from './reply.ts'
-import type { BodyLimits } from './request.ts'
+import { checkPath } from './check.ts'
+import { ConfigurationError } from './errors.ts'
+import type { EventSchemas, SchemaOutputs, ScrapeNestEvents } from './events.ts'
+import type { ReceiverOptions } from './receive/options.ts'
+import type { Receiver } from './receive/receiver.ts'
+import { notFoundReply, type WebhookReply } from './receive/reply.ts'
+import {
+  type ReadyReceiver,
+  type ReceiverSource,
+  resolveReceiver,
+  type WithReceiver,
+} from './receive/resolve-receiver.ts'
+import { readWebBody } from './receive/web-body.ts'
 
 export interface FetchOptions {
   /**
    * The exact path to answer at; other paths get 404.
-   * @default undefined: every request is taken for a delivery, because the router before us has chosen
+   * @default undefined: every request is a delivery, because a router has already chosen this handler
    */
   readonly path?: string | undefined
-  /** Tells the client's address; needed for `allowedSources`, because a `Request` does not carry one. */
+  /**
+   * Returns the client's address, which a `Request` does not carry. Needed for `allowedSources`.
+   * @default undefined: the address is unknown
+   */
   readonly remoteAddress?: ((request: Request) => string | undefined) | undefined
 }
 
-export interface FetchHandler {
-  (request: Request): Promise<Response>
-  readonly receiver: Receiver<ScrapeNestEvents, Request>
+/** All options of `scrapenestWebhooks`. */
+export type ScrapenestWebhooksOptions<Context = unknown, Schemas = object> = FetchOptions &
+  (ReceiverOptions<ScrapeNestEvents, Context, Schemas> | WithReceiver<ReadyReceiver<Context>>)
+
+/**
+ * Answers one request. Never rejects.
+ *
+ * @param context what handlers find in `delivery.context`; the request if it is omitted.
+ */
+export interface FetchHandler<Context = unknown, Ready = Receiver<ScrapeNestEvents, Context>> {
+  (request: Request, ...context: Request extends Context ? [context?: Context] : [context: Context]): Promise<Response>
+  readonly receiver: Ready
 }
 
 /**
- * Receives ScrapeNest webhooks on a server of fetch style on Node: Hono, a route handler of Next.js.
+ * Receives ScrapeNest webhooks on a fetch-style server on Node: Hono, a route handler of Next.js.
+ *
+ * Creating it opens nothing, because bundlers import routes at build time. The first request starts the receiver, or
+ * `receiver.start()` does; until then an unset secret is not reported either.
  *
  * @throws {ConfigurationError} `configuration_invalid`
  *
  * @example
  * const webhooks = scrapenestWebhooks({ secret: process.env.SCRAPENEST_WEBHOOK_SECRET, onEvent: { 'artifact.ready': save } })
- * app.all('/webhooks/scrapenest', (c) => webhooks(c.req.raw))
+ * app.all('/webhooks/scrapenest', (c) => webhooks(c.req.raw, c))
  */
-export function scrapenestWebhooks(options: FetchOptions & ReceiverSource<Request>): FetchHandler {
-  const { path, remoteAddress, ...source } = options
-  if ('allowedSources' in source && source.allowedSources !== undefined && remoteAddress === undefined) {
-    throw new ConfigurationError('allowedSources needs the client address: give `remoteAddress: (request) => …` too.')
-  }
-  const receiver = selfStartingReceiver<Request>(source)
+// The overloads type the context and the receiver, which the implementation only passes on.
+export const scrapenestWebhooks: ScrapenestWebhooks = createFetchHandler as ScrapenestWebhooks
 
-  async function handle(request: Request): Promise<Response> {
+export interface ScrapenestWebhooks {
+  <Context = unknown, Ready extends ReadyReceiver<Context> = ReadyReceiver<Context>>(
+    options: FetchOptions & WithReceiver<Ready>,
+  ): FetchHandler<Context, Ready>
+  <Context = unknown, Schemas extends EventSchemas<ScrapeNestEvents> = Record<never, never>>(
+    options: FetchOptions & ReceiverOptions<ScrapeNestEvents, Context, Schemas>,
+  ): FetchHandler<Context, Receiver<SchemaOutputs<ScrapeNestEvents, Schemas>, Context>>
+}
+
+function createFetchHandler(
+  options: FetchOptions & ReceiverSource<unknown>,
+): FetchHandler<unknown, ReadyReceiver<unknown>> {
+  const { path, remoteAddress, ...source } = options
+  if (path !== undefined) checkPath(path)
+  if ('allowedSources' in source && source.allowedSources !== undefined && remoteAddress === undefined) {
+    throw new ConfigurationError('allowedSources needs the client address: set `remoteAddress: (request) => …` too.')
+  }
+  const { receiver, isOwned } = resolveReceiver<unknown>(source, { reportUnsetSecret: 'late' })
+
+  async function handle(request: Request, context: unknown = request): Promise<Response> {
     if (path !== undefined && new URL(request.url).pathname !== path) return respond(notFoundReply)
+    // Idempotent. What goes wrong is reported, and the delivery gets its own reply.
+    if (isOwned) void receiver.start().catch(() => {})
     const reply = await receiver.receive(
       {
         method: request.method,
         url: request.url,
         headers: request.headers,
-        body: (limits) => readRequest(request, limits),
-        remoteAddress: remoteAddress?.(request),
+        body: (limits) => readWebBody(request, limits),
+        get remoteAddress() {
+          return remoteAddress?.(request)
+        },
       },
-      request,
+      context,
     )
     return respond(reply)
   }
@@ -55,23 +96,4 @@ export function scrapenestWebhooks(options: FetchOptions & ReceiverSource<Reques
 
 function respond({ status, headers, body }: WebhookReply): Response {
   return new Response(body, { status, headers })
-}
-
-async function readRequest(request: Request, { maxBytes }: BodyLimits): Promise<Uint8Array> {
-  if (request.bodyUsed || request.body?.locked) {
-    throw new WebhookError(
-      'raw_body_unavailable',
-      'Something called request.json() or request.text() before. Pass the request on unread, or a clone() of it.',
-    )
-  }
-  if (request.body === null) return new Uint8Array()
-  const chunks: Uint8Array[] = []
-  let byteLength = 0
-  // Leaving the loop early cancels the stream, so nothing goes on reading for us.
-  for await (const chunk of request.body) {
-    byteLength += chunk.byteLength
-    if (byteLength > maxBytes) throw new WebhookError('body_too_large')
-    chunks.push(chunk)
-  }
-  return Buffer.concat(chunks, byteLength)
 }

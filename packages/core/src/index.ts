@@ -1,44 +1,56 @@
-export type { Delivery } from './delivery.ts'
-export type { DispatchResult } from './dispatcher.ts'
-export { type ClaimResult, type DuplicateStore, type MemoryDuplicatesOptions, memoryDuplicates } from './duplicates.ts'
 export {
+  type Acknowledgement,
   type AnyWebhookError,
   ConfigurationError,
-  codeOf,
   isWebhookError,
   PermanentError,
   RetryLaterError,
   type RetryLaterOptions,
-  type SchemaMismatchError,
+  SchemaMismatchError,
   WebhookError,
   type WebhookErrorCode,
+  type WebhookErrorFacts,
 } from './errors.ts'
 export {
   type AnyEvent,
   type ArtifactReadyData,
   type EventOf,
   type EventPattern,
+  type EventSchemas,
   type EventType,
   type JobCompletedData,
   type JobCreatedData,
   type JobFailedData,
   type JobSucceededData,
   probeEventType,
+  type SchemaOutputs,
+  type SchemaResult,
   type ScrapeNestEvent,
   type ScrapeNestEvents,
+  type StandardSchema,
   scrapeNestEventTypes,
+  type UnknownEvent,
   type WebhookEvent,
 } from './events.ts'
-export type { EventHandler, EventHandlers } from './handlers.ts'
-export type { ErrorContext, HandlingOptions } from './handling-options.ts'
-export type { WebhookHeaders } from './headers.ts'
-export type { InboxAttempt, InboxConnection, InboxEvent, InboxProcessor, InboxUser } from './inbox.ts'
-export type { Logger } from './logger.ts'
-export { type CloseOptions, createReceiver, type Receiver } from './receiver.ts'
-export type { DeliveryOutcome, ReceiverOptions, SecretResolver, SecretResult } from './receiver-options.ts'
-export { type Acknowledgement, errorReply, type WebhookReply } from './reply.ts'
-export type { BodyLimits, WebhookRequest } from './request.ts'
-export type { Secret } from './secret.ts'
-export { type SignatureHeaders, sign } from './sign.ts'
-export type { SchemaResult, StandardSchema } from './standard-schema.ts'
-export { type VerifiedMessage, type VerifyOptions, verify, verifyEvent, type WebhookMessage } from './verify.ts'
+export type { Delivery } from './handle/delivery.ts'
+export {
+  type ClaimResult,
+  type DuplicateStore,
+  type MemoryDuplicatesOptions,
+  memoryDuplicates,
+} from './handle/duplicates.ts'
+export type { EventHandler, EventHandlers } from './handle/handlers.ts'
+export type { InboxConnection, InboxConsumer, InboxEvent } from './handle/inbox.ts'
+export type { HandlingOptions } from './handle/options.ts'
+export type { ReceiverOptions, SecretResolver } from './receive/options.ts'
+export { type CloseOptions, createReceiver, type Receiver } from './receive/receiver.ts'
+export type { WebhookReply } from './receive/reply.ts'
+export type { BodyLimits, WebhookRequest } from './receive/request.ts'
+export type { ReadyReceiver } from './receive/resolve-receiver.ts'
+export type { Logger } from './report/log.ts'
+export type { DeliveryOutcome, ErrorContext, EventIds } from './report/reporter.ts'
+export type { WebhookHeaders } from './verify/headers.ts'
+export { type RotatingSecret, type RotatingSecretOptions, rotatingSecret } from './verify/rotating-secret.ts'
+export { generateSecret, type Secret, type SecretResult } from './verify/secret.ts'
+export { type SignatureHeaders, sign } from './verify/sign.ts'
+export { type VerifiedMessage, type VerifyOptions, verify, verifyEvent, type WebhookMessage } from './verify/verify.ts'

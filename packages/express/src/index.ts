@@ -1,38 +1,64 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { ConfigurationError, errorReply, type Receiver, type ScrapeNestEvents } from '@scrapenest-webhooks/core'
+import {
+  ConfigurationError,
+  type EventSchemas,
+  type Receiver,
+  type ReceiverOptions,
+  type SchemaOutputs,
+  type ScrapeNestEvents,
+} from '@scrapenest-webhooks/core'
 import {
   checkPath,
-  processWarnings,
+  closingConnection,
+  errorReply,
+  notFoundReply,
+  type ReadyReceiver,
   type ReceiverSource,
-  selfStartingReceiver,
+  resolveReceiver,
+  type WithReceiver,
 } from '@scrapenest-webhooks/core/adapter'
-import { type HostFacts, toWebhookRequest, writeReply } from '@scrapenest-webhooks/node'
+import { type HostDetails, pathOf, pathTwice, toWebhookRequest, writeReply } from '@scrapenest-webhooks/node'
+
+export type * from '@scrapenest-webhooks/core'
+export {
+  ConfigurationError,
+  isWebhookError,
+  PermanentError,
+  RetryLaterError,
+  WebhookError,
+} from '@scrapenest-webhooks/core'
 
 export interface ExpressOptions {
   /**
-   * The exact path to answer at, relative to where the middleware is mounted. Other paths go on to the next middleware.
+   * The exact path to answer at, relative to the mount. Other paths go on to the next middleware.
    * @default undefined: the middleware must be mounted on a route or a prefix
    */
   readonly path?: string | undefined
 }
 
+/** All options of `scrapenestWebhooks`. */
+export type ScrapenestWebhooksOptions<Schemas = object> = ExpressOptions &
+  (ReceiverOptions<ScrapeNestEvents, ExpressRequest, Schemas> | WithReceiver<ReadyReceiver<ExpressRequest>>)
+
 /** The members of Express 4's and 5's request that are used, so that no version of @types/express is needed. */
 export interface ExpressRequest extends IncomingMessage {
   readonly path: string
   readonly baseUrl: string
+  readonly originalUrl: string
   readonly ip?: string | undefined
   readonly route?: unknown
   readonly body?: unknown
 }
 
-export interface ExpressMiddleware {
-  (request: ExpressRequest, response: ServerResponse, next: (error?: unknown) => void): void
-  readonly receiver: Receiver<ScrapeNestEvents, ExpressRequest>
+export interface ExpressMiddleware<Ready = Receiver<ScrapeNestEvents, ExpressRequest>> {
+  /** @param next absent where a functions framework calls the middleware as a handler. */
+  (request: ExpressRequest, response: ServerResponse, next?: (error?: unknown) => void): Promise<void>
+  readonly receiver: Ready
 }
 
-const rawBodyFix =
-  'A body parser (usually express.json()) ran before the webhook. Either mount the webhook above it, or let it keep the bytes: ' +
-  "express.json({ verify: captureRawBody }) with captureRawBody from '@scrapenest-webhooks/express'."
+const fix =
+  'A body parser (usually express.json()) ran before the webhook. Either mount the webhook above it, or let every parser keep ' +
+  "the bytes: express.json({ verify: captureRawBody }) with captureRawBody from '@scrapenest-webhooks/express'."
 
 const globalMount =
   'scrapenestWebhooks is mounted for every request and has no path. Give it a path, or mount it on a route: ' +
@@ -41,36 +67,50 @@ const globalMount =
 /**
  * Receives ScrapeNest webhooks on Express 4 or 5.
  *
+ * @returns middleware whose promise settles when the reply has been written.
  * @throws {ConfigurationError} `configuration_invalid`
  *
  * @example
  * app.use(scrapenestWebhooks({ path: '/webhooks/scrapenest', secret: process.env.SCRAPENEST_WEBHOOK_SECRET, onEvent }))
  */
-export function scrapenestWebhooks(options: ExpressOptions & ReceiverSource<ExpressRequest>): ExpressMiddleware {
+export function scrapenestWebhooks<Ready extends ReadyReceiver<ExpressRequest>>(
+  options: ExpressOptions & WithReceiver<Ready>,
+): ExpressMiddleware<Ready>
+export function scrapenestWebhooks<Schemas extends EventSchemas<ScrapeNestEvents> = Record<never, never>>(
+  options: ExpressOptions & ReceiverOptions<ScrapeNestEvents, ExpressRequest, Schemas>,
+): ExpressMiddleware<Receiver<SchemaOutputs<ScrapeNestEvents, Schemas>, ExpressRequest>>
+export function scrapenestWebhooks(options: ExpressOptions & object): ExpressMiddleware<ReadyReceiver<ExpressRequest>> {
   const { path, ...source } = options
   if (path !== undefined) checkPath(path)
-  const receiver = selfStartingReceiver<ExpressRequest>(source)
+  // The overloads have checked the rest of the options.
+  const { receiver } = resolveReceiver(source as ReceiverSource<ExpressRequest>, { startedBy: 'next turn' })
 
-  function handle(request: ExpressRequest, response: ServerResponse, next: (error?: unknown) => void): void {
-    if (path === undefined && request.route === undefined && request.baseUrl === '') {
-      processWarnings.error({ code: 'configuration_invalid' }, globalMount)
-      writeReply(response, errorReply(new ConfigurationError(globalMount)))
+  async function handle(
+    request: ExpressRequest,
+    response: ServerResponse,
+    next?: (error?: unknown) => void,
+  ): Promise<void> {
+    if (path === undefined && isGlobalMount(request, next)) {
+      const error = new ConfigurationError(globalMount)
+      receiver.report?.(error)
+      writeReply(response, closingConnection(errorReply(error)), receiver)
       return
     }
     if (path !== undefined && request.path !== path) {
-      next()
+      // No genuine delivery arrives at the path twice over, so this is a mistake. Reported once, then counted.
+      if (pathOf(request.originalUrl) === path) receiver.report?.(pathTwice(path))
+      if (next === undefined) writeReply(response, notFoundReply, receiver)
+      else next()
       return
     }
-    void receiver
-      .receive(toWebhookRequest(request, new ExpressFacts(request)), request)
-      .then((reply) => writeReply(response, reply))
+    writeReply(response, await receiver.receive(toWebhookRequest(request, detailsOf(request)), request), receiver)
   }
   return Object.assign(handle, { receiver })
 }
 
 /**
- * Keeps the bytes that a body parser is about to parse: for the `verify` option of `express.json()` and its like, in an
- * application whose parser cannot come after the webhook.
+ * Keeps the bytes that a body parser is about to parse: for the `verify` option of `express.json()` and every other parser
+ * that runs before the webhook.
  *
  * @example
  * app.use(express.json({ verify: captureRawBody }))
@@ -83,20 +123,16 @@ export function captureRawBody(
   request.rawBody = bytes
 }
 
-class ExpressFacts implements HostFacts {
-  readonly rawBodyFix: string = rawBodyFix
-  readonly #request: ExpressRequest & { readonly rawBody?: unknown }
+/** A functions framework passes no `next`: it has chosen this handler, as a route does. */
+function isGlobalMount({ route, baseUrl }: ExpressRequest, next: unknown): boolean {
+  return next !== undefined && route === undefined && baseUrl === ''
+}
 
-  constructor(request: ExpressRequest) {
-    this.#request = request
-  }
-
-  get captured(): readonly unknown[] {
-    // express.raw and express.text leave what they read in `body`; a parsed object there is ignored.
-    return [this.#request.rawBody, this.#request.body]
-  }
-
-  get remoteAddress(): string | undefined {
-    return this.#request.ip
+function detailsOf(request: ExpressRequest & { readonly rawBody?: unknown }): HostDetails {
+  return {
+    // express.raw and express.text leave the body in `body`.
+    kept: [() => request.rawBody, () => request.body],
+    remoteAddress: () => request.ip,
+    fix,
   }
 }

@@ -1,22 +1,38 @@
+import type { IncomingMessage } from 'node:http'
 import type { Readable } from 'node:stream'
 import {
-  type BodyLimits,
   ConfigurationError,
   type Logger,
   type Receiver,
+  type ReceiverOptions,
   type ScrapeNestEvents,
-  WebhookError,
-  type WebhookHeaders,
-  type WebhookRequest,
+  type StandardSchema,
 } from '@scrapenest-webhooks/core'
-import { adaptedReceiver, checkPath, type ReceiverSource } from '@scrapenest-webhooks/core/adapter'
-import { readNodeStream, wasRead } from '@scrapenest-webhooks/core/node-stream'
+import {
+  checkGraceMs,
+  checkPath,
+  defaultCloseGraceMs,
+  type ReadyReceiver,
+  type ReceiverSource,
+  resolveReceiver,
+  type WithReceiver,
+} from '@scrapenest-webhooks/core/adapter'
+import { readRawBody } from '@scrapenest-webhooks/node'
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 
+export type * from '@scrapenest-webhooks/core'
+export {
+  ConfigurationError,
+  isWebhookError,
+  PermanentError,
+  RetryLaterError,
+  WebhookError,
+} from '@scrapenest-webhooks/core'
+
 declare module 'fastify' {
   interface FastifyInstance {
-    /** The receiver of ScrapeNest's webhooks: other plugins add their handlers with `app.scrapenest.onEvent(…)`. */
+    /** The receiver of ScrapeNest's webhooks. Other plugins add handlers with `app.scrapenest.onEvent(…)`. */
     scrapenest: Receiver<ScrapeNestEvents, FastifyRequest>
   }
 }
@@ -35,122 +51,136 @@ export interface FastifyOptions {
   readonly logSerializers?: object | undefined
 }
 
-const rawBodyFix =
-  'Something read the request before Fastify parsed it: a preParsing or onRequest hook, @fastify/middie with express.json(), ' +
-  'or a platform such as Firebase. Skip that for the path of the webhook, or keep the bytes as a Buffer in request.raw.rawBody.'
+/**
+ * Schemas whose output has the shape of the catalogue. `register` cannot infer types from options; for a schema that
+ * transforms `data`, pass a receiver from `createReceiver`, which does.
+ */
+type CatalogueSchemas = {
+  readonly [Type in keyof ScrapeNestEvents]?: StandardSchema<ScrapeNestEvents[Type]> | undefined
+}
 
-/** Wrong methods are answered too, so that they get 405 with `Allow` as on every other host. */
-const methods: readonly HTTPMethods[] = ['POST', 'GET', 'HEAD', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
+/** All options of `scrapenestWebhooks`. */
+export type ScrapenestWebhooksOptions = FastifyOptions &
+  (
+    | (Omit<ReceiverOptions<ScrapeNestEvents, FastifyRequest, Record<never, never>>, 'schemas'> & {
+        readonly schemas?: CatalogueSchemas | undefined
+      })
+    | WithReceiver<ReadyReceiver<FastifyRequest>>
+  )
+
+const fix =
+  'Something read the request before Fastify parsed it: a preParsing or onRequest hook, @fastify/middie with express.json(), ' +
+  'or a platform such as Firebase. Skip that for the path of the webhook, or keep the bytes in request.raw.rawBody.'
+
+/** Other methods are routed too, so that they get 405 with `Allow` as on every other host. */
+const otherMethods: readonly HTTPMethods[] = ['GET', 'HEAD', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
 
 /**
  * Receives ScrapeNest webhooks on Fastify 4 or 5.
  *
- * The decorator is visible to the whole application; the parser and the route are not: they live in an encapsulated
- * child, so no other route changes.
+ * The decorator is visible to the whole application. The parser and the route live in an encapsulated child, so no other
+ * route changes.
  *
- * @throws {ConfigurationError} `configuration_invalid`: from `register`, when the application gets ready.
+ * @throws {ConfigurationError} `configuration_invalid`, from `register`.
  *
  * @example
  * await app.register(scrapenestWebhooks, {
  *   path: '/webhooks/scrapenest', secret: process.env.SCRAPENEST_WEBHOOK_SECRET, onEvent: { 'artifact.ready': save },
  * })
  */
-export const scrapenestWebhooks: FastifyPluginAsync<FastifyOptions & ReceiverSource<FastifyRequest>> = fastifyPlugin(
-  register,
-  { name: '@scrapenest-webhooks/fastify', fastify: '>=4.28.0 <6' },
-)
+export const scrapenestWebhooks: FastifyPluginAsync<ScrapenestWebhooksOptions> = fastifyPlugin(register, {
+  name: '@scrapenest-webhooks/fastify',
+  fastify: '>=4.28.0 <6',
+})
 
-async function register(app: FastifyInstance, options: FastifyOptions & ReceiverSource<FastifyRequest>): Promise<void> {
+async function register(app: FastifyInstance, options: ScrapenestWebhooksOptions): Promise<void> {
   const { path, prefix = '', decorateAs = 'scrapenest', logLevel: _, logSerializers: __, ...source } = options
   checkPath(path)
-  const { receiver, isOwned } = adaptedReceiver<FastifyRequest>(source as ReceiverSource<FastifyRequest>)
+  const { receiver, isOwned } = resolveReceiver<FastifyRequest>(source as ReceiverSource<FastifyRequest>)
   decorate(app, decorateAs, receiver)
   if (isOwned) {
+    const graceMs = closeGraceMs(app, source as Pick<ReceiverOptions<ScrapeNestEvents>, 'closeGraceMs'>)
     app.addHook('onReady', () => receiver.start())
-    app.addHook('preClose', () => receiver.close())
+    app.addHook('preClose', () => receiver.close({ graceMs }))
   }
   await app.register(async (child) => addRoute(child, path, receiver), { prefix })
 }
 
-function decorate(
-  app: FastifyInstance,
-  name: string | false,
-  receiver: Receiver<ScrapeNestEvents, FastifyRequest>,
-): void {
+/** Fastify gives up on a close hook after `pluginTimeout`, so closing must take less. A fifth is left for the other hooks. */
+function closeGraceMs(app: FastifyInstance, options: Pick<ReceiverOptions<ScrapeNestEvents>, 'closeGraceMs'>): number {
+  const wanted = checkGraceMs('closeGraceMs', options.closeGraceMs ?? defaultCloseGraceMs)
+  const { pluginTimeout = 10_000 } = app.initialConfig
+  // 0 means no timeout.
+  return pluginTimeout === 0 ? wanted : Math.min(wanted, pluginTimeout * 0.8)
+}
+
+function decorate(app: FastifyInstance, name: string | false, receiver: ReadyReceiver<FastifyRequest>): void {
   if (name === false) return
   if (app.hasDecorator(name)) {
     throw new ConfigurationError(
-      `app.${name} is taken. Give a second registration of scrapenestWebhooks its own decorateAs, or false.`,
+      `app.${name} exists already. Give a second registration of scrapenestWebhooks its own decorateAs, or false.`,
     )
   }
   app.decorate(name, receiver)
 }
 
-function addRoute(child: FastifyInstance, path: string, receiver: Receiver<ScrapeNestEvents, FastifyRequest>): void {
+function addRoute(child: FastifyInstance, path: string, receiver: ReadyReceiver<FastifyRequest>): void {
+  const url = `${child.prefix}${path}`
+  if (child.hasRoute({ method: 'POST', url })) {
+    throw new ConfigurationError(`There already is a POST route at ${url}. Give scrapenestWebhooks another path.`)
+  }
+  /** The streams Fastify would have parsed. A preParsing hook may have replaced the request's own. */
+  const payloads = new WeakMap<IncomingMessage, Readable>()
   child.removeAllContentTypeParsers()
-  // The stream itself becomes `request.body`: it is read when the headers have passed, and not by Fastify.
-  // JSON by name as well: for `'*'` alone Fastify compares the content type with every parser it knows, each time.
-  child.addContentTypeParser(['application/json', '*'], (_request, payload, done) => done(null, payload))
+  // Leaves the body unread and `request.body` undefined: hooks of the application that log or copy a body see none.
+  // JSON by name as well: for `'*'` alone, Fastify compares the content type with every parser it knows.
+  child.addContentTypeParser(['application/json', '*'], (request, payload, done) => {
+    payloads.set(request.raw, payload as unknown as Readable)
+    done(null)
+  })
+
+  async function handle(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
+    const { raw } = request
+    const { status, headers, body } = await receiver.receive(
+      {
+        method: request.method,
+        url: request.url,
+        headers: request.headers,
+        body: (limits) =>
+          readRawBody(
+            { request: raw, kept: [() => (raw as { rawBody?: unknown }).rawBody], stream: payloads.get(raw), fix },
+            limits,
+          ),
+        get remoteAddress() {
+          return request.ip
+        },
+        get logger() {
+          return loggerOf(request)
+        },
+      },
+      request,
+    )
+    return reply.code(status).headers(headers).send(body)
+  }
+
   child.route({
-    method: methods.filter((method) => !child.hasRoute({ method, url: `${child.prefix}${path}` })),
+    method: ['POST', ...otherMethods.filter((method) => !child.hasRoute({ method, url }))],
     url: path,
+    // Not part of the application's API document.
+    schema: { hide: true } as object,
     // fastify-raw-body, where it is registered for all routes, would read the stream before us.
     config: { rawBody: false },
     exposeHeadRoute: false,
-    handler: (request, reply) => handle(request, reply, receiver),
+    handler: handle,
     errorHandler(error, request, reply) {
-      // Fastify 5 refuses a content type that is no media type before any parser is asked; a signature does not care.
+      // Fastify 5 refuses a malformed content type before any parser runs; to a signature it does not matter.
       if (error.code !== 'FST_ERR_CTP_INVALID_MEDIA_TYPE') throw error
-      handle(request, reply, receiver)
+      void handle(request, reply)
     },
   })
 }
 
-function handle(
-  request: FastifyRequest,
-  reply: FastifyReply,
-  receiver: Receiver<ScrapeNestEvents, FastifyRequest>,
-): void {
-  // Not an async handler: Fastify would wait for its promise a second time. `receive` never rejects.
-  void receiver
-    .receive(new FastifyDelivery(request), request)
-    .then(({ status, headers, body }) => reply.code(status).headers(headers).send(body))
-}
-
-/** Fastify's request as a receiver takes it; a class, because getters of an object literal are made anew for each. */
-class FastifyDelivery implements WebhookRequest {
-  readonly method: string
-  readonly url: string
-  readonly headers: WebhookHeaders
-  readonly #request: FastifyRequest
-
-  constructor(request: FastifyRequest) {
-    this.method = request.method
-    this.url = request.url
-    this.headers = request.headers
-    this.#request = request
-  }
-
-  body(limits: BodyLimits): Uint8Array | Promise<Uint8Array> {
-    return captureBody(this.#request, limits)
-  }
-
-  get remoteAddress(): string {
-    return this.#request.ip
-  }
-
-  /** `Fastify()` without a logger has one that says nothing, told by its lack of a level: then the receiver's own speaks. */
-  get logger(): Logger | undefined {
-    const { log } = this.#request
-    return 'level' in log ? log : undefined
-  }
-}
-
-function captureBody(request: FastifyRequest, limits: BodyLimits): Uint8Array | Promise<Uint8Array> {
-  const { rawBody }: { rawBody?: unknown } = request.raw as object
-  if (ArrayBuffer.isView(rawBody)) return rawBody as Uint8Array
-  // Without a content type and a body Fastify calls no parser. A preParsing hook may have replaced the stream.
-  const stream = (request.body ?? request.raw) as Readable
-  if (wasRead(stream) || stream.readableEncoding !== null) throw new WebhookError('raw_body_unavailable', rawBodyFix)
-  return readNodeStream(stream, limits)
+/** `Fastify()` without a logger has one that discards everything, recognizable by its lack of a level. */
+function loggerOf({ log }: FastifyRequest): Logger | undefined {
+  return 'level' in log ? log : undefined
 }

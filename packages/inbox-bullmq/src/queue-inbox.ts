@@ -1,4 +1,4 @@
-import type { InboxEvent, InboxUser } from '@scrapenest-webhooks/core'
+import type { InboxConsumer, InboxEvent } from '@scrapenest-webhooks/core'
 import type {
   Inbox,
   InboxCapabilities,
@@ -18,8 +18,8 @@ import {
   checkPurgeFilter,
   checkReplayFilter,
   fitsFilter,
+  InboxConsumers,
   type InboxSettings,
-  InboxUsers,
 } from '@scrapenest-webhooks/inbox/engine'
 import type { Job, JobType, Queue } from 'bullmq'
 import { deduplicationId, type JobData, jobIdForm, jobIdSuffix, newJobId, toJobData } from './job-data.ts'
@@ -73,7 +73,7 @@ export class QueueInbox implements Inbox {
   }
   readonly #queues: Queues
   readonly #settings: QueueInboxSettings
-  readonly #users = new InboxUsers<QueueWorker>()
+  readonly #users = new InboxConsumers<QueueWorker>()
   readonly #workers = new Set<QueueWorker>()
   readonly #jobOptions: object
 
@@ -101,20 +101,20 @@ export class QueueInbox implements Inbox {
     return job.id === jobId ? 'stored' : 'duplicate'
   }
 
-  async start(user: InboxUser): Promise<void> {
-    this.#users.add(user, () => {
-      const worker = new QueueWorker(this.#queues, { user, settings: this.#settings })
+  async start(consumer: InboxConsumer): Promise<void> {
+    this.#users.add(consumer, () => {
+      const worker = new QueueWorker(this.#queues, { consumer, settings: this.#settings })
       this.#workers.add(worker)
       return worker
     })
-    await this.#queues.list(user.name)
-    const info = await this.#queues.answer(user.name, async (queue) => (await clientOf(queue))?.info?.())
+    await this.#queues.list(consumer.name)
+    const info = await this.#queues.answer(consumer.name, async (queue) => (await clientOf(queue))?.info?.())
     const problem = durabilityProblem(info ?? '')
-    if (problem !== undefined) user.report(problem)
+    if (problem !== undefined) consumer.report(problem)
   }
 
-  async close({ graceMs = 10_000, user }: Parameters<Inbox['close']>[0] = {}): Promise<void> {
-    await this.#users.close(graceMs, user)
+  async close({ graceMs = 10_000, consumer }: Parameters<Inbox['close']>[0] = {}): Promise<void> {
+    await this.#users.close(graceMs, consumer)
     if (this.#users.size > 0) return
     this.#workers.clear()
     await this.#queues.close()

@@ -1,4 +1,4 @@
-import type { InboxUser } from '@scrapenest-webhooks/core'
+import type { InboxConsumer } from '@scrapenest-webhooks/core'
 import {
   type ClaimedEvent,
   type EndedAttempt,
@@ -20,7 +20,7 @@ const recoveryDelayMs = 500
 
 /** A worker of BullMQ that runs the handlers of one receiver. */
 export class QueueWorker {
-  readonly #user: InboxUser
+  readonly #consumer: InboxConsumer
   readonly #settings: QueueInboxSettings
   readonly #attempts: EngineAttempts
   readonly #worker: Worker<JobData, JobResult>
@@ -31,13 +31,13 @@ export class QueueWorker {
   readonly #ownsConnection: boolean
   #isOut = false
 
-  constructor(queues: Queues, options: { readonly user: InboxUser; readonly settings: QueueInboxSettings }) {
-    this.#user = options.user
+  constructor(queues: Queues, options: { readonly consumer: InboxConsumer; readonly settings: QueueInboxSettings }) {
+    this.#consumer = options.consumer
     this.#settings = options.settings
     this.#attempts = new EngineAttempts(options)
     this.#ownsConnection = queues.ownsConnections
     const { concurrency, leaseMs } = options.settings
-    const { queueName, options: connection } = queues.workerOptions(options.user.name)
+    const { queueName, options: connection } = queues.workerOptions(options.consumer.name)
     this.#worker = new Worker<JobData, JobResult>(queueName, (job, token) => this.#process(job, token as string), {
       ...connection,
       concurrency,
@@ -87,7 +87,7 @@ export class QueueWorker {
   #failed(error: Error): void {
     // Lost leases have their own way, and a job whose lock is lost was ended by somebody else.
     if (/could not renew lock|Missing lock|Lock mismatch|not in the active state/i.test(error.message)) return
-    if (!this.#isOut) this.#user.report(unavailable(error))
+    if (!this.#isOut) this.#consumer.report(unavailable(error))
     this.#isOut = true
   }
 

@@ -1,11 +1,11 @@
 import {
   ConfigurationError,
   type Delivery,
+  type InboxConsumer,
   type InboxEvent,
-  type InboxProcessor,
-  type InboxUser,
   WebhookError,
 } from '@scrapenest-webhooks/core'
+import type { InboxProcessor } from '@scrapenest-webhooks/core/adapter'
 import {
   type Inbox,
   type InboxCapabilities,
@@ -22,8 +22,8 @@ import {
   checkPageQuery,
   checkPurgeFilter,
   checkReplayFilter,
+  InboxConsumers,
   type InboxSettings,
-  InboxUsers,
   WorkLoop,
 } from '@scrapenest-webhooks/inbox/engine'
 import type { BossStore } from './boss-store.ts'
@@ -35,8 +35,8 @@ import { type TransactionLike, toDb } from './transaction.ts'
 export class BossInbox implements PgBossInbox {
   readonly #store: BossStore
   readonly #settings: InboxSettings
-  readonly #users = new InboxUsers<WorkLoop>()
-  readonly #loops = new Map<InboxUser, WorkLoop>()
+  readonly #users = new InboxConsumers<WorkLoop>()
+  readonly #loops = new Map<InboxConsumer, WorkLoop>()
   /** What runs here, by the signal that its handlers were given. */
   readonly #running = new WeakMap<AbortSignal, InboxEvent>()
 
@@ -55,24 +55,24 @@ export class BossInbox implements PgBossInbox {
     return result
   }
 
-  async start(user: InboxUser): Promise<void> {
-    this.#users.add(user, () => {
-      const process = this.#watched(user.process as InboxProcessor)
-      const loop = new WorkLoop(this.#store, { user: { ...user, process }, settings: this.#settings })
-      this.#loops.set(user, loop)
+  async start(consumer: InboxConsumer): Promise<void> {
+    this.#users.add(consumer, () => {
+      const process = this.#watched(consumer.process as InboxProcessor)
+      const loop = new WorkLoop(this.#store, { consumer: { ...consumer, process }, settings: this.#settings })
+      this.#loops.set(consumer, loop)
       return loop
     })
     try {
-      await this.#store.open(user.name)
+      await this.#store.open(consumer.name)
     } finally {
       // Also where PostgreSQL cannot be reached yet: the loop finds out when it can.
-      if (this.#users.has(user)) this.#loops.get(user)?.wake()
+      if (this.#users.has(consumer)) this.#loops.get(consumer)?.wake()
     }
   }
 
-  async close({ graceMs = 10_000, user }: Parameters<Inbox['close']>[0] = {}): Promise<void> {
-    const leaving = user === undefined ? this.#users.all() : [user]
-    await this.#users.close(graceMs, user)
+  async close({ graceMs = 10_000, consumer }: Parameters<Inbox['close']>[0] = {}): Promise<void> {
+    const leaving = consumer === undefined ? this.#users.all() : [consumer]
+    await this.#users.close(graceMs, consumer)
     for (const one of leaving) this.#loops.delete(one)
     if (this.#users.size === 0) await this.#store.close()
   }
@@ -138,6 +138,6 @@ export class BossInbox implements PgBossInbox {
   }
 
   #wake(name: string): void {
-    for (const [user, loop] of this.#loops) if (user.name === name) loop.wake()
+    for (const [consumer, loop] of this.#loops) if (consumer.name === name) loop.wake()
   }
 }

@@ -1,4 +1,5 @@
-import { codeOf, isWebhookError } from '@scrapenest-webhooks/core'
+import { isWebhookError } from '@scrapenest-webhooks/core'
+import { codeOf } from '@scrapenest-webhooks/core/adapter'
 import type { AttemptError } from './contract.ts'
 
 /** A message or a stack can be of any length, and eight attempts keep one each. */

@@ -35,7 +35,7 @@ export function createWorker<Events extends object = ScrapeNestEvents>(options: 
   if (typeof inbox?.start !== 'function') {
     throw new ConfigurationError('Expected inbox to be what sqliteInbox, or another inbox, gives.')
   }
-  const user = createInboxProcessor<Events>(handling as HandlingOptions<Events, never>)
+  const consumer = createInboxProcessor<Events>(handling as HandlingOptions<Events, never>)
   let started: Promise<void> | undefined
   let closed: Promise<void> | undefined
   let keepAlive: NodeJS.Timeout | undefined
@@ -44,7 +44,7 @@ export function createWorker<Events extends object = ScrapeNestEvents>(options: 
     // The inbox's own timers keep no process alive; a worker's process has nothing else that does.
     keepAlive = setInterval(() => {}, 2_147_483_647)
     try {
-      await inbox.start(user)
+      await inbox.start(consumer)
     } catch (error) {
       clearInterval(keepAlive)
       throw error
@@ -53,7 +53,7 @@ export function createWorker<Events extends object = ScrapeNestEvents>(options: 
 
   async function close(graceMs = 10_000): Promise<void> {
     clearInterval(keepAlive)
-    await inbox.close({ graceMs, user })
+    await inbox.close({ graceMs, consumer })
   }
 
   const worker: InboxWorker = {

@@ -1,4 +1,5 @@
-import { type InboxProcessor, type InboxUser, WebhookError } from '@scrapenest-webhooks/core'
+import { type InboxConsumer, WebhookError } from '@scrapenest-webhooks/core'
+import type { InboxProcessor } from '@scrapenest-webhooks/core/adapter'
 import { endingOf } from './ending.ts'
 import type { ClaimedEvent, Ending } from './event-store.ts'
 import { DeadEventError, LeaseLostError } from './inbox-errors.ts'
@@ -10,7 +11,7 @@ const abortedGraceMs = 500
 
 export interface EngineAttemptsOptions {
   /** One with a processor. */
-  readonly user: InboxUser
+  readonly consumer: InboxConsumer
   readonly settings: InboxSettings
 }
 
@@ -31,14 +32,14 @@ export interface EndedAttempt {
  * it did not renew in time is lost, and its handlers are aborted.
  */
 export class EngineAttempts {
-  readonly #user: InboxUser
+  readonly #consumer: InboxConsumer
   readonly #settings: InboxSettings
   readonly #running = new Map<RunningAttempt, Promise<Outcome>>()
   #leaseWatch: NodeJS.Timeout | undefined
   #isClosing = false
 
-  constructor({ user, settings }: EngineAttemptsOptions) {
-    this.#user = user
+  constructor({ consumer, settings }: EngineAttemptsOptions) {
+    this.#consumer = consumer
     this.#settings = settings
   }
 
@@ -53,7 +54,7 @@ export class EngineAttempts {
     const startedAtMs = now()
     const leaseEndsAtMs = startedAtMs + leaseMs
     // The caller makes one only for a user with a processor.
-    const process = this.#user.process as InboxProcessor
+    const process = this.#consumer.process as InboxProcessor
     const attempt = new RunningAttempt({ claimed, process, handlerTimeoutMs, graceMs, leaseEndsAtMs })
     if (this.#isClosing) {
       attempt.abort(new WebhookError('receiver_closing'))
@@ -68,7 +69,7 @@ export class EngineAttempts {
     const { isLeaseLost, abortReason } = attempt
     const tell = (): void => {
       if (outcome.kind !== 'succeeded' && abortReason?.code === 'handler_timeout') {
-        this.#user.report(abortReason, claimed.event)
+        this.#consumer.report(abortReason, claimed.event)
       }
       this.tellIfDead(claimed, ending)
     }
@@ -76,7 +77,7 @@ export class EngineAttempts {
   }
 
   tellIfDead({ attempt, event }: ClaimedEvent, { state, error }: Ending): void {
-    if (state === 'dead' && error !== undefined) this.#user.report(new DeadEventError(attempt, error.code), event)
+    if (state === 'dead' && error !== undefined) this.#consumer.report(new DeadEventError(attempt, error.code), event)
   }
 
   renewed(leaseIds: Iterable<string>): void {

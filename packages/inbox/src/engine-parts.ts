@@ -1,4 +1,4 @@
-import { ConfigurationError, type InboxUser } from '@scrapenest-webhooks/core'
+import { ConfigurationError, type InboxConsumer } from '@scrapenest-webhooks/core'
 import { checkKnownOptions, checkWholeNumber } from '@scrapenest-webhooks/core/adapter'
 import type { InboxFilter, InboxQuery, InboxSummary, PurgeFilter, ReplayFilter } from './contract.ts'
 
@@ -8,37 +8,37 @@ interface Work {
 }
 
 /** Everyone who started an inbox and has not closed it, with what works for it. */
-export class InboxUsers<UserWork extends Work> {
-  readonly #users = new Map<InboxUser, UserWork | undefined>()
+export class InboxConsumers<UserWork extends Work> {
+  readonly #users = new Map<InboxConsumer, UserWork | undefined>()
 
   get size(): number {
     return this.#users.size
   }
 
   /** @param work makes what works for a user that has a processor. Called once for each user. */
-  add(user: InboxUser, work: () => UserWork): void {
-    if (this.#users.has(user)) return
-    if (user.process !== undefined) this.#checkAlone(user.name)
-    this.#users.set(user, user.process === undefined ? undefined : work())
+  add(consumer: InboxConsumer, work: () => UserWork): void {
+    if (this.#users.has(consumer)) return
+    if (consumer.process !== undefined) this.#checkAlone(consumer.name)
+    this.#users.set(consumer, consumer.process === undefined ? undefined : work())
   }
 
-  has(user: InboxUser): boolean {
-    return this.#users.has(user)
+  has(consumer: InboxConsumer): boolean {
+    return this.#users.has(consumer)
   }
 
   /** What works for a user; nothing for one without a processor, or one that has left. */
-  workOf(user: InboxUser): UserWork | undefined {
-    return this.#users.get(user)
+  workOf(consumer: InboxConsumer): UserWork | undefined {
+    return this.#users.get(consumer)
   }
 
   /** Those that are here now. */
-  all(): readonly InboxUser[] {
+  all(): readonly InboxConsumer[] {
     return [...this.#users.keys()]
   }
 
-  /** @param user the one who leaves. Default: everyone. */
-  async close(graceMs: number, user?: InboxUser): Promise<void> {
-    const leaving = user === undefined ? this.all() : [user]
+  /** @param consumer the one who leaves. Default: everyone. */
+  async close(graceMs: number, consumer?: InboxConsumer): Promise<void> {
+    const leaving = consumer === undefined ? this.all() : [consumer]
     const works = leaving.map((one) => this.#users.get(one))
     for (const one of leaving) this.#users.delete(one)
     await Promise.all(works.map((work) => work?.close(graceMs)))

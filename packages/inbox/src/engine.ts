@@ -6,7 +6,7 @@
 export { leaseEnded } from './attempt-error.ts'
 export { endingOfExpired } from './ending.ts'
 export { type EndedAttempt, EngineAttempts, type EngineAttemptsOptions } from './engine-attempts.ts'
-export { checkPageQuery, checkPurgeFilter, checkReplayFilter, fitsFilter, InboxUsers } from './engine-parts.ts'
+export { checkPageQuery, checkPurgeFilter, checkReplayFilter, fitsFilter, InboxConsumers } from './engine-parts.ts'
 export { readEnvelope } from './envelope.ts'
 export type {
   Claim,

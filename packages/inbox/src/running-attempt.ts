@@ -1,4 +1,5 @@
-import type { DispatchResult, InboxProcessor, WebhookError } from '@scrapenest-webhooks/core'
+import type { WebhookError } from '@scrapenest-webhooks/core'
+import type { DispatchResult, InboxProcessor } from '@scrapenest-webhooks/core/adapter'
 import type { ClaimedEvent } from './event-store.ts'
 import { HandlerOverdueError } from './inbox-errors.ts'
 

@@ -1,4 +1,4 @@
-import type { InboxEvent, InboxUser } from '@scrapenest-webhooks/core'
+import type { InboxConsumer, InboxEvent } from '@scrapenest-webhooks/core'
 import type {
   Inbox,
   InboxCapabilities,
@@ -10,7 +10,7 @@ import type {
   ReplayFilter,
   ReplayResult,
 } from './contract.ts'
-import { checkPageQuery, checkPurgeFilter, checkReplayFilter, InboxUsers } from './engine-parts.ts'
+import { checkPageQuery, checkPurgeFilter, checkReplayFilter, InboxConsumers } from './engine-parts.ts'
 import type { EventStore } from './event-store.ts'
 import type { InboxSettings } from './inbox-options.ts'
 import { Retention } from './retention.ts'
@@ -26,7 +26,7 @@ export class StoredInbox implements Inbox {
   readonly #store: EventStore
   readonly #settings: InboxSettings
   readonly #retention: Retention
-  readonly #users = new InboxUsers<WorkLoop>()
+  readonly #users = new InboxConsumers<WorkLoop>()
 
   constructor(store: EventStore, settings: InboxSettings) {
     this.#store = store
@@ -44,20 +44,20 @@ export class StoredInbox implements Inbox {
     return result
   }
 
-  async start(user: InboxUser): Promise<void> {
+  async start(consumer: InboxConsumer): Promise<void> {
     const settings = this.#settings
-    this.#users.add(user, () => new WorkLoop(this.#store, { user, settings }))
+    this.#users.add(consumer, () => new WorkLoop(this.#store, { consumer, settings }))
     try {
       await this.#store.open()
     } finally {
       // Also where the store cannot be opened yet: the loop finds out when it can.
-      this.#users.workOf(user)?.wake()
-      if (this.#users.workOf(user) !== undefined) this.#retention.start()
+      this.#users.workOf(consumer)?.wake()
+      if (this.#users.workOf(consumer) !== undefined) this.#retention.start()
     }
   }
 
-  async close({ graceMs = 10_000, user }: Parameters<Inbox['close']>[0] = {}): Promise<void> {
-    await this.#users.close(graceMs, user)
+  async close({ graceMs = 10_000, consumer }: Parameters<Inbox['close']>[0] = {}): Promise<void> {
+    await this.#users.close(graceMs, consumer)
     if (this.#users.size > 0) return
     await this.#retention.stop()
     await this.#store.close()
@@ -87,7 +87,7 @@ export class StoredInbox implements Inbox {
   async replay(filter: ReplayFilter): Promise<ReplayResult> {
     checkReplayFilter(filter)
     const result = await this.#store.replay(filter, { nowMs: this.#settings.now() })
-    for (const user of this.#users.all()) this.#users.workOf(user)?.wake()
+    for (const consumer of this.#users.all()) this.#users.workOf(consumer)?.wake()
     return result
   }
 
@@ -97,6 +97,6 @@ export class StoredInbox implements Inbox {
   }
 
   #wake(name: string): void {
-    for (const user of this.#users.all()) if (user.name === name) this.#users.workOf(user)?.wake()
+    for (const consumer of this.#users.all()) if (consumer.name === name) this.#users.workOf(consumer)?.wake()
   }
 }

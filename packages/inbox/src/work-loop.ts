@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type InboxProcessor, type InboxUser, WebhookError } from '@scrapenest-webhooks/core'
+import { type InboxConsumer, WebhookError } from '@scrapenest-webhooks/core'
+import type { InboxProcessor } from '@scrapenest-webhooks/core/adapter'
 import { endingOf, endingOfExpired } from './ending.ts'
 import type { Claim, ClaimedEvent, Ending, EventStore } from './event-store.ts'
 import { DeadEventError, LeaseLostError } from './inbox-errors.ts'
@@ -22,7 +23,7 @@ const recordRetryMs = 250
 export class WorkLoop {
   readonly #store: EventStore
   readonly #settings: InboxSettings
-  readonly #user: InboxUser
+  readonly #consumer: InboxConsumer
   readonly #process: InboxProcessor
   /** Attempts whose lease is held: running, or ended and not yet recorded. */
   readonly #held = new Map<RunningAttempt, Promise<void>>()
@@ -35,12 +36,12 @@ export class WorkLoop {
   #timer: NodeJS.Timeout | undefined
   #renewal: NodeJS.Timeout | undefined
 
-  constructor(store: EventStore, options: { readonly user: InboxUser; readonly settings: InboxSettings }) {
+  constructor(store: EventStore, options: { readonly consumer: InboxConsumer; readonly settings: InboxSettings }) {
     this.#store = store
-    this.#user = options.user
+    this.#consumer = options.consumer
     this.#settings = options.settings
     // The caller makes a loop only for a user with a processor.
-    this.#process = options.user.process as InboxProcessor
+    this.#process = options.consumer.process as InboxProcessor
     this.#freePlaces = options.settings.concurrency
   }
 
@@ -88,7 +89,7 @@ export class WorkLoop {
     const { leaseMs, now } = this.#settings
     const nowMs = now()
     const leaseEndsAtMs = nowMs + leaseMs
-    const { name } = this.#user
+    const { name } = this.#consumer
     await this.#endExpired(nowMs)
     const claim = await this.#store.claim({ name, limit: this.#freePlaces, token: randomUUID(), nowMs, leaseEndsAtMs })
     for (const claimed of claim.claimed) this.#begin(claimed, leaseEndsAtMs)
@@ -97,7 +98,7 @@ export class WorkLoop {
 
   /** Another process may do so at the same time: one of the two ends the attempt, and tells. */
   async #endExpired(nowMs: number): Promise<void> {
-    for (const expired of await this.#store.expired(this.#user.name, { nowMs })) {
+    for (const expired of await this.#store.expired(this.#consumer.name, { nowMs })) {
       const ending = endingOfExpired(expired, this.#settings)
       if (await this.#store.end(expired.lease, ending)) this.#tellIfDead(expired, ending)
     }
@@ -156,13 +157,13 @@ export class WorkLoop {
   /** Handlers' own failures were told when they were thrown; here is what nobody threw. */
   #tell({ claimed, abortReason }: RunningAttempt, outcome: Outcome, ending: Ending): void {
     if (outcome.kind !== 'succeeded' && abortReason?.code === 'handler_timeout') {
-      this.#user.report(abortReason, claimed.event)
+      this.#consumer.report(abortReason, claimed.event)
     }
     this.#tellIfDead(claimed, ending)
   }
 
   #tellIfDead({ attempt, event }: ClaimedEvent, { state, error }: Ending): void {
-    if (state === 'dead' && error !== undefined) this.#user.report(new DeadEventError(attempt, error.code), event)
+    if (state === 'dead' && error !== undefined) this.#consumer.report(new DeadEventError(attempt, error.code), event)
   }
 
   async #renew(): Promise<void> {
@@ -188,7 +189,7 @@ export class WorkLoop {
 
   /** Told once, not every second: until the store has worked again. */
   #storeFailed(error: unknown): void {
-    if (!this.#isStoreOut) this.#user.report(error)
+    if (!this.#isStoreOut) this.#consumer.report(error)
     this.#isStoreOut = true
   }
 }

@@ -1,11 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
-import {
-  ConfigurationError,
-  codeOf,
-  type InboxProcessor,
-  type InboxUser,
-  WebhookError,
-} from '@scrapenest-webhooks/core'
+import { ConfigurationError, type InboxConsumer, WebhookError } from '@scrapenest-webhooks/core'
+import { codeOf, type InboxProcessor } from '@scrapenest-webhooks/core/adapter'
 import type { InboxCheckOptions } from '@scrapenest-webhooks/testing'
 import type { EventStore, Lease } from '../src/event-store.ts'
 import { settleInboxOptions } from '../src/inbox-options.ts'
@@ -94,8 +89,8 @@ export const brokenInboxes: readonly BrokenInbox[] = [
     open: inboxWith((inbox) => {
       let isWorking = false
       return {
-        start: async (user) => {
-          await inbox.start(user)
+        start: async (consumer) => {
+          await inbox.start(consumer)
           isWorking = true
         },
         put: async (event) => (isWorking ? 'stored' : await inbox.put(event)),
@@ -113,7 +108,7 @@ export const brokenInboxes: readonly BrokenInbox[] = [
   {
     that: 'works where nobody processes',
     failing: ['I08'],
-    open: usersWith((user) => ({ process: async () => 'handled', ...user })),
+    open: consumersWith((consumer) => ({ process: async () => 'handled', ...consumer })),
   },
   {
     that: 'counts no attempt but the first',
@@ -157,7 +152,7 @@ export const brokenInboxes: readonly BrokenInbox[] = [
   {
     that: 'tells nothing',
     failing: ['I10', 'I13', 'I18'],
-    open: usersWith((user) => ({ ...user, report() {} })),
+    open: consumersWith((consumer) => ({ ...consumer, report() {} })),
   },
   {
     that: 'takes every failure for one of the handler',
@@ -340,7 +335,7 @@ export const brokenInboxes: readonly BrokenInbox[] = [
     open: inboxWith((inbox) => {
       let isClosed = false
       return {
-        start: async (user) => (isClosed ? undefined : await inbox.start(user)),
+        start: async (consumer) => (isClosed ? undefined : await inbox.start(consumer)),
         close: async (options) => {
           isClosed = true
           await inbox.close(options)
@@ -428,17 +423,17 @@ function inboxWith(change: (inbox: Inbox) => Partial<Inbox>): BrokenInbox['open'
 }
 
 /** The inbox in memory with another user in the place of each. */
-function usersWith(change: (user: InboxUser) => InboxUser): BrokenInbox['open'] {
+function consumersWith(change: (consumer: InboxConsumer) => InboxConsumer): BrokenInbox['open'] {
   return inboxWith((inbox) => {
-    const changedOf = new Map<InboxUser, InboxUser>()
+    const changedOf = new Map<InboxConsumer, InboxConsumer>()
     return {
-      start: async (user) => {
-        const other = changedOf.get(user) ?? change(user)
-        changedOf.set(user, other)
+      start: async (consumer) => {
+        const other = changedOf.get(consumer) ?? change(consumer)
+        changedOf.set(consumer, other)
         await inbox.start(other)
       },
-      close: async ({ user, ...options } = {}) => {
-        await inbox.close(user === undefined ? options : { ...options, user: changedOf.get(user) })
+      close: async ({ consumer, ...options } = {}) => {
+        await inbox.close(consumer === undefined ? options : { ...options, consumer: changedOf.get(consumer) })
       },
     }
   })
@@ -448,9 +443,9 @@ function usersWith(change: (user: InboxUser) => InboxUser): BrokenInbox['open'] 
 function handlersWith(
   run: (process: InboxProcessor, ...parameters: Parameters<InboxProcessor>) => ReturnType<InboxProcessor>,
 ): BrokenInbox['open'] {
-  return usersWith((user) =>
+  return consumersWith((consumer) =>
     withProcess(
-      user,
+      consumer,
       (process) =>
         async (...parameters) =>
           await run(process, ...parameters),
@@ -481,11 +476,11 @@ function openUnfenced(options: InboxCheckOptions): Inbox {
       return result
     }
   }
-  return changed<Inbox>(inbox, { start: async (user) => await inbox.start(withProcess(user, complete)) })
+  return changed<Inbox>(inbox, { start: async (consumer) => await inbox.start(withProcess(consumer, complete)) })
 }
 
-function withProcess(user: InboxUser, wrap: (process: InboxProcessor) => InboxProcessor): InboxUser {
-  return { ...user, process: user.process && wrap(user.process) }
+function withProcess(consumer: InboxConsumer, wrap: (process: InboxProcessor) => InboxProcessor): InboxConsumer {
+  return { ...consumer, process: consumer.process && wrap(consumer.process) }
 }
 
 /** An object whose methods are those of another but for some; a private field needs the object it is of as `this`. */

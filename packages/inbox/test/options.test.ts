@@ -1,5 +1,5 @@
 import { createReceiver } from '@scrapenest-webhooks/core'
-import { createInboxEvent, createInboxUser, generateSecret, untilInboxStats } from '@scrapenest-webhooks/testing'
+import { createInboxConsumer, createInboxEvent, generateSecret, untilInboxStats } from '@scrapenest-webhooks/testing'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { createWorker, type InboxOptions, memoryInbox } from '../src/index.ts'
 
@@ -56,7 +56,7 @@ describe('createWorker', () => {
 
   it('refuses a second one for the same name in the same inbox', async () => {
     const inbox = memoryInbox()
-    await inbox.start(createInboxUser(() => {}))
+    await inbox.start(createInboxConsumer(() => {}))
     onTestFinished(() => inbox.close())
     await expect(createWorker({ inbox }).start()).rejects.toThrow(/Two receivers or workers named 'scrapenest'/)
   })

@@ -1,7 +1,7 @@
 import { PermanentError, RetryLaterError, WebhookError } from '@scrapenest-webhooks/core'
 import {
+  createInboxConsumer,
   createInboxEvent,
-  createInboxUser,
   type FakeClock,
   fakeClock,
   untilInboxStats,
@@ -35,7 +35,7 @@ describe.each(engines)('retries in $engine, by a clock that stands still', ({ cr
     const startedAtMs: number[] = []
     const event = createInboxEvent()
     await inbox.start(
-      createInboxUser((_, { attempt }) => {
+      createInboxConsumer((_, { attempt }) => {
         startedAtMs.push(clock.now())
         if (attempt <= 3)
           throw new WebhookError('handler_failed', undefined, { cause: new Error(`failure ${attempt}`) })
@@ -65,7 +65,7 @@ describe.each(engines)('retries in $engine, by a clock that stands still', ({ cr
     const event = createInboxEvent()
     let isMended = false
     await inbox.start(
-      createInboxUser(() => {
+      createInboxConsumer(() => {
         if (!isMended) throw new PermanentError('no such customer')
       }),
     )
@@ -83,7 +83,7 @@ describe.each(engines)('retries in $engine, by a clock that stands still', ({ cr
     const { inbox, clock } = createInbox({ maxAttempts: 2 })
     const event = createInboxEvent()
     await inbox.start(
-      createInboxUser(() => {
+      createInboxConsumer(() => {
         throw new RetryLaterError('busy', { retryAfterSeconds: 3600 })
       }),
     )
@@ -98,7 +98,7 @@ describe.each(engines)('retries in $engine, by a clock that stands still', ({ cr
     const { inbox, clock } = createInbox({ backoff: () => Number.NaN })
     const event = createInboxEvent()
     await inbox.start(
-      createInboxUser(() => {
+      createInboxConsumer(() => {
         throw new WebhookError('handler_failed', undefined, { cause: new Error('failure') })
       }),
     )
@@ -113,7 +113,7 @@ describe.each(engines)('retries in $engine, by a clock that stands still', ({ cr
     const runs: (() => void)[] = []
     const signals: AbortSignal[] = []
     await inbox.start(
-      createInboxUser(async (_, { signal }) => {
+      createInboxConsumer(async (_, { signal }) => {
         signals.push(signal)
         await new Promise<void>((resolve) => runs.push(resolve))
       }),
@@ -140,7 +140,7 @@ describe.each(engines)('retries in $engine, by a clock that stands still', ({ cr
     const event = createInboxEvent()
     let signal: AbortSignal | undefined
     await inbox.start(
-      createInboxUser(async (_, attempt) => {
+      createInboxConsumer(async (_, attempt) => {
         signal = attempt.signal
         await new Promise((_resolve, reject) => attempt.signal.addEventListener('abort', reject))
       }),
@@ -158,7 +158,7 @@ describe.each(engines)('retries in $engine, by a clock that stands still', ({ cr
     const event = createInboxEvent()
     let letGo: () => void = () => {}
     await inbox.start(
-      createInboxUser(async () => {
+      createInboxConsumer(async () => {
         await new Promise<void>((resolve) => {
           letGo = resolve
         })
@@ -180,7 +180,7 @@ describe.each(engines)('retries in $engine, by a clock that stands still', ({ cr
     const { inbox, clock } = createInbox({ keepDoneMs: 1000 })
     const received = { receivedAt: new Date(clock.now()) }
     await inbox.start(
-      createInboxUser((event) => {
+      createInboxConsumer((event) => {
         if (event.eventType === 'artifact.ready') throw new PermanentError('dead')
       }),
     )

@@ -2,7 +2,7 @@ import { execFileSync } from 'node:child_process'
 import { readFileSync, statSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { createInboxEvent, createInboxUser } from '@scrapenest-webhooks/testing'
+import { createInboxConsumer, createInboxEvent } from '@scrapenest-webhooks/testing'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { settleInboxOptions } from '../src/inbox-options.ts'
 import { sqliteInbox } from '../src/index.ts'
@@ -204,7 +204,7 @@ describe('with an SQLite older than 3.51.3', () => {
     const one = openStore({ file, sqliteVersion: old })
     expect(await one.put(createInboxEvent(), { nowMs: 0 })).toBe('stored')
     const two = new StoredInbox(openStore({ file, sqliteVersion: old }), settleInboxOptions({}))
-    await expect(two.start(createInboxUser(() => {}))).rejects.toMatchObject({
+    await expect(two.start(createInboxConsumer(() => {}))).rejects.toMatchObject({
       code: 'configuration_invalid',
       message: expect.stringMatching(/open in another process.*SQLite 3\.51\.2.*Use Node 22\.23 or 24\.21/s),
     })

@@ -1,46 +1,65 @@
 import type { IncomingMessage } from 'node:http'
 import {
   ConfigurationError,
-  errorReply,
+  type EventSchemas,
   type Receiver,
+  type ReceiverOptions,
+  type SchemaOutputs,
   type ScrapeNestEvents,
   type WebhookReply,
 } from '@scrapenest-webhooks/core'
 import {
   checkPath,
-  processWarnings,
+  closingConnection,
+  errorReply,
+  type ReadyReceiver,
   type ReceiverSource,
-  selfStartingReceiver,
+  resolveReceiver,
+  type WithReceiver,
 } from '@scrapenest-webhooks/core/adapter'
-import { type HostFacts, toWebhookRequest } from '@scrapenest-webhooks/node'
+import { type HostDetails, pathOf, pathTwice, toWebhookRequest } from '@scrapenest-webhooks/node'
+
+export type * from '@scrapenest-webhooks/core'
+export {
+  ConfigurationError,
+  isWebhookError,
+  PermanentError,
+  RetryLaterError,
+  WebhookError,
+} from '@scrapenest-webhooks/core'
 
 export interface KoaOptions {
   /**
-   * The exact path to answer at, relative to where the middleware is mounted. Other paths go on to the next middleware.
+   * The exact path to answer at, relative to the mount. Other paths go on to the next middleware.
    * @default undefined: the middleware must be mounted on a route or a prefix
    */
   readonly path?: string | undefined
 }
+
+/** All options of `scrapenestWebhooks`. */
+export type ScrapenestWebhooksOptions<Schemas = object> = KoaOptions &
+  (ReceiverOptions<ScrapeNestEvents, KoaContext, Schemas> | WithReceiver<ReadyReceiver<KoaContext>>)
 
 /** The members of Koa 2's and 3's context that are used, so that no version of @types/koa is needed. */
 export interface KoaContext {
   readonly req: IncomingMessage
   readonly request: { readonly req: IncomingMessage; readonly body?: unknown; readonly rawBody?: unknown }
   readonly path: string
+  readonly originalUrl: string
   readonly ip: string
   status: number
   body: unknown
   set(name: string, value: string): void
 }
 
-export interface KoaMiddleware {
+export interface KoaMiddleware<Ready = Receiver<ScrapeNestEvents, KoaContext>> {
   (ctx: KoaContext, next: () => Promise<unknown>): Promise<unknown>
-  readonly receiver: Receiver<ScrapeNestEvents, KoaContext>
+  readonly receiver: Ready
 }
 
-const rawBodyFix =
+const fix =
   'A body parser ran before the webhook and kept no bytes. Either register the webhook above it, or let it keep them: ' +
-  'koa-body needs { includeUnparsed: true }; @koa/bodyparser and koa-bodyparser keep ctx.request.rawBody by themselves.'
+  'koa-body needs { includeUnparsed: true }; @koa/bodyparser and koa-bodyparser keep ctx.request.rawBody themselves.'
 
 const globalMount =
   'scrapenestWebhooks is used for every request and has no path. Give it a path, or mount it on a route: ' +
@@ -54,50 +73,60 @@ const globalMount =
  * @example
  * app.use(scrapenestWebhooks({ path: '/webhooks/scrapenest', secret: process.env.SCRAPENEST_WEBHOOK_SECRET, onEvent }))
  */
-export function scrapenestWebhooks(options: KoaOptions & ReceiverSource<KoaContext>): KoaMiddleware {
+export function scrapenestWebhooks<Ready extends ReadyReceiver<KoaContext>>(
+  options: KoaOptions & WithReceiver<Ready>,
+): KoaMiddleware<Ready>
+export function scrapenestWebhooks<Schemas extends EventSchemas<ScrapeNestEvents> = Record<never, never>>(
+  options: KoaOptions & ReceiverOptions<ScrapeNestEvents, KoaContext, Schemas>,
+): KoaMiddleware<Receiver<SchemaOutputs<ScrapeNestEvents, Schemas>, KoaContext>>
+export function scrapenestWebhooks(options: KoaOptions & object): KoaMiddleware<ReadyReceiver<KoaContext>> {
   const { path, ...source } = options
   if (path !== undefined) checkPath(path)
-  const receiver = selfStartingReceiver<KoaContext>(source)
+  // The overloads have checked the rest of the options.
+  const { receiver } = resolveReceiver(source as ReceiverSource<KoaContext>, { startedBy: 'next turn' })
 
-  function handle(ctx: KoaContext, next: () => Promise<unknown>): Promise<unknown> {
+  async function handle(ctx: KoaContext, next: () => Promise<unknown>): Promise<unknown> {
     if (path === undefined && !isMounted(ctx)) {
-      processWarnings.error({ code: 'configuration_invalid' }, globalMount)
-      return Promise.resolve(write(ctx, errorReply(new ConfigurationError(globalMount))))
+      const error = new ConfigurationError(globalMount)
+      receiver.report?.(error)
+      return write(ctx, closingConnection(errorReply(error)))
     }
-    if (path !== undefined && ctx.path !== path) return next()
-    return receiver.receive(toWebhookRequest(ctx.req, new KoaFacts(ctx)), ctx).then((reply) => write(ctx, reply))
+    if (path !== undefined && ctx.path !== path) {
+      // No genuine delivery arrives at the path twice over, so this is a mistake. Reported once, then counted.
+      if (pathOf(ctx.originalUrl) === path) receiver.report?.(pathTwice(path))
+      return await next()
+    }
+    return write(ctx, await receiver.receive(toWebhookRequest(ctx.req, detailsOf(ctx)), ctx))
   }
   return Object.assign(handle, { receiver })
 }
 
 function write(ctx: KoaContext, reply: WebhookReply): void {
   ctx.status = reply.status
-  for (const name in reply.headers) ctx.set(name, reply.headers[name] as string)
+  for (const [name, value] of Object.entries(reply.headers)) ctx.set(name, value)
   ctx.body = reply.body
 }
 
-class KoaFacts implements HostFacts {
-  readonly rawBodyFix: string = rawBodyFix
-  readonly #ctx: KoaContext
-
-  constructor(ctx: KoaContext) {
-    this.#ctx = ctx
-  }
-
-  get captured(): readonly unknown[] {
-    const { req, request } = this.#ctx
-    const { rawBody, body }: { readonly rawBody?: unknown; readonly body?: unknown } = req as object
-    // Firebase and its like keep bytes on Node's request; Koa's parsers keep text on Koa's.
-    return [rawBody, body, request.rawBody]
-  }
-
-  get remoteAddress(): string | undefined {
-    const { ip } = this.#ctx
-    return ip === '' ? undefined : ip
+function detailsOf(ctx: KoaContext): HostDetails {
+  const request: { readonly rawBody?: unknown; readonly body?: unknown } = ctx.req as object
+  const parsed = ctx.request
+  return {
+    kept: [
+      // Firebase and similar platforms keep bytes on Node's request, Koa's parsers keep text on Koa's.
+      () => request.rawBody,
+      () => request.body,
+      () => parsed.rawBody,
+      () => (parsed.body as Record<symbol, unknown>)[koaBodyText],
+    ],
+    remoteAddress: () => ctx.ip || undefined,
+    fix,
   }
 }
 
-/** Whether a router or a mount chose this middleware: koa-router, koa-route and koa-mount each leave their mark. */
+/** Where koa-body 4 to 6 keep the text, with `includeUnparsed: true`. */
+const koaBodyText = Symbol.for('unparsedBody')
+
+/** Whether a router or a mount chose this middleware: koa-router, koa-route and koa-mount each leave a mark. */
 function isMounted(ctx: object): boolean {
   return '_matchedRoute' in ctx || 'routePath' in ctx || ('mountPath' in ctx && Boolean(ctx.mountPath))
 }

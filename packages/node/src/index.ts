@@ -1,60 +1,96 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import type { Receiver, ScrapeNestEvents } from '@scrapenest-webhooks/core'
-import { checkPath, notFoundReply, type ReceiverSource, selfStartingReceiver } from '@scrapenest-webhooks/core/adapter'
-import { toWebhookRequest, writeReply } from './capture.ts'
+import type {
+  EventSchemas,
+  Receiver,
+  ReceiverOptions,
+  SchemaOutputs,
+  ScrapeNestEvents,
+} from '@scrapenest-webhooks/core'
+import {
+  checkPath,
+  notFoundReply,
+  type ReadyReceiver,
+  type ReceiverSource,
+  resolveReceiver,
+  type WithReceiver,
+} from '@scrapenest-webhooks/core/adapter'
+import { type HostDetails, pathOf, toWebhookRequest, writeReply } from './host-request.ts'
 
-export { type HostFacts, toWebhookRequest, writeReply } from './capture.ts'
+export type * from '@scrapenest-webhooks/core'
+export {
+  ConfigurationError,
+  isWebhookError,
+  PermanentError,
+  RetryLaterError,
+  WebhookError,
+} from '@scrapenest-webhooks/core'
+export {
+  type BodySource,
+  type HostDetails,
+  pathOf,
+  pathTwice,
+  readRawBody,
+  toWebhookRequest,
+  writeReply,
+} from './host-request.ts'
 
 export interface NodeOptions {
   /**
-   * The exact path to answer at. Other paths go to `next` where there is one (connect, polka), and get 404 otherwise.
-   * @default undefined: every request is taken for a delivery
+   * The exact path to answer at. Other paths go to `next` if there is one (connect, polka), and get 404 otherwise.
+   * @default undefined: every request is a delivery
    */
   readonly path?: string | undefined
 }
 
-export interface NodeHandler {
-  (request: IncomingMessage, response: ServerResponse, next?: (error?: unknown) => void): void
-  readonly receiver: Receiver<ScrapeNestEvents, IncomingMessage>
+/** All options of `scrapenestWebhooks`. */
+export type ScrapenestWebhooksOptions<Schemas = object> = NodeOptions &
+  (ReceiverOptions<ScrapeNestEvents, IncomingMessage, Schemas> | WithReceiver<ReadyReceiver<IncomingMessage>>)
+
+export interface NodeHandler<Ready = Receiver<ScrapeNestEvents, IncomingMessage>> {
+  (request: IncomingMessage, response: ServerResponse, next?: (error?: unknown) => void): Promise<void>
+  readonly receiver: Ready
 }
 
 /**
- * Receives ScrapeNest webhooks on a bare node:http (or node:http2 compatibility) server.
+ * Receives ScrapeNest webhooks on a bare node:http server, or the compatibility layer of node:http2.
  *
+ * @returns a request listener whose promise settles when the reply has been written.
  * @throws {ConfigurationError} `configuration_invalid`
  *
  * @example
  * createServer(scrapenestWebhooks({ path: '/webhooks/scrapenest', secret: process.env.SCRAPENEST_WEBHOOK_SECRET, onEvent }))
  */
-export function scrapenestWebhooks(options: NodeOptions & ReceiverSource<IncomingMessage>): NodeHandler {
+export function scrapenestWebhooks<Ready extends ReadyReceiver<IncomingMessage>>(
+  options: NodeOptions & WithReceiver<Ready>,
+): NodeHandler<Ready>
+export function scrapenestWebhooks<Schemas extends EventSchemas<ScrapeNestEvents> = Record<never, never>>(
+  options: NodeOptions & ReceiverOptions<ScrapeNestEvents, IncomingMessage, Schemas>,
+): NodeHandler<Receiver<SchemaOutputs<ScrapeNestEvents, Schemas>, IncomingMessage>>
+export function scrapenestWebhooks(options: NodeOptions & object): NodeHandler<ReadyReceiver<IncomingMessage>> {
   const { path, ...source } = options
   if (path !== undefined) checkPath(path)
-  const receiver = selfStartingReceiver<IncomingMessage>(source)
+  // The overloads have checked the rest of the options.
+  const { receiver } = resolveReceiver(source as ReceiverSource<IncomingMessage>, { startedBy: 'next turn' })
 
-  function handle(request: IncomingMessage, response: ServerResponse, next?: (error?: unknown) => void): void {
+  async function handle(
+    request: IncomingMessage,
+    response: ServerResponse,
+    next?: (error?: unknown) => void,
+  ): Promise<void> {
     if (path !== undefined && pathOf(request.url) !== path) {
-      if (next === undefined) writeReply(response, notFoundReply)
+      if (next === undefined) writeReply(response, notFoundReply, receiver)
       else next()
       return
     }
-    void receiver
-      .receive(toWebhookRequest(request, factsOf(request)), request)
-      .then((reply) => writeReply(response, reply))
+    writeReply(response, await receiver.receive(toWebhookRequest(request, detailsOf(request)), request), receiver)
   }
   return Object.assign(handle, { receiver })
 }
 
-function factsOf(
-  request: IncomingMessage & { readonly rawBody?: unknown; readonly body?: unknown },
-): Parameters<typeof toWebhookRequest>[1] {
+function detailsOf(request: IncomingMessage & { readonly rawBody?: unknown; readonly body?: unknown }): HostDetails {
   return {
-    captured: [request.rawBody, request.body],
-    remoteAddress: request.socket.remoteAddress,
-    rawBodyFix:
-      'Something read the request before this handler. Call this handler first, or keep the bytes as a Buffer in request.rawBody.',
+    kept: [() => request.rawBody, () => request.body],
+    remoteAddress: () => request.socket.remoteAddress,
+    fix: 'Something read the request before this handler. Call this handler first, or keep the bytes in request.rawBody.',
   }
-}
-
-function pathOf(url: string | undefined): string | undefined {
-  return url?.split('?', 1)[0]
 }

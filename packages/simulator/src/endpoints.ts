@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Secret } from '@scrapenest-webhooks/core'
-import { generateSecret } from '@scrapenest-webhooks/testing'
+import { generateSecret } from '@scrapenest-webhooks/core'
 
 export interface EndpointSettings {
   readonly name: string

@@ -54,7 +54,7 @@ describe('a delivery', () => {
     expect(message?.status).toBe('succeeded')
     expect(JSON.parse(bodies[0] ?? '')).toEqual(event)
     expect(bodies[0]).not.toBe(JSON.stringify(event))
-    expect(receiver.outcomes[0]?.deliveryId).toBe(message?.id)
+    expect(receiver.outcomes[0]?.messageId).toBe(message?.id)
   })
 
   const firstReply: Readonly<Record<Fault, RegExp>> = {
@@ -125,7 +125,7 @@ describe('a delivery', () => {
     const [message] = simulator.send({ ...createEvent('job.completed') })
     await simulator.idle()
     expect(message?.attempts.map(({ statusCode }) => statusCode)).toEqual([500, 500, 202])
-    expect(new Set(receiver.outcomes.map(({ deliveryId }) => deliveryId))).toEqual(new Set([message?.id]))
+    expect(new Set(receiver.outcomes.map(({ messageId }) => messageId))).toEqual(new Set([message?.id]))
     const [one, two, three] = message?.attempts.map(({ dispatchedAt }) => dispatchedAt.getTime()) ?? []
     expect(Number(two) - Number(one)).toBeGreaterThanOrEqual(9)
     expect(Number(three) - Number(two)).toBeGreaterThanOrEqual(19)

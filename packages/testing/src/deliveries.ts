@@ -1,4 +1,4 @@
-import { randomBytes, randomUUID } from 'node:crypto'
+import { randomUUID } from 'node:crypto'
 import { type Secret, sign } from '@scrapenest-webhooks/core'
 
 /** One signed request, ready to be sent: with `fetch`, `app.inject`, supertest, or as `receiver.receive` takes it. */
@@ -35,11 +35,6 @@ export function signDelivery(payload: object | string | Uint8Array, options: Sig
   const headers: Record<string, string> = { 'content-type': 'application/json', ...sign(message, secret) }
   if (alsoSignedWith !== undefined) headers['svix-signature'] += ` ${sign(message, alsoSignedWith)['svix-signature']}`
   return { method: 'POST', headers, body }
-}
-
-/** A new signing secret in ScrapeNest's form: `whsec_` and 32 random bytes. */
-export function generateSecret(): Secret {
-  return `whsec_${randomBytes(32).toString('base64')}`
 }
 
 /**

@@ -1,5 +1,6 @@
+export { generateSecret } from '@scrapenest-webhooks/core'
 export * from './conformance/index.ts'
-export { deliver, generateSecret, type SignDeliveryOptions, type SignedDelivery, signDelivery } from './deliveries.ts'
+export { deliver, type SignDeliveryOptions, type SignedDelivery, signDelivery } from './deliveries.ts'
 export { createEvent } from './events.ts'
 export { type FakeClock, fakeClock } from './fake-clock.ts'
 export * from './inbox/index.ts'

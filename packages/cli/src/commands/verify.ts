@@ -70,8 +70,8 @@ interface Refused {
 function judge(delivery: CapturedDelivery): Verified | Refused {
   const { headers, body, secrets, settings } = delivery
   try {
-    const { id, sentAt, secretIndex } = verify({ headers, body }, secrets, settings)
-    return { isValid: true, id, sentAt, secretIndex, event: readEvent(delivery) }
+    const { messageId, sentAt, secretIndex } = verify({ headers, body }, secrets, settings)
+    return { isValid: true, id: messageId, sentAt, secretIndex, event: readEvent(delivery) }
   } catch (error) {
     if (!isWebhookError(error) || error.code === 'configuration_invalid') throw error
     const { code, message } = error

@@ -1,5 +1,5 @@
-import { PermanentError, RetryLaterError, sign } from '@scrapenest-webhooks/core'
-import { generateSecret, type SignedDelivery, signDelivery } from '../deliveries.ts'
+import { generateSecret, PermanentError, RetryLaterError, sign } from '@scrapenest-webhooks/core'
+import { type SignedDelivery, signDelivery } from '../deliveries.ts'
 import { createEvent } from '../events.ts'
 import {
   accepted,

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { InboxEvent, InboxProcessor, InboxUser } from '@scrapenest-webhooks/core'
+import type { InboxConsumer, InboxEvent } from '@scrapenest-webhooks/core'
+import type { InboxProcessor } from '@scrapenest-webhooks/core/adapter'
 import type { InboxUnderTest, InboxUnderTestStats } from './contract.ts'
 
 /** An event as a receiver puts it into an inbox, new at each call, with what you override. */
@@ -34,10 +35,10 @@ export function createInboxEvent(overrides: Partial<InboxEvent> = {}): InboxEven
  * a `WebhookError`, `PermanentError`, `RetryLaterError`, …
  * @param name the receiver's name. Default `'scrapenest'`.
  */
-export function createInboxUser(
+export function createInboxConsumer(
   handle: (...parameters: Parameters<InboxProcessor>) => unknown,
   name: string = 'scrapenest',
-): InboxUser {
+): InboxConsumer {
   return {
     name,
     process: async (event, attempt) => {

@@ -49,5 +49,5 @@ export type {
   InboxUnderTestStats,
   InboxUnderTestSummary,
 } from './contract.ts'
-export { createInboxEvent, createInboxUser, untilInboxStats } from './fixtures.ts'
+export { createInboxConsumer, createInboxEvent, untilInboxStats } from './fixtures.ts'
 export type { InboxCheckOptions, InboxCheckResult, InboxPlace, InboxTarget } from './target.ts'

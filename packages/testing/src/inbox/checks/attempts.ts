@@ -1,9 +1,15 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type InboxEvent, PermanentError, RetryLaterError, WebhookError } from '@scrapenest-webhooks/core'
+import {
+  type InboxEvent,
+  PermanentError,
+  RetryLaterError,
+  SchemaMismatchError,
+  WebhookError,
+} from '@scrapenest-webhooks/core'
 import { aWhileMs, countsOf, type InboxScenario, soon } from '../bed.ts'
-import { createInboxEvent, createInboxUser } from '../fixtures.ts'
+import { createInboxConsumer, createInboxEvent } from '../fixtures.ts'
 
 /** How handlers are run, and what becomes of an event after each attempt. */
 export const attempts: readonly InboxScenario[] = [
@@ -15,7 +21,7 @@ export const attempts: readonly InboxScenario[] = [
       const event = createInboxEvent({ body: randomBytes(1_048_576), secretIndex: 1 })
       const seen: InboxEvent[] = []
       await inbox.put(event)
-      await inbox.start(createInboxUser((stored) => seen.push(stored)))
+      await inbox.start(createInboxConsumer((stored) => seen.push(stored)))
       await bed.until(() => seen.length > 0, 'the handler is called')
       const [{ body, ...facts }] = seen as [InboxEvent]
       const { body: sent, ...sentFacts } = event
@@ -31,7 +37,7 @@ export const attempts: readonly InboxScenario[] = [
       const runs: string[] = []
       const [early, late] = [createInboxEvent(), createInboxEvent()]
       await inbox.put(early)
-      await inbox.start(createInboxUser((event) => runs.push(event.eventId)))
+      await inbox.start(createInboxConsumer((event) => runs.push(event.eventId)))
       await inbox.put(late)
       await bed.untilStats(inbox, { done: 2 })
       await sleep(aWhileMs)
@@ -60,7 +66,7 @@ export const attempts: readonly InboxScenario[] = [
       const counted: number[] = []
       const event = createInboxEvent()
       await inbox.start(
-        createInboxUser((_, { attempt }) => {
+        createInboxConsumer((_, { attempt }) => {
           counted.push(attempt)
           if (counted.length < 4)
             throw new WebhookError('handler_failed', undefined, { cause: new Error(`failure ${attempt}`) })
@@ -88,7 +94,7 @@ export const attempts: readonly InboxScenario[] = [
       let runs = 0
       const event = createInboxEvent()
       await inbox.start({
-        ...createInboxUser(() => {
+        ...createInboxConsumer(() => {
           runs += 1
           throw new WebhookError('handler_failed', undefined, { cause: new Error('always') })
         }),
@@ -104,7 +110,7 @@ export const attempts: readonly InboxScenario[] = [
   },
   ...[
     new PermanentError('no use'),
-    new WebhookError('schema_mismatch', 'job.created'),
+    new SchemaMismatchError('job.created', []),
     new WebhookError('envelope_invalid', 'no use'),
   ].map(
     (error, index): InboxScenario => ({
@@ -114,7 +120,7 @@ export const attempts: readonly InboxScenario[] = [
         const inbox = bed.open({ backoff: soon })
         const event = createInboxEvent()
         await inbox.start(
-          createInboxUser(() => {
+          createInboxConsumer(() => {
             throw error
           }),
         )
@@ -134,7 +140,7 @@ export const attempts: readonly InboxScenario[] = [
       const event = createInboxEvent()
       const startedAtMs: number[] = []
       await inbox.start(
-        createInboxUser(() => {
+        createInboxConsumer(() => {
           startedAtMs.push(Date.now())
           if (startedAtMs.length === 1) throw new RetryLaterError('in a second', { retryAfterSeconds: 1 })
         }),
@@ -156,7 +162,7 @@ export const attempts: readonly InboxScenario[] = [
       const event = createInboxEvent()
       const reports: unknown[] = []
       await inbox.start({
-        ...createInboxUser(async (_, { attempt, signal }) => {
+        ...createInboxConsumer(async (_, { attempt, signal }) => {
           if (attempt > 1) return
           await new Promise((_resolve, reject) => {
             signal.addEventListener('abort', () =>
@@ -181,7 +187,7 @@ export const attempts: readonly InboxScenario[] = [
       let letGo: () => void = () => {}
       const handled: string[] = []
       await inbox.start(
-        createInboxUser(async (event) => {
+        createInboxConsumer(async (event) => {
           if (event.eventId === stuck.eventId) {
             await new Promise<void>((resolve) => {
               letGo = resolve
@@ -209,7 +215,7 @@ export const attempts: readonly InboxScenario[] = [
       let running = 0
       let most = 0
       await inbox.start(
-        createInboxUser(async () => {
+        createInboxConsumer(async () => {
           running += 1
           most = Math.max(most, running)
           await sleep(2)
@@ -227,14 +233,14 @@ export const attempts: readonly InboxScenario[] = [
     async play(bed) {
       const inbox = bed.open()
       const seen: string[] = []
-      const userOf = (name: string) => createInboxUser((event) => seen.push(`${name}:${event.name}`), name)
+      const userOf = (name: string) => createInboxConsumer((event) => seen.push(`${name}:${event.name}`), name)
       const [one, two] = [userOf('one'), userOf('two')]
       await inbox.start(one)
       await inbox.start(two)
       await inbox.put(createInboxEvent({ name: 'one' }))
       await inbox.put(createInboxEvent({ name: 'two' }))
       await bed.untilStats(inbox, { done: 2 })
-      await inbox.close({ graceMs: 100, user: one })
+      await inbox.close({ graceMs: 100, consumer: one })
       await inbox.put(createInboxEvent({ name: 'one' }))
       await inbox.put(createInboxEvent({ name: 'two' }))
       await bed.untilStats(inbox, { done: 3, ready: 1 })

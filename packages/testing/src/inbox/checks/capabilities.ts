@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { InboxScenario } from '../bed.ts'
 import type { InboxUnderTestFilter } from '../contract.ts'
-import { createInboxEvent, createInboxUser } from '../fixtures.ts'
+import { createInboxConsumer, createInboxEvent } from '../fixtures.ts'
 
 /** Something to ask with each filter; that nothing fits does not matter. */
 const filters: Readonly<Required<InboxUnderTestFilter>> = {
@@ -38,7 +38,7 @@ export const capabilities: readonly InboxScenario[] = [
       bed.needs('isDurable')
       const before = bed.open()
       const [handled, waiting] = [createInboxEvent({ name: 'one' }), createInboxEvent({ name: 'two' })]
-      await before.start(createInboxUser(() => {}, 'one'))
+      await before.start(createInboxConsumer(() => {}, 'one'))
       await before.put(handled)
       await before.put(waiting)
       await bed.untilStats(before, { done: 1, ready: 1 })
@@ -49,7 +49,7 @@ export const capabilities: readonly InboxScenario[] = [
       assert.equal(await after.put(waiting), 'duplicate')
       assert.equal((await after.get(handled.eventId, { name: 'one' }))?.state, 'done')
       assert.ok(Buffer.from((await after.get(waiting.eventId, { name: 'two' }))?.body ?? []).equals(waiting.body))
-      await after.start(createInboxUser(() => {}, 'two'))
+      await after.start(createInboxConsumer(() => {}, 'two'))
       await bed.untilStats(after, { done: 2, ready: 0 })
     },
   },
@@ -60,7 +60,7 @@ export const capabilities: readonly InboxScenario[] = [
       bed.needs('isShared')
       const inboxes = [bed.open(), bed.open()]
       const runs: string[] = []
-      for (const inbox of inboxes) await inbox.start(createInboxUser(({ eventId }) => runs.push(eventId)))
+      for (const inbox of inboxes) await inbox.start(createInboxConsumer(({ eventId }) => runs.push(eventId)))
       const events = Array.from({ length: 20 }, () => createInboxEvent())
       const answers = await Promise.all(events.flatMap((event) => inboxes.map((inbox) => inbox.put(event))))
       assert.equal(answers.filter((answer) => answer === 'stored').length, events.length)

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { WebhookError } from '@scrapenest-webhooks/core'
 import { countsOf, type InboxScenario } from '../bed.ts'
-import { createInboxEvent, createInboxUser } from '../fixtures.ts'
+import { createInboxConsumer, createInboxEvent } from '../fixtures.ts'
 
 /** What `close` waits for and gives back, and that an inbox can be started again. */
 export const closing: readonly InboxScenario[] = [
@@ -13,7 +13,7 @@ export const closing: readonly InboxScenario[] = [
       const inbox = bed.open({ concurrency: 1 })
       const begun: string[] = []
       await inbox.start(
-        createInboxUser(async (event) => {
+        createInboxConsumer(async (event) => {
           begun.push(event.eventId)
           await sleep(50)
         }),
@@ -34,7 +34,7 @@ export const closing: readonly InboxScenario[] = [
       const event = createInboxEvent()
       let reason: unknown
       await inbox.start(
-        createInboxUser(async (_, { signal }) => {
+        createInboxConsumer(async (_, { signal }) => {
           await new Promise((_resolve, reject) => {
             signal.addEventListener('abort', () => {
               reason = signal.reason
@@ -58,11 +58,11 @@ export const closing: readonly InboxScenario[] = [
       const inbox = bed.open()
       await Promise.all([inbox.close(), inbox.close()])
       await inbox.put(createInboxEvent())
-      const user = createInboxUser(() => {})
-      await Promise.all([inbox.start(user), inbox.start(user)])
+      const consumer = createInboxConsumer(() => {})
+      await Promise.all([inbox.start(consumer), inbox.start(consumer)])
       await bed.untilStats(inbox, { done: 1 })
       await inbox.close()
-      await inbox.start(user)
+      await inbox.start(consumer)
       await inbox.put(createInboxEvent())
       await bed.untilStats(inbox, { done: 2 })
     },

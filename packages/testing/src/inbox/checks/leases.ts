@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type InboxUser, PermanentError } from '@scrapenest-webhooks/core'
+import { type InboxConsumer, PermanentError } from '@scrapenest-webhooks/core'
 import { fakeClock } from '../../fake-clock.ts'
 import { aWhileMs, type InboxScenario } from '../bed.ts'
-import { createInboxEvent, createInboxUser } from '../fixtures.ts'
+import { createInboxConsumer, createInboxEvent } from '../fixtures.ts'
 
 const leaseMs = 60_000
 
@@ -17,8 +17,8 @@ export const leases: readonly InboxScenario[] = [
       const clock = fakeClock()
       const inbox = bed.open({ now: clock.now, leaseMs, backoff: () => 0, maxAttempts: 2 })
       const event = createInboxEvent()
-      const { user, runs } = hangingUser(event.eventId)
-      await inbox.start(user)
+      const { consumer, runs } = hangingConsumer(event.eventId)
+      await inbox.start(consumer)
       await inbox.put(event)
       await bed.until(() => runs.length === 1, 'the handler is called')
       // As if this process had been blocked for longer than its lease.
@@ -46,9 +46,9 @@ export const leases: readonly InboxScenario[] = [
       const clock = fakeClock()
       const inbox = bed.open({ now: clock.now, leaseMs, backoff: () => 0, maxAttempts: 2 })
       const event = createInboxEvent()
-      const { user, runs } = hangingUser(event.eventId)
+      const { consumer, runs } = hangingConsumer(event.eventId)
       const reports: string[] = []
-      await inbox.start({ ...user, report: (_, reported) => reports.push(String(reported?.eventId)) })
+      await inbox.start({ ...consumer, report: (_, reported) => reports.push(String(reported?.eventId)) })
       await inbox.put(event)
       for (const attempt of [1, 2]) {
         await bed.until(() => runs.length === attempt, `the handler is called for attempt ${attempt}`)
@@ -67,12 +67,12 @@ export const leases: readonly InboxScenario[] = [
     async play(bed) {
       const inbox = bed.open({ maxAttempts: 2 })
       const event = createInboxEvent()
-      const { user, runs } = hangingUser(event.eventId)
+      const { consumer, runs } = hangingConsumer(event.eventId)
       await inbox.put(event)
-      await inbox.start(user)
+      await inbox.start(consumer)
       await bed.until(() => runs.length === 1, 'the handler is called')
       await inbox.close({ graceMs: 0 })
-      await inbox.start(user)
+      await inbox.start(consumer)
       await bed.until(() => runs.length === 2, 'the handler is called again, after a new start')
       runs[0]?.succeed()
       await sleep(aWhileMs)
@@ -90,11 +90,11 @@ interface Run {
 }
 
 /** A user whose handler of one event hangs, whatever its signal says, until a run of it is told how to end. */
-function hangingUser(eventId: string): { readonly user: InboxUser; readonly runs: readonly Run[] } {
+function hangingConsumer(eventId: string): { readonly consumer: InboxConsumer; readonly runs: readonly Run[] } {
   const runs: Run[] = []
-  const user = createInboxUser(async (event) => {
+  const consumer = createInboxConsumer(async (event) => {
     if (event.eventId !== eventId) return
     await new Promise<void>((succeed, fail) => runs.push({ succeed, fail }))
   })
-  return { user, runs }
+  return { consumer, runs }
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { PermanentError } from '@scrapenest-webhooks/core'
 import type { InboxBed, InboxScenario } from '../bed.ts'
 import type { InboxUnderTest, InboxUnderTestFilter } from '../contract.ts'
-import { createInboxEvent, createInboxUser } from '../fixtures.ts'
+import { createInboxConsumer, createInboxEvent } from '../fixtures.ts'
 
 /** What people see: `list` and `stats`. `get` is where events are stored and tried. */
 export const looking: readonly InboxScenario[] = [
@@ -55,7 +55,7 @@ export const looking: readonly InboxScenario[] = [
       const inbox = bed.open()
       const [handled, unhandled, dead] = [createInboxEvent(), createInboxEvent(), createInboxEvent()]
       await inbox.start({
-        ...createInboxUser(() => {}),
+        ...createInboxConsumer(() => {}),
         process: async ({ eventId }) => {
           if (eventId === dead.eventId) throw new PermanentError('dead')
           return eventId === handled.eventId ? 'handled' : 'unhandled'
@@ -84,7 +84,7 @@ export const looking: readonly InboxScenario[] = [
       const outcomes = [undefined, new PermanentError('dead'), never]
       let begun = 0
       await inbox.start(
-        createInboxUser(async () => {
+        createInboxConsumer(async () => {
           const outcome = outcomes[begun]
           begun += 1
           if (outcome instanceof Error) throw outcome

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { type DispatchResult, PermanentError, WebhookError } from '@scrapenest-webhooks/core'
+import { PermanentError, WebhookError } from '@scrapenest-webhooks/core'
+import type { DispatchResult } from '@scrapenest-webhooks/core/adapter'
 import { aWhileMs, countsOf, type InboxScenario, soon } from '../bed.ts'
-import { createInboxEvent, createInboxUser } from '../fixtures.ts'
+import { createInboxConsumer, createInboxEvent } from '../fixtures.ts'
 
 /** What `replay` and `purge` do to events that are done or dead. */
 export const replaying: readonly InboxScenario[] = [
@@ -13,7 +14,7 @@ export const replaying: readonly InboxScenario[] = [
       const inbox = bed.open(bed.can('canDropPayload') ? { keepPayload: false } : {})
       const event = createInboxEvent()
       let result: DispatchResult = 'unhandled'
-      await inbox.start({ ...createInboxUser(() => {}), process: async () => result })
+      await inbox.start({ ...createInboxConsumer(() => {}), process: async () => result })
       await inbox.put(event)
       await bed.untilStats(inbox, { done: 1, unhandled: 1 })
       assert.equal((await inbox.get(event.eventId))?.isUnhandled, true)
@@ -32,7 +33,7 @@ export const replaying: readonly InboxScenario[] = [
       const event = createInboxEvent()
       let isMended = false
       await inbox.start(
-        createInboxUser((_, { attempt }) => {
+        createInboxConsumer((_, { attempt }) => {
           counted.push(attempt)
           if (!isMended) throw new WebhookError('handler_failed', undefined, { cause: new Error('broken') })
         }),
@@ -63,7 +64,7 @@ export const replaying: readonly InboxScenario[] = [
       await inbox.put(job)
       await inbox.put(artifact)
       assert.equal((await inbox.replay({ eventId: job.eventId })).replayed, 0)
-      await inbox.start(createInboxUser((event) => runs.push(event.eventType)))
+      await inbox.start(createInboxConsumer((event) => runs.push(event.eventType)))
       await bed.untilStats(inbox, { done: 2 })
       if (bed.can('replayableStates', 'dead')) assert.equal((await inbox.replay({ state: 'dead' })).replayed, 0)
       if (!bed.can('replayableStates', 'done')) return
@@ -83,7 +84,7 @@ export const replaying: readonly InboxScenario[] = [
       const inbox = bed.open()
       const [good, bad] = [createInboxEvent(), createInboxEvent({ eventType: 'artifact.ready' })]
       await inbox.start(
-        createInboxUser((event) => {
+        createInboxConsumer((event) => {
           if (event.eventType === 'artifact.ready') throw new PermanentError('dead')
         }),
       )
@@ -112,7 +113,7 @@ export const replaying: readonly InboxScenario[] = [
       if (!bed.can('canDropPayload')) return await bed.refuses(() => bed.open({ keepPayload: false }))
       const inbox = bed.open({ keepPayload: false })
       const event = createInboxEvent()
-      await inbox.start(createInboxUser(() => {}))
+      await inbox.start(createInboxConsumer(() => {}))
       await inbox.put(event)
       await bed.untilStats(inbox, { done: 1 })
       await inbox.close({ graceMs: 100 })

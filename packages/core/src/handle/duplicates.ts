@@ -1,0 +1,101 @@
+import { checkWholeNumber } from '../check.ts'
+
+/**
+ * Tracks which events have been handled and which are in progress.
+ *
+ * To a store, an event is in one of three states:
+ * - *unknown*: never claimed, or its claim was released, or the claim's lease expired. `claim` takes it.
+ * - *in progress*: claimed, with a token and a lease. Left by `complete`, `release`, or when the lease expires, so that a
+ *   handler that never ends does not swallow the event.
+ * - *done*: completed. Stays done for as long as the store remembers: at least three days, because that is how long
+ *   ScrapeNest retries.
+ *
+ * `complete` and `release` act only if the token is that of the running claim: a handler that outlived its lease must not
+ * touch its successor's claim. A store shared by several processes must decide `claim` atomically.
+ */
+export interface DuplicateStore {
+  /** @param key the receiver's name and the event id. */
+  claim(key: string, options: { readonly leaseMs: number }): ClaimResult | Promise<ClaimResult>
+  complete(key: string, token: string): void | Promise<void>
+  release(key: string, token: string): void | Promise<void>
+  /** Rejects when the store does not work. Called for probes only. */
+  check?(): void | Promise<void>
+  /** Called once, when the receiver that owns this store has closed. */
+  close?(): void | Promise<void>
+}
+
+export type ClaimResult =
+  | { readonly state: 'claimed'; readonly token: string }
+  | { readonly state: 'in_progress' }
+  | { readonly state: 'done' }
+
+export interface MemoryDuplicatesOptions {
+  /**
+   * How long a handled event is remembered, in seconds.
+   * @default 345600 (4 days): ScrapeNest retries for up to 3 days.
+   */
+  readonly rememberSeconds?: number
+  /**
+   * Maximum number of remembered events, including those in progress. When full, the older half is evicted; events in
+   * progress never are.
+   * @default 100000. `npx -y pnpm@12 bench --only memory` prints how much memory that takes.
+   */
+  readonly maxEvents?: number
+  /** The clock, in milliseconds since 1970. @default Date.now */
+  readonly now?: () => number
+}
+
+/**
+ * The default store, in the memory of this process. Other processes do not see it and a restart forgets it; where that
+ * matters, use an inbox or a shared store.
+ *
+ * @throws {ConfigurationError} `configuration_invalid`: a limit that is not a positive whole number.
+ */
+export function memoryDuplicates(options: MemoryDuplicatesOptions = {}): DuplicateStore {
+  const { rememberSeconds = 345_600, maxEvents = 100_000, now = Date.now } = options
+  const rememberMs = checkWholeNumber('rememberSeconds', rememberSeconds, { min: 1 }) * 1000
+  const halfOfMax = Math.floor(checkWholeNumber('maxEvents', maxEvents, { min: 2 }) / 2)
+  const running = new Map<string, { readonly token: string; readonly leaseEndsAtMs: number }>()
+  // Done events and until when they are remembered, in two generations: when the younger is full, the older is dropped.
+  let younger = new Map<string, number>()
+  let older = new Map<string, number>()
+  let youngerSinceMs = now()
+  let maxYounger = halfOfMax
+  let lastToken = 0
+
+  function makeRoom(nowMs: number): void {
+    const isFull = running.size + younger.size >= maxYounger
+    if (!isFull && nowMs - youngerSinceMs < rememberMs) return
+    for (const [key, { leaseEndsAtMs }] of running) if (leaseEndsAtMs <= nowMs) running.delete(key)
+    older = younger
+    younger = new Map()
+    youngerSinceMs = nowMs
+    // Events in progress never make a generation full by themselves.
+    maxYounger = running.size + halfOfMax
+  }
+
+  return {
+    claim(key, { leaseMs }) {
+      const nowMs = now()
+      const claim = running.get(key)
+      if (claim !== undefined && claim.leaseEndsAtMs > nowMs) return { state: 'in_progress' }
+      const rememberedUntilMs = younger.get(key) ?? older.get(key)
+      if (rememberedUntilMs !== undefined && rememberedUntilMs > nowMs) return { state: 'done' }
+      makeRoom(nowMs)
+      lastToken += 1
+      const token = String(lastToken)
+      running.set(key, { token, leaseEndsAtMs: nowMs + leaseMs })
+      return { state: 'claimed', token }
+    },
+    complete(key, token) {
+      const claim = running.get(key)
+      // Without a claim, the lease expired and no one took over. The handlers did succeed, so the event is done.
+      if (claim !== undefined && claim.token !== token) return
+      running.delete(key)
+      younger.set(key, now() + rememberMs)
+    },
+    release(key, token) {
+      if (running.get(key)?.token === token) running.delete(key)
+    },
+  }
+}

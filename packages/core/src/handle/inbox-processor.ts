@@ -1,0 +1,64 @@
+import { checkKnownOptions } from '../check.ts'
+import type { ScrapeNestEvents } from '../events.ts'
+import { createReporter, type Reporter, type Subject } from '../report/reporter.ts'
+import { parseEnvelope } from '../verify/envelope.ts'
+import { createHandlers, type DispatchResult, type Handlers } from './handlers.ts'
+import type { InboxAttempt, InboxConsumer, InboxEvent } from './inbox.ts'
+import { type HandlingOptions, type HandlingSettings, handlingOptions, readHandlingOptions } from './options.ts'
+
+/**
+ * The handlers of stored events in a process that receives nothing: what a worker runs.
+ *
+ * @throws {ConfigurationError} `configuration_invalid`
+ */
+export function createInboxProcessor<Events extends object = ScrapeNestEvents>(
+  // NoInfer: as in createReceiver.
+  options: HandlingOptions<NoInfer<Events>, never>,
+): InboxConsumer {
+  checkKnownOptions(options, handlingOptions)
+  const settings = readHandlingOptions<HandlingSettings<never>>(options)
+  const reporter = createReporter(settings)
+  const handlers = createHandlers(settings, reporter)
+  warnOfIdlePatterns(handlers, reporter)
+  return inboxConsumer({ name: settings.name, handlers, reporter, processing: true })
+}
+
+/** What a receiver or worker is to its inbox. Its handlers get stored bytes and no context of the host. */
+export function inboxConsumer<Context>({
+  name,
+  handlers,
+  reporter,
+  processing,
+}: {
+  readonly name: string
+  readonly handlers: Handlers<Context>
+  readonly reporter: Reporter
+  readonly processing: boolean
+}): InboxConsumer {
+  async function process(stored: InboxEvent, { attempt, signal }: InboxAttempt): Promise<DispatchResult> {
+    const { messageId, sentAt, receivedAt, body: rawBody, secretIndex } = stored
+    const delivery = { messageId, attempt, signal, sentAt, receivedAt, rawBody, secretIndex, context: undefined }
+    const subject = subjectOf(stored)
+    try {
+      return await handlers.run(parseEnvelope(rawBody, messageId), delivery, subject)
+    } catch (error) {
+      reporter.reportFailure(error, subject)
+      throw error
+    }
+  }
+  return {
+    name,
+    process: processing ? process : undefined,
+    report: (error, event) => reporter.reportFailure(error, subjectOf(event)),
+  }
+}
+
+/** Warns of patterns that match no event type of the catalogue. */
+export function warnOfIdlePatterns<Context>(handlers: Handlers<Context>, reporter: Reporter): void {
+  for (const pattern of handlers.idlePatterns()) reporter.warn(`No event type matches '${pattern}'.`)
+}
+
+function subjectOf(event: InboxEvent | undefined): Subject {
+  if (event === undefined) return { ids: {} }
+  return { ids: { messageId: event.messageId, eventId: event.eventId, eventType: event.eventType } }
+}

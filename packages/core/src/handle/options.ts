@@ -1,0 +1,111 @@
+import { type AlwaysSet, checkHooks, checkMethods, unexpected, withoutUndefined } from '../check.ts'
+import {
+  type EventSchemas,
+  type EventType,
+  type SchemaOutputs,
+  type StandardSchema,
+  scrapeNestEventTypes,
+  type WebhookEvent,
+} from '../events.ts'
+import { defaultLogger, type Logger } from '../report/log.ts'
+import type { ErrorContext } from '../report/reporter.ts'
+import type { Delivery } from './delivery.ts'
+import type { EventHandlers } from './handlers.ts'
+
+/**
+ * The options that say what happens to an event. A receiver has them, and so does a worker.
+ *
+ * @typeParam Schemas the type of `schemas`, inferred from it.
+ */
+export interface HandlingOptions<Events extends object, Context = unknown, Schemas = object> {
+  /**
+   * Scopes duplicates and the inbox: endpoints with different names may share a store.
+   * @default 'scrapenest'
+   */
+  readonly name?: string | undefined
+  /** Handlers by pattern: `'artifact.ready'`, `'job.*'`, `'*'`. Add more with `receiver.onEvent`. */
+  readonly onEvent?: EventHandlers<SchemaOutputs<Events, NoInfer<Schemas>>, Context> | undefined
+  /**
+   * Called with verified events whose type is not in the catalogue. They are acknowledged whatever it does, because the
+   * sender may add event types before this library knows them.
+   */
+  readonly onUnknownEvent?: ((event: WebhookEvent, delivery: Delivery<Context>) => unknown) | undefined
+  /**
+   * Called for failures that need attention: what a handler threw, an unavailable store, a lost raw body. Not called for
+   * refused deliveries. Failures of requests that are not verified reach it at most once a minute per code.
+   */
+  readonly onError?: ((error: unknown, context: ErrorContext) => unknown) | undefined
+  /**
+   * A Standard Schema (zod, valibot, arktype, …) per event type. Its output replaces `data`, in the types too; if it
+   * rejects, the reply is 500 `schema_mismatch`.
+   */
+  readonly schemas?: (Schemas & OnlyEventTypes<Events, Schemas>) | undefined
+  /**
+   * The types of a custom catalogue. Types named by `onEvent` or `schemas` are known without it; `'*'` and families match
+   * the others only if they are listed here.
+   * @default scrapeNestEventTypes
+   */
+  readonly eventTypes?: readonly EventType<Events>[] | undefined
+  /**
+   * Where warnings and errors go: anything with pino's `warn` and `error`. A logger that the host attaches to the request
+   * (Fastify's, pino-http's) takes precedence.
+   * @default Node's process warnings, and stderr for errors
+   */
+  readonly logger?: Logger | undefined
+}
+
+/** Makes a schema for a misspelt event type a compile error: an inferred type parameter allows any further key. */
+type OnlyEventTypes<Events extends object, Schemas> = {
+  readonly [Type in Exclude<keyof Schemas, EventType<Events>>]?: never
+}
+
+/** The handling options once read: defaults filled in, rules checked. */
+export type HandlingSettings<Context> = AlwaysSet<HandlingOptions<object, Context>, 'name' | 'logger'> &
+  Pick<HandlingOptions<object, Context>, 'onUnknownEvent' | 'onError'> & {
+    readonly onEvent: object
+    readonly eventTypes: readonly string[]
+    readonly schemas: ReadonlyMap<string, StandardSchema>
+  }
+
+export const handlingOptions: Readonly<Record<keyof HandlingOptions<object>, true>> = {
+  eventTypes: true,
+  logger: true,
+  name: true,
+  onError: true,
+  onEvent: true,
+  onUnknownEvent: true,
+  schemas: true,
+}
+
+/**
+ * @param options with a default for each option that is not about handling.
+ * @throws {ConfigurationError} `configuration_invalid`, with the option and the fix.
+ */
+export function readHandlingOptions<Settings extends HandlingSettings<never>>(options: object): Settings {
+  const settings = {
+    name: 'scrapenest',
+    logger: defaultLogger,
+    onEvent: {},
+    schemas: {},
+    eventTypes: scrapeNestEventTypes,
+    ...withoutUndefined(options),
+  } as unknown as Settings
+  const { name, onEvent, logger, eventTypes } = settings
+  if (!/^[\w-]{1,64}$/.test(name)) throw unexpected('name', name, '1 to 64 letters, digits, "-" or "_"')
+  if (Object(onEvent) !== onEvent) throw unexpected('onEvent', onEvent, 'an object')
+  if (!Array.isArray(eventTypes)) throw unexpected('eventTypes', eventTypes, 'a list of event types')
+  checkMethods('logger', logger, ['warn', 'error'])
+  checkHooks(settings, ['onUnknownEvent', 'onError'])
+  const schemas = readSchemas(settings.schemas as EventSchemas<object>)
+  return { ...settings, schemas, eventTypes: [...eventTypes, ...schemas.keys()] }
+}
+
+function readSchemas(schemas: Readonly<Record<string, StandardSchema | undefined>>): Map<string, StandardSchema> {
+  const byType = new Map<string, StandardSchema>()
+  for (const [eventType, schema] of Object.entries(schemas)) {
+    if (schema === undefined) continue
+    checkMethods(`the '~standard' of the schema of ${eventType}`, schema?.['~standard'], ['validate'])
+    byType.set(eventType, schema)
+  }
+  return byType
+}

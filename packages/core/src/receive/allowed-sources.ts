@@ -1,0 +1,37 @@
+import { BlockList } from 'node:net'
+import { unexpected } from '../check.ts'
+
+/**
+ * Compiles a list of addresses and CIDR ranges to a test. An IPv4 address written as IPv6 (`::ffff:192.0.2.1`, as a
+ * dual-stack socket reports it) counts as the IPv4 address it is.
+ *
+ * @throws {ConfigurationError} `configuration_invalid`: an empty list, or an entry that is not an address or range.
+ */
+export function compileAllowedSources(sources: readonly string[]): (address: string) => boolean {
+  const allowed = new BlockList()
+  if (!Array.isArray(sources) || sources.length === 0) throw unexpected('allowedSources', sources, expectation)
+  for (const source of sources) {
+    try {
+      const [, address, prefix] = grammar.exec(source) as unknown as [string, string, string | undefined]
+      // BlockList validates the address and the length of the prefix. A single address is a range of one.
+      allowed.addSubnet(address, Number(prefix ?? (versionOf(address) === 'ipv4' ? 32 : 128)), versionOf(address))
+    } catch {
+      throw unexpected('allowedSources', source, expectation)
+    }
+  }
+  return (address) => {
+    try {
+      return allowed.check(address, versionOf(address))
+    } catch {
+      // Not an address: a proxy's header can hold anything.
+      return false
+    }
+  }
+}
+
+const expectation = 'addresses and CIDR ranges'
+const grammar = /^([^/]+)(?:\/(\d+))?$/
+
+function versionOf(address: string): 'ipv4' | 'ipv6' {
+  return address.includes(':') ? 'ipv6' : 'ipv4'
+}

@@ -1,0 +1,59 @@
+import { type Acknowledgement, codeOf, retryAfterSecondsOf, rowOf } from '../errors.ts'
+
+/** What the host must answer, byte for byte. `body` is never empty: Koa turns a null body into 204. */
+export interface WebhookReply {
+  readonly status: number
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: string
+}
+
+/** How a delivery ended: acknowledged, or with an error. */
+export type Outcome = { readonly acknowledgement: Acknowledgement } | { readonly error: unknown }
+
+const acknowledgements: Readonly<Record<Acknowledgement, WebhookReply>> = {
+  accepted: reply(202, { status: 'accepted' }),
+  duplicate: reply(202, { status: 'duplicate' }),
+  dropped: reply(202, { status: 'dropped' }),
+}
+
+export function replyTo(outcome: Outcome): WebhookReply {
+  return 'error' in outcome ? errorReply(outcome.error) : acknowledgements[outcome.acknowledgement]
+}
+
+/** The reply to an error, by the table in `errors.ts`. Any error that is not ours counts as a failed handler. */
+export function errorReply(error: unknown): WebhookReply {
+  const code = codeOf(error) ?? 'handler_failed'
+  const row = rowOf(code)
+  const body = { error: row.answeredAs ?? code }
+  switch (row.status) {
+    case 202:
+      return acknowledgements[row.acknowledgement]
+    case 405:
+      return reply(row.status, body, { allow: row.allow })
+    case 409:
+      return reply(row.status, body, { 'retry-after': String(row.retryAfterSeconds) })
+    case 503: {
+      const seconds = code === 'retry_later' ? retryAfterSecondsOf(error) : row.retryAfterSeconds
+      return reply(row.status, body, { 'retry-after': String(seconds) })
+    }
+    default:
+      return reply(row.status, body)
+  }
+}
+
+/** For adapters that are the whole server: the path is not that of the webhook. Not a delivery, so it has no code. */
+export const notFoundReply: WebhookReply = reply(404, { error: 'not_found' })
+
+/** The same reply, closing the connection, so that the rest of an unread body is not parsed as the next request. */
+export function closingConnection(unclosed: WebhookReply): WebhookReply {
+  return { ...unclosed, headers: { ...unclosed.headers, connection: 'close' } }
+}
+
+function reply(status: number, body: object, headers?: Readonly<Record<string, string>>): WebhookReply {
+  return Object.freeze({
+    status,
+    // Written out in full: Express and Fastify append a charset to a shorter value.
+    headers: Object.freeze({ 'content-type': 'application/json; charset=utf-8', ...headers }),
+    body: JSON.stringify(body),
+  })
+}

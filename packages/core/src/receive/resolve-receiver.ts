@@ -1,0 +1,62 @@
+import { setImmediate } from 'node:timers'
+import { checkKnownOptions, unexpected } from '../check.ts'
+import type { EventSchemas, ScrapeNestEvents } from '../events.ts'
+import { type ReceiverOptions, readReceiverOptions } from './options.ts'
+import { createReceiverFrom, type Receiver } from './receiver.ts'
+
+/**
+ * What an adapter needs of a receiver, whatever its catalogue.
+ *
+ * @typeParam Context the context of the adapter's host. A receiver of `unknown` fits every host.
+ */
+export type ReadyReceiver<Context = unknown> = Pick<
+  Receiver<ScrapeNestEvents, Context>,
+  'receive' | 'start' | 'close'
+> &
+  Partial<Pick<Receiver<ScrapeNestEvents, Context>, 'report'>>
+
+/** Every adapter also accepts a ready receiver, which it neither starts nor closes. */
+export interface WithReceiver<Ready = ReadyReceiver> {
+  readonly receiver: Ready
+}
+
+/** The options of an adapter: those of a receiver, or a ready one. */
+export type ReceiverSource<Context, Schemas = EventSchemas<ScrapeNestEvents>> =
+  | ReceiverOptions<ScrapeNestEvents, Context, Schemas>
+  | WithReceiver<ReadyReceiver<Context>>
+
+export interface ResolveOptions {
+  /**
+   * Who starts the receiver. `next turn`: it starts itself, after the code that sets the server up has run, if `onEvent` is
+   * among the options. `adapter`: the adapter calls `start`.
+   * @default 'adapter'
+   */
+  readonly startedBy?: 'next turn' | 'adapter'
+  /** `late`: an unset secret is reported by `start` and the first request, not here. @default 'at once' */
+  readonly reportUnsetSecret?: 'at once' | 'late'
+}
+
+/**
+ * The receiver an adapter works with.
+ *
+ * @returns whether the adapter owns it: only then may it start and close it.
+ * @throws {ConfigurationError} `configuration_invalid`: malformed options, or options beside a ready receiver.
+ */
+export function resolveReceiver<Context>(
+  source: ReceiverSource<Context>,
+  { startedBy = 'adapter', reportUnsetSecret = 'at once' }: ResolveOptions = {},
+): { readonly receiver: ReadyReceiver<Context>; readonly isOwned: boolean } {
+  if (typeof source === 'object' && source !== null && 'receiver' in source) {
+    checkKnownOptions(source, { receiver: true })
+    const { receiver } = source
+    if (typeof receiver?.receive !== 'function')
+      throw unexpected('receiver', receiver, 'a Receiver, from createReceiver(…)')
+    return { receiver, isOwned: false }
+  }
+  const receiver = createReceiverFrom<ScrapeNestEvents, Context>(readReceiverOptions(source, reportUnsetSecret))
+  if (startedBy === 'next turn' && source.onEvent !== undefined) {
+    // An inbox that cannot be opened has reported it and keeps trying: no reason to end the application.
+    setImmediate(() => void receiver.start().catch(() => {}))
+  }
+  return { receiver, isOwned: true }
+}

@@ -1,0 +1,33 @@
+import { WebhookError } from '../errors.ts'
+import type { BodyLimits } from './request.ts'
+import { bodyTooLarge } from './request.ts'
+
+/**
+ * Reads the body of a fetch `Request`.
+ *
+ * @throws {WebhookError} `raw_body_unavailable`: something has read it before; `body_too_large`
+ */
+export async function readWebBody(request: Request, { maxBytes }: BodyLimits): Promise<Uint8Array> {
+  if (request.bodyUsed || request.body?.locked) {
+    throw new WebhookError(
+      'raw_body_unavailable',
+      'request.json() or request.text() was called before. Pass the request unread, or a clone() of it.',
+    )
+  }
+  if (request.body === null) return new Uint8Array()
+  let bytes = new Uint8Array()
+  let length = 0
+  // Leaving the loop early cancels the stream.
+  for await (const chunk of request.body) {
+    if (length + chunk.byteLength > maxBytes) throw bodyTooLarge(maxBytes)
+    // Into one growing buffer: keeping the chunks would hold some hundred bytes for each, even for those of one byte.
+    if (length + chunk.byteLength > bytes.byteLength) {
+      const longer = new Uint8Array(Math.max(2 * bytes.byteLength, length + chunk.byteLength))
+      longer.set(bytes.subarray(0, length))
+      bytes = longer
+    }
+    bytes.set(chunk, length)
+    length += chunk.byteLength
+  }
+  return bytes.subarray(0, length)
+}

@@ -1,0 +1,92 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { inspect } from 'node:util'
+
+/** What this library needs of a logger: fields first, as in pino. Fastify's, pino-http's and `console` fit. */
+export interface Logger {
+  warn(fields: object, message: string): void
+  error(fields: object, message: string): void
+}
+
+/**
+ * The logger where a host has none. Warnings are Node's process warnings, which `process.on('warning')` can catch and
+ * `NODE_NO_WARNINGS=1` hides; errors go to stderr, because a failing handler must leave a trace everywhere.
+ */
+export const defaultLogger: Logger = {
+  warn(fields: { code?: string }, message) {
+    process.emitWarning(message, { type: 'ScrapeNestWebhooks', detail: inspect(fields), code: fields.code })
+  },
+  error(fields, message) {
+    process.stderr.write(`${message} ${inspect(fields)}\n`)
+  },
+}
+
+export interface LogLine {
+  readonly logger: Logger
+  readonly level: 'warn' | 'error'
+  readonly fields: object
+  readonly message: string
+}
+
+/** Writes lines that anyone on the internet can trigger: the first of a kind at once, the others as a count per minute. */
+export interface RateLimitedLog {
+  /**
+   * @param kind what is counted together, usually a code.
+   * @returns whether the line was written now.
+   */
+  write(kind: string, line: LogLine): boolean
+  /** Writes the pending counts and starts over. */
+  flush(): void
+}
+
+/** @param prefix of every line. */
+export function createRateLimitedLog(prefix: string): RateLimitedLog {
+  const counts = new Map<string, { repeats: number; readonly line: LogLine; readonly code: unknown }>()
+  let timer: NodeJS.Timeout | undefined
+  // A timer inherits the async context it is created in. Without this, the counts of all requests would be written in the
+  // AsyncLocalStorage of the one that came first.
+  const inOwnContext = AsyncLocalStorage.snapshot()
+
+  function flush(): void {
+    clearTimeout(timer)
+    timer = undefined
+    for (const { repeats, line, code } of counts.values()) {
+      if (repeats === 0) continue
+      writeLine({
+        ...line,
+        fields: { code, repeats },
+        message: `${prefix}${line.message} (${repeats} more within a minute)`,
+      })
+    }
+    counts.clear()
+  }
+
+  return {
+    write(kind, line) {
+      const counted = counts.get(kind)
+      if (counted !== undefined) {
+        counted.repeats += 1
+        return false
+      }
+      writeLine({ ...line, message: prefix + line.message })
+      counts.set(kind, { repeats: 0, line, code: (line.fields as { code?: unknown }).code })
+      // Unreferenced: a pending count must not keep the process alive.
+      timer ??= inOwnContext(() => setTimeout(flush, 60_000).unref())
+      return true
+    },
+    flush,
+  }
+}
+
+/** Writes one line. A logger that throws or rejects changes nothing. */
+export function writeLine({ logger, level, fields, message }: LogLine): void {
+  void safely(() => logger[level](fields, message))
+}
+
+/** Calls a function of the user's. What it throws, or rejects with, goes to `onFailure` and nowhere else. */
+export async function safely(call: () => unknown, onFailure?: (error: unknown) => void): Promise<void> {
+  try {
+    await call()
+  } catch (error) {
+    onFailure?.(error)
+  }
+}

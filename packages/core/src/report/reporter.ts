@@ -1,0 +1,142 @@
+import { withoutUndefined } from '../check.ts'
+import { type Acknowledgement, codeOf, rowOf, type WebhookError, type WebhookErrorCode } from '../errors.ts'
+import { createRateLimitedLog, type Logger, safely, writeLine } from './log.ts'
+
+/** The ids a report carries, as far as they are known. */
+export interface EventIds {
+  /** `svix-id`. Only a claim until the delivery is verified. */
+  readonly messageId?: string | undefined
+  readonly eventId?: string | undefined
+  readonly eventType?: string | undefined
+}
+
+/** What `onError` gets besides the error. Never holds `data`: a `download_url` is a credential. */
+export interface ErrorContext extends EventIds {
+  readonly code: WebhookErrorCode
+}
+
+/** The outcome of one delivery. Never holds `data`, a secret or a signature. */
+export interface DeliveryOutcome extends EventIds {
+  readonly status: number
+  readonly result: Acknowledgement | WebhookErrorCode
+  readonly durationMs: number
+  readonly secretIndex?: number | undefined
+  readonly remoteAddress?: string | undefined
+  /** Why it was refused, or failed. */
+  readonly error?: WebhookError | undefined
+}
+
+/** What a report is about: a delivery, a stored event, or neither. */
+export interface Subject {
+  readonly ids: EventIds
+  readonly remoteAddress?: string | undefined
+  /** The host's logger for this request. */
+  readonly logger?: Logger | undefined
+  /** The request has not been verified, so anyone on the internet can cause this report. */
+  readonly isUnverified?: boolean
+}
+
+/** Reports outcomes to the log and the hooks. A hook cannot change, delay or break a reply. */
+export interface Reporter {
+  /** Reports a failure at the level of its code. Errors that are not ours count as a failed handler. */
+  reportFailure(error: unknown, subject: Subject): void
+  /** Reports what handlers threw, or a schema rejected, one by one. Only verified events get here: nothing is rate limited. */
+  reportHandlerFailures(failures: readonly unknown[], subject: Subject): void
+  /** Reports a delivery to `onDelivery`, once its reply is known. */
+  reportOutcome(outcome: () => DeliveryOutcome): void
+  /** Logs a warning. Repeats of the same text are counted per minute. */
+  warn(message: string): void
+  /**
+   * Notes that a delivery was verified. From then on this server evidently keeps the raw body of genuine deliveries, so a
+   * lost one is logged and no longer passed to `onError`: a stranger who picks a different parser must not page anyone.
+   */
+  deliveryVerified(): void
+  /** Calls a hook without waiting for it. If it throws, that is logged. */
+  callHook(hook: () => unknown): void
+  /** Writes what the log has counted. */
+  flush(): void
+}
+
+export interface ReporterOptions {
+  readonly name: string
+  readonly logger: Logger
+  readonly onError?: ((error: unknown, context: ErrorContext) => unknown) | undefined
+  /** Absent in a worker, which sees no deliveries. */
+  readonly onDelivery?: ((outcome: DeliveryOutcome) => unknown) | undefined
+}
+
+export function createReporter({ name, logger, onError, onDelivery }: ReporterOptions): Reporter {
+  const prefix = `[${name} webhooks] `
+  const log = createRateLimitedLog(prefix)
+  let hasVerified = false
+
+  function callHook(hook: () => unknown): void {
+    void safely(hook, (err) => {
+      log.write('hook_failed', {
+        logger,
+        level: 'error',
+        fields: { code: 'hook_failed', err },
+        message: 'A hook failed.',
+      })
+    })
+  }
+
+  function callOnError(error: unknown, code: WebhookErrorCode, { ids }: Subject): void {
+    callHook(() => onError?.(error, { code, ...ids }))
+  }
+
+  function reportHandlerFailure(error: unknown, code: WebhookErrorCode, subject: Subject): void {
+    void safely(() => {
+      const message = code === 'schema_mismatch' ? (error as Error).message : rowOf('handler_failed').message
+      const line = {
+        logger: subject.logger ?? logger,
+        fields: fieldsOf(code, subject, error),
+        message: prefix + message,
+      }
+      writeLine({ ...line, level: 'error' })
+    })
+    callOnError(error, code, subject)
+  }
+
+  return {
+    reportFailure(error, subject) {
+      const code = codeOf(error)
+      if (code === undefined) return reportHandlerFailure(error, 'handler_failed', subject)
+      const { report } = rowOf(code)
+      if (report === 'none') return
+      let isFirst = true
+      void safely(() => {
+        // Inside the guard: an error of another copy may have getters that throw.
+        const { message, cause } = error as WebhookError
+        const line = { logger: subject.logger ?? logger, fields: fieldsOf(code, subject, cause), message }
+        isFirst = log.write(code, { ...line, level: report === 'error' ? 'error' : 'warn' })
+      })
+      if (report === 'warning') return
+      if (code === 'raw_body_unavailable' && hasVerified) return
+      if (isFirst || subject.isUnverified !== true) callOnError(error, code, subject)
+    },
+    reportHandlerFailures(failures, subject) {
+      for (const failure of failures) {
+        const code = codeOf(failure)
+        if (code === 'retry_later') continue
+        const isOwn = code === 'permanent_failure' || code === 'schema_mismatch'
+        reportHandlerFailure(failure, isOwn ? code : 'handler_failed', subject)
+      }
+    },
+    reportOutcome(outcome) {
+      if (onDelivery !== undefined) callHook(() => onDelivery(outcome()))
+    },
+    warn(message) {
+      log.write(message, { logger, level: 'warn', fields: {}, message })
+    },
+    deliveryVerified() {
+      hasVerified = true
+    },
+    callHook,
+    flush: log.flush,
+  }
+}
+
+function fieldsOf(code: string, { ids, remoteAddress }: Subject, err: unknown): object {
+  return withoutUndefined({ code, ...ids, remoteAddress, err })
+}

@@ -1,0 +1,71 @@
+import { describe, expect, it } from 'vitest'
+import { parseEnvelope } from '../../src/verify/envelope.ts'
+import { eventOf } from '../deliveries.ts'
+
+const parse = (text: string | Uint8Array) => parseEnvelope(Buffer.from(text as string), 'msg_1')
+
+describe('parseEnvelope', () => {
+  it('gives the event with every field as it came', () => {
+    const event = { ...eventOf('job.created'), something_new: [1] }
+    expect(parse(JSON.stringify(event))).toEqual(event)
+  })
+
+  it.each([
+    ['absent', {}],
+    ['empty', { event_id: '' }],
+    ['no text', { event_id: 7 }],
+  ])('takes the message id where event_id is %s', (_given, fields) => {
+    expect(parse(JSON.stringify({ event_type: 'job.created', ...fields }))).toMatchObject({ event_id: 'msg_1' })
+  })
+
+  it.each([
+    ['nothing', '', 'not JSON'],
+    ['text', 'hello', 'not JSON'],
+    ['half an object', '{"event_type":"job.created"', 'not JSON'],
+    ['null', 'null', 'no JSON object'],
+    ['a list', '[{"event_type":"job.created"}]', 'no JSON object'],
+    ['a string', '"job.created"', 'no JSON object'],
+    ['no type', '{}', 'no event_type'],
+    ['an empty type', '{"event_type":""}', 'no event_type'],
+    ['a type that is no text', '{"event_type":["job.created"]}', 'no event_type'],
+    ['a type by way of __proto__', '{"__proto__":{"event_type":"job.created"}}', 'no event_type'],
+  ])('refuses %s', (_given, text, problem) => {
+    expect(() => parse(text)).toThrow(
+      expect.objectContaining({ code: 'envelope_invalid', message: expect.stringContaining(problem) }),
+    )
+  })
+
+  it.each([
+    ['an invalid byte', [0xff]],
+    ['a character cut in half', [0xf0, 0x9f, 0x94]],
+    ['an overlong form', [0xc0, 0x80]],
+    ['a surrogate', [0xed, 0xa0, 0x80]],
+  ])('refuses %s and keeps the reason as cause', (_given, bytes) => {
+    const body = Buffer.concat([Buffer.from('{"event_type":"'), Buffer.from(bytes), Buffer.from('"}')])
+    expect(() => parse(body)).toThrow(
+      expect.objectContaining({
+        code: 'envelope_invalid',
+        message: expect.stringContaining('not UTF-8'),
+        cause: expect.any(TypeError),
+      }),
+    )
+  })
+
+  it('does not quote the text it could not parse, nor keeps who would', () => {
+    expect(() => parse('https://artifacts.example/page')).toThrow(
+      expect.not.objectContaining({ cause: expect.anything() }),
+    )
+    expect(() => parse('https://artifacts.example/page?signature=credential')).toThrow(
+      expect.objectContaining({ message: 'Envelope invalid: not JSON.' }),
+    )
+  })
+
+  it('leaves __proto__ out at every depth, and nothing else that looks alike', () => {
+    const event = parse(
+      '{"event_type":"t","event_id":"e","data":{"list":[{"__proto__":1,"a":"\\u0050"}],"__proto":2,"t":"__proto__"}}',
+    )
+    expect(event.data).toEqual({ list: [{ a: 'P' }], __proto: 2, t: '__proto__' })
+    expect(Object.getPrototypeOf(event.data)).toBe(Object.prototype)
+    expect(JSON.stringify(event)).not.toContain('"__proto__":')
+  })
+})
