@@ -3,7 +3,6 @@ import { asWebhookError, codeOf, retryAfterSecondsOf, SchemaMismatchError, type 
 import type { EventOf, EventPattern, ScrapeNestEvents, StandardSchema, WebhookEvent } from '../events.ts'
 import type { Reporter, Subject } from '../report/reporter.ts'
 import type { Delivery } from './delivery.ts'
-import type { HandlingSettings } from './options.ts'
 
 /**
  * Called with a verified event. Its result is awaited and otherwise ignored. If it throws, the sender (or the inbox)
@@ -40,10 +39,17 @@ export interface Handlers<Context> {
   run(event: WebhookEvent, delivery: Delivery<Context>, subject: Subject): Promise<DispatchResult>
 }
 
+export interface HandlersOptions<Context> {
+  readonly eventTypes: readonly string[]
+  readonly onEvent: object
+  readonly onUnknownEvent?: ((event: WebhookEvent, delivery: Delivery<Context>) => unknown) | undefined
+  readonly schemas: ReadonlyMap<string, StandardSchema>
+}
+
 const patternGrammar = /^(\*|[^\s*.]+\.\*|[^\s*]+)$/
 
 export function createHandlers<Context>(
-  { eventTypes, onEvent, onUnknownEvent, schemas }: HandlingSettings<Context>,
+  { eventTypes, onEvent, onUnknownEvent, schemas }: HandlersOptions<Context>,
   reporter: Reporter,
 ): Handlers<Context> {
   // Maps, not objects: an event of type "constructor" must find nothing.

@@ -10,7 +10,7 @@ import {
 import { defaultLogger, type Logger } from '../report/log.ts'
 import type { ErrorContext } from '../report/reporter.ts'
 import type { Delivery } from './delivery.ts'
-import type { EventHandlers } from './handlers.ts'
+import type { EventHandlers, HandlersOptions } from './handlers.ts'
 
 /**
  * The options that say what happens to an event. A receiver has them, and so does a worker.
@@ -60,12 +60,9 @@ type OnlyEventTypes<Events extends object, Schemas> = {
 }
 
 /** The handling options once read: defaults filled in, rules checked. */
-export type HandlingSettings<Context> = AlwaysSet<HandlingOptions<object, Context>, 'name' | 'logger'> &
-  Pick<HandlingOptions<object, Context>, 'onUnknownEvent' | 'onError'> & {
-    readonly onEvent: object
-    readonly eventTypes: readonly string[]
-    readonly schemas: ReadonlyMap<string, StandardSchema>
-  }
+export type HandlingSettings<Context> = HandlersOptions<Context> &
+  AlwaysSet<HandlingOptions<object, Context>, 'name' | 'logger'> &
+  Pick<HandlingOptions<object, Context>, 'onError'>
 
 export const handlingOptions: Readonly<Record<keyof HandlingOptions<object>, true>> = {
   eventTypes: true,

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import type { OpenDelivery } from './phases.ts'
 
 /** The deliveries in progress, with the reply deadline of each. */
@@ -26,6 +27,8 @@ export function createOpenDeliveries<Context>(
   const open: OpenDelivery<Context>[] = []
   let timer: NodeJS.Timeout | undefined
   let onEmpty = (): void => {}
+  // Not in the async context of the delivery that happens to set the timer, which would be kept alive.
+  const inOwnContext = AsyncLocalStorage.snapshot()
 
   /** Reports what is late, and waits for what will be late next. */
   function checkDeadlines(): void {
@@ -45,7 +48,7 @@ export function createOpenDeliveries<Context>(
     add(delivery) {
       delivery.position = open.length
       open.push(delivery)
-      timer ??= setTimeout(checkDeadlines, timeoutMs)
+      timer ??= inOwnContext(() => setTimeout(checkDeadlines, timeoutMs))
       // The timer outlives the delivery that set it, but keeps the process alive only while one is open.
       if (open.length === 1) timer.ref()
     },

@@ -1,30 +1,15 @@
 import { codeOf, isWebhookError, WebhookError } from '../errors.ts'
-import {
-  type EventPattern,
-  type EventSchemas,
-  probeEventType,
-  type SchemaOutputs,
-  type ScrapeNestEvents,
-  type WebhookEvent,
-} from '../events.ts'
-import { claimEvent } from '../handle/claim.ts'
-import type { Delivery } from '../handle/delivery.ts'
+import type { EventPattern, EventSchemas, SchemaOutputs, ScrapeNestEvents } from '../events.ts'
 import { type AnyHandler, createHandlers, type EventHandler } from '../handle/handlers.ts'
-import { storeEvent } from '../handle/inbox.ts'
 import { inboxConsumer, warnOfIdlePatterns } from '../handle/inbox-processor.ts'
 import { createReporter, type DeliveryOutcome } from '../report/reporter.ts'
-import { toBytes } from '../verify/bytes.ts'
-import { parseEnvelope } from '../verify/envelope.ts'
-import { type CollectedHeaders, collectHeaders } from '../verify/headers.ts'
-import { generateSecret, parseSecrets, type SigningSecret } from '../verify/secret.ts'
-import { readSignatureHeaders, type SignatureClaim } from '../verify/signature-headers.ts'
-import { matchSignature } from '../verify/verify.ts'
 import { checkGraceMs, Deadline } from './deadline.ts'
 import { createOpenDeliveries } from './open-deliveries.ts'
 import { type ReceiverOptions, type ReceiverSettings, readReceiverOptions } from './options.ts'
 import { OpenDelivery, phases } from './phases.ts'
+import { createPipeline } from './pipeline.ts'
 import { closingConnection, type Outcome, replyTo, type WebhookReply } from './reply.ts'
-import { bodyTooLarge, checkBodyHeaders, hasBody, isJson, remoteAddressOf, type WebhookRequest } from './request.ts'
+import { hasBody, type WebhookRequest } from './request.ts'
 
 /** Receives deliveries on any host: an adapter passes the request and writes the reply. */
 export interface Receiver<Events extends object = ScrapeNestEvents, Context = unknown> {
@@ -104,127 +89,30 @@ export function createReceiver<
 export function createReceiverFrom<Events extends object, Context>(
   settings: ReceiverSettings<Context>,
 ): Receiver<Events, Context> {
-  const { name, inbox, duplicates, maxBodyBytes, now } = settings
+  const { name, inbox, duplicates } = settings
   const reporter = createReporter(settings)
   const handlers = createHandlers(settings, reporter)
   const consumer = inboxConsumer({ name, handlers, reporter, processing: settings.processing })
+  const processDelivery = createPipeline(settings, { reporter, handlers })
   const open = createOpenDeliveries<Context>(settings.replyTimeoutMs, answerLate)
   if (settings.hasShortSecret) reporter.warn('A signing secret is shorter than 24 bytes.')
 
   /** `new` → `starting` → `started` → `closing` → `closed`; `closing` can be entered from any state before it. */
   let state: 'new' | 'starting' | 'started' | 'closing' | 'closed' = 'new'
   let started: Promise<void> = Promise.resolve()
-  let closing: { readonly deadline: Deadline; readonly done: Promise<void> } | undefined
-  let isInboxClosing = false
+  let closing: Closing | undefined
+  let closed: Promise<void> | undefined
 
   /** Runs one delivery and answers it. Never rejects. */
   async function run(delivery: OpenDelivery<Context>): Promise<void> {
     try {
+      if (state === 'closing' || state === 'closed') throw new WebhookError('receiver_closing')
       const outcome = await processDelivery(delivery)
       if (outcome !== undefined) answer(delivery, outcome)
     } catch (error) {
       answer(delivery, { error })
     }
     open.delete(delivery)
-  }
-
-  /**
-   * The phases of one delivery, in order; `phases.ts` says what each of them means. A phase continues to the next, returns
-   * an outcome, or throws one.
-   *
-   * @returns nothing if the delivery was answered meanwhile: a secret, body or claim that arrives late is not used.
-   */
-  async function processDelivery(delivery: OpenDelivery<Context>): Promise<Outcome | undefined> {
-    const { request, context } = delivery
-    const { headers, claims, receivedAt } = checkHeaders(request)
-    delivery.ids = { messageId: claims[0]?.messageId }
-
-    delivery.phase = 'secret'
-    const secrets = await settings.findSecrets(request, context)
-    if (delivery.isAnswered) return undefined
-
-    delivery.phase = 'body'
-    const body = await readBody(request, headers, maxBodyBytes)
-    if (delivery.isAnswered) return undefined
-
-    delivery.phase = 'verify'
-    const { claim, secretIndex } = verifyClaims(claims, body, secrets)
-    const { messageId } = claim
-    delivery.ids = { messageId }
-    delivery.secretIndex = secretIndex
-    const event = parseEnvelope(body, messageId)
-    delivery.ids = { messageId, eventId: event.event_id, eventType: event.event_type }
-    reporter.deliveryVerified()
-
-    delivery.phase = 'store'
-    if (event.event_type === probeEventType) return await answerProbe()
-    const message = { messageId, sentAt: new Date(claim.timestamp * 1000), receivedAt, secretIndex }
-    if (inbox === undefined) return await handleEvent(delivery, event, { ...message, rawBody: body })
-    const stored = { ...message, name, body, signedHeaders: claim.headers }
-    return { acknowledgement: await storeEvent(inbox, event, stored) }
-  }
-
-  /** The cheap checks: nothing is read or hashed for a request that fails them. */
-  function checkHeaders(request: WebhookRequest): {
-    readonly headers: CollectedHeaders
-    readonly claims: readonly SignatureClaim[]
-    readonly receivedAt: Date
-  } {
-    if (state === 'closing' || state === 'closed') throw new WebhookError('receiver_closing')
-    if (request.method !== 'POST') throw new WebhookError('method_not_allowed')
-    if (settings.isAllowedSource !== undefined) checkSource(request, settings.isAllowedSource)
-    const headers = collectHeaders(request.headers)
-    checkBodyHeaders(headers, maxBodyBytes)
-    const nowMs = now()
-    const claims = readSignatureHeaders(headers, nowMs, settings.toleranceSeconds)
-    return { headers, claims, receivedAt: new Date(nowMs) }
-  }
-
-  /** Runs the handlers before the reply, under a claim that lets no second delivery of the event run them. */
-  async function handleEvent(
-    delivery: OpenDelivery<Context>,
-    event: WebhookEvent,
-    facts: Omit<Delivery, 'attempt' | 'signal' | 'context'>,
-  ): Promise<Outcome | undefined> {
-    const claim = await claimEvent(duplicates, `${name}/${event.event_id}`)
-    if (claim === undefined) return { acknowledgement: 'duplicate' }
-    const reportFailure = (error: unknown): void => reporter.reportFailure(error, delivery)
-    if (delivery.isAnswered) {
-      // The sender was told to retry, and must not find the event claimed.
-      await claim.release().catch(reportFailure)
-      return undefined
-    }
-
-    delivery.phase = 'handlers'
-    delivery.controller = new AbortController()
-    const { signal } = delivery.controller
-    const result = await runHandlers(event, { ...facts, attempt: 1, signal, context: delivery.context }, delivery)
-
-    delivery.phase = 'ending'
-    delivery.result = result
-    const isRetried = 'error' in result && codeOf(result.error) !== 'permanent_failure'
-    // If the store fails, the handlers' result stands and the claim expires with its lease.
-    await (isRetried ? claim.release() : claim.complete()).catch(reportFailure)
-    return result
-  }
-
-  async function runHandlers(...run: Parameters<typeof handlers.run>): Promise<Outcome> {
-    try {
-      await handlers.run(...run)
-      return { acknowledgement: 'accepted' }
-    } catch (error) {
-      return { error }
-    }
-  }
-
-  /** A probe tests this server without firing a handler. It is accepted only if the store works. */
-  async function answerProbe(): Promise<Outcome> {
-    try {
-      await (inbox ?? duplicates).check?.()
-      return { acknowledgement: 'accepted' }
-    } catch (cause) {
-      return { error: new WebhookError('store_unavailable', undefined, { cause }) }
-    }
   }
 
   /** Sends the reply and reports it, once. */
@@ -272,29 +160,29 @@ export function createReceiverFrom<Events extends object, Context>(
     }
   }
 
-  async function close(deadline: Deadline): Promise<void> {
+  async function close({ forDeliveries, forEverything }: Closing): Promise<void> {
     state = 'closing'
     for (const delivery of open.all()) {
       if (phases[delivery.phase].onClose === 'answer') cutOff(delivery, new WebhookError('receiver_closing'))
     }
-    await deadline.waitFor(open.empty())
+    await forDeliveries.waitFor(open.empty())
     for (const delivery of open.all()) cutOff(delivery, new WebhookError('receiver_closing'))
     // An inbox that is still being opened would otherwise be opened after it was closed.
-    await deadline.waitFor(started)
+    await forEverything.waitFor(started)
     const failures: unknown[] = []
     const fail = (error: unknown): void => void failures.push(error)
-    await deadline.waitFor(closeInbox(deadline).catch(fail))
-    await deadline.waitFor(closeDuplicates().catch(fail))
+    await forEverything.waitFor(closeInbox(forEverything).catch(fail))
+    await forEverything.waitFor(closeDuplicates().catch(fail))
     open.stop()
-    deadline.cancel()
+    forDeliveries.cancel()
+    forEverything.cancel()
     reporter.flush()
     state = 'closed'
     if (failures.length > 0) throw failures.length === 1 ? failures[0] : new AggregateError(failures, 'Closing failed.')
   }
 
-  async function closeInbox(deadline: Deadline): Promise<void> {
-    isInboxClosing = true
-    await inbox?.close({ graceMs: deadline.remainingMs, consumer })
+  async function closeInbox({ remainingMs }: Deadline): Promise<void> {
+    await inbox?.close({ graceMs: remainingMs, consumer })
   }
 
   async function closeDuplicates(): Promise<void> {
@@ -319,15 +207,18 @@ export function createReceiverFrom<Events extends object, Context>(
     },
     async close({ graceMs = settings.closeGraceMs } = {}) {
       checkGraceMs('graceMs', graceMs)
+      // What an inbox needs to give its events back is not spent on waiting for deliveries.
+      const reserveMs = inbox === undefined ? 0 : Math.min(1_000, graceMs / 4)
       if (closing === undefined) {
-        const deadline = new Deadline(graceMs)
-        closing = { deadline, done: close(deadline) }
+        closing = { forDeliveries: new Deadline(graceMs - reserveMs), forEverything: new Deadline(graceMs) }
+        closed = close(closing)
       } else if (state === 'closing') {
-        closing.deadline.shorten(graceMs)
-        // The inbox may be waiting for its own handlers by now: it gets the shorter time too.
-        if (isInboxClosing) void closeInbox(closing.deadline).catch(() => {})
+        closing.forDeliveries.shorten(graceMs - reserveMs)
+        closing.forEverything.shorten(graceMs)
+        // The inbox may be waiting for its own handlers by now. If it is not, it is told the same later.
+        if (open.all().every(({ isAnswered }) => isAnswered)) void closeInbox(closing.forEverything).catch(() => {})
       }
-      await closing.done
+      await closed
     },
     report(problem) {
       if (typeof problem === 'string') reporter.warn(problem)
@@ -336,51 +227,10 @@ export function createReceiverFrom<Events extends object, Context>(
   }
 }
 
-/** @throws {WebhookError} `source_not_allowed` */
-function checkSource(request: WebhookRequest, isAllowed: (address: string) => boolean): void {
-  const address = remoteAddressOf(request)
-  if (address === undefined) throw new WebhookError('source_not_allowed', 'The host reports no client address.')
-  if (!isAllowed(address)) throw new WebhookError('source_not_allowed', `It is ${address}.`)
-}
-
-/**
- * Reads the body.
- *
- * @throws {WebhookError} `raw_body_unavailable`, `content_type_unsupported` (the same, on a media type that ScrapeNest never
- * sends: the sender chose the parser, so the operator is not alarmed), `body_too_large`, `body_aborted`
- */
-async function readBody(request: WebhookRequest, headers: CollectedHeaders, maxBytes: number): Promise<Uint8Array> {
-  let body: Uint8Array
-  try {
-    body = toBytes(await request.body({ maxBytes }))
-  } catch (error) {
-    if (!isWebhookError(error)) throw new WebhookError('body_aborted', undefined, { cause: error })
-    if (error.code !== 'raw_body_unavailable' || isJson(headers)) throw error
-    throw new WebhookError('content_type_unsupported', undefined, { cause: error })
-  }
-  if (body.byteLength > maxBytes) throw bodyTooLarge(maxBytes)
-  return body
-}
-
-/** What is checked against a request without a secret, so that it takes as long as any forgery. */
-const unknownSecret = parseSecrets(generateSecret())
-
-/**
- * Finds the claim that a secret signed.
- *
- * @throws {WebhookError} `signature_mismatch`, or `secret_not_found`, which the sender cannot tell apart: otherwise a
- * stranger could list the tenants of a secret function.
- */
-function verifyClaims(
-  claims: readonly SignatureClaim[],
-  body: Uint8Array,
-  secrets: readonly SigningSecret[] | undefined,
-): ReturnType<typeof matchSignature> {
-  try {
-    return matchSignature(claims, body, secrets ?? unknownSecret)
-  } catch (error) {
-    throw secrets === undefined ? new WebhookError('secret_not_found') : error
-  }
+/** The budget of `close`. */
+interface Closing {
+  readonly forDeliveries: Deadline
+  readonly forEverything: Deadline
 }
 
 function outcomeOf<Context>(delivery: OpenDelivery<Context>, outcome: Outcome, status: number): DeliveryOutcome {

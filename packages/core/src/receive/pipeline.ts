@@ -1,0 +1,174 @@
+import { codeOf, isWebhookError, WebhookError } from '../errors.ts'
+import { probeEventType, type WebhookEvent } from '../events.ts'
+import { claimEvent } from '../handle/claim.ts'
+import type { Delivery } from '../handle/delivery.ts'
+import type { Handlers } from '../handle/handlers.ts'
+import { storeEvent } from '../handle/inbox.ts'
+import type { Reporter } from '../report/reporter.ts'
+import { toBytes } from '../verify/bytes.ts'
+import { parseEnvelope } from '../verify/envelope.ts'
+import { type CollectedHeaders, collectHeaders } from '../verify/headers.ts'
+import { generateSecret, parseSecrets, type SigningSecret } from '../verify/secret.ts'
+import { readSignatureHeaders, type SignatureClaim } from '../verify/signature-headers.ts'
+import { matchSignature } from '../verify/verify.ts'
+import type { ReceiverSettings } from './options.ts'
+import type { OpenDelivery } from './phases.ts'
+import type { Outcome } from './reply.ts'
+import { bodyTooLarge, checkBodyHeaders, isJson, remoteAddressOf, type WebhookRequest } from './request.ts'
+
+/** What happens to a delivery, from its headers to the end of its handlers. */
+export type Pipeline<Context> = (delivery: OpenDelivery<Context>) => Promise<Outcome | undefined>
+
+export function createPipeline<Context>(
+  settings: ReceiverSettings<Context>,
+  { reporter, handlers }: { readonly reporter: Reporter; readonly handlers: Handlers<Context> },
+): Pipeline<Context> {
+  const { name, inbox, duplicates, maxBodyBytes, now } = settings
+
+  /**
+   * The phases of one delivery, in order; `phases.ts` says what each of them means. A phase continues to the next, returns
+   * an outcome, or throws one.
+   *
+   * @returns nothing if the delivery was answered meanwhile: a secret, body or claim that arrives late is not used.
+   */
+  async function processDelivery(delivery: OpenDelivery<Context>): Promise<Outcome | undefined> {
+    const { request, context } = delivery
+    const { headers, claims, receivedAt } = checkHeaders(request)
+    delivery.ids = { messageId: claims[0]?.messageId }
+
+    delivery.phase = 'secret'
+    const secrets = await settings.findSecrets(request, context)
+    if (delivery.isAnswered) return undefined
+
+    delivery.phase = 'body'
+    const body = await readBody(request, headers, maxBodyBytes)
+    if (delivery.isAnswered) return undefined
+
+    delivery.phase = 'verify'
+    const { claim, secretIndex } = verifyClaims(claims, body, secrets)
+    const { messageId } = claim
+    delivery.ids = { messageId }
+    delivery.secretIndex = secretIndex
+    const event = parseEnvelope(body, messageId)
+    delivery.ids = { messageId, eventId: event.event_id, eventType: event.event_type }
+    reporter.deliveryVerified()
+
+    delivery.phase = 'store'
+    if (event.event_type === probeEventType) return await answerProbe()
+    const message = { messageId, sentAt: new Date(claim.timestamp * 1000), receivedAt, secretIndex }
+    if (inbox === undefined) return await handleEvent(delivery, event, { ...message, rawBody: body })
+    const stored = { ...message, name, body, signedHeaders: claim.headers }
+    return { acknowledgement: await storeEvent(inbox, event, stored) }
+  }
+
+  /** The cheap checks: nothing is read or hashed for a request that fails them. */
+  function checkHeaders(request: WebhookRequest): {
+    readonly headers: CollectedHeaders
+    readonly claims: readonly SignatureClaim[]
+    readonly receivedAt: Date
+  } {
+    if (request.method !== 'POST') throw new WebhookError('method_not_allowed')
+    if (settings.isAllowedSource !== undefined) checkSource(request, settings.isAllowedSource)
+    const headers = collectHeaders(request.headers)
+    checkBodyHeaders(headers, maxBodyBytes)
+    const nowMs = now()
+    const claims = readSignatureHeaders(headers, nowMs, settings.toleranceSeconds)
+    return { headers, claims, receivedAt: new Date(nowMs) }
+  }
+
+  /** Runs the handlers before the reply, under a claim that lets no second delivery of the event run them. */
+  async function handleEvent(
+    delivery: OpenDelivery<Context>,
+    event: WebhookEvent,
+    facts: Omit<Delivery, 'attempt' | 'signal' | 'context'>,
+  ): Promise<Outcome | undefined> {
+    const claim = await claimEvent(duplicates, `${name}/${event.event_id}`)
+    if (claim === undefined) return { acknowledgement: 'duplicate' }
+    const reportFailure = (error: unknown): void => reporter.reportFailure(error, delivery)
+    if (delivery.isAnswered) {
+      // The sender was told to retry, and must not find the event claimed.
+      await claim.release().catch(reportFailure)
+      return undefined
+    }
+
+    delivery.phase = 'handlers'
+    delivery.controller = new AbortController()
+    const { signal } = delivery.controller
+    const result = await runHandlers(event, { ...facts, attempt: 1, signal, context: delivery.context }, delivery)
+
+    delivery.phase = 'ending'
+    delivery.result = result
+    const isRetried = 'error' in result && codeOf(result.error) !== 'permanent_failure'
+    // If the store fails, the handlers' result stands and the claim expires with its lease.
+    await (isRetried ? claim.release() : claim.complete()).catch(reportFailure)
+    return result
+  }
+
+  async function runHandlers(...run: Parameters<typeof handlers.run>): Promise<Outcome> {
+    try {
+      await handlers.run(...run)
+      return { acknowledgement: 'accepted' }
+    } catch (error) {
+      return { error }
+    }
+  }
+
+  /** A probe tests this server without firing a handler. It is accepted only if the store works. */
+  async function answerProbe(): Promise<Outcome> {
+    try {
+      await (inbox ?? duplicates).check?.()
+      return { acknowledgement: 'accepted' }
+    } catch (cause) {
+      return { error: new WebhookError('store_unavailable', undefined, { cause }) }
+    }
+  }
+
+  return processDelivery
+}
+
+/** @throws {WebhookError} `source_not_allowed` */
+function checkSource(request: WebhookRequest, isAllowed: (address: string) => boolean): void {
+  const address = remoteAddressOf(request)
+  if (address === undefined) throw new WebhookError('source_not_allowed', 'The host reports no client address.')
+  if (!isAllowed(address)) throw new WebhookError('source_not_allowed', `It is ${address}.`)
+}
+
+/**
+ * Reads the body.
+ *
+ * @throws {WebhookError} `raw_body_unavailable`, `content_type_unsupported` (the same, on a media type that ScrapeNest never
+ * sends: the sender chose the parser, so the operator is not alarmed), `body_too_large`, `body_aborted`
+ */
+async function readBody(request: WebhookRequest, headers: CollectedHeaders, maxBytes: number): Promise<Uint8Array> {
+  let body: Uint8Array
+  try {
+    body = toBytes(await request.body({ maxBytes }))
+  } catch (error) {
+    if (!isWebhookError(error)) throw new WebhookError('body_aborted', undefined, { cause: error })
+    if (error.code !== 'raw_body_unavailable' || isJson(headers)) throw error
+    throw new WebhookError('content_type_unsupported', undefined, { cause: error })
+  }
+  if (body.byteLength > maxBytes) throw bodyTooLarge(maxBytes)
+  return body
+}
+
+/** What is checked against a request without a secret, so that it takes as long as any forgery. */
+const unknownSecret = parseSecrets(generateSecret())
+
+/**
+ * Finds the claim that a secret signed.
+ *
+ * @throws {WebhookError} `signature_mismatch`, or `secret_not_found`, which the sender cannot tell apart: otherwise a
+ * stranger could list the tenants of a secret function.
+ */
+function verifyClaims(
+  claims: readonly SignatureClaim[],
+  body: Uint8Array,
+  secrets: readonly SigningSecret[] | undefined,
+): ReturnType<typeof matchSignature> {
+  try {
+    return matchSignature(claims, body, secrets ?? unknownSecret)
+  } catch (error) {
+    throw secrets === undefined ? new WebhookError('secret_not_found') : error
+  }
+}
