@@ -17,7 +17,7 @@ import {
   resolveReceiver,
   type WithReceiver,
 } from '@scrapenest-webhooks/core/adapter'
-import { readRawBody } from '@scrapenest-webhooks/node'
+import { abandonReply, readRawBody } from '@scrapenest-webhooks/node'
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 
@@ -160,7 +160,13 @@ function addRoute(child: FastifyInstance, path: string, receiver: ReadyReceiver<
       },
       request,
     )
-    return reply.code(status).headers(headers).send(body)
+    try {
+      return reply.code(status).headers(headers).send(body)
+    } catch (error) {
+      reply.hijack()
+      abandonReply(reply.raw, error, receiver)
+      return reply
+    }
   }
 
   child.route({

@@ -103,10 +103,7 @@ function loggerOf(request: IncomingMessage & { readonly log?: unknown }): Logger
   return typeof log?.warn === 'function' && typeof log.error === 'function' ? (log as Logger) : undefined
 }
 
-/**
- * Writes a reply with node:http's own methods, which work on every host built on it. If something that wraps the response
- * throws, such as a session middleware, that is reported and the connection closed: the sender retries.
- */
+/** Writes a reply with node:http's own methods, which work on every host built on it. */
 export function writeReply(
   response: ServerResponse,
   reply: WebhookReply,
@@ -118,12 +115,20 @@ export function writeReply(
     response.statusCode = reply.status
     for (const [name, value] of Object.entries(reply.headers)) response.setHeader(name, value)
     response.end(reply.body)
-  } catch (cause) {
-    response.destroy()
-    const problem =
-      'The reply could not be written: something that wraps the response threw, such as a session middleware.'
-    receiver?.report?.(new ConfigurationError(problem, { cause }))
+  } catch (error) {
+    abandonReply(response, error, receiver)
   }
+}
+
+/**
+ * Closes the connection when something that wraps the response throws, such as a session middleware, and reports it. The
+ * sender retries. Left to the host, it could hang the request or end the process.
+ */
+export function abandonReply(response: ServerResponse, cause: unknown, receiver?: Pick<ReadyReceiver, 'report'>): void {
+  response.destroy()
+  const problem =
+    'The reply could not be written: something that wraps the response threw, such as a session middleware.'
+  receiver?.report?.(new ConfigurationError(problem, { cause }))
 }
 
 /** The path of a request target. A proxy may send the absolute form (RFC 9112, 3.2.2). */

@@ -25,6 +25,7 @@ export {
   WebhookError,
 } from '@scrapenest-webhooks/core'
 export {
+  abandonReply,
   type BodySource,
   type HostDetails,
   pathOf,

@@ -49,6 +49,10 @@ export function createRateLimitedLog(prefix: string): RateLimitedLog {
   function flush(): void {
     clearTimeout(timer)
     timer = undefined
+    inOwnContext(writeCounts)
+  }
+
+  function writeCounts(): void {
     for (const { repeats, line, code } of counts.values()) {
       if (repeats === 0) continue
       writeLine({
