@@ -1,12 +1,23 @@
-// `npx -y pnpm@12 bench [--full] [--json FILE] [--only SECTION]`: ours and the peers, interleaved in one run.
-// Exits 1 when a promised ratio is missed.
+// `npx -y pnpm@12 bench [--full] [--json FILE] [--only SECTION]`: ours and the peers, interleaved in one run. Prints every
+// bound as met or missed, and what a miss costs; a miss does not fail the run. `--rounds` and `--deliveries` replace the
+// amounts of the section `http`.
 import { writeFile } from 'node:fs/promises'
 import { parseArgs, styleText } from 'node:util'
 import { growthSection } from './growth.ts'
 import { httpSection } from './http.ts'
 import { inboxSection } from './inbox.ts'
 import { memorySection } from './memory.ts'
-import { isMet, type Mode, machineLine, printReport, type Section, type SectionReport, write } from './report.ts'
+import {
+  isMet,
+  type Mode,
+  machineLine,
+  type Overrides,
+  printReport,
+  type Section,
+  type SectionReport,
+  targetLine,
+  write,
+} from './report.ts'
 import { startupSection } from './startup.ts'
 import { verifySection } from './verify.ts'
 
@@ -20,16 +31,26 @@ const sections: readonly Section[] = [
 ]
 
 const { values } = parseArgs({
-  options: { full: { type: 'boolean' }, json: { type: 'string' }, only: { type: 'string', multiple: true } },
+  options: {
+    full: { type: 'boolean' },
+    json: { type: 'string' },
+    only: { type: 'string', multiple: true },
+    rounds: { type: 'string' },
+    deliveries: { type: 'string' },
+  },
 })
 const mode: Mode = values.full === true ? 'full' : 'short'
+const overrides: Overrides = {
+  rounds: values.rounds === undefined ? undefined : Number(values.rounds),
+  deliveries: values.deliveries === undefined ? undefined : Number(values.deliveries),
+}
 
 write(`${machineLine()}, ${mode} run of ${new Date().toISOString()}`)
 const reports: Record<string, SectionReport> = {}
 for (const section of sections) {
   if (values.only !== undefined && !values.only.includes(section.name)) continue
   write(`\n${styleText('underline', section.name)}`)
-  const report = await section.run(mode)
+  const report = await section.run(mode, overrides)
   reports[section.name] = report
   printReport(report)
 }
@@ -39,6 +60,7 @@ if (values.json !== undefined) {
     `${JSON.stringify({ machine: machineLine(), mode, at: new Date().toISOString(), reports }, null, 2)}\n`,
   )
 }
-const missed = Object.values(reports).flatMap(({ targets }) => targets.filter((target) => !isMet(target)))
-write(missed.length === 0 ? '\nEvery promised ratio holds.' : `\n${missed.length} promised ratios are missed.`)
-process.exitCode = missed.length === 0 ? 0 : 1
+const targets = Object.values(reports).flatMap((report) => report.targets)
+const missed = targets.filter((target) => !isMet(target))
+write(`\n${targets.length - missed.length} of ${targets.length} bounds are met.`)
+if (Object.keys(reports).length > 1) for (const target of missed) write(targetLine(target))

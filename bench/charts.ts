@@ -1,5 +1,5 @@
-// `npx -y pnpm@12 bench:publish FILE.json`: draws the figures of a run into docs/charts, one SVG per scenario, and writes its ratios
-// into docs/performance.md.
+// `npx -y pnpm@12 bench:publish FILE.json`: draws the figures of a run into docs/charts, one SVG per scenario, and writes
+// its bounds into docs/performance.md.
 import { mkdir, readFile, writeFile } from 'node:fs/promises'
 import { type Figure, plainTargetLine, type SectionReport } from './report.ts'
 
@@ -27,7 +27,7 @@ for (const { figures } of Object.values(run.reports)) {
 
 await publishRatios(run)
 
-/** Every promised ratio, met or missed, between the two comments of the page. */
+/** Writes every bound, met or missed, between the two comments of the page. */
 async function publishRatios({ machine, at, reports }: Run): Promise<void> {
   const page = new URL('../docs/performance.md', import.meta.url)
   const text = await readFile(page, 'utf8')
@@ -60,11 +60,11 @@ function draw(scenario: string, figures: readonly Figure[], { machine, at }: Run
 }
 
 function row({ contender, median, min, max }: Figure, y: number, scale: (value: number) => number): string {
-  const colour = contender.startsWith('ours') ? '#1f883d' : '#8c959f'
+  const color = contender.startsWith('ours') ? '#1f883d' : '#8c959f'
   const middle = y + 10
   return [
     `<text x="${left - 10}" y="${y + 14}" text-anchor="end" fill="#1f2328">${escaped(contender)}</text>`,
-    `<rect x="${left}" y="${y}" width="${scale(median).toFixed(1)}" height="20" rx="2" fill="${colour}"/>`,
+    `<rect x="${left}" y="${y}" width="${scale(median).toFixed(1)}" height="20" rx="2" fill="${color}"/>`,
     `<line x1="${left + scale(min)}" y1="${middle}" x2="${left + scale(max)}" y2="${middle}" stroke="#1f2328"/>`,
     `<text x="${(left + scale(max) + 8).toFixed(1)}" y="${y + 14}" fill="#1f2328">${readable(median)}</text>`,
   ].join('\n')

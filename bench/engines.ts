@@ -176,7 +176,7 @@ if (import.meta.main) {
   const mode: Mode = values.full === true ? 'full' : 'short'
   write(`${machineLine()}, ${mode} run of ${new Date().toISOString()}`)
   write(`\n${styleText('underline', enginesSection.name)}`)
-  const report = await enginesSection.run(mode)
+  const report = await enginesSection.run(mode, {})
   printReport(report)
   process.exitCode = report.targets.every(isMet) ? 0 : 1
 }

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 
 const words = 'The page answered late, and part of what it showed was drawn by scripts that had not ended. '
 
-/** An event of ScrapeNest's form, filled up to a size with text in one field, as JSON; each call gives another event. */
+/** A ScrapeNest event as JSON, padded to a size with text in one field. Each call returns a different event. */
 export function eventOfSize(bytes: number): string {
   const event = {
     event_id: randomUUID(),

@@ -1,4 +1,4 @@
-// One server for one contender: `node http-server.ts <host> <contender>`; prints its port, and stops with its parent.
+// The server of one contender: `node http-server.ts <host> <contender>`. Exits with its parent.
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { bodyParser } from '@koa/bodyparser'
@@ -10,6 +10,7 @@ import express from 'express'
 import fastify from 'fastify'
 import Koa from 'koa'
 import { Webhook } from 'svix'
+import { announce } from './child-server.ts'
 
 const [host = '', contender = ''] = process.argv.slice(2)
 const secret = process.env['BENCH_SECRET'] as string
@@ -17,18 +18,27 @@ const path = '/hook'
 const accepted = '{"status":"accepted"}'
 const contentType = 'application/json; charset=utf-8'
 
-let jobs = 0
+const handled = { jobs: 0 }
 const options = { path, secret, onEvent: { 'job.completed': count } }
 
-/** What the documented recipes do once they have the bytes: verify (svix 2 does not parse), then parse, then work. */
+/** What the documented recipes do once they have the bytes: verify (svix 2 does not parse), parse, work. */
 function svixRecipe(webhook: Webhook, body: Buffer, headers: IncomingMessage['headers']): void {
   webhook.verify(body, headers as Record<string, string>)
-  const event = JSON.parse(body.toString('utf8')) as { event_type: string }
-  if (event.event_type === 'job.completed') jobs += 1
+  count(JSON.parse(body.toString('utf8')))
 }
 
 function count(event: unknown): void {
-  if ((event as { event_type?: string }).event_type === 'job.completed') jobs += 1
+  if ((event as { event_type?: string }).event_type === 'job.completed') handled.jobs += 1
+}
+
+const handledAtMs = new Map<string, number>()
+
+/** The least anyone does against duplicates: a Map that is never cleaned. */
+function countOnce(event: unknown): void {
+  const { event_id } = event as { readonly event_id: string }
+  if (handledAtMs.has(event_id)) return
+  handledAtMs.set(event_id, Date.now())
+  count(event)
 }
 
 async function readBody(request: IncomingMessage): Promise<Buffer> {
@@ -41,14 +51,8 @@ const webhook = new Webhook(secret)
 
 const servers: Record<string, Record<string, () => Promise<number>>> = {
   fastify: {
-    async plain() {
-      const app = fastify({ bodyLimit: 2 ** 20 })
-      app.post(path, async (request, reply) => {
-        count(request.body)
-        return reply.code(202).header('content-type', contentType).send(accepted)
-      })
-      return await listenFastify(app)
-    },
+    plain: () => plainFastify(count),
+    map: () => plainFastify(countOnce),
     async ours() {
       const app = fastify()
       await app.register(onFastify, options)
@@ -65,17 +69,8 @@ const servers: Record<string, Record<string, () => Promise<number>>> = {
     },
   },
   koa: {
-    plain() {
-      const app = new Koa()
-      app.use(bodyParser())
-      app.use((ctx) => {
-        count(ctx.request.body)
-        ctx.status = 202
-        ctx.type = contentType
-        ctx.body = accepted
-      })
-      return listen(app.callback())
-    },
+    plain: () => plainKoa(count),
+    map: () => plainKoa(countOnce),
     ours() {
       const app = new Koa()
       app.use(onKoa(options))
@@ -93,15 +88,8 @@ const servers: Record<string, Record<string, () => Promise<number>>> = {
     },
   },
   express: {
-    plain() {
-      const app = express()
-      app.use(express.json({ limit: '1mb' }))
-      app.post(path, (request, response) => {
-        count(request.body)
-        response.status(202).type(contentType).send(accepted)
-      })
-      return listen(app)
-    },
+    plain: () => plainExpress(count),
+    map: () => plainExpress(countOnce),
     ours() {
       const app = express()
       app.use(onExpress(options))
@@ -117,12 +105,8 @@ const servers: Record<string, Record<string, () => Promise<number>>> = {
     },
   },
   node: {
-    plain() {
-      return listen(async (request, response) => {
-        count(JSON.parse((await readBody(request)).toString('utf8')))
-        response.writeHead(202, { 'content-type': contentType, 'content-length': accepted.length }).end(accepted)
-      })
-    },
+    plain: () => plainNode(count),
+    map: () => plainNode(countOnce),
     ours() {
       return listen(onNode(options))
     },
@@ -133,6 +117,44 @@ const servers: Record<string, Record<string, () => Promise<number>>> = {
       })
     },
   },
+}
+
+async function plainFastify(handle: (event: unknown) => void): Promise<number> {
+  const app = fastify({ bodyLimit: 2 ** 20 })
+  app.post(path, async (request, reply) => {
+    handle(request.body)
+    return reply.code(202).header('content-type', contentType).send(accepted)
+  })
+  return await listenFastify(app)
+}
+
+function plainKoa(handle: (event: unknown) => void): Promise<number> {
+  const app = new Koa()
+  app.use(bodyParser())
+  app.use((ctx) => {
+    handle(ctx.request.body)
+    ctx.status = 202
+    ctx.type = contentType
+    ctx.body = accepted
+  })
+  return listen(app.callback())
+}
+
+function plainExpress(handle: (event: unknown) => void): Promise<number> {
+  const app = express()
+  app.use(express.json({ limit: '1mb' }))
+  app.post(path, (request, response) => {
+    handle(request.body)
+    response.status(202).type(contentType).send(accepted)
+  })
+  return listen(app)
+}
+
+function plainNode(handle: (event: unknown) => void): Promise<number> {
+  return listen(async (request, response) => {
+    handle(JSON.parse((await readBody(request)).toString('utf8')))
+    response.writeHead(202, { 'content-type': contentType, 'content-length': accepted.length }).end(accepted)
+  })
 }
 
 async function listenFastify(app: ReturnType<typeof fastify>): Promise<number> {
@@ -147,11 +169,6 @@ function listen(listener: RequestListener): Promise<number> {
   })
 }
 
-const port = await servers[host]?.[contender]?.()
-process.send?.({ port })
-process.on('disconnect', () => process.exit())
-process.on('message', (message) => {
-  if (message !== 'memory') return
-  globalThis.gc?.()
-  process.send?.({ jobs, ...process.memoryUsage() })
-})
+const start = servers[host]?.[contender]
+if (start === undefined) throw new Error(`There is no contender ${contender} on ${host}.`)
+announce(await start())

@@ -1,17 +1,16 @@
 // The inbox against the same route without it, against one commit per request, and against itself with a million rows:
 // `node --conditions=@scrapenest-webhooks/source bench/inbox.ts [--full]`. Exits 1 when a promised ratio is missed.
-import { type ChildProcess, fork } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { closeSync, fdatasyncSync, fsyncSync, mkdtempSync, openSync, rmSync, writeSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { fileURLToPath } from 'node:url'
 import { parseArgs, styleText } from 'node:util'
 import type { InboxEvent } from '@scrapenest-webhooks/core'
 import { sqliteInbox } from '@scrapenest-webhooks/inbox'
-import { benchSecret, loadWithEvents } from './http.ts'
+import { type ChildServer, startChild } from './child-server.ts'
+import { loadWithEvents } from './http.ts'
 import { type Figure, isMet, type Mode, machineLine, printReport, type Section, type Target, write } from './report.ts'
 import { type Contender, interleave, medianFor } from './rounds.ts'
 
@@ -96,7 +95,7 @@ async function measureHttp(folder: string, mode: Mode): Promise<Part> {
   // All at once, off the clock: a server whose code is not compiled yet says nothing of its inbox.
   await Promise.all(servers.map(({ port }) => loadWithEvents(port, { bytes, amount: warmUp, connections })))
   const contenders = kinds.map((kind, index): Contender => {
-    const { port } = servers[index] as InboxServer
+    const { port } = servers[index] as ChildServer
     return {
       name: names[kind],
       round: async () => (await loadWithEvents(port, { bytes, amount: requests, connections })).repliesPerSecond,
@@ -316,21 +315,8 @@ function inboxEvent(): InboxEvent {
   }
 }
 
-interface InboxServer {
-  readonly child: ChildProcess
-  readonly port: number
-}
-
-async function startServer(contender: string, file: string): Promise<InboxServer> {
-  const child = fork(fileURLToPath(new URL('./inbox-server.ts', import.meta.url)), [contender, file], {
-    env: { ...process.env, BENCH_SECRET: benchSecret, NODE_ENV: 'production' },
-  })
-  const ended = once(child, 'exit').then(([code]) => {
-    throw new Error(`The server of ${contender} ended with ${code}.`)
-  })
-  ended.catch(() => {})
-  const [{ port }] = (await Promise.race([once(child, 'message'), ended])) as [{ readonly port: number }]
-  return { child, port }
+function startServer(contender: string, file: string): Promise<ChildServer> {
+  return startChild(new URL('./inbox-server.ts', import.meta.url), [contender, file])
 }
 
 if (import.meta.main) {
@@ -338,7 +324,7 @@ if (import.meta.main) {
   const mode: Mode = values.full === true ? 'full' : 'short'
   write(`${machineLine()}, ${mode} run of ${new Date().toISOString()}`)
   write(`\n${styleText('underline', inboxSection.name)}`)
-  const report = await inboxSection.run(mode)
+  const report = await inboxSection.run(mode, {})
   printReport(report)
   if (!report.targets.every(isMet)) process.exitCode = 1
 }

@@ -1,8 +1,8 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 
-// Not autocannon and not wrk: the first builds each request and parses each reply in JavaScript and is slower than the
-// fastest servers here, so it would measure itself; the second cannot send each of a set of signed requests once and stop.
+// Not autocannon, which builds each request and parses each reply in JavaScript: it is slower than the fastest servers here
+// and would measure itself. Not wrk, which cannot send each of a set of signed requests once and stop.
 
 export interface LoadResult {
   readonly repliesPerSecond: number
@@ -11,10 +11,9 @@ export interface LoadResult {
 }
 
 /**
- * Sends each raw HTTP request once over keep-alive connections, one at a time on each, and insists on the same reply to
- * all of them.
+ * Sends each raw HTTP request once over keep-alive connections, one at a time on each, and expects the same reply to all.
  *
- * @throws {Error} when any reply is another, or a connection ends.
+ * @throws {Error} if a reply differs or a connection ends.
  */
 export async function load(
   port: number,
@@ -26,8 +25,8 @@ export async function load(
   let next = 0
   const startedAtMs = performance.now()
   let isRunning = true
-  // The generator never sleeps: else each reply of a slower server would have to wake its core, which costs that server
-  // some of its own time in the write, and a faster one nothing.
+  // The generator never sleeps. Otherwise each reply of a slow server would have to wake the generator's core, which costs
+  // that server time in the write; a fast one would not pay it.
   const stayAwake = (): void => {
     if (isRunning) setImmediate(stayAwake)
   }

@@ -1,4 +1,4 @@
-// `node --expose-gc memory-child.ts <deliveries>`: prints the heap when the duplicate store is full, and at the end.
+// `node --expose-gc memory-child.ts <deliveries>`: prints heap and RSS when the duplicate store fills, and at the end.
 import { createReceiver, sign } from '@scrapenest-webhooks/core'
 import { eventOfSize } from './events.ts'
 
@@ -8,7 +8,7 @@ const secret = `whsec_${Buffer.alloc(32, 7).toString('base64')}`
 const receiver = createReceiver({ secret, onEvent: { 'job.completed': () => {} } })
 
 function megabytes(): { heap: number; rss: number } {
-  // Twice: what the first run frees may free more.
+  // Twice: finalizers of the first run may free more.
   globalThis.gc?.()
   globalThis.gc?.()
   const { heapUsed, rss } = process.memoryUsage()

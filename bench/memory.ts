@@ -10,7 +10,7 @@ interface Memory {
   readonly atEnd: { readonly heap: number; readonly rss: number }
 }
 
-/** Heap and RSS of a receiver after many deliveries, each a new event, beside what they were when its store first filled. */
+/** Heap and RSS of a receiver after many deliveries, each a new event, compared with when its duplicate store first filled. */
 export const memorySection: Section = {
   name: 'memory',
   async run(mode) {

@@ -1,14 +1,14 @@
 import type { Figure } from './report.ts'
 
-/** One way to do the thing that is measured. A round gives one figure, in the unit of its section. */
+/** One way to do what is measured. A round returns one figure, in the unit of its section. */
 export interface Contender {
   readonly name: string
   round(): Promise<number>
 }
 
 /**
- * Runs the contenders in turns, each round beginning with another one, so that whatever the machine does meanwhile
- * (a clock that slows, a neighbour that wakes) is shared by all of them. The first round warms up and is not counted.
+ * Runs the contenders in turns, each round starting with a different one, so that all of them share whatever the machine
+ * does meanwhile. The first round warms up and is not counted.
  */
 export async function interleave(
   contenders: readonly Contender[],
@@ -37,7 +37,8 @@ export async function interleave(
   })
 }
 
-function medianOf(sorted: readonly number[]): number {
+export function medianOf(samples: readonly number[]): number {
+  const sorted = [...samples].sort((a, b) => a - b)
   const middle = Math.floor(sorted.length / 2)
   const upper = sorted[middle] as number
   return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] as number) + upper) / 2

@@ -7,7 +7,7 @@ import { type Contender, interleave } from './rounds.ts'
 const child = fileURLToPath(new URL('./startup-child.ts', import.meta.url))
 const run = promisify(execFile)
 
-/** What users import, as it is built: the sources would be slower, because their types are stripped at each start. */
+/** The built entries, as users import them: sources would be slower, because their types are stripped at each start. */
 const entries: readonly (readonly [name: string, specifier: string])[] = [
   ['ours: core', built('core')],
   ['ours: express', built('express')],
@@ -22,7 +22,7 @@ function built(name: string): string {
   return new URL(`../packages/${name}/dist/index.js`, import.meta.url).href
 }
 
-/** Time and bytes to import an entry point in a process of its own. */
+/** Time and bytes to import an entry point in a new process. */
 export const startupSection: Section = {
   name: 'startup',
   async run(mode) {
@@ -50,7 +50,7 @@ export const startupSection: Section = {
 }
 
 async function measure(specifier: string): Promise<{ milliseconds: number; bytes: number; files: number }> {
-  // Without the condition of the workspace: the packages resolve each other to what is built.
+  // Without the workspace's condition, so that packages resolve each other to what is built.
   const { stdout } = await run(process.execPath, [child, specifier], { env: { ...process.env, NODE_OPTIONS: '' } })
   return JSON.parse(stdout)
 }

@@ -1,9 +1,14 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { request as httpRequest } from 'node:http'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { scrapenestWebhooks as onExpress } from '@scrapenest-webhooks/express'
+import { type Inbox, sqliteInbox } from '@scrapenest-webhooks/inbox'
 import { scrapenestWebhooks as onNode } from '@scrapenest-webhooks/node'
 import { generateSecret } from '@scrapenest-webhooks/testing'
 import express from 'express'
-import { expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { environment, listen, secret, startReceiver } from './local-server.ts'
 import { type CliResult, runCli } from './run-cli.ts'
 
@@ -155,6 +160,57 @@ it('names a server that is not there, and one that answers something else', asyn
   expect(gone.exitCode).toBe(1)
   const lost = await listen((request, response) => request.resume().on('end', () => response.writeHead(404).end()))
   expect((await doctor(lost)).faults).toEqual(['unexpected_reply'])
+})
+
+describe('a server whose inbox does not work', () => {
+  it.each([
+    {
+      why: 'another process keeps it locked',
+      async spoil(file: string, inbox: Inbox) {
+        await inbox.check()
+        const db = new DatabaseSync(file)
+        db.exec('BEGIN IMMEDIATE')
+        return () => db.close()
+      },
+    },
+    {
+      why: 'its file is no database',
+      async spoil(file: string) {
+        writeFileSync(file, 'This is a text. '.repeat(1000))
+        return () => rmSync(file)
+      },
+    },
+    {
+      why: 'its directory cannot be created',
+      async spoil(file: string) {
+        const directory = dirname(file)
+        rmSync(directory, { recursive: true })
+        writeFileSync(directory, '')
+        return () => rmSync(directory)
+      },
+    },
+  ])(
+    'is at fault because $why, and in order again afterwards',
+    async ({ spoil }) => {
+      const directory = mkdtempSync(join(tmpdir(), 'scrapenest-doctor-'))
+      onTestFinished(() => rmSync(directory, { recursive: true, force: true }))
+      const file = join(directory, 'data', 'webhooks.db')
+      mkdirSync(dirname(file))
+      const inbox = sqliteInbox({ file })
+      const mend = await spoil(file, inbox)
+      const { url } = await startReceiver({ inbox })
+      const dead = await doctor(url)
+      expect(dead.faults).toEqual(['store_unavailable'])
+      expect(dead.exitCode).toBe(1)
+      expect(dead.findings[0]?.summary).toBe(
+        'The server keeps raw bytes, but its store does not work: it answers 503 store_unavailable.',
+      )
+      mend()
+      expect((await doctor(url)).faults).toEqual([])
+      expect(await inbox.stats()).toEqual({ ready: 0, running: 0, done: 0, dead: 0, unhandled: 0 })
+    },
+    60_000,
+  )
 })
 
 it('notes a slow answer', async () => {

@@ -6,7 +6,7 @@ const letters: { readonly [Cell in ConformanceResult['cell']]: string } = {
   'not applicable': '·',
 }
 
-/** Prints one row per check and one column per host; each cell has a sign per condition, in the order of the legend. */
+/** Prints one row per check and one column per host. Each cell has one character per condition, in the legend's order. */
 export function printMatrix(results: ReadonlyMap<string, ConformanceResult>, hosts: readonly string[]): void {
   const width = Math.max(conditions.length, ...hosts.map((host) => host.length))
   const lines = [
@@ -49,7 +49,7 @@ function letter(
   return result === undefined ? '✗' : letters[result.cell]
 }
 
-/** Why a cell is not ours: each reason once, with the cells it stands for. */
+/** Why the receiver did not answer: each reason once, with the cells it applies to. */
 function remarks(results: ReadonlyMap<string, ConformanceResult>): string[] {
   const cells = new Map<string, string[]>()
   for (const [cell, result] of results) {

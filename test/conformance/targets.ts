@@ -2,14 +2,12 @@ import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { serve } from '@hono/node-server'
 import { bodyParser as koaBodyparser6 } from '@koa/bodyparser'
-import type { ReadyReceiver } from '@scrapenest-webhooks/core/adapter'
 import { scrapenestWebhooks as onFetch } from '@scrapenest-webhooks/core/fetch'
 import { captureRawBody, scrapenestWebhooks as onExpress } from '@scrapenest-webhooks/express'
 import { scrapenestWebhooks as onFastify } from '@scrapenest-webhooks/fastify'
 import { scrapenestWebhooks as onKoa } from '@scrapenest-webhooks/koa'
 import { scrapenestWebhooks as onNode } from '@scrapenest-webhooks/node'
 import {
-  type Arrangement,
   type ConformanceServer,
   type ConformanceTarget,
   type HostException,
@@ -23,7 +21,7 @@ import Koa from 'koa'
 import koaBody from 'koa-body'
 import Koa2 from 'koa2'
 
-/** A body that is no JSON is answered by the JSON parser itself, before anybody else is asked. */
+/** The JSON parser itself answers a body that is not JSON, before the webhook sees the request. */
 const notJson: readonly HostException[] = [
   { check: 'P02', condition: 'parser first', because: 400 },
   { check: 'P02', condition: 'captured raw body', because: 400 },
@@ -46,7 +44,7 @@ function listening(server: Server): Promise<ConformanceServer> {
   })
 }
 
-/** Reads and parses a body as any middleware might that knows nothing of signatures; keeps the bytes where told to. */
+/** Reads and parses a body as middleware does that knows nothing about signatures, and optionally keeps the bytes. */
 function parseJsonFirst(keepBytes: boolean, next: RequestListener): RequestListener {
   return (request, response) => {
     if (request.method === 'GET') {
@@ -126,7 +124,7 @@ function koaTarget(name: string, framework: typeof Koa | typeof Koa2): Conforman
       {
         check: 'P03',
         condition: 'captured raw body',
-        because: 'the parser keeps text, in which the invalid bytes are lost',
+        because: 'the parser keeps text, which has lost the invalid bytes',
       },
     ],
     async listen(receiver, arrangement) {
@@ -146,7 +144,7 @@ function fastifyTarget(name: string, framework: typeof fastify | typeof fastify4
     async listen(receiver, arrangement) {
       const app = (framework as typeof fastify)()
       if (arrangement !== 'bare') {
-        // What @fastify/middie with a body parser does, or a platform that parses before Fastify is called.
+        // As @fastify/middie does with a body parser, or a platform that parses the body before it calls Fastify.
         const parse = parseJsonFirst(arrangement === 'captured raw body', () => {})
         app.addHook('onRequest', (request, reply, done) => {
           if (request.raw.method === 'GET') return done()
@@ -167,7 +165,7 @@ function fastifyTarget(name: string, framework: typeof fastify | typeof fastify4
   }
 }
 
-/** Every host we have an adapter for, in the newest and the oldest major that is supported. */
+/** Every host there is an adapter for, in the newest and the oldest supported major. */
 export const targets: readonly ConformanceTarget[] = [
   fetchStyle,
   node,
@@ -178,5 +176,3 @@ export const targets: readonly ConformanceTarget[] = [
   expressTarget('express 5', express),
   expressTarget('express 4', express4),
 ]
-
-export type { Arrangement, ReadyReceiver }

@@ -1,18 +1,20 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as core from '@scrapenest-webhooks/core'
+import { errorReply } from '@scrapenest-webhooks/core/adapter'
 import { createEvent, generateSecret, signDelivery } from '@scrapenest-webhooks/testing'
 import { describe, expect, it } from 'vitest'
 import { repository } from './code-blocks.ts'
 import { readPage } from './pages.ts'
 
-/** Written out, so that the compiler says when a code is missing here. */
+/** Written out, so that the compiler reports a code that is missing here. */
 const allCodes: Readonly<Record<core.WebhookErrorCode, true>> = {
   body_aborted: true,
   body_timeout: true,
   body_too_large: true,
   configuration_invalid: true,
   content_encoding_unsupported: true,
+  content_type_unsupported: true,
   duplicate_header: true,
   envelope_invalid: true,
   event_in_progress: true,
@@ -36,7 +38,6 @@ const allCodes: Readonly<Record<core.WebhookErrorCode, true>> = {
   timestamp_outside_tolerance: true,
 }
 const codes = Object.keys(allCodes) as readonly core.WebhookErrorCode[]
-const errors = codes.map((code) => new core.WebhookError(code))
 
 describe('docs/errors', () => {
   it('has a page for each code, and no other', async () => {
@@ -45,25 +46,21 @@ describe('docs/errors', () => {
     expect(pages.sort()).toEqual(codes.map((code) => `${code}.md`).sort())
   })
 
-  it.each(errors.map((error) => [error.code, error] as const))('says what the sender gets: %s', async (code, error) => {
-    const { status, headers, body } = core.errorReply(error)
-    const extra = Object.entries(headers).filter(([name]) => name !== 'content-type')
-    const written = extra.map(
-      ([name, value]) => ` with \`${name.replace(/(^|-)[a-z]/g, (letter) => letter.toUpperCase())}: ${value}\``,
-    )
+  it.each(codes)('says what happened, what the sender gets and what is reported: %s', async (code) => {
+    const seen = await cause(code)
     const page = await readPage(`docs/errors/${code}.md`)
 
+    expect(seen.results).toEqual(Array.from({ length: times }, () => (code === 'permanent_failure' ? 'dropped' : code)))
     expect(page).toMatch(new RegExp(`^# \`${code}\`\n`))
-    expect(page).toContain(`- **The sender gets** \`${status}\` \`${body}\`${written.join('')}\n`)
+    expect(page).toContain(`- **The sender gets** ${replyAsWritten(seen.reply)}\n`)
+    expect(page).toContain(
+      `- **Logged** ${loggedAsWritten(seen.levels)} \`onError\` is ${alarmsAsWritten(seen.alarms)}`,
+    )
     for (const heading of ['## Likely causes', '## What to do', '```ts']) expect(page).toContain(heading)
   })
 
-  it.each(errors.map((error) => [error.code, error] as const))('says who is told: %s', async (code, error) => {
-    const told = await whoIsTold(error)
-    const page = await readPage(`docs/errors/${code}.md`)
-
-    expect(/- \*\*Logged\*\* (as a warning|as an error|nowhere)/.exec(page)?.[1]).toBe(told.logged)
-    expect(/`onError` (is|is not) told/.exec(page)?.[1]).toBe(told.onError ? 'is' : 'is not')
+  it.each(codes)('quotes the message: %s', async (code) => {
+    expect(await readPage(`docs/errors/${code}.md`)).toContain(`\n> ${errorOf(code).message}\n`)
   })
 
   it('lists each code once in its index, with its status and a link', async () => {
@@ -71,7 +68,7 @@ describe('docs/errors', () => {
     const listed = [...rows].map(([, code, page, status]) => ({ code, page, status: Number(status) }))
 
     expect(listed.sort((one, other) => String(one.code).localeCompare(String(other.code)))).toEqual(
-      errors.map((error) => ({ code: error.code, page: error.code, status: core.errorReply(error).status })),
+      codes.map((code) => ({ code, page: code, status: errorReply(errorOf(code)).status })),
     )
   })
 })
@@ -83,10 +80,9 @@ describe('the README', () => {
 
     expect(failures.length).toBeGreaterThanOrEqual(6)
     for (const [, status, code] of failures) {
-      const error = errors.find((one) => one.code === code)
-      expect([code, core.errorReply(error).status]).toEqual([code, Number(status)])
+      expect([code, errorReply(errorOf(code as core.WebhookErrorCode)).status]).toEqual([code, Number(status)])
     }
-    expect(core.errorReply(new core.PermanentError('x')).status).toBe(202)
+    expect(errorReply(new core.PermanentError('x')).status).toBe(202)
   })
 })
 
@@ -103,41 +99,137 @@ describe('the tables of options', () => {
   )
 })
 
-/** Whether log and `onError` hear of a failure, found out by letting it happen. */
-async function whoIsTold(error: core.WebhookError): Promise<{ logged: string; onError: boolean }> {
-  const secret = generateSecret()
-  const lines: string[] = []
-  const toldErrors: unknown[] = []
-  const isOfHandler = ['handler_failed', 'permanent_failure', 'retry_later'].includes(error.code)
-  const receiver = core.createReceiver({
-    secret,
-    logger: { warn: () => lines.push('as a warning'), error: () => lines.push('as an error') },
-    onError: (told) => toldErrors.push(told),
-    onEvent: {
-      'job.created': () => {
-        if (isOfHandler) throw error.code === 'handler_failed' ? new Error('of the handler') : error
-      },
-    },
-    schemas: error.code === 'schema_mismatch' ? { 'job.created': refusingSchema } : undefined,
-  })
-  const { headers, body } = signDelivery(createEvent('job.created'), { secret })
-  const isThrownByBody = !isOfHandler && error.code !== 'schema_mismatch'
-  const reply = await receiver.receive({
-    method: 'POST',
-    headers,
-    body: async () => {
-      if (isThrownByBody) throw error
-      return body
-    },
-  })
-  expect(reply.body).toContain(error.code === 'permanent_failure' ? 'dropped' : error.code)
-  await receiver.close()
-  expect(lines.length).toBeLessThanOrEqual(1)
-  return { logged: lines[0] ?? 'nowhere', onError: toldErrors.length > 0 }
+/** An error with this code and the message that the table has for it. */
+function errorOf(code: core.WebhookErrorCode): Error {
+  if (code === 'retry_later') return new core.RetryLaterError()
+  if (code === 'schema_mismatch') return new core.SchemaMismatchError('artifact.ready', [])
+  return new core.WebhookError(code)
 }
 
-const refusingSchema: core.StandardSchema<never> = {
-  '~standard': { version: 1, vendor: 'test', validate: () => ({ issues: [{ message: 'refused' }] }) },
+interface Cause {
+  readonly options?: Partial<core.ReceiverOptions<core.ScrapeNestEvents>>
+  readonly payload?: string
+  readonly request?: (request: core.WebhookRequest) => Partial<core.WebhookRequest>
+  readonly isClosed?: boolean
+}
+
+const endless = new Promise<never>(() => {})
+const lost = (): never => {
+  throw new core.WebhookError('raw_body_unavailable')
+}
+const store: core.DuplicateStore = { claim: () => ({ state: 'in_progress' }), complete() {}, release() {} }
+
+/** How each code comes about. */
+const causes: Readonly<Record<core.WebhookErrorCode, Cause>> = {
+  body_aborted: { request: () => ({ body: () => Promise.reject(new Error('reset')) }) },
+  body_timeout: { options: { replyTimeoutMs: 20 }, request: () => ({ body: () => endless }) },
+  body_too_large: { options: { maxBodyBytes: 1 } },
+  configuration_invalid: { options: { secret: () => 'whsec_malformed!' } },
+  content_encoding_unsupported: withHeader('content-encoding', () => 'gzip'),
+  content_type_unsupported: {
+    request: ({ headers }) => ({ headers: { ...headers, 'content-type': 'text/plain' }, body: lost }),
+  },
+  duplicate_header: withHeader('SVIX-ID', () => 'another'),
+  envelope_invalid: { payload: 'not JSON' },
+  event_in_progress: { options: { duplicates: store } },
+  handler_failed: { options: throwing(() => new Error('handler')) },
+  handler_timeout: { options: { replyTimeoutMs: 20, onEvent: { '*': () => endless } } },
+  message_id_invalid: withHeader('svix-id', (id) => `${id}.1`),
+  method_not_allowed: { request: () => ({ method: 'GET' }) },
+  missing_header: withHeader('svix-id', () => ''),
+  no_supported_signature: withHeader('svix-signature', () => 'v2,x'),
+  permanent_failure: { options: throwing(() => new core.PermanentError('useless')) },
+  raw_body_unavailable: { request: () => ({ body: lost }) },
+  receiver_closing: { isClosed: true },
+  retry_later: { options: throwing(() => new core.RetryLaterError()) },
+  schema_mismatch: { options: { schemas: { 'job.created': rejectingSchema() } } },
+  secret_not_found: { options: { secret: () => undefined } },
+  secret_unavailable: { options: { secret: () => Promise.reject(new Error('vault')) } },
+  signature_mismatch: { options: { secret: generateSecret() } },
+  source_not_allowed: { options: { allowedSources: ['192.0.2.1'] } },
+  store_unavailable: { options: { duplicates: { ...store, claim: () => Promise.reject(new Error('connection')) } } },
+  timestamp_invalid: withHeader('svix-timestamp', (timestamp) => `+${timestamp}`),
+  timestamp_outside_tolerance: withHeader('svix-timestamp', () => '1'),
+}
+
+function withHeader(name: string, change: (value: string) => string): Cause {
+  return {
+    request: ({ headers }) => {
+      const given = headers as Record<string, string>
+      return { headers: { ...given, [name]: change(String(given[name])) } }
+    },
+  }
+}
+
+function throwing(create: () => Error): NonNullable<Cause['options']> {
+  return {
+    onEvent: {
+      '*': () => {
+        throw create()
+      },
+    },
+  }
+}
+
+function rejectingSchema(): core.StandardSchema<never> {
+  return { '~standard': { version: 1, vendor: 'test', validate: () => ({ issues: [{ message: 'rejected' }] }) } }
+}
+
+/** More than once, to tell what is reported each time from what is counted. */
+const times = 3
+
+/** Lets a failure happen, and collects the reply and what log and hooks get. */
+async function cause(code: core.WebhookErrorCode): Promise<{
+  readonly reply: core.WebhookReply
+  readonly results: readonly string[]
+  readonly levels: readonly ('warning' | 'error')[]
+  readonly alarms: number
+}> {
+  const { options, payload, request = () => ({}), isClosed = false } = causes[code]
+  const secret = generateSecret()
+  const levels: ('warning' | 'error')[] = []
+  const results: string[] = []
+  let alarms = 0
+  const receiver = core.createReceiver({
+    secret,
+    logger: { warn: () => levels.push('warning'), error: () => levels.push('error') },
+    onError: () => {
+      alarms += 1
+    },
+    onDelivery: ({ result }) => void results.push(result),
+    ...options,
+  })
+  if (isClosed) await receiver.close()
+  const replies: core.WebhookReply[] = []
+  for (let sent = 0; sent < times; sent += 1) {
+    const { method, headers, body } = signDelivery(payload ?? createEvent('job.created'), { secret })
+    const delivery = { method, headers, body: () => body, remoteAddress: '127.0.0.1' }
+    replies.push(await receiver.receive({ ...delivery, ...request(delivery) }))
+  }
+  const seen = { reply: replies[0] as core.WebhookReply, results, levels: [...levels], alarms }
+  await receiver.close({ graceMs: 0 })
+  expect(new Set(replies.map(({ body }) => body)).size).toBe(1)
+  return seen
+}
+
+function replyAsWritten({ status, headers, body }: core.WebhookReply): string {
+  const extra = Object.entries(headers).filter(([name]) => name !== 'content-type' && name !== 'connection')
+  const written = extra.map(
+    ([name, value]) => ` with \`${name.replace(/(^|-)[a-z]/g, (letter) => letter.toUpperCase())}: ${value}\``,
+  )
+  return `\`${status}\` \`${body}\`${written.join('')}`
+}
+
+function loggedAsWritten(levels: readonly string[]): string {
+  if (levels.length === 0) return 'nowhere: an expected outcome.'
+  const level = levels[0] === 'error' ? 'as an error' : 'as a warning'
+  if (levels.length === times) return `${level}, every time.`
+  return `${level}: the first at once, repeats as a count per minute.`
+}
+
+function alarmsAsWritten(alarms: number): string {
+  if (alarms === 0) return 'not called.'
+  return alarms === times ? 'called every time.' : 'called, at most once a minute.'
 }
 
 /** The message for an unknown option lists the known ones. */

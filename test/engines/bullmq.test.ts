@@ -123,6 +123,59 @@ describe.skipIf(!hasEngine('redis'))('the inbox on BullMQ', () => {
   })
 
   it.skipIf(!hasProgram('redis')).each([
+    {
+      what: 'only reads, as a replica',
+      begin: ['REPLICAOF', '127.0.0.1', '1'],
+      end: ['REPLICAOF', 'NO', 'ONE'],
+      fault: 'read_only',
+    },
+    {
+      what: 'is full',
+      begin: ['CONFIG', 'SET', 'maxmemory', '1'],
+      end: ['CONFIG', 'SET', 'maxmemory', '0'],
+      fault: 'full',
+    },
+    {
+      what: 'has too few replicas',
+      begin: ['CONFIG', 'SET', 'min-replicas-to-write', '1'],
+      end: ['CONFIG', 'SET', 'min-replicas-to-write', '0'],
+      fault: 'read_only',
+    },
+  ])('does not pass a check while Redis $what', async ({ begin, end, fault }) => {
+    const redis = await startRedis()
+    onTestFinished(() => redis.dispose())
+    const admin = new Redis(redis.url)
+    onTestFinished(() => admin.disconnect())
+    const inbox = createInbox({ connection: redis.url })
+    const call = async ([command = '', ...parameters]: string[]): Promise<unknown> =>
+      await admin.call(command, parameters)
+    await inbox.check()
+    await call(begin)
+    await expect(inbox.check()).rejects.toMatchObject({ code: 'store_unavailable', fault })
+    await call(end)
+    await inbox.check()
+  })
+
+  it('leaves no key and no queue behind after a check', async () => {
+    const prefix = newPlaceName()
+    const inbox = createInbox({ prefix })
+    await inbox.start(createInboxConsumer(() => {}, 'orders'))
+    await inbox.check()
+    const redis = new Redis(server.url)
+    onTestFinished(() => redis.disconnect())
+    expect(await redis.pttl(`${prefix}:webhooks-orders:scrapenest:check`)).toBeLessThanOrEqual(1000)
+    expect(await redis.keys(`${prefix}:webhooks-scrapenest:*`)).toEqual([])
+  })
+
+  it('checks a queue of the user without deciding whose events it holds', async () => {
+    const queue = new Queue('mine', { connection: { url: server.url }, prefix: newPlaceName() })
+    onTestFinished(() => queue.close())
+    const inbox = createInbox({ queue })
+    await inbox.check()
+    expect(await inbox.put(createInboxEvent({ name: 'orders' }))).toBe('stored')
+  })
+
+  it.skipIf(!hasProgram('redis')).each([
     { settings: ['--appendonly', 'no'], told: [/appendonly is no/] },
     {
       settings: ['--appendonly', 'yes', '--maxmemory-policy', 'allkeys-lru'],

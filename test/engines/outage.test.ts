@@ -1,6 +1,11 @@
+import { fork } from 'node:child_process'
+import { once } from 'node:events'
+import { join } from 'node:path'
 import { createReceiver } from '@scrapenest-webhooks/core'
 import { createEvent, generateSecret, signDelivery } from '@scrapenest-webhooks/testing'
 import { afterAll, beforeAll, describe, expect, it, onTestFinished, vi } from 'vitest'
+import { environment, startReceiver } from '../cli/local-server.ts'
+import { runCli } from '../cli/run-cli.ts'
 import { newPlaceName, openPlace, serverOf } from './engine-inboxes.ts'
 import { hasProgram } from './installed-engines.ts'
 import { load, type SharedEngine } from './load.ts'
@@ -84,6 +89,42 @@ describe.each(engines)('an inbox on %s whose server is out of reach', (engine) =
       await server.start()
       await vi.waitFor(async () => expect((await post()).status).toBe(202), 10_000)
       await vi.waitFor(() => expect(handled.length).toBeGreaterThan(0), 15_000)
+    },
+    60_000,
+  )
+
+  it.skipIf(!hasProgram(needed))(
+    'is found at fault by the doctor for as long as it lasts',
+    async () => {
+      const inbox = openPlace(engine, { url: server.url, name: newPlaceName() }).createInbox()
+      const { url } = await startReceiver({ inbox })
+      const faults = async (): Promise<unknown> => {
+        const { stdout } = await runCli(['doctor', url, '--json'], { env: environment })
+        const { findings } = JSON.parse(stdout) as { findings: { verdict: string; id: string }[] }
+        return findings.filter(({ verdict }) => verdict === 'fault').map(({ id }) => id)
+      }
+      expect(await faults()).toEqual([])
+      await server.stop()
+      await expect(inbox.check()).rejects.toMatchObject({ code: 'store_unavailable' })
+      expect(await faults()).toEqual(['store_unavailable'])
+      await server.start()
+      await vi.waitFor(() => inbox.check(), 10_000)
+      expect(await faults()).toEqual([])
+    },
+    120_000,
+  )
+
+  it.skipIf(!hasProgram(needed))(
+    'does not keep a process alive that closes while it is out of reach',
+    async () => {
+      const child = fork(join(import.meta.dirname, 'closing-process.ts'), [engine, server.url, newPlaceName()])
+      onTestFinished(() => void child.kill('SIGKILL'))
+      const exited = once(child, 'exit')
+      await once(child, 'message')
+      await server.stop()
+      child.send('close')
+      expect(await exited).toEqual([0, null])
+      await server.start()
     },
     60_000,
   )

@@ -4,7 +4,7 @@ import { type PgBossInbox, type PgBossInboxOptions, pgBossInbox } from '@scrapen
 import { createInboxConsumer, createInboxEvent, untilInboxStats } from '@scrapenest-webhooks/testing'
 import pg from 'pg'
 import { PgBoss } from 'pg-boss'
-import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import { newPlaceName, openServer } from './engine-inboxes.ts'
 import { hasEngine } from './installed-engines.ts'
 
@@ -183,7 +183,10 @@ describe.skipIf(!hasEngine('postgres'))('the inbox on pg-boss', () => {
     await inbox.start({ ...createInboxConsumer(() => {}), report: (error) => reports.push(String(error)) })
     await untilInboxStats(inbox, { dead: 1 })
 
-    expect(reports).toEqual([expect.stringMatching(/dead after 3 attempts; the last ended with lease_ended/)])
+    // Told when the ending is recorded, which the numbers show a moment sooner.
+    await vi.waitFor(() =>
+      expect(reports).toEqual([expect.stringMatching(/dead after 3 attempts; the last ended with lease_ended/)]),
+    )
     expect((await inbox.get(event.eventId))?.history).toMatchObject([{ attempt: 3, error: { code: 'lease_ended' } }])
   })
 
@@ -244,5 +247,75 @@ describe.skipIf(!hasEngine('postgres'))('the inbox on pg-boss', () => {
     expect(results.filter((result) => result === 'stored').length).toBeLessThanOrEqual(1)
     expect(new Set(again).has('duplicate')).toBe(true)
     expect((await inboxes[0]?.stats())?.ready).toBe(1)
+  })
+
+  describe('a check', () => {
+    const unavailable = (words: RegExp): object => ({
+      code: 'store_unavailable',
+      message: expect.stringMatching(words),
+    })
+
+    it('leaves no job behind', async () => {
+      const inbox = createInbox()
+      await inbox.check()
+      expect(await jobs('webhooks/scrapenest')).toEqual([])
+    })
+
+    it('makes no queue but that of the consumer', async () => {
+      const inbox = createInbox()
+      await inbox.start(createInboxConsumer(() => {}, 'orders'))
+      await inbox.check()
+      const { rows } = await client.query(`SELECT name FROM ${schema}.queue WHERE name LIKE 'webhooks/%' ORDER BY name`)
+      expect(rows).toEqual([{ name: 'webhooks/orders' }, { name: 'webhooks/orders/dead' }])
+    })
+
+    it('does not pass while PostgreSQL takes no writes', async () => {
+      const database = newPlaceName()
+      await client.query(`CREATE DATABASE ${database}`)
+      const url = new URL(server.url)
+      url.pathname = `/${database}`
+      const inbox = createInbox({ connectionString: url.href })
+      await inbox.check()
+      await client.query(`ALTER DATABASE ${database} SET default_transaction_read_only = on`)
+      await disconnectAll(database)
+      await vi.waitFor(() =>
+        expect(inbox.check()).rejects.toMatchObject({ ...unavailable(/read-only/), fault: 'read_only' }),
+      )
+      await client.query(`ALTER DATABASE ${database} SET default_transaction_read_only = off`)
+      await disconnectAll(database)
+      await vi.waitFor(() => inbox.check())
+    })
+
+    it('does not pass without the schema, or without the right to write in it', async () => {
+      const role = newPlaceName()
+      const inbox = createInbox()
+      await inbox.check()
+      await client.query(
+        `CREATE ROLE ${role} LOGIN; GRANT USAGE ON SCHEMA ${schema} TO ${role}; GRANT SELECT ON ALL TABLES IN SCHEMA ${schema} TO ${role}`,
+      )
+      const url = new URL(server.url)
+      url.username = role
+      const boss = new PgBoss({ connectionString: url.href, schema, migrate: false, supervise: false, schedule: false })
+      boss.on('error', () => {})
+      onTestFinished(() => boss.stop({ graceful: false }))
+      await expect(createInbox({ boss }).check()).rejects.toMatchObject(unavailable(/permission denied/))
+      await client.query(`DROP SCHEMA ${schema} CASCADE`)
+      await expect(inbox.check()).rejects.toMatchObject(unavailable(/does not exist/))
+    })
+
+    /** Sessions keep what a database was set to when they began. */
+    async function disconnectAll(database: string): Promise<void> {
+      await client.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1', [database])
+    }
+  })
+
+  it('stores again after it was closed while it was still being started', async () => {
+    const inbox = createInbox()
+    const started = inbox.start(createInboxConsumer(() => {})).catch(() => {})
+    // In the turn after, so that pg-boss has begun to start.
+    await sleep(0)
+    await inbox.close()
+    await started
+    expect(await inbox.put(createInboxEvent())).toBe('stored')
   })
 })

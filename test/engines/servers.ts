@@ -51,9 +51,9 @@ export async function startRedis(
 export async function startPostgres(): Promise<EngineServer> {
   const folder = mkdtempSync(join(tmpdir(), 'scrapenest-postgres-'))
   const port = await freePort()
-  const consumer = postgresUser() as PostgresUser
-  if (consumer.uid !== undefined) chownSync(folder, consumer.uid, consumer.gid as number)
-  const identity = consumer.uid === undefined ? {} : { uid: consumer.uid, gid: consumer.gid as number }
+  const user = postgresUser() as PostgresUser
+  if (user.uid !== undefined) chownSync(folder, user.uid, user.gid as number)
+  const identity = user.uid === undefined ? {} : { uid: user.uid, gid: user.gid as number }
   const data = join(folder, 'data')
   const initialise = ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--no-locale', '--no-sync']
   execFileSync(program('initdb'), initialise, { stdio: 'ignore', cwd: folder, ...identity })

@@ -1,8 +1,11 @@
 import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
 import {
   type AnyNode,
   type CallExpression,
   type ForOfStatement,
+  type Identifier,
   type MemberExpression,
   type NewExpression,
   type Pattern,
@@ -10,25 +13,26 @@ import {
 } from 'acorn'
 import { transformSync } from 'esbuild'
 
-/** A source file of core, by name. */
+/** Source files by name. */
 export type Sources = ReadonlyMap<string, string>
 
+/** The sources of core, by their path below `src`. */
 export function coreSources(): Sources {
-  const folder = new URL('../../packages/core/src/', import.meta.url)
-  const names = readdirSync(folder).filter((name) => name.endsWith('.ts'))
-  return new Map(names.map((name) => [name, readFileSync(new URL(name, folder), 'utf8')]))
+  const folder = fileURLToPath(new URL('../../packages/core/src/', import.meta.url))
+  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'))
+  return new Map(names.sort().map((name) => [name, readFileSync(join(folder, name), 'utf8')]))
 }
 
-/** Where bytes that depend on the secret come from. */
+/** Where bytes that depend on a secret come from. */
 const origins: ReadonlySet<string> = new Set(['createHmac', 'hash'])
 
-/** The one place where they may be compared. Its result is a boolean that everybody may look at. */
+/** The only function that may compare them. Its result is a boolean that anyone may see. */
 const comparison = 'timingSafeEqual'
 
 /**
- * What may be called on such bytes, or with them: functions that hash, copy or encode, and take a time that depends on
- * the length alone. Whatever is not here (`equals`, `compare`, `indexOf`, `every`, a function of somebody's own) is taken
- * for a comparison until it is looked at and added.
+ * What may be called on such bytes, or with them: functions that hash, copy or encode, in a time that depends on the
+ * length alone. Every other function (`equals`, `compare`, `indexOf`, `every`, one of our own) counts as a comparison
+ * until it has been reviewed and added here.
  */
 const harmless: ReadonlySet<string> = new Set([
   comparison,
@@ -44,7 +48,7 @@ const harmless: ReadonlySet<string> = new Set([
   'entries',
 ])
 
-/** What may be asked of such bytes: their length is no secret. */
+/** Properties of such bytes that reveal nothing. */
 const publicProperties: ReadonlySet<string> = new Set(['length', 'byteLength'])
 
 interface ParsedFile {
@@ -53,8 +57,8 @@ interface ParsedFile {
 }
 
 /**
- * Follows everything that is computed from a MAC through the sources, and says where it is used in a way that might
- * take a time depending on its bytes. Names stand for what they name in one file; that is too strict, never too lax.
+ * Follows everything that is computed from a MAC through the sources, and reports where the time of its use may depend
+ * on its bytes. A name stands for everything it names in one file, which is too strict and never too lax.
  */
 export function comparisonsOfSecretBytes(sources: Sources): readonly string[] {
   const files = [...sources].map(([name, text]): ParsedFile => {
@@ -66,7 +70,7 @@ export function comparisonsOfSecretBytes(sources: Sources): readonly string[] {
     return { name, program }
   })
   const taint = new Taint()
-  // Until nothing new is found: a function is known by what it returns, and that by the functions it calls.
+  // Until nothing new is found: whether a function returns secret bytes depends on the functions it calls.
   for (let known = -1; known !== taint.size; ) {
     known = taint.size
     for (const { name, program } of files) walk(program, [], (node, ancestors) => taint.spread(name, node, ancestors))
@@ -77,13 +81,8 @@ export function comparisonsOfSecretBytes(sources: Sources): readonly string[] {
     walk(program, [], (node) => {
       const problem = taint.misuse(name, node)
       if (problem !== undefined) violations.push(`${name}:${node.loc?.start.line}: ${problem}`)
-      if (
-        node.type === 'CallExpression' &&
-        calleeName(node) === comparison &&
-        taint.isTainted(name, node.arguments[1] as AnyNode)
-      ) {
-        comparisons += 1
-      }
+      if (node.type !== 'CallExpression' || calleeName(node) !== comparison) return
+      if (taint.isTainted(name, node.arguments[1] as AnyNode)) comparisons += 1
     })
     if (!importsFromCrypto(program)) violations.push(`${name}: ${comparison} is not node:crypto's`)
   }
@@ -92,29 +91,34 @@ export function comparisonsOfSecretBytes(sources: Sources): readonly string[] {
 }
 
 class Taint {
-  /** `file|name` of variables and fields, and `()name` of functions: those go by one name in all files. */
+  /** `file|name` of variables, `file|.name` of fields, and `()name` of functions, which have one name in all files. */
   readonly #names = new Set<string>()
+  /** Names of the same form, of objects that have secret bytes among their properties. */
+  readonly #holders = new Set<string>()
 
   get size(): number {
-    return this.#names.size
+    return this.#names.size + this.#holders.size
   }
 
   spread(file: string, node: AnyNode, ancestors: readonly AnyNode[]): void {
     switch (node.type) {
       case 'VariableDeclarator':
-        if (node.init && this.isTainted(file, node.init)) this.#addPattern(file, node.id)
+        this.#spreadByAssigning(file, node.id, node.init)
         return
       case 'AssignmentExpression':
-        if (this.isTainted(file, node.right)) this.#addPattern(file, node.left)
+        this.#spreadByAssigning(file, node.left, node.right)
         return
       case 'PropertyDefinition':
-        if (node.value && this.isTainted(file, node.value)) this.#addName(file, node.key)
+        this.#spreadByAssigning(file, node.key, node.value)
+        return
+      case 'Property':
+        if (this.isTainted(file, node.value)) this.#addField(file, node.key)
         return
       case 'ReturnStatement':
-        if (node.argument && this.isTainted(file, node.argument)) this.#addFunction(ancestors)
+        if (node.argument) this.#spreadByReturning(file, node.argument, ancestors)
         return
       case 'ArrowFunctionExpression':
-        if (node.expression && this.isTainted(file, node.body)) this.#addFunction([...ancestors, node])
+        if (node.expression) this.#spreadByReturning(file, node.body, [...ancestors, node])
         return
       case 'ForOfStatement':
         this.#spreadInLoop(file, node)
@@ -122,6 +126,25 @@ class Taint {
       case 'CallExpression':
         this.#spreadByWriting(file, node)
     }
+  }
+
+  #spreadByAssigning(file: string, target: AnyNode, value: AnyNode | null | undefined): void {
+    if (!value) return
+    if (this.isTainted(file, value)) this.#addPattern(file, target as Pattern)
+    if (this.#isHolder(file, value) && target.type === 'Identifier') this.#holders.add(`${file}|${target.name}`)
+    if (target.type !== 'ObjectPattern') return
+    for (const property of target.properties) {
+      const isField = property.type === 'Property' && property.key.type === 'Identifier'
+      if (isField && this.#names.has(`${file}|.${(property.key as Identifier).name}`))
+        this.#addPattern(file, property.value)
+    }
+  }
+
+  #spreadByReturning(file: string, value: AnyNode, ancestors: readonly AnyNode[]): void {
+    const name = nameOfInnermostFunction(ancestors)
+    if (name === undefined) return
+    if (this.isTainted(file, value)) this.#names.add(`()${name}`)
+    if (this.#isHolder(file, value)) this.#holders.add(`()${name}`)
   }
 
   #spreadInLoop(file: string, { left, right }: ForOfStatement): void {
@@ -134,7 +157,7 @@ class Taint {
     }
   }
 
-  /** What secret bytes are written into is secret from then on. */
+  /** Whatever secret bytes are written into is secret from then on. */
   #spreadByWriting(file: string, call: CallExpression): void {
     if (call.callee.type !== 'MemberExpression' || !['write', 'set', 'copy', 'fill'].includes(calleeName(call) ?? ''))
       return
@@ -152,7 +175,12 @@ class Taint {
         return (name !== undefined && this.#names.has(`${file}|.${name}`)) || this.isTainted(file, node.object)
       }
       case 'CallExpression':
+      case 'NewExpression':
         return this.#isTaintedCall(file, node)
+      case 'ChainExpression':
+        return this.isTainted(file, node.expression)
+      case 'AssignmentExpression':
+        return this.isTainted(file, node.right)
       case 'AwaitExpression':
       case 'UnaryExpression':
       case 'SpreadElement':
@@ -171,33 +199,54 @@ class Taint {
     }
   }
 
+  /** Whether a value is an object with secret bytes among its properties. The object itself may be compared. */
+  #isHolder(file: string, node: AnyNode): boolean {
+    switch (node.type) {
+      case 'Identifier':
+        return this.#holders.has(`${file}|${node.name}`)
+      case 'ObjectExpression':
+        return node.properties.some((property) => {
+          const value = property.type === 'Property' ? property.value : property.argument
+          return this.isTainted(file, value) || this.#isHolder(file, value)
+        })
+      case 'CallExpression':
+        return this.#holders.has(`()${calleeName(node)}`)
+      case 'AwaitExpression':
+        return this.#isHolder(file, node.argument)
+      case 'LogicalExpression':
+        return this.#isHolder(file, node.left) || this.#isHolder(file, node.right)
+      case 'ConditionalExpression':
+        return this.#isHolder(file, node.consequent) || this.#isHolder(file, node.alternate)
+      default:
+        return false
+    }
+  }
+
   misuse(file: string, node: AnyNode): string | undefined {
     if (node.type === 'BinaryExpression' && /^(?:[=!<>]=*|in|instanceof)$/.test(node.operator)) {
       if (this.isTainted(file, node.left as AnyNode) || this.isTainted(file, node.right))
         return `compared with ${node.operator}`
     }
-    if ('test' in node && node.test && this.isTainted(file, node.test as AnyNode))
-      return 'decides where the program goes'
-    if (node.type === 'SwitchStatement' && this.isTainted(file, node.discriminant))
-      return 'decides where the program goes'
-    if (node.type === 'LogicalExpression' && this.isTainted(file, node.left)) return `looked at by ${node.operator}`
-    if (node.type === 'CallExpression') return this.#misuseInCall(file, node)
+    if ('test' in node && node.test && this.isTainted(file, node.test as AnyNode)) return 'decides a branch'
+    if (node.type === 'SwitchStatement' && this.isTainted(file, node.discriminant)) return 'decides a branch'
+    if (node.type === 'LogicalExpression' && this.isTainted(file, node.left)) return `tested by ${node.operator}`
+    if (node.type === 'CallExpression' || node.type === 'NewExpression') return this.#misuseInCall(file, node)
     if (node.type === 'MemberExpression' && node.computed && this.isTainted(file, node.property))
       return 'used as an index'
     return undefined
   }
 
-  #misuseInCall(file: string, call: CallExpression): string | undefined {
+  #misuseInCall(file: string, call: CallExpression | NewExpression): string | undefined {
     const name = calleeName(call) ?? 'an unnamed function'
     if (harmless.has(name) || this.#names.has(`()${name}`)) return undefined
     const receiver = call.callee.type === 'MemberExpression' ? (call.callee.object as AnyNode) : undefined
     const isTouched =
       (receiver !== undefined && this.isTainted(file, receiver)) ||
-      call.arguments.some((argument) => this.isTainted(file, argument))
-    return isTouched ? `given to ${name}` : undefined
+      call.arguments.some((argument) => this.isTainted(file, argument) || this.#isHolder(file, argument))
+    return isTouched ? `passed to ${name}` : undefined
   }
 
-  #isTaintedCall(file: string, call: CallExpression): boolean {
+  #isTaintedCall(file: string, call: CallExpression | NewExpression): boolean {
     const name = calleeName(call)
     if (name === comparison) return false
     if (name !== undefined && (origins.has(name) || this.#names.has(`()${name}`))) return true
@@ -220,25 +269,26 @@ class Taint {
     if (node.type === 'Identifier') this.#names.add(`${file}|${node.name}`)
     else if (node.type === 'PrivateIdentifier') this.#names.add(`${file}|.#${node.name}`)
     else if (node.type === 'MemberExpression') {
-      // An element that is secret makes its array secret.
+      // A secret element makes its array secret.
       if (node.computed) this.#addName(file, node.object as AnyNode)
       const name = propertyName(node)
       if (name !== undefined) this.#names.add(`${file}|.${name}`)
     }
   }
 
-  #addFunction(ancestors: readonly AnyNode[]): void {
-    for (let index = ancestors.length - 1; index >= 0; index -= 1) {
-      const node = ancestors[index] as AnyNode
-      const parent = ancestors[index - 1]
-      if (node.type === 'FunctionDeclaration') this.#names.add(`()${node.id?.name}`)
-      else if (node.type === 'FunctionExpression' || node.type === 'ArrowFunctionExpression') {
-        const name = nameOfFunctionIn(parent)
-        if (name !== undefined) this.#names.add(`()${name}`)
-      } else continue
-      return
-    }
+  #addField(file: string, key: AnyNode): void {
+    if (key.type === 'Identifier') this.#names.add(`${file}|.${key.name}`)
   }
+}
+
+function nameOfInnermostFunction(ancestors: readonly AnyNode[]): string | undefined {
+  for (let index = ancestors.length - 1; index >= 0; index -= 1) {
+    const node = ancestors[index] as AnyNode
+    if (node.type === 'FunctionDeclaration') return node.id?.name
+    if (node.type === 'FunctionExpression' || node.type === 'ArrowFunctionExpression')
+      return nameOfFunctionIn(ancestors[index - 1])
+  }
+  return undefined
 }
 
 function nameOfFunctionIn(parent: AnyNode | undefined): string | undefined {
@@ -259,7 +309,7 @@ function calleeName({ callee }: CallExpression | NewExpression): string | undefi
   return callee.type === 'MemberExpression' ? propertyName(callee) : undefined
 }
 
-/** Nobody may give the name to a function of his own. */
+/** No other function may have its name. */
 function importsFromCrypto(program: AnyNode): boolean {
   let isGenuine = true
   walk(program, [], (node) => {

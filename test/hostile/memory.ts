@@ -7,7 +7,7 @@ const idCount: Readonly<Record<Budget, number>> = { short: 200_000, full: 10_000
 const maxEvents = 20_000
 /** What so many remembered events may take at most; the run prints what they do take. */
 const maxBytes = 8 * 1024 * 1024
-const leaseMs = 1000
+const expiresInMs = 1000
 
 /** Very many distinct event ids through the store in memory: it stays within its bounds, whatever became of them. */
 export const run: Family = async ({ budget, seed }) => {
@@ -22,7 +22,7 @@ export const run: Family = async ({ budget, seed }) => {
   for (let index = 0; index < count; index += 1) {
     const key = `scrapenest/${seed}-${index}-aaaaaaaa-bbbb-cccc-dddd`
     nowMs += 1
-    const claim = await store.claim(key, { leaseMs })
+    const claim = await store.claim(key, { expiresInMs })
     if (claim.state !== 'claimed') {
       tally.fail(`event ${index} was never seen and is ${claim.state}`)
       continue
@@ -37,7 +37,7 @@ export const run: Family = async ({ budget, seed }) => {
   tally.check(grown <= maxBytes, () => `the heap grew by ${grown} bytes, at most ${maxBytes} are allowed`)
   for (let index = count - 1; index > count - maxEvents / 2; index -= 1) {
     if (index % 10 === 3 || index % 10 === 7) continue
-    const { state } = await store.claim(`scrapenest/${seed}-${index}-aaaaaaaa-bbbb-cccc-dddd`, { leaseMs })
+    const { state } = await store.claim(`scrapenest/${seed}-${index}-aaaaaaaa-bbbb-cccc-dddd`, { expiresInMs })
     tally.check(state === 'done', () => `event ${index} is among the youngest half and is ${state}`)
   }
   tally.remark(
@@ -49,7 +49,7 @@ export const run: Family = async ({ budget, seed }) => {
 /** The first events compile the code and fill its caches. */
 async function warmUp(now: () => number): Promise<void> {
   const store = memoryDuplicates({ maxEvents, now })
-  for (let index = 0; index < 1000; index += 1) await store.claim(String(index), { leaseMs })
+  for (let index = 0; index < 1000; index += 1) await store.claim(String(index), { expiresInMs })
 }
 
 function heapBytes(collect: () => void): number {

@@ -1,15 +1,17 @@
 import type { WebhookReply } from '@scrapenest-webhooks/core'
 
 /**
- * The reply table once more, written from the documentation and not imported: a test that asks the code what the code
- * should do finds nothing.
+ * The reply table again, written from the documentation instead of imported: a test that takes its expectations from
+ * the code finds nothing.
  */
+/** `secret_not_found` is missing: the sender gets `signature_mismatch`, so that it cannot tell which tenants exist. */
 const errorStatus: Readonly<Record<string, number>> = {
   body_aborted: 400,
   body_timeout: 408,
   body_too_large: 413,
   configuration_invalid: 500,
   content_encoding_unsupported: 415,
+  content_type_unsupported: 415,
   duplicate_header: 400,
   envelope_invalid: 400,
   event_in_progress: 409,
@@ -23,7 +25,6 @@ const errorStatus: Readonly<Record<string, number>> = {
   receiver_closing: 503,
   retry_later: 503,
   schema_mismatch: 500,
-  secret_not_found: 400,
   secret_unavailable: 503,
   signature_mismatch: 400,
   source_not_allowed: 403,
@@ -34,26 +35,26 @@ const errorStatus: Readonly<Record<string, number>> = {
 
 const acknowledgements: ReadonlySet<string> = new Set(['accepted', 'duplicate', 'dropped'])
 
-/** The code or the acknowledgement that a reply carries. */
+/** The code or acknowledgement in a reply. */
 export function resultOf(reply: Pick<WebhookReply, 'body'>): string {
   const { status, error } = JSON.parse(reply.body) as { status?: string; error?: string }
   return status ?? error ?? ''
 }
 
-/** Why a reply is not one of the table; `undefined` where it is. */
+/** Why a reply is not in the table; `undefined` if it is. */
 export function outsideTable(reply: WebhookReply): string | undefined {
   const problem = problemOf(reply)
   return problem === undefined ? undefined : `${problem}: ${JSON.stringify(reply)}`
 }
 
 function problemOf(reply: WebhookReply): string | undefined {
-  if (typeof reply?.body !== 'string') return 'no text as body'
+  if (typeof reply?.body !== 'string') return 'the body is not text'
   const { status, headers, body } = reply
   const result = resultOf(reply)
   const isAcknowledgement = acknowledgements.has(result)
   const expected = isAcknowledgement ? { status: result } : { error: result }
-  if (body !== JSON.stringify(expected)) return 'a body of another form'
-  if (status !== (isAcknowledgement ? 202 : errorStatus[result])) return 'not the status of its code'
+  if (body !== JSON.stringify(expected)) return 'the body has another form'
+  if (status !== (isAcknowledgement ? 202 : errorStatus[result])) return 'the status is not that of the code'
   return problemOfHeaders(result, headers, isAcknowledgement ? 0 : status)
 }
 
@@ -67,7 +68,7 @@ function problemOfHeaders(
   if ((allow === 'POST') !== (result === 'method_not_allowed')) return 'allow is wrong'
   const asksToWait = status === 409 || status === 503
   if (asksToWait !== (retryAfter !== undefined)) return 'retry-after is wrong'
-  if (retryAfter !== undefined && !/^[1-9][0-9]{0,9}$/.test(retryAfter)) return 'retry-after is no number of seconds'
+  if (retryAfter !== undefined && !/^[1-9][0-9]{0,9}$/.test(retryAfter)) return 'retry-after is not a number of seconds'
   if (connection !== undefined && connection !== 'close') return 'connection is wrong'
-  return Object.keys(others).length === 0 ? undefined : 'headers that the table does not have'
+  return Object.keys(others).length === 0 ? undefined : 'there are headers that the table does not have'
 }

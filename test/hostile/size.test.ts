@@ -1,58 +1,68 @@
 import { fileURLToPath } from 'node:url'
 import { gzipSync } from 'node:zlib'
-import { build, type StdinOptions } from 'esbuild'
+import { type BuildOptions, build, type Metafile } from 'esbuild'
 import { expect, it } from 'vitest'
+
+// Sizes are printed, not bounded: a bound makes the next error message break the build
+// (docs/decisions/0011-size-is-printed.md).
 
 const source = (file: string): string => fileURLToPath(new URL(`../../packages/${file}`, import.meta.url))
 
-async function minified(entry: string | StdinOptions, external: readonly string[]): Promise<Buffer> {
-  const { outputFiles } = await build({
-    ...(typeof entry === 'string' ? { entryPoints: [source(entry)] } : { stdin: entry }),
+async function bundle(input: Pick<BuildOptions, 'entryPoints' | 'stdin' | 'external'>): Promise<{
+  readonly code: Uint8Array
+  readonly metafile: Metafile
+}> {
+  const { outputFiles, metafile } = await build({
     bundle: true,
     minify: true,
     write: false,
+    metafile: true,
     format: 'esm',
     platform: 'node',
     target: 'node20',
-    external: ['node:*', ...external],
     conditions: ['@scrapenest-webhooks/source'],
     legalComments: 'none',
+    ...input,
   })
-  return Buffer.from(outputFiles[0]?.contents ?? [])
+  return { code: outputFiles[0]?.contents as Uint8Array, metafile }
 }
 
-const gzippedBytes = (code: Buffer): number => gzipSync(code, { level: 9 }).byteLength
+function print(what: string, code: Uint8Array): void {
+  console.log(`${what}: ${code.byteLength} bytes minified, ${gzipSync(code, { level: 9 }).byteLength} gzipped`)
+}
 
-/** docs/decisions/0007-core-within-9-kb.md */
-const coreBytes = 9000
-/** What adapters and fetch-style servers import of core besides. */
-const entriesBytes = 10_200
+/** What the files of a bundle import, except one another. */
+function importsFromOutside({ inputs }: Metafile): readonly string[] {
+  const all = Object.values(inputs).flatMap(({ imports }) => imports)
+  return [...new Set(all.filter(({ external }) => external === true).map(({ path }) => path))].sort()
+}
 
-it('core, everything that its main entry exports, is at most 9 kB minified and gzipped, and needs nothing but Node', async () => {
-  const code = await minified('core/src/index.ts', [])
-  console.log(`core: ${code.byteLength} bytes minified, ${gzippedBytes(code)} gzipped`)
-  expect(gzippedBytes(code)).toBeLessThanOrEqual(coreBytes)
-  const imports = [...code.toString().matchAll(/from\s*"([^"]+)"/g)].map(([, specifier]) => specifier)
-  expect(imports.filter((specifier) => !specifier?.startsWith('node:'))).toEqual([])
+it.each(['index', 'adapter', 'fetch'])('core/%s imports node: built-ins and nothing else', async (entry) => {
+  const { code, metafile } = await bundle({ entryPoints: [source(`core/src/${entry}.ts`)] })
+  print(`core/${entry}`, code)
+  const files = Object.keys(metafile.inputs)
+  expect(files.length).toBeGreaterThan(5)
+  expect(files.filter((file) => !file.includes('packages/core/src/'))).toEqual([])
+  const imports = importsFromOutside(metafile)
+  expect(imports).toContain('node:crypto')
+  expect(imports.filter((name) => !name.startsWith('node:'))).toEqual([])
 })
 
-it.each(['createReceiver', 'verify', 'sign'])('prints what %s needs alone', async (name) => {
-  const entry = `export { ${name} } from ${JSON.stringify(source('core/src/index.ts'))}`
-  const bytes = gzippedBytes(await minified({ contents: entry, resolveDir: source('core') }, []))
-  console.log(`${name} alone: ${bytes} bytes gzipped`)
-  expect(bytes).toBeLessThan(coreBytes)
+it.each(['createReceiver', 'verify', 'sign'])('prints the size of %s alone', async (name) => {
+  const contents = `export { ${name} } from ${JSON.stringify(source('core/src/index.ts'))}`
+  const { code } = await bundle({ stdin: { contents, resolveDir: source('core') } })
+  print(`${name} alone`, code)
+  expect(code.byteLength).toBeGreaterThan(0)
 })
 
-it('core with all of its entries, which no program imports together, is at most 10.2 kB', async () => {
-  const entries = ['index', 'adapter', 'fetch', 'node-stream'].map((name) => source(`core/src/${name}.ts`))
-  const contents = entries.map((entry) => `export * from ${JSON.stringify(entry)}`).join('\n')
-  const bytes = gzippedBytes(await minified({ contents, resolveDir: source('core') }, []))
-  console.log(`core, every entry: ${bytes} bytes gzipped`)
-  expect(bytes).toBeLessThanOrEqual(entriesBytes)
-})
-
-it('the Fastify adapter with all that it needs of core is hardly larger, its one dependency aside', async () => {
-  const code = await minified('fastify/src/index.ts', ['fastify', 'fastify-plugin'])
-  console.log(`fastify with core: ${code.byteLength} bytes minified, ${gzippedBytes(code)} gzipped`)
-  expect(gzippedBytes(code)).toBeLessThanOrEqual(entriesBytes)
+it.each<[string, readonly string[]]>([
+  ['node', ['raw-body']],
+  ['express', ['raw-body']],
+  ['koa', ['raw-body']],
+  ['fastify', ['fastify-plugin', 'raw-body']],
+])('the %s adapter imports nothing but its declared dependencies', async (adapter, dependencies) => {
+  const external = ['express', 'fastify', 'fastify-plugin', 'koa', 'raw-body']
+  const { code, metafile } = await bundle({ entryPoints: [source(`${adapter}/src/index.ts`)], external })
+  print(`${adapter} with core, without its dependencies`, code)
+  expect(importsFromOutside(metafile).filter((name) => !name.startsWith('node:'))).toEqual(dependencies)
 })

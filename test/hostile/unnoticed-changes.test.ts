@@ -15,7 +15,7 @@ import { scrapenestWebhooks } from '@scrapenest-webhooks/core/fetch'
 import { createEvent, generateSecret, signDelivery } from '@scrapenest-webhooks/testing'
 import { describe, expect, it } from 'vitest'
 
-/** Changes to core that mutation testing made and no other test noticed. */
+/** Changes to core that mutation testing made and no other test detected. */
 
 const secret = generateSecret()
 const body = '{}'
@@ -47,11 +47,11 @@ describe('headers', () => {
     ['a pair whose name is a list', [['svix-id'], 'msg_2']],
     ['a pair without value', ['svix-id', undefined]],
     ['a pair of null', ['svix-id', null]],
-  ])('are read on after %s', (_what, odd) => {
+  ])('are read past %s', (_what, odd) => {
     expect(verify({ headers: [odd, ...good] as unknown as WebhookHeaders, body }, secret).messageId).toBe('msg_1')
   })
 
-  it('with the id of both families and nothing else lack the timestamp of svix', () => {
+  it('that hold only the ids of both families are missing svix-timestamp', () => {
     const message = messageOf(() => verify({ headers: { 'svix-id': 'a', 'webhook-id': 'a' }, body }, secret))
     expect(message).toContain('It is svix-timestamp.')
   })
@@ -61,16 +61,18 @@ describe('headers', () => {
     expect(verify({ headers: spaced, body }, secret).messageId).toBe('msg_1')
   })
 
-  it('that cannot be checked are refused with which can', () => {
+  it('without a supported signature are refused with the scheme that is supported', () => {
     const message = { headers: { ...headers, 'svix-signature': 'v2,x v1a,x' }, body }
-    expect(messageOf(() => verify(message, secret))).toBe('No supported signature: only v1 (HMAC-SHA256) is, not v1a.')
+    expect(messageOf(() => verify(message, secret))).toBe(
+      'Only v1 (HMAC-SHA256) signatures are supported, and none is present.',
+    )
   })
 })
 
-describe('a body that is no bytes', () => {
-  it.each([null, undefined, {}])('is refused with what is wanted: %o', (value) => {
+describe('a body that is not bytes', () => {
+  it.each([null, undefined, {}])('is refused with what to pass instead: %o', (value) => {
     expect(messageOf(() => verify({ headers, body: value as never }, secret))).toBe(
-      'Raw body unavailable: hand over the bytes as they came, before any parser.',
+      'The raw body is no longer available. Pass the bytes as they were received, before any parser.',
     )
   })
 })
@@ -87,18 +89,23 @@ describe('a secret', () => {
     [`AAAAwhpk_${key}`, 'no "-" and no "_"'],
     [`AAAAwhsec_whsec_${key}`, 'has something before whsec_'],
     [`${key}whsec_`, 'has something before whsec_'],
-  ])('is refused for what is really wrong with it: %s', (wrong, expected) => {
+  ])('is refused with the actual mistake: %s', (wrong, expected) => {
     expect(messageOf(() => verify({ headers, body }, wrong))).toContain(expected)
   })
 
-  it('is missing where the list is empty', () => {
-    expect(messageOf(() => verify({ headers, body }, []))).toContain(
+  it('is unset when the list is empty', () => {
+    expect(messageOf(() => verify({ headers, body }, []))).toContain('No signing secret.')
+  })
+
+  it('is one of at most eight', () => {
+    const nine = Array.from({ length: 9 }, () => generateSecret())
+    expect(messageOf(() => verify({ headers, body }, nine))).toContain(
       'Expected the number of secrets to be a whole number from 1 to 8',
     )
   })
 })
 
-it('another path than the own one is answered in JSON, as everything is', async () => {
+it('the fetch handler answers other paths in JSON too', async () => {
   const webhooks = scrapenestWebhooks({ secret, path: '/webhooks/scrapenest' })
   const response = await webhooks(new Request('http://localhost/other', { method: 'POST' }))
   expect(response.headers.get('content-type')).toBe('application/json; charset=utf-8')
@@ -106,7 +113,7 @@ it('another path than the own one is answered in JSON, as everything is', async 
 })
 
 describe('handlers', () => {
-  it("of 'job.*' do not get 'jobs', which begins alike and is in no family", async () => {
+  it("of 'job.*' do not get 'jobs', which has the same first letters and no family", async () => {
     const seen: string[] = []
     const receiver = createReceiver<Record<string, unknown>>({
       secret,
@@ -118,7 +125,7 @@ describe('handlers', () => {
     expect(seen).toEqual(['job.x'])
   })
 
-  it('that fail together are one AggregateError that says so, and the first of two equal wishes for time is told', async () => {
+  it('that fail together are one AggregateError, and the first of two equal delays is reported', async () => {
     const outcomes: DeliveryOutcome[] = []
     const thrown = [new Error('1'), new Error('2'), new RetryLaterError('first'), new RetryLaterError('second')]
     const receiver = createReceiver({
@@ -137,7 +144,7 @@ describe('handlers', () => {
     expect(outcomes[1]?.error).toBe(thrown[2])
   })
 
-  it('of unknown events are not missed where there are none', async () => {
+  it('of unknown events may be absent without a warning', async () => {
     const lines: string[] = []
     const log = (_fields: object, message: string): void => void lines.push(message)
     const receiver = createReceiver({ secret, logger: { warn: log, error: log } })
@@ -147,34 +154,34 @@ describe('handlers', () => {
 })
 
 describe('the store in memory', () => {
-  it('takes the release of what nobody claimed', () => {
-    expect(() => memoryDuplicates().release('nobody', '1')).not.toThrow()
+  it('ignores the release of an event that was not claimed', () => {
+    expect(() => memoryDuplicates().release('unclaimed', '1')).not.toThrow()
   })
 
-  it('lets go of claims whose lease has ended', async () => {
+  it('evicts claims whose lease has ended', async () => {
     let nowMs = 0
     const store = memoryDuplicates({ maxEvents: 2000, now: () => nowMs })
     const grown = await heapGrowth(async () => {
       for (let index = 0; index < 60_000; index += 1) {
         nowMs += 10
-        await store.claim(`scrapenest/an-event-that-nobody-ends-${index}`, { leaseMs: 10 })
+        await store.claim(`scrapenest/an-event-that-never-ends-${index}`, { expiresInMs: 10 })
       }
     })
     expect(grown).toBeLessThan(2)
     expect(store).toBeDefined()
   })
 
-  it('lets go of events that are older than it remembers', async () => {
+  it('evicts events that are older than rememberSeconds', async () => {
     let nowMs = 0
     const store = memoryDuplicates({ rememberSeconds: 1, maxEvents: 1_000_000, now: () => nowMs })
     async function handle(key: string): Promise<void> {
-      const claim = await store.claim(key, { leaseMs: 10 })
+      const claim = await store.claim(key, { expiresInMs: 10 })
       if (claim.state === 'claimed') await store.complete(key, claim.token)
     }
     const grown = await heapGrowth(async () => {
       for (let index = 0; index < 60_000; index += 1) await handle(`scrapenest/an-event-of-long-ago-${index}`)
       for (let index = 0; index < 3; index += 1) {
-        // Exactly as long as it is remembered: no longer.
+        // At exactly this age they are forgotten.
         nowMs += 1000
         await handle(`scrapenest/later-${index}`)
       }
@@ -184,7 +191,7 @@ describe('the store in memory', () => {
   })
 })
 
-/** In MiB, after the garbage was collected. */
+/** In MiB, after a garbage collection. */
 async function heapGrowth(work: () => Promise<void>): Promise<number> {
   setFlagsFromString('--expose-gc')
   const collect: () => void = runInNewContext('gc')

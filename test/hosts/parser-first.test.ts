@@ -3,11 +3,12 @@ import { createEvent, deliver, generateSecret, type SignedDelivery, signDelivery
 import { expect, it } from 'vitest'
 import { targets } from '../conformance/targets.ts'
 
-// A hang is the failure of this field (octokit/webhooks.js#40 and #1081): 100 ms is far above what it takes, far below any timeout.
-const limitMs = 100
+// The usual failure in this field is a request that hangs (octokit/webhooks.js#40 and #1081). A second is far above
+// what a reply takes, and far below any timeout.
+const limitMs = 1000
 
 it.each(targets)(
-  '$name refuses a forged delivery within 100 ms when a parser ran first, and runs no handler',
+  '$name answers a delivery at once when a parser has read it, genuine or forged, and runs no handler',
   async (target) => {
     const secret = generateSecret()
     let handled = 0
@@ -18,18 +19,18 @@ it.each(targets)(
       onEvent: { '*': () => (handled += 1) },
       onUnknownEvent: () => (handled += 1),
     })
-    const server = await target.listen(receiver as never, 'parser first')
+    const server = await target.listen(receiver, 'parser first')
     if ('notApplicable' in server) throw new Error(server.notApplicable)
     const url = `http://127.0.0.1:${server.port}/webhooks/scrapenest`
     const genuine = signDelivery(createEvent('job.completed'), { secret })
-    const forged: SignedDelivery[] = [
+    const deliveries: SignedDelivery[] = [
       signDelivery(createEvent('job.completed'), { secret: generateSecret() }),
       { ...genuine, body: Buffer.from(genuine.body.toString().replace('succeeded', 'failed')) },
       genuine,
     ]
-    // The first request on a connection pays for opening it, and for code that runs for the first time.
+    // The first request pays for opening the connection, and for code that runs for the first time.
     await deliver(url, genuine)
-    for (const delivery of forged) {
+    for (const delivery of deliveries) {
       const startedAtMs = performance.now()
       const { status, reply } = await deliver(url, delivery)
       expect(performance.now() - startedAtMs).toBeLessThan(limitMs)

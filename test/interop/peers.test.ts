@@ -11,7 +11,7 @@ const seed = Number(process.env['SEED'] ?? randomInt(2 ** 31))
 
 interface Peer {
   readonly name: string
-  /** How the peer names the headers of a delivery. */
+  /** The header names that the peer uses. */
   readonly family: 'svix' | 'webhook'
   readonly sign: (id: string, at: Date, body: string, secret: string) => string
   /** Returns when the delivery is genuine, throws otherwise. svix 2 returns nothing, standardwebhooks the parsed body. */
@@ -53,7 +53,7 @@ describe.each(peers)('ours and $name', (peer) => {
     const at = new Date(Math.floor(Date.now() / 1000) * 1000)
     for (let round = 0; round < rounds; round += 1) {
       const key = Buffer.from(Array.from({ length: 24 + random.below(41) }, () => random.below(256)))
-      // Every hundredth body is a long one, because long bodies are hashed in another way.
+      // Every hundredth body is long.
       const body = round % 100 === 99 ? JSON.stringify(randomText(random, 20_000)) : randomJson(random)
       messages.push({
         id: `msg_${random.below(2 ** 31).toString(36)}`,
@@ -64,7 +64,7 @@ describe.each(peers)('ours and $name', (peer) => {
     }
   })
 
-  it(`agree on what we sign: ${rounds} bodies`, () => {
+  it(`agree on what we sign, for ${rounds} bodies`, () => {
     for (const message of messages) {
       const headers = ourHeaders(message, peer.family)
       expect(peer.verify(Buffer.from(message.body), headers, message.secret)).toEqual(peer.resultOf(message.body))
@@ -72,11 +72,11 @@ describe.each(peers)('ours and $name', (peer) => {
     expect(messages).toHaveLength(rounds)
   })
 
-  it(`agree on what they sign: ${rounds} bodies`, () => {
+  it(`agree on what they sign, for ${rounds} bodies`, () => {
     for (const message of messages) {
       const { id, at, body, secret } = message
       const verified = verify({ headers: theirHeaders(message, peer), body: Buffer.from(body) }, secret)
-      expect(verified).toEqual({ id, sentAt: at, body: Buffer.from(body), secretIndex: 0 })
+      expect(verified).toEqual({ messageId: id, sentAt: at, body: Buffer.from(body), secretIndex: 0 })
     }
     expect(messages).toHaveLength(rounds)
   })
@@ -87,7 +87,7 @@ describe.each(peers)('ours and $name', (peer) => {
     }
   })
 
-  it(`both refuse every tampered copy: ${rounds} bodies`, () => {
+  it(`both refuse every tampered copy of ${rounds} bodies`, () => {
     const random = seededRandom(seed)
     for (const message of messages) {
       const headers = theirHeaders(message, peer)

@@ -114,7 +114,7 @@ async function npmInstall(folder: string, specifiers: readonly string[]): Promis
 }
 
 /** The versions that the workspace tests with, so that this test does not fail when a framework has a new release. */
-async function catalog(): Promise<ReadonlyMap<string, string>> {
+export async function catalog(): Promise<ReadonlyMap<string, string>> {
   const workspace = await readFile(join(repository, 'pnpm-workspace.yaml'), 'utf8')
   const entries = workspace.matchAll(/^ {2}"?([@\w/-]+)"?: ([\d.]+)/gm)
   return new Map([...entries].map(([, name, version]) => [name as string, version as string]))

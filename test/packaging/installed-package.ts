@@ -99,12 +99,13 @@ function sourceOf(builtFile: string): string {
   return builtFile.replace(/^dist/, 'src').replace(/(?:\.d\.ts|\.js)$/, '.ts')
 }
 
-function importsIn(text: string): string[] {
+/** The specifiers that a script or a declaration imports. */
+export function importsIn(text: string): string[] {
   const imports = text.matchAll(/^(?:import|export)[^;]*? from ["']([^"']+)["']|\bimport\(["']([^"']+)["']\)/gm)
   return [...imports].map(([, from, dynamic]) => (from ?? dynamic) as string)
 }
 
-function isDeclared(specifier: string, declared: readonly string[]): boolean {
+export function isDeclared(specifier: string, declared: readonly string[]): boolean {
   return (
     specifier.startsWith('node:') || declared.some((name) => specifier === name || specifier.startsWith(`${name}/`))
   )

@@ -3,10 +3,10 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { packAll, runIn, temporaryFolder } from '../packaging/consumer.ts'
 
-/** The oldest Node that the packages say they run on, and the newest release of each line. */
+/** The oldest Node that the packages declare, and the newest release of each line. */
 const nodeVersions = ['20.19.0', '20.20.2', '22.23.3', '24.21.0', '26.10.0']
 
-/** The oldest version of each framework that the peer ranges take, and the newest. */
+/** The oldest version of each framework in the peer ranges, and the newest. */
 const frameworkSets = {
   oldest: { fastify: '4.28.0', koa: '2.15.0', express: '4.19.0' },
   newest: { fastify: '5.12.8', koa: '3.3.0', express: '5.3.0' },
@@ -18,7 +18,7 @@ const packageNames = ['core', 'node', 'fastify', 'koa', 'express', 'testing'].ma
 )
 
 interface Outcome {
-  /** How many vectors, and how many conformance checks per host, came out as they must. */
+  /** How many vectors passed, and how many conformance checks per host. */
   readonly results: Readonly<Record<string, number>>
   readonly failures: readonly string[]
 }
@@ -92,7 +92,7 @@ function table(rows: readonly (readonly string[])[]): string {
   return rows.map((row) => row.map((cell, column) => cell.padEnd((widths[column] ?? 0) + 2)).join('')).join('\n')
 }
 
-// Read so that a version here cannot fall behind the workspace unseen.
+// Fails when a version here falls behind the workspace.
 const workspace = await readFile(new URL('../../pnpm-workspace.yaml', import.meta.url), 'utf8')
 for (const [name, version] of Object.entries(frameworkSets.newest)) {
   if (workspace.includes(`\n  ${name}: ${version}\n`)) continue

@@ -1,5 +1,5 @@
-// Runs inside a folder where npm has installed the packed packages and one set of frameworks, on the Node at hand:
-// the shared vectors, and every conformance check on every host. The last line of its output is what came of it.
+// Runs in a folder where npm has installed the packed packages and one set of frameworks, on the Node that starts it: the
+// shared vectors, and every conformance check on every host. The last line of its output is the result.
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { createRequire } from 'node:module'
@@ -20,7 +20,7 @@ const failures = []
 
 const results = { vectors: tryVectors(JSON.parse(readFileSync(vectorsFile, 'utf8'))) }
 for (const [host, makeServer] of Object.entries(hosts())) results[host] = await tryHost(host, makeServer)
-if (typeof require('@scrapenest-webhooks/core').verify !== 'function') failures.push('require() does not find core')
+if (typeof require('@scrapenest-webhooks/core').verify !== 'function') failures.push('require() does not load core')
 console.log(JSON.stringify({ results, failures }))
 
 function tryVectors(vectors) {
@@ -35,11 +35,11 @@ function vectorProblem({ secret, messageId, timestamp, body, signature, refused 
   const bytes = bytesOf(body)
   const headers = { 'svix-id': messageId, 'svix-timestamp': String(timestamp), 'svix-signature': signature }
   try {
-    const { id } = verify({ headers, body: bytes }, secret, { now: () => timestamp * 1000 })
+    const verified = verify({ headers, body: bytes }, secret, { now: () => timestamp * 1000 })
     if (refused !== undefined) return `accepted, not ${refused}`
-    // A vector may be signed with a key that `verify` accepts and `sign` does not use.
-    sign({ id, timestamp, body: bytes }, secret)
-    return id === messageId ? undefined : 'another id'
+    // Only called: a vector may be signed with a key that `verify` accepts and `sign` does not use.
+    sign({ id: messageId, timestamp, body: bytes }, secret)
+    return verified.messageId === messageId ? undefined : 'another id'
   } catch (error) {
     return error.code === refused ? undefined : String(error)
   }

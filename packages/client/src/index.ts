@@ -1,5 +1,6 @@
 export type { ArtifactEvent, ArtifactSource } from './artifact-locator.ts'
 export type {
+  Artifacts,
   ArtifactUrl,
   DownloadDefaults,
   DownloadedFile,
@@ -19,6 +20,7 @@ export type {
   JobPage,
   JobStats,
   JobSummary,
+  Jobs,
   SubmittedJob,
   WaitOptions,
 } from './jobs.ts'
@@ -31,5 +33,6 @@ export type {
   WebhookEndpoint,
   WebhookEndpointSettings,
   WebhookEndpointStatus,
+  WebhookEndpoints,
   WebhookMessageRecord,
 } from './webhook-endpoints.ts'

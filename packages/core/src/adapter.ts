@@ -1,8 +1,8 @@
 /**
  * Building blocks for adapters, inboxes and workers. Applications import the main entry instead.
  *
- * A server in fetch style needs no adapter: `core/fetch` serves it. `docs/guides/an-adapter-of-your-own.md` builds one for
- * another host, and `@scrapenest-webhooks/testing` has the conformance checks it must pass.
+ * A server in fetch style needs no adapter: `core/fetch` serves it. `docs/guides/an-adapter-of-your-own.md` builds one
+ * for another host, and `@scrapenest-webhooks/testing` has the conformance checks it must pass.
  *
  * @module
  */
@@ -19,12 +19,14 @@ export { createInboxProcessor } from './handle/inbox-processor.ts'
 // Without them, the inferred type of a value that an adapter exports could not be named.
 export type * from './index.ts'
 export { checkGraceMs, Deadline } from './receive/deadline.ts'
+export { findKeptBody } from './receive/kept-body.ts'
 export { defaultCloseGraceMs } from './receive/options.ts'
 export { closingConnection, errorReply, notFoundReply } from './receive/reply.ts'
 export { bodyTooLarge } from './receive/request.ts'
 export {
+  type CatalogueSchemas,
   type ReadyReceiver,
-  type ReceiverSource,
+  type ReceiverOrOptions,
   type ResolveOptions,
   resolveReceiver,
   type WithReceiver,

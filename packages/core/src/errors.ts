@@ -2,8 +2,8 @@
 export type Acknowledgement = 'accepted' | 'duplicate' | 'dropped'
 
 /**
- * How an outcome is reported besides the reply. `error`: logged as an error, and `onError` is called. `warning`: logged as
- * a warning, because anyone on the internet can trigger it. `none`: expected, or already reported where it happened.
+ * How an outcome is reported besides the reply. `error`: logged as an error, and `onError` is called. `warning`: logged
+ * as a warning, because anyone on the internet can trigger it. `none`: expected, or already reported where it happened.
  */
 type ReportLevel = 'error' | 'warning' | 'none'
 
@@ -24,12 +24,14 @@ type Row = CodeRow &
   )
 
 /**
- * The reply table: the closed list of codes, with the status, the report and the message of each. Stable across releases.
+ * The reply table: the closed list of codes, with the status, the report and the message of each. Stable across
+ * releases.
  *
- * ScrapeNest retries everything that is not 2xx for up to three days; its own guide answers 400 to a stale timestamp and
- * to a bad signature (docs.scrapenest.com/webhooks/verifying-signatures).
+ * ScrapeNest retries everything that is not 2xx for up to three days; its own guide answers 400 to a stale timestamp
+ * and to a bad signature (docs.scrapenest.com/webhooks/verifying-signatures).
  *
- * To add a code, add a row here and a page `docs/errors/<code>.md`. The compiler checks the row, a test the page.
+ * To add a code, add a row here and a page `docs/errors/<code>.md`. The compiler checks the row, a test checks the
+ * page. A status that no row has yet goes into the type above; the reply follows from the row's fields.
  */
 const table = {
   body_aborted: {
@@ -50,9 +52,13 @@ const table = {
     report: 'warning',
     message: 'The raw body is no longer available, and its media type is not JSON, which ScrapeNest always sends.',
   },
-  duplicate_header: { status: 400, report: 'warning', message: 'A signed header was sent more than once.' },
+  duplicate_header: {
+    status: 400,
+    report: 'warning',
+    message: 'A header that must be unique was sent more than once.',
+  },
   envelope_invalid: { status: 400, report: 'warning', message: 'The signature matches, but the body is not an event.' },
-  // As long as ScrapeNest itself waits for a reply.
+  // 10 s is how long ScrapeNest waits for a reply: by then the other delivery has been answered.
   event_in_progress: {
     status: 409,
     retryAfterSeconds: 10,
@@ -65,7 +71,7 @@ const table = {
     retryAfterSeconds: 30,
     report: 'error',
     message:
-      'The handlers did not finish within replyTimeoutMs. They keep running; if they succeed, the retry is a duplicate.',
+      'The handlers did not finish within replyTimeoutMs. Their signal is aborted; if they succeed, the retry is a duplicate.',
   },
   message_id_invalid: {
     status: 400,
@@ -197,7 +203,9 @@ const classOf: Readonly<Record<ClassifiedCode, string>> = {
   schema_mismatch: 'SchemaMismatchError',
 }
 
-/** `configuration_invalid`: an option is missing, malformed or contradicts another. Thrown at start-up where possible. */
+/**
+ * `configuration_invalid`: an option is missing, malformed or contradicts another. Thrown at start-up where possible.
+ */
 export class ConfigurationError extends WebhookError<'configuration_invalid'> {
   override readonly name = 'ConfigurationError'
 
@@ -243,16 +251,19 @@ export class RetryLaterError extends WebhookError<'retry_later'> {
 /** `schema_mismatch`: the schema of an event type rejected its `data`. */
 export class SchemaMismatchError extends WebhookError<'schema_mismatch'> {
   override readonly name = 'SchemaMismatchError'
-  /**
-   * The issues in the schema library's own form. Not enumerable: some libraries quote the data, which may hold a
-   * `download_url`, and a logger that prints every property would write it.
-   */
-  declare readonly issues: readonly unknown[]
+  // Private: some libraries quote the data, which may hold a `download_url`, and a logger that prints every property would
+  // write it.
+  readonly #issues: readonly unknown[]
 
   constructor(eventType: string, issues: readonly unknown[], options?: ErrorOptions) {
     // `as never`: as in RetryLaterError.
     super('schema_mismatch' as never, `The schema of ${eventType} rejected its data.`, options)
-    Object.defineProperty(this, 'issues', { value: issues, enumerable: false })
+    this.#issues = issues
+  }
+
+  /** The issues in the schema library's own form. They may quote the data. */
+  get issues(): readonly unknown[] {
+    return this.#issues
   }
 }
 

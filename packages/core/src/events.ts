@@ -60,13 +60,13 @@ export const scrapeNestEventTypes: readonly EventType<ScrapeNestEvents>[] = [
 
 /**
  * The type of the events that `scrapenest-webhooks doctor` sends to test a live server. They are signed like any other
- * and answered once the store is known to work. They reach no handler, no hook and no store.
+ * and answered once the store is known to work. They reach no handler and are not stored.
  */
 export const probeEventType = 'scrapenest-webhooks.probe'
 
 /**
- * One verified event. Only `event_id` and `event_type` are checked; the other fields are whatever the sender signed, and
- * some of ScrapeNest's samples lack them.
+ * One verified event. Only `event_id` and `event_type` are checked; the other fields are whatever the sender signed,
+ * and some of ScrapeNest's samples lack them.
  *
  * @typeParam Type a literal, so that a union of events narrows on `event_type`.
  */
@@ -96,8 +96,9 @@ export type AnyEvent<Events extends object> = {
 export type ScrapeNestEvent = AnyEvent<ScrapeNestEvents>
 
 /**
- * For the compiler only: at run time this is a plain string. An enum, because no string literal is comparable to it: then
- * comparing `event_type` with a known name rules `UnknownEvent` out, and comparing it with a misspelt one is an error.
+ * For the compiler only: at run time this is a plain string. An enum, because no string literal is comparable to it:
+ * then comparing `event_type` with a known name rules `UnknownEvent` out, and comparing it with a misspelt one is an
+ * error.
  */
 declare enum UnlistedEventType {
   Unlisted = 'a type that is not in the catalogue',
@@ -143,7 +144,10 @@ export type EventSchemas<Events extends object> = {
   readonly [Type in EventType<Events>]?: StandardSchema | undefined
 }
 
-/** A catalogue in which the output of each schema replaces the `data` of its type. Without schemas, the catalogue itself. */
+/**
+ * A catalogue in which the output of each schema replaces the `data` of its type. Without schemas, the catalogue
+ * itself.
+ */
 export type SchemaOutputs<Events extends object, Schemas> = [keyof Schemas] extends [never]
   ? Events
   : {

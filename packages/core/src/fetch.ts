@@ -1,4 +1,4 @@
-import { checkPath } from './check.ts'
+import { checkHooks, checkPath } from './check.ts'
 import { ConfigurationError } from './errors.ts'
 import type { EventSchemas, SchemaOutputs, ScrapeNestEvents } from './events.ts'
 import type { ReceiverOptions } from './receive/options.ts'
@@ -6,13 +6,14 @@ import type { Receiver } from './receive/receiver.ts'
 import { notFoundReply, type WebhookReply } from './receive/reply.ts'
 import {
   type ReadyReceiver,
-  type ReceiverSource,
+  type ReceiverOrOptions,
   resolveReceiver,
   type WithReceiver,
 } from './receive/resolve-receiver.ts'
 import { readWebBody } from './receive/web-body.ts'
 
-export interface FetchOptions {
+/** @typeParam Context what the handler is called with besides the request. */
+export interface FetchOptions<Context = unknown> {
   /**
    * The exact path to answer at; other paths get 404.
    * @default undefined: every request is a delivery, because a router has already chosen this handler
@@ -22,11 +23,11 @@ export interface FetchOptions {
    * Returns the client's address, which a `Request` does not carry. Needed for `allowedSources`.
    * @default undefined: the address is unknown
    */
-  readonly remoteAddress?: ((request: Request) => string | undefined) | undefined
+  readonly remoteAddress?: ((request: Request, context: Context) => string | undefined) | undefined
 }
 
 /** All options of `scrapenestWebhooks`. */
-export type ScrapenestWebhooksOptions<Context = unknown, Schemas = object> = FetchOptions &
+export type ScrapenestWebhooksOptions<Context = unknown, Schemas = object> = FetchOptions<Context> &
   (ReceiverOptions<ScrapeNestEvents, Context, Schemas> | WithReceiver<ReadyReceiver<Context>>)
 
 /**
@@ -48,7 +49,7 @@ export interface FetchHandler<Context = unknown, Ready = Receiver<ScrapeNestEven
  * @throws {ConfigurationError} `configuration_invalid`
  *
  * @example
- * const webhooks = scrapenestWebhooks({ secret: process.env.SCRAPENEST_WEBHOOK_SECRET, onEvent: { 'artifact.ready': save } })
+ * const webhooks = scrapenestWebhooks({ secret: process.env.SCRAPENEST_WEBHOOK_SECRET, onEvent })
  * app.all('/webhooks/scrapenest', (c) => webhooks(c.req.raw, c))
  */
 // The overloads type the context and the receiver, which the implementation only passes on.
@@ -56,20 +57,23 @@ export const scrapenestWebhooks: ScrapenestWebhooks = createFetchHandler as Scra
 
 export interface ScrapenestWebhooks {
   <Context = unknown, Ready extends ReadyReceiver<Context> = ReadyReceiver<Context>>(
-    options: FetchOptions & WithReceiver<Ready>,
+    options: FetchOptions<Context> & WithReceiver<Ready>,
   ): FetchHandler<Context, Ready>
   <Context = unknown, Schemas extends EventSchemas<ScrapeNestEvents> = Record<never, never>>(
-    options: FetchOptions & ReceiverOptions<ScrapeNestEvents, Context, Schemas>,
+    options: FetchOptions<Context> & ReceiverOptions<ScrapeNestEvents, Context, Schemas>,
   ): FetchHandler<Context, Receiver<SchemaOutputs<ScrapeNestEvents, Schemas>, Context>>
 }
 
 function createFetchHandler(
-  options: FetchOptions & ReceiverSource<unknown>,
+  options: FetchOptions & ReceiverOrOptions<unknown>,
 ): FetchHandler<unknown, ReadyReceiver<unknown>> {
   const { path, remoteAddress, ...source } = options
   if (path !== undefined) checkPath(path)
+  checkHooks({ remoteAddress }, ['remoteAddress'])
   if ('allowedSources' in source && source.allowedSources !== undefined && remoteAddress === undefined) {
-    throw new ConfigurationError('allowedSources needs the client address: set `remoteAddress: (request) => …` too.')
+    throw new ConfigurationError(
+      'allowedSources needs the client address: set `remoteAddress: (request, context) => …` too.',
+    )
   }
   const { receiver, isOwned } = resolveReceiver<unknown>(source, { reportUnsetSecret: 'late' })
 
@@ -84,7 +88,7 @@ function createFetchHandler(
         headers: request.headers,
         body: (limits) => readWebBody(request, limits),
         get remoteAddress() {
-          return remoteAddress?.(request)
+          return remoteAddress?.(request, context)
         },
       },
       context,

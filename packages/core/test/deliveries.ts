@@ -1,11 +1,24 @@
+import { AsyncResource } from 'node:async_hooks'
 import { createHmac } from 'node:crypto'
-import { type Mock, vi } from 'vitest'
-import { type BodyLimits, type Logger, type Receiver, sign, type WebhookRequest } from '../src/index.ts'
+import { setImmediate as realSetImmediate } from 'node:timers'
+import { expect, type Mock, vi } from 'vitest'
+import {
+  type BodyLimits,
+  createReceiver,
+  type Logger,
+  type Receiver,
+  type ReceiverOptions,
+  type ScrapeNestEvents,
+  sign,
+  type WebhookErrorCode,
+  type WebhookReply,
+  type WebhookRequest,
+} from '../src/index.ts'
 
 export const secret: string = `whsec_${Buffer.alloc(32, 'first').toString('base64')}`
 export const otherSecret: string = `whsec_${Buffer.alloc(32, 'second').toString('base64')}`
 
-/** Where the clock of the tests stands, in a whole second. */
+/** The time on the clock of the tests: a whole second. */
 export const startMs: number = Date.UTC(2026, 0, 15, 12)
 export const startSeconds: number = startMs / 1000
 export const atStart: { readonly now: () => number } = { now: () => startMs }
@@ -42,7 +55,7 @@ export function eventOf(event_type: string, data: unknown = { job_id: 'job_1' },
   return { event_id, event_type, ...envelope, data }
 }
 
-/** A request as an adapter hands it over, whose `body` tells whether it was called. */
+/** A request as an adapter passes it, with a `body` that records its calls. */
 export interface TestRequest extends WebhookRequest {
   readonly headers: Record<string, string>
   readonly body: Mock<(limits: BodyLimits) => Promise<Uint8Array>>
@@ -52,7 +65,7 @@ export interface DeliveryOptions extends Partial<Omit<WebhookRequest, 'headers' 
   readonly id?: string
   readonly secret?: string
   readonly sentAtMs?: number
-  /** Set after signing; `undefined` leaves the header out. */
+  /** Set after signing; `undefined` removes the header. */
   readonly headers?: Readonly<Record<string, string | undefined>>
 }
 
@@ -88,7 +101,7 @@ export interface LogLine {
   readonly message: string
 }
 
-/** A logger that keeps its lines. */
+/** A logger that records its lines. */
 export function recordingLogger(): Logger & { readonly lines: LogLine[] } {
   const lines: LogLine[] = []
   return {
@@ -98,9 +111,18 @@ export function recordingLogger(): Logger & { readonly lines: LogLine[] } {
   }
 }
 
-/** Status and parsed body of a reply, and what a host would add to its own headers. */
+export type TestOptions = Partial<ReceiverOptions<ScrapeNestEvents, unknown>>
+
+/** A receiver at the time of the tests, whose log is recorded. */
+export function testReceiver(options: TestOptions = {}): Receiver & { readonly lines: LogLine[] } {
+  const logger = recordingLogger()
+  const receiver = createReceiver({ secret, logger, ...atStart, ...options })
+  return Object.assign(receiver, { lines: logger.lines })
+}
+
+/** Status and parsed body of a reply. */
 export async function answer(
-  receiver: Pick<Receiver, 'receive'>,
+  receiver: { readonly receive: (request: WebhookRequest) => Promise<WebhookReply> },
   request: WebhookRequest = deliver(),
 ): Promise<{ readonly status: number; readonly body: unknown }> {
   const { status, body } = await receiver.receive(request)
@@ -121,4 +143,47 @@ export function deferred<Value = void>(): Deferred<Value> {
     ;[resolve, reject] = settle
   })
   return { promise, resolve, reject }
+}
+
+/** A function that throws. */
+export function failing(error: unknown): () => never {
+  return () => {
+    throw error
+  }
+}
+
+/** A promise that never settles. */
+export function hang(): Promise<never> {
+  return new Promise(() => {})
+}
+
+/** Lets everything run that waits for no timer and no input. */
+export function settle(): Promise<void> {
+  return new Promise((resolve) => realSetImmediate(resolve))
+}
+
+/**
+ * Fake timers that behave like Node's in one more respect: a callback runs in the async context in which it was set. Vitest's
+ * would run it in that of the test.
+ */
+export function useFakeTimersInContext(): void {
+  vi.useFakeTimers()
+  const fake = globalThis.setTimeout
+  vi.spyOn(globalThis, 'setTimeout').mockImplementation(((callback: () => void, ...rest: []) =>
+    fake(AsyncResource.bind(callback), ...rest)) as typeof setTimeout)
+}
+
+/** What an action throws. */
+export function thrownBy(action: () => unknown): Error & { readonly code?: unknown } {
+  try {
+    action()
+  } catch (error) {
+    return error as Error & { readonly code?: unknown }
+  }
+  throw new Error('Nothing was thrown.')
+}
+
+/** An assertion about a thrown error: its code, and a part of its message. */
+export function refusal(code: WebhookErrorCode, saying = ''): unknown {
+  return expect.objectContaining({ code, message: expect.stringContaining(saying) })
 }

@@ -1,44 +1,135 @@
 import { describe, expect, it } from 'vitest'
+import { codeOf, errorReply } from '../src/adapter.ts'
+import { asWebhookError, retryAfterSecondsOf, rowOf } from '../src/errors.ts'
 import * as core from '../src/index.ts'
-import { codeOf, errorReply, isWebhookError, RetryLaterError, WebhookError } from '../src/index.ts'
-import { allCodes } from './codes.ts'
-import { answer, atStart, deliver, recordingLogger, secret } from './deliveries.ts'
+import {
+  isWebhookError,
+  PermanentError,
+  RetryLaterError,
+  SchemaMismatchError,
+  WebhookError,
+  type WebhookErrorCode,
+} from '../src/index.ts'
+import { answer, deliver, failing, testReceiver, thrownBy } from './deliveries.ts'
+
+/** The closed list of codes as it was promised: the status of each, and what the sender reads. */
+const promised: Readonly<Record<WebhookErrorCode, readonly [status: number, body: object]>> = {
+  body_aborted: [400, { error: 'body_aborted' }],
+  body_timeout: [408, { error: 'body_timeout' }],
+  body_too_large: [413, { error: 'body_too_large' }],
+  configuration_invalid: [500, { error: 'configuration_invalid' }],
+  content_encoding_unsupported: [415, { error: 'content_encoding_unsupported' }],
+  content_type_unsupported: [415, { error: 'content_type_unsupported' }],
+  duplicate_header: [400, { error: 'duplicate_header' }],
+  envelope_invalid: [400, { error: 'envelope_invalid' }],
+  event_in_progress: [409, { error: 'event_in_progress' }],
+  handler_failed: [500, { error: 'handler_failed' }],
+  handler_timeout: [503, { error: 'handler_timeout' }],
+  message_id_invalid: [400, { error: 'message_id_invalid' }],
+  method_not_allowed: [405, { error: 'method_not_allowed' }],
+  missing_header: [400, { error: 'missing_header' }],
+  no_supported_signature: [400, { error: 'no_supported_signature' }],
+  permanent_failure: [202, { status: 'dropped' }],
+  raw_body_unavailable: [500, { error: 'raw_body_unavailable' }],
+  receiver_closing: [503, { error: 'receiver_closing' }],
+  retry_later: [503, { error: 'retry_later' }],
+  schema_mismatch: [500, { error: 'schema_mismatch' }],
+  secret_not_found: [400, { error: 'signature_mismatch' }],
+  secret_unavailable: [503, { error: 'secret_unavailable' }],
+  signature_mismatch: [400, { error: 'signature_mismatch' }],
+  source_not_allowed: [403, { error: 'source_not_allowed' }],
+  store_unavailable: [503, { error: 'store_unavailable' }],
+  timestamp_invalid: [400, { error: 'timestamp_invalid' }],
+  timestamp_outside_tolerance: [400, { error: 'timestamp_outside_tolerance' }],
+}
+const codes = Object.keys(promised) as readonly WebhookErrorCode[]
+
+/** An error with this code, from the class that may carry it. */
+function errorOf(code: WebhookErrorCode, detail?: string): Error {
+  if (code === 'retry_later') return new RetryLaterError(detail)
+  if (code === 'schema_mismatch') return new SchemaMismatchError('job.created', [detail])
+  return new WebhookError(code, detail)
+}
 
 describe('every error', () => {
-  it.each(allCodes)('%s has its code, its name, and says what it is', (code) => {
-    const error = new WebhookError(code)
-    const words = code.replaceAll('_', ' ')
-    expect(error).toBeInstanceOf(Error)
-    expect(error).toMatchObject({ code, name: 'WebhookError', library: 'scrapenest-webhooks' })
-    expect(error.message).toBe(`${words[0]?.toUpperCase()}${words.slice(1)}.`)
-    expect(new WebhookError(code, 'and why.').message).toBe(`${error.message.slice(0, -1)}: and why.`)
+  it.each(codes)('%s is recognized by its code and explains itself in sentences', (code) => {
+    const error = errorOf(code)
+    expect(error).toBeInstanceOf(WebhookError)
+    expect(error).toMatchObject({ code, library: 'scrapenest-webhooks' })
+    expect(error.message).toMatch(/^[A-Z].+\.$/s)
     expect([isWebhookError(error), codeOf(error)]).toEqual([true, code])
   })
 
-  it.each(allCodes)('%s has a reply that says its code and nothing else', (code) => {
-    const { status, body } = errorReply(new WebhookError(code, 'not for strangers'))
-    expect(JSON.parse(body)).toEqual(code === 'permanent_failure' ? { status: 'dropped' } : { error: code })
-    expect(status).toBeGreaterThanOrEqual(code === 'permanent_failure' ? 202 : 400)
+  it.each(codes)('%s has a reply that reveals nothing but the promised code', (code) => {
+    const { status, body } = errorReply(errorOf(code, 'Not for strangers.'))
+    expect([status, JSON.parse(body)]).toEqual(promised[code])
   })
 
-  it('keeps its cause, and has none where there was none', () => {
+  it.each(codes.filter((code) => code !== 'retry_later' && code !== 'schema_mismatch'))(
+    '%s adds a detail to its own sentence',
+    (code) => {
+      const { message } = rowOf(code)
+      expect(new WebhookError(code).message).toBe(message)
+      expect(new WebhookError(code, 'This is why.').message).toBe(`${message} This is why.`)
+    },
+  )
+
+  it('keeps its cause, and has none where there is none', () => {
     expect(new WebhookError('store_unavailable', undefined, { cause: 7 }).cause).toBe(7)
     expect(new WebhookError('store_unavailable')).not.toHaveProperty('cause')
   })
 
+  it('carries the facts of its failure as properties', () => {
+    const facts = { header: 'svix-id', ageSeconds: -301, toleranceSeconds: 300, maxBytes: 9 }
+    expect(new WebhookError('missing_header', undefined, facts)).toMatchObject(facts)
+  })
+
+  it('has no property for a fact it does not know', () => {
+    expect(Object.keys(new WebhookError('missing_header')).sort()).toEqual(['code', 'name'])
+  })
+
+  it.each(['code_of_tomorrow', 'constructor', '', undefined, null, 7])('cannot have the code %o', (code) => {
+    expect(thrownBy(() => new WebhookError(code as 'missing_header'))).toEqual(
+      new TypeError(`Expected a code of scrapenest-webhooks, got ${String(code)}.`),
+    )
+  })
+
+  it.each([
+    ['retry_later', 'RetryLaterError'],
+    ['schema_mismatch', 'SchemaMismatchError'],
+  ])('cannot be a plain WebhookError with the code %s, which needs the fields of %s', (code, name) => {
+    const error = thrownBy(() => new WebhookError(code as 'missing_header'))
+    expect(error).toBeInstanceOf(TypeError)
+    expect(error.message).toContain(`Only ${name} may carry ${code}`)
+  })
+})
+
+describe('the classes for applications', () => {
   it.each([
     [new core.ConfigurationError('The fix.', { cause: 7 }), 'ConfigurationError', 'configuration_invalid'],
-    [new core.PermanentError('The fix.', { cause: 7 }), 'PermanentError', 'permanent_failure'],
+    [new PermanentError('The fix.', { cause: 7 }), 'PermanentError', 'permanent_failure'],
     [new RetryLaterError('The fix.', { cause: 7 }), 'RetryLaterError', 'retry_later'],
-  ])('says what whoever throws it says, in the stack too: %s', (error, name, code) => {
+  ])('keep the whole message they are given, in the stack too: %s', (error, name, code) => {
     expect(error).toBeInstanceOf(WebhookError)
     expect(error).toMatchObject({ name, code, message: 'The fix.', cause: 7 })
     expect(error.stack).toContain('The fix.')
   })
 
-  it('has words where whoever throws it has none', () => {
-    expect(new core.PermanentError().message).toBe('Permanent failure.')
-    expect(new RetryLaterError().message).toBe('Retry later.')
+  it('have a message of their own where they are given none', () => {
+    expect(new PermanentError().message).toBe(rowOf('permanent_failure').message)
+    expect(new RetryLaterError().message).toBe(rowOf('retry_later').message)
+  })
+
+  it('keep the issues of a schema out of what loggers copy', () => {
+    const error = new SchemaMismatchError('job.created', [{ input: 'credential' }], { cause: 7 })
+    expect(error).toMatchObject({
+      name: 'SchemaMismatchError',
+      message: 'The schema of job.created rejected its data.',
+      issues: [{ input: 'credential' }],
+      cause: 7,
+    })
+    expect(Object.keys(error)).not.toContain('issues')
+    expect(JSON.stringify(error)).not.toContain('credential')
   })
 })
 
@@ -56,49 +147,60 @@ describe('RetryLaterError', () => {
     const error =
       given === undefined ? new RetryLaterError() : new RetryLaterError('busy', { retryAfterSeconds: given })
     expect(error.retryAfterSeconds).toBe(retryAfterSeconds)
+    expect(codeOf(error)).toBe('retry_later')
     expect(errorReply(error).headers['retry-after']).toBe(String(retryAfterSeconds))
   })
+})
 
-  it.each<[string, unknown, string]>([
-    ['no number', undefined, '30'],
-    ['a text', '5', '30'],
-    ['a fraction', 1.5, '2'],
-    ['a negative number', -1, '1'],
-    ['an exponent', 1e300, '2147483647'],
-    ['a header of its own', '5\r\nset-cookie: a=b', '30'],
-  ])('made by hand with %s asks for a time that a header can carry', (_given, retryAfterSeconds, seconds) => {
-    const handmade = { library: 'scrapenest-webhooks', code: 'retry_later', retryAfterSeconds }
-    expect(errorReply(handmade)).toMatchObject({ status: 503, headers: { 'retry-after': seconds } })
+describe('an error made by hand', () => {
+  const byHand = (fields: object): object => ({ library: 'scrapenest-webhooks', ...fields })
+
+  it('counts as retry_later with a delay that a header and a timer can carry', () => {
+    const error = byHand({ code: 'retry_later', retryAfterSeconds: 45 })
+    expect(codeOf(error)).toBe('retry_later')
+    expect(errorReply(error)).toMatchObject({ status: 503, headers: { 'retry-after': '45' } })
   })
 
-  it('whose time cannot be read asks for 30 s', () => {
-    const handmade = {
-      library: 'scrapenest-webhooks',
-      code: 'retry_later',
-      get retryAfterSeconds() {
-        throw new Error('looked at')
-      },
+  it.each([undefined, null, '5', 1.5, 0, -1, Number.NaN, 1e300, '5\r\nset-cookie: a=b', 7n])(
+    'does not count as retry_later with the delay %o',
+    (retryAfterSeconds) => {
+      const error = byHand({ code: 'retry_later', retryAfterSeconds })
+      expect(codeOf(error)).toBeUndefined()
+      expect(errorReply(error)).toMatchObject({ status: 500, body: '{"error":"handler_failed"}' })
+    },
+  )
+
+  it('counts as schema_mismatch with a list of issues only', () => {
+    expect(codeOf(byHand({ code: 'schema_mismatch', issues: [] }))).toBe('schema_mismatch')
+    expect(codeOf(byHand({ code: 'schema_mismatch' }))).toBeUndefined()
+    expect(codeOf(byHand({ code: 'schema_mismatch', issues: 'none' }))).toBeUndefined()
+  })
+
+  it('is not an error of this library with a code that does not exist', () => {
+    expect(codeOf(byHand({ code: 'code_of_tomorrow' }))).toBeUndefined()
+    expect(codeOf(byHand({ code: 'toString' }))).toBeUndefined()
+  })
+
+  it.each(['retry_later', 'schema_mismatch'])('as a subclass without the fields of %s is a failed handler', (code) => {
+    class Smuggler extends WebhookError {
+      constructor() {
+        super(code as 'missing_header')
+      }
     }
-    expect(errorReply(handmade)).toMatchObject({ status: 503, headers: { 'retry-after': '30' } })
-  })
-
-  it('carries a cause', () => {
-    const cause = new Error('database is down')
-    expect(new RetryLaterError('busy', { cause })).toMatchObject({ message: 'busy', cause })
+    expect(codeOf(new Smuggler())).toBeUndefined()
+    expect(errorReply(new Smuggler())).toMatchObject({ status: 500, body: '{"error":"handler_failed"}' })
   })
 })
 
 describe('the guards', () => {
-  const throwing = () => {
-    throw new Error('looked at')
-  }
+  const throwing = failing(new Error('looked at'))
   const revoked = Proxy.revocable({}, {})
   revoked.revoke()
 
   it.each<[string, unknown]>([
     ['undefined', undefined],
     ['null', null],
-    ['a text', 'signature_mismatch'],
+    ['a string', 'signature_mismatch'],
     ['a number', 7],
     ['a bigint', 7n],
     ['a symbol', Symbol('library')],
@@ -110,26 +212,52 @@ describe('the guards', () => {
       Object.assign(new Error('no'), { code: 'signature_mismatch', library: 'other' }),
     ],
     ['our mark without a code', { library: 'scrapenest-webhooks' }],
-    ['our mark with a code that is no text', { library: 'scrapenest-webhooks', code: 7 }],
+    ['our mark with a code that is not a string', { library: 'scrapenest-webhooks', code: 7 }],
     ['a getter of the mark that throws', Object.defineProperty({}, 'library', { get: throwing })],
     [
       'a getter of the code that throws',
       Object.defineProperty({ library: 'scrapenest-webhooks' }, 'code', { get: throwing }),
     ],
+    [
+      'a getter of the delay that throws',
+      Object.defineProperty({ library: 'scrapenest-webhooks', code: 'retry_later' }, 'retryAfterSeconds', {
+        get: throwing,
+      }),
+    ],
     ['a proxy that throws', new Proxy({}, { get: throwing, has: throwing, getPrototypeOf: throwing })],
     ['a revoked proxy', revoked.proxy],
-  ])('say no to %s, and do not throw', (_given, value) => {
+  ])('reject %s without throwing', (_given, value) => {
     expect(isWebhookError(value)).toBe(false)
     expect(codeOf(value)).toBeUndefined()
     expect(errorReply(value)).toMatchObject({ status: 500, body: '{"error":"handler_failed"}' })
   })
 })
 
+describe('retryAfterSecondsOf', () => {
+  it.each<[string, unknown, number]>([
+    ['a RetryLaterError', new RetryLaterError('busy', { retryAfterSeconds: 45 }), 45],
+    ['any other error', new Error('no'), 30],
+    ['undefined', undefined, 30],
+    ['a getter that throws', Object.defineProperty({}, 'retryAfterSeconds', { get: failing(new Error('no')) }), 30],
+  ])('reads the delay of %s', (_given, error, seconds) => {
+    expect(retryAfterSecondsOf(error)).toBe(seconds)
+  })
+})
+
+describe('asWebhookError', () => {
+  it('returns an error of the code itself, and wraps any other', () => {
+    const own = new WebhookError('store_unavailable')
+    expect(asWebhookError('store_unavailable', own)).toBe(own)
+    const other = new WebhookError('secret_unavailable')
+    expect(asWebhookError('store_unavailable', other)).toMatchObject({ code: 'store_unavailable', cause: other })
+  })
+})
+
 describe('a second copy of this package', () => {
-  // The query makes Node and Vitest load the same file once more: another class with the same name.
+  // The query makes Node and Vitest load the same file again: another class with the same name.
   const secondCopy: Promise<typeof core> = import(new URL('../src/errors.ts?copy', import.meta.url).href)
 
-  it('has classes that instanceof does not know, and the guards do', async () => {
+  it('has classes that instanceof does not recognize, and the guards do', async () => {
     const { WebhookError: TheirError, isWebhookError: isTheirs } = await secondCopy
     const foreign = new TheirError('signature_mismatch')
     expect(foreign).not.toBeInstanceOf(WebhookError)
@@ -140,25 +268,15 @@ describe('a second copy of this package', () => {
   it.each([
     ['PermanentError', 202, { status: 'dropped' }],
     ['RetryLaterError', 503, { error: 'retry_later' }],
-  ] as const)('may be where a handler takes %s from', async (name, status, body) => {
+  ] as const)('provides a %s that a handler may throw', async (name, status, body) => {
     const copy = await secondCopy
-    const receiver = core.createReceiver({
-      secret,
-      ...atStart,
-      logger: recordingLogger(),
-      onEvent: {
-        '*': () => {
-          throw new copy[name]('from the other copy')
-        },
-      },
-    })
+    const receiver = testReceiver({ onEvent: { '*': () => failing(new copy[name]('from the other copy'))() } })
     expect(await answer(receiver)).toEqual({ status, body })
   })
 
-  it('may be where an adapter takes its errors from', async () => {
+  it('provides the errors that an adapter throws', async () => {
     const { WebhookError: TheirError } = await secondCopy
-    const receiver = core.createReceiver({ secret, ...atStart, logger: recordingLogger() })
-    const request = { ...deliver(), body: () => Promise.reject(new TheirError('raw_body_unavailable', 'the fix.')) }
-    expect(await answer(receiver, request)).toEqual({ status: 500, body: { error: 'raw_body_unavailable' } })
+    const request = { ...deliver(), body: () => Promise.reject(new TheirError('raw_body_unavailable', 'The fix.')) }
+    expect(await answer(testReceiver(), request)).toEqual({ status: 500, body: { error: 'raw_body_unavailable' } })
   })
 })

@@ -1,7 +1,7 @@
 import { describe, expect, it, vi } from 'vitest'
 import { type FetchOptions, scrapenestWebhooks } from '../src/fetch.ts'
-import { createReceiver, type ReceiverOptions, type ScrapeNestEvents } from '../src/index.ts'
-import { atStart, deliver, eventOf, recordingLogger, secret } from './deliveries.ts'
+import { createReceiver, type InboxConnection, type ReceiverOptions, type ScrapeNestEvents } from '../src/index.ts'
+import { atStart, deliver, eventOf, failing, recordingLogger, refusal, secret, settle } from './deliveries.ts'
 
 const url = 'https://shop.example/webhooks/scrapenest'
 
@@ -17,38 +17,68 @@ async function signedRequest(payload: object | string = eventOf('job.created'), 
   return requestOf({ headers, body: Buffer.from(await body({ maxBytes: 0 })) }, at)
 }
 
-function handlerWith(options: FetchOptions & Partial<ReceiverOptions<ScrapeNestEvents, Request>> = {}) {
+function handlerWith(options: FetchOptions & Partial<ReceiverOptions<ScrapeNestEvents>> = {}) {
   return scrapenestWebhooks({ secret, logger: recordingLogger(), ...atStart, ...options })
+}
+
+function inboxWith(start: InboxConnection['start'] = async () => {}) {
+  return { put: vi.fn(async () => 'stored' as const), start: vi.fn(start), close: vi.fn(async () => {}) }
 }
 
 async function shown(response: Response) {
   return { status: response.status, body: await response.json() }
 }
 
+const accepted = { status: 202, body: { status: 'accepted' } }
+
 describe('scrapenestWebhooks for fetch', () => {
-  it('answers a signed request, and gives the Request as context', async () => {
-    const onEvent = { 'job.created': vi.fn() }
-    const request = await signedRequest()
-    const response = await handlerWith({ onEvent })(request)
+  it('answers a signed request', async () => {
+    const response = await handlerWith()(await signedRequest())
     expect(response.headers.get('content-type')).toBe('application/json; charset=utf-8')
-    expect(await shown(response)).toEqual({ status: 202, body: { status: 'accepted' } })
-    expect(onEvent['job.created']).toHaveBeenCalledExactlyOnceWith(
-      eventOf('job.created'),
-      expect.objectContaining({ context: request }),
-    )
+    expect(await shown(response)).toEqual(accepted)
   })
 
-  it('answers every path without path, and only its own with it', async () => {
+  it('passes the context of the host to handlers, otherwise the Request', async () => {
+    const contexts: unknown[] = []
+    const handle = handlerWith({ onEvent: { '*': (_event, { context }) => void contexts.push(context) } })
+    const honoContext = { req: {} }
+    const request = await signedRequest(eventOf('job.created', {}, 'event_2'))
+    await handle(await signedRequest(), honoContext)
+    await handle(request)
+    expect(contexts).toEqual([honoContext, request])
+    expect(contexts[0]).toBe(honoContext)
+    expect(contexts[1]).toBe(request)
+  })
+
+  it('passes the context to the secret function too', async () => {
+    const contexts: unknown[] = []
+    const handle = handlerWith({
+      secret: (_request, context) => {
+        contexts.push(context)
+        return secret
+      },
+    })
+    await handle(await signedRequest(), 'tenant')
+    expect(contexts).toEqual(['tenant'])
+  })
+
+  it('answers on every path without the option path, and on that path only with it', async () => {
     expect((await handlerWith()(await signedRequest(undefined, 'https://shop.example/any'))).status).toBe(202)
-    const own = handlerWith({ path: '/webhooks/scrapenest' })
-    expect((await own(await signedRequest(undefined, `${url}?x=1`))).status).toBe(202)
-    expect(await shown(await own(await signedRequest(undefined, `${url}/`)))).toEqual({
+    const exact = handlerWith({ path: '/webhooks/scrapenest' })
+    expect((await exact(await signedRequest(undefined, `${url}?x=1`))).status).toBe(202)
+    expect(await shown(await exact(await signedRequest(undefined, `${url}/`)))).toEqual({
       status: 404,
       body: { error: 'not_found' },
     })
   })
 
-  it('reads a body that comes in chunks, split inside a character', async () => {
+  it.each(['', 'webhooks', '/a?b', '/a b', 7, null])('rejects the path %o', (path) => {
+    expect(() => handlerWith({ path: path as string })).toThrow(
+      refusal('configuration_invalid', 'Expected path to be an absolute path'),
+    )
+  })
+
+  it('reads a body in one-byte chunks, split inside a character', async () => {
     const { headers, body } = deliver(eventOf('job.created', { name: 'Zürich 🔑' }))
     const bytes = await body({ maxBytes: 0 })
     const stream = new ReadableStream({
@@ -57,7 +87,7 @@ describe('scrapenestWebhooks for fetch', () => {
         controller.close()
       },
     })
-    expect((await handlerWith()(requestOf({ headers, body: stream }))).status).toBe(202)
+    expect(await shown(await handlerWith()(requestOf({ headers, body: stream })))).toEqual(accepted)
   })
 
   it('stops reading at the limit and cancels the stream', async () => {
@@ -69,7 +99,7 @@ describe('scrapenestWebhooks for fetch', () => {
     expect(cancel).toHaveBeenCalledTimes(1)
   })
 
-  it('takes a request without a body for an empty one', async () => {
+  it('treats a request without a body as an empty one', async () => {
     const { headers } = deliver('')
     const response = await handlerWith()(new Request(url, { method: 'POST', headers }))
     expect(await shown(response)).toEqual({ status: 400, body: { error: 'envelope_invalid' } })
@@ -78,7 +108,7 @@ describe('scrapenestWebhooks for fetch', () => {
   it.each<[string, (request: Request) => unknown]>([
     ['was read', (request) => request.json()],
     ['is being read', (request) => request.body?.getReader()],
-  ])('says raw_body_unavailable when the body %s by somebody else', async (_given, read) => {
+  ])('answers raw_body_unavailable when the body %s by other code', async (_given, read) => {
     const onError = vi.fn()
     const request = await signedRequest()
     await read(request)
@@ -89,7 +119,7 @@ describe('scrapenestWebhooks for fetch', () => {
     expect(onError.mock.calls[0]?.[0].message).toContain('request.json()')
   })
 
-  it('says body_aborted when the stream breaks', async () => {
+  it('answers body_aborted when the stream breaks', async () => {
     const stream = new ReadableStream({ pull: (controller) => controller.error(new Error('gone')) })
     const response = await handlerWith()(requestOf({ headers: deliver().headers, body: stream }))
     expect(await shown(response)).toEqual({ status: 400, body: { error: 'body_aborted' } })
@@ -101,27 +131,157 @@ describe('scrapenestWebhooks for fetch', () => {
     expect((await handlerWith()(request)).headers.get('connection')).toBe('close')
   })
 
-  it('refuses allowedSources without remoteAddress, and uses both together', async () => {
-    expect(() => handlerWith({ allowedSources: ['192.0.2.0/24'] })).toThrow(
-      expect.objectContaining({ code: 'configuration_invalid', message: expect.stringContaining('remoteAddress') }),
-    )
-    const at = (address: string) => handlerWith({ allowedSources: ['192.0.2.0/24'], remoteAddress: () => address })
-    expect((await at('192.0.2.7')(await signedRequest())).status).toBe(202)
-    expect((await at('203.0.113.7')(await signedRequest())).status).toBe(403)
-  })
-
-  it('carries the receiver, to which handlers can be added until the first delivery', async () => {
+  it('carries the receiver, to which handlers can be added', async () => {
     const handler = vi.fn()
     const webhooks = handlerWith()
     webhooks.receiver.onEvent('job.*', handler)
     await webhooks(await signedRequest())
     expect(handler).toHaveBeenCalledTimes(1)
   })
+})
 
-  it('takes a ready receiver instead of options', async () => {
-    const receiver = createReceiver({ secret, ...atStart, allowedSources: ['192.0.2.0/24'], logger: recordingLogger() })
-    const webhooks = scrapenestWebhooks({ receiver, remoteAddress: () => '192.0.2.7' })
+describe('allowedSources on fetch', () => {
+  const allowedSources = ['192.0.2.0/24']
+  const refused = { status: 403, body: { error: 'source_not_allowed' } }
+
+  it('needs remoteAddress', () => {
+    expect(() => handlerWith({ allowedSources })).toThrow(refusal('configuration_invalid', 'remoteAddress'))
+  })
+
+  it('is compared with what remoteAddress returns for the request', async () => {
+    const remoteAddress = (request: Request) => request.headers.get('x-forwarded-for') ?? undefined
+    const handle = handlerWith({ allowedSources, remoteAddress })
+    const from = async (address: string) => {
+      const request = await signedRequest()
+      request.headers.set('x-forwarded-for', address)
+      return shown(await handle(request))
+    }
+    expect(await from('192.0.2.7')).toEqual(accepted)
+    expect(await from('203.0.113.7')).toEqual(refused)
+  })
+
+  it('may be decided by the context of the host', async () => {
+    const remoteAddress = (_request: Request, context: unknown) => (context as { readonly ip: string }).ip
+    const handle = handlerWith({ allowedSources, remoteAddress })
+    expect(await shown(await handle(await signedRequest(), { ip: '192.0.2.7' }))).toEqual(accepted)
+    expect(await shown(await handle(await signedRequest(), { ip: '203.0.113.7' }))).toEqual(refused)
+  })
+
+  it.each<[string, () => string | undefined]>([
+    ['returns nothing', () => undefined],
+    ['returns an empty string', () => ''],
+    ['throws', failing(new Error('no proxy header'))],
+  ])('refuses every request with one warning when remoteAddress %s', async (_given, remoteAddress) => {
+    const [onError, logger] = [vi.fn(), recordingLogger()]
+    const handle = handlerWith({ allowedSources, remoteAddress, onError, logger })
+    for (let count = 0; count < 3; count += 1) expect(await shown(await handle(await signedRequest()))).toEqual(refused)
+    expect(onError).not.toHaveBeenCalled()
+    expect(logger.lines).toMatchObject([{ level: 'warn', fields: { code: 'source_not_allowed' } }])
+  })
+
+  it('is not needed for a remoteAddress that throws to do no harm', async () => {
+    const remoteAddress = failing(new Error('no proxy header'))
+    expect(await shown(await handlerWith({ remoteAddress })(await signedRequest()))).toEqual(accepted)
+  })
+})
+
+describe('starting on fetch', () => {
+  const onEvent = { 'job.created': () => {} }
+
+  it('opens nothing before the first request, so that a build can import the route', async () => {
+    const inbox = inboxWith()
+    const handle = handlerWith({ inbox, onEvent })
+    await settle()
+    expect(inbox.start).not.toHaveBeenCalled()
+    expect(await shown(await handle(await signedRequest()))).toEqual(accepted)
+    await handle(await signedRequest())
+    expect(inbox.start).toHaveBeenCalledTimes(1)
+  })
+
+  it('is not triggered by a request for another path', async () => {
+    const inbox = inboxWith()
+    await handlerWith({ inbox, onEvent, path: '/hooks' })(await signedRequest())
+    expect(inbox.start).not.toHaveBeenCalled()
+  })
+
+  it('can be done before the first request with receiver.start()', async () => {
+    const inbox = inboxWith()
+    const handle = handlerWith({ inbox, onEvent })
+    await handle.receiver.start()
+    await handle(await signedRequest())
+    expect(inbox.start).toHaveBeenCalledTimes(1)
+  })
+
+  it('is reported when it fails, and the request gets its own reply', async () => {
+    const onError = vi.fn()
+    const inbox = inboxWith(() => Promise.reject(new Error('locked')))
+    expect(await shown(await handlerWith({ inbox, onError })(await signedRequest()))).toEqual(accepted)
+    expect(onError).toHaveBeenCalledExactlyOnceWith(
+      expect.objectContaining({ code: 'store_unavailable', cause: new Error('locked') }),
+      expect.anything(),
+    )
+  })
+})
+
+describe('the secret on fetch', () => {
+  it.each([undefined, '', [], ['']])(
+    'may be unset while the route is imported, and is reported by the first request: %o',
+    async (unset) => {
+      const onError = vi.fn()
+      const handle = handlerWith({ secret: unset, onError })
+      expect(onError).not.toHaveBeenCalled()
+      expect(await shown(await handle(await signedRequest()))).toEqual({
+        status: 500,
+        body: { error: 'configuration_invalid' },
+      })
+      expect(onError).toHaveBeenCalledExactlyOnceWith(
+        refusal('configuration_invalid', 'No signing secret.'),
+        expect.anything(),
+      )
+    },
+  )
+
+  it('is reported by start() too while it is unset', async () => {
+    await expect(handlerWith({ secret: undefined }).receiver.start()).rejects.toEqual(
+      refusal('configuration_invalid', 'No signing secret.'),
+    )
+  })
+
+  it('does not open the inbox while it is unset', async () => {
+    const inbox = inboxWith()
+    await handlerWith({ secret: undefined, inbox })(await signedRequest())
+    expect(inbox.start).not.toHaveBeenCalled()
+    expect(inbox.put).not.toHaveBeenCalled()
+  })
+
+  it.each(['whsec_', `${secret}\n`, [secret, ''], [secret, undefined], 7])(
+    'is rejected at once when it is malformed: %o',
+    (malformed) => {
+      expect(() => handlerWith({ secret: malformed as string })).toThrow(refusal('configuration_invalid'))
+    },
+  )
+})
+
+describe('a ready receiver on fetch', () => {
+  it('is used as it is, and neither started nor closed', async () => {
+    const inbox = inboxWith()
+    const receiver = createReceiver({ secret, ...atStart, inbox, logger: recordingLogger() })
+    const webhooks = scrapenestWebhooks({ receiver, path: '/webhooks/scrapenest' })
     expect(webhooks.receiver).toBe(receiver)
-    expect((await webhooks(await signedRequest())).status).toBe(202)
+    expect(await shown(await webhooks(await signedRequest()))).toEqual(accepted)
+    expect(inbox.start).not.toHaveBeenCalled()
+  })
+
+  it('may have allowedSources of its own, which remoteAddress serves', async () => {
+    const options = { secret, ...atStart, logger: recordingLogger(), allowedSources: ['192.0.2.0/24'] }
+    const webhooks = scrapenestWebhooks({ receiver: createReceiver(options), remoteAddress: () => '192.0.2.7' })
+    expect(await shown(await webhooks(await signedRequest()))).toEqual(accepted)
+  })
+
+  it('does not go together with the options of a receiver', () => {
+    const receiver = createReceiver({ secret, logger: recordingLogger() })
+    expect(() => scrapenestWebhooks({ receiver, secret } as object as { receiver: typeof receiver })).toThrow(
+      refusal('configuration_invalid', 'Unknown option "secret"'),
+    )
   })
 })

@@ -13,7 +13,7 @@ import {
   errorReply,
   notFoundReply,
   type ReadyReceiver,
-  type ReceiverSource,
+  type ReceiverOrOptions,
   resolveReceiver,
   type WithReceiver,
 } from '@scrapenest-webhooks/core/adapter'
@@ -83,7 +83,7 @@ export function scrapenestWebhooks(options: ExpressOptions & object): ExpressMid
   const { path, ...source } = options
   if (path !== undefined) checkPath(path)
   // The overloads have checked the rest of the options.
-  const { receiver } = resolveReceiver(source as ReceiverSource<ExpressRequest>, { startedBy: 'next turn' })
+  const { receiver } = resolveReceiver(source as ReceiverOrOptions<ExpressRequest>, { startedBy: 'next turn' })
 
   async function handle(
     request: ExpressRequest,
@@ -109,8 +109,8 @@ export function scrapenestWebhooks(options: ExpressOptions & object): ExpressMid
 }
 
 /**
- * Keeps the bytes that a body parser is about to parse: for the `verify` option of `express.json()` and every other parser
- * that runs before the webhook.
+ * Keeps the bytes that a body parser is about to parse: for the `verify` option of `express.json()` and every other
+ * parser that runs before the webhook.
  *
  * @example
  * app.use(express.json({ verify: captureRawBody }))

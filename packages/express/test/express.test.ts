@@ -1,10 +1,11 @@
-import { createServer, type RequestListener, type Server } from 'node:http'
+import { createServer, type IncomingMessage, type RequestListener, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
+import type { Logger } from '@scrapenest-webhooks/core'
 import { createEvent, deliver, generateSecret, signDelivery } from '@scrapenest-webhooks/testing'
 import express from 'express'
 import express4 from 'express4'
-import { afterEach, describe, expect, it, vi } from 'vitest'
-import { captureRawBody, scrapenestWebhooks } from '../src/index.ts'
+import { afterEach, describe, expect, it } from 'vitest'
+import { captureRawBody, type ExpressRequest, scrapenestWebhooks } from '../src/index.ts'
 
 const secret = generateSecret()
 const path = '/webhooks/scrapenest'
@@ -15,7 +16,6 @@ afterEach(async () => {
     server.closeAllConnections()
     await new Promise((resolve) => server.close(resolve))
   }
-  vi.restoreAllMocks()
 })
 
 async function serve(app: unknown): Promise<string> {
@@ -27,11 +27,31 @@ async function serve(app: unknown): Promise<string> {
 
 const signed = () => signDelivery(createEvent('artifact.ready'), { secret })
 
+/** A delivery with well-formed headers, a made-up signature and a content type that the sender chose. */
+function forged(contentType: string): ReturnType<typeof signed> {
+  const { method, headers, body } = signDelivery(createEvent('job.created'), { secret: generateSecret() })
+  return { method, headers: { ...headers, 'content-type': contentType }, body }
+}
+
+/** The codes and messages that a logger gets, by level. */
+function recordingLogger(): { readonly lines: string[]; readonly logger: Logger } {
+  const lines: string[] = []
+  return {
+    lines,
+    logger: {
+      warn: ({ code }: { code?: string }, message) => lines.push(`warn ${code}: ${message}`),
+      error: ({ code }: { code?: string }, message) => lines.push(`error ${code}: ${message}`),
+    },
+  }
+}
+
 describe.each([
   ['express 5', express],
   ['express 4', express4 as unknown as typeof express],
 ])('the %s middleware', (_name, framework) => {
-  it('brings a typed event to its handler on a route of its own', async () => {
+  type App = ReturnType<typeof express>
+
+  it('passes a typed event to its handler on a route of its own', async () => {
     const app = framework()
     const seen: string[] = []
     app.post(
@@ -59,23 +79,52 @@ describe.each([
     expect((await deliver(`${origin}/hooks/other`, signed())).status).toBe(404)
   })
 
-  it('answers 500 and says how to mount it when it is used for every request without a path', async () => {
-    const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
+  it('answers 500 to every request when it is used for all of them without a path, and reports it once', async () => {
+    const { lines, logger } = recordingLogger()
+    const alarms: unknown[] = []
+    const warnings: unknown[] = []
+    const warned = (warning: unknown): void => void warnings.push(warning)
+    process.on('warning', warned)
     const app = framework()
-    app.use(scrapenestWebhooks({ secret }))
-    const { status, reply } = await deliver((await serve(app)) + path, signed())
-    expect([status, reply]).toEqual([500, { error: 'configuration_invalid' }])
-    expect(String(warn.mock.calls[0]?.[0])).toContain('Give it a path')
+    app.use(scrapenestWebhooks({ secret, logger, onError: (error) => void alarms.push(error) }))
+    const origin = await serve(app)
+    for (let sent = 0; sent < 20; sent += 1) {
+      const { status, reply } = await deliver(`${origin}/favicon.ico`, signed())
+      expect([status, reply]).toEqual([500, { error: 'configuration_invalid' }])
+    }
+    process.off('warning', warned)
+    expect(lines).toEqual([expect.stringMatching(/^error configuration_invalid: .*Give it a path/)])
+    expect(alarms).toMatchObject([{ code: 'configuration_invalid' }])
+    expect(warnings).toEqual([])
   })
 
-  it.each([
-    ['express.raw', (app: ReturnType<typeof express>) => app.use(framework.raw({ type: () => true }))],
-    ['express.text', (app: ReturnType<typeof express>) => app.use(framework.text({ type: () => true }))],
-    [
-      'express.json with captureRawBody',
-      (app: ReturnType<typeof express>) => app.use(framework.json({ verify: captureRawBody })),
-    ],
-  ])('takes the bytes that %s has kept', async (_parser, register) => {
+  it.each<[string, (app: App, path: string, webhooks: ReturnType<typeof scrapenestWebhooks>) => unknown]>([
+    ['app.use', (app, mount, webhooks) => app.use(mount, webhooks)],
+    ['app.use of a router', (app, mount, webhooks) => app.use(mount, framework.Router().use(webhooks))],
+  ])('warns once when the path is given to %s and to the middleware, and passes the request on', async (_to, mount) => {
+    const { lines, logger } = recordingLogger()
+    const app = framework()
+    const webhooks = scrapenestWebhooks({ path, secret, logger })
+    mount(app, path, webhooks)
+    const origin = await serve(app)
+    for (let sent = 0; sent < 3; sent += 1) expect((await deliver(origin + path, signed())).status).toBe(404)
+    expect(lines).toEqual([expect.stringContaining(`A request for ${path} is not handled`)])
+    expect((await deliver(`${origin}/elsewhere`, signed())).status).toBe(404)
+    expect((await deliver(origin + path + path, signed())).status).toBe(202)
+    expect(lines).toHaveLength(1)
+  })
+
+  it('answers a route whose path is the same as its own', async () => {
+    const app = framework()
+    app.post(path, scrapenestWebhooks({ path, secret }))
+    expect((await deliver((await serve(app)) + path, signed())).status).toBe(202)
+  })
+
+  it.each<[string, (app: App) => unknown]>([
+    ['express.raw', (app) => app.use(framework.raw({ type: () => true }))],
+    ['express.text', (app) => app.use(framework.text({ type: () => true }))],
+    ['express.json with captureRawBody', (app) => app.use(framework.json({ verify: captureRawBody }))],
+  ])('uses the bytes that %s has kept', async (_parser, register) => {
     const app = framework()
     register(app)
     app.use(scrapenestWebhooks({ path, secret }))
@@ -83,23 +132,77 @@ describe.each([
     expect((await deliver((await serve(app)) + path, delivery)).reply).toEqual({ status: 'accepted' })
   })
 
+  // A text parser drops the byte order mark, and decodes in the charset that the sender names.
+  it.each<[string, string, string]>([
+    ['without the byte order mark it had', '\ufeff{"event_type":"job.created"}', 'application/json'],
+    ['in another charset', '{"event_type":"job.created","org_slug":"zürich"}', 'application/json; charset=latin1'],
+  ])('does not take text for the body %s: 500, and not a bad signature', async (_how, payload, contentType) => {
+    const { lines, logger } = recordingLogger()
+    const app = framework()
+    app.use(framework.text({ type: () => true }))
+    app.use(scrapenestWebhooks({ path, secret, logger }))
+    const { method, headers, body } = signDelivery(payload, { secret })
+    const delivery = { method, headers: { ...headers, 'content-type': contentType }, body }
+    expect((await deliver((await serve(app)) + path, delivery)).reply).toEqual({ error: 'raw_body_unavailable' })
+    expect(lines).toEqual([expect.stringContaining('error raw_body_unavailable: ')])
+  })
+
+  it('accepts a byte order mark where the bytes are kept', async () => {
+    const app = framework()
+    app.use(framework.json({ verify: captureRawBody }))
+    app.use(scrapenestWebhooks({ path, secret }))
+    const delivery = signDelivery('\ufeff{"event_type":"job.created"}', { secret })
+    expect((await deliver((await serve(app)) + path, delivery)).reply).toEqual({ status: 'accepted' })
+  })
+
   it('names the parser and the fix in the log when express.json has read the body', async () => {
-    const lines: string[] = []
+    const { lines, logger } = recordingLogger()
     const app = framework()
     app.use((request, _response, next) => {
-      Object.assign(request, { log: { warn() {}, error: (_fields: object, message: string) => lines.push(message) } })
+      Object.assign(request, { log: logger })
       next()
     })
     app.use(framework.json())
     app.use(scrapenestWebhooks({ path, secret }))
     expect((await deliver((await serve(app)) + path, signed())).reply).toEqual({ error: 'raw_body_unavailable' })
-    expect(lines.join()).toContain('express.json({ verify: captureRawBody })')
+    expect(lines).toEqual([expect.stringContaining('express.json({ verify: captureRawBody })')])
   })
 
-  it("takes the client address that 'trust proxy' finds", async () => {
+  it('answers 415 to a form that a neighboring parser has read, without calling onError', async () => {
+    const { lines, logger } = recordingLogger()
+    const alarms: unknown[] = []
+    const app = framework()
+    app.use(framework.json({ verify: captureRawBody }))
+    app.use(framework.urlencoded({ extended: false }))
+    app.use(scrapenestWebhooks({ path, secret, logger, onError: (error) => void alarms.push(error) }))
+    const url = (await serve(app)) + path
+    for (let sent = 0; sent < 3; sent += 1) {
+      const { status, reply } = await deliver(url, forged('application/x-www-form-urlencoded'))
+      expect([status, reply]).toEqual([415, { error: 'content_type_unsupported' }])
+    }
+    expect((await deliver(url, signed())).status).toBe(202)
+    expect(lines).toEqual([expect.stringContaining('warn content_type_unsupported: ')])
+    expect(alarms).toEqual([])
+  })
+
+  it('reads the request where request.body is a getter that throws', async () => {
+    const app = framework()
+    app.use((request, _response, next) => {
+      Object.defineProperty(request, 'body', {
+        get(): never {
+          throw new Error('not parsed yet')
+        },
+      })
+      next()
+    })
+    app.use(scrapenestWebhooks({ path, secret }))
+    expect((await deliver((await serve(app)) + path, signed())).reply).toEqual({ status: 'accepted' })
+  })
+
+  it("uses the client address that 'trust proxy' finds", async () => {
     const app = framework()
     app.set('trust proxy', true)
-    app.use(scrapenestWebhooks({ path, secret, allowedSources: ['192.0.2.0/24'] }))
+    app.use(scrapenestWebhooks({ path, secret, allowedSources: ['192.0.2.0/24'], logger: recordingLogger().logger }))
     const url = (await serve(app)) + path
     const from = (address: string) => {
       const delivery = signed()
@@ -120,5 +223,58 @@ describe.each([
     await webhooks.receiver.close()
     expect((await deliver(url, signed())).reply).toEqual({ error: 'receiver_closing' })
     expect(seen).toEqual(['artifact.ready'])
+  })
+
+  it('returns a promise that settles when the reply is written', async () => {
+    const webhooks = scrapenestWebhooks({ path, secret })
+    const settled: boolean[] = []
+    const app = framework()
+    app.use(async (request, response, next) => {
+      await webhooks(request, response, next)
+      settled.push(response.writableEnded)
+    })
+    expect((await deliver((await serve(app)) + path, signed())).status).toBe(202)
+    expect(settled).toEqual([true])
+  })
+
+  it('closes the connection when the reply cannot be written, and reports it', async () => {
+    const { lines, logger } = recordingLogger()
+    const failed: unknown[] = []
+    const app = framework()
+    app.use((_request, response, next) => {
+      response.end = (): never => {
+        throw new Error('the session store is down')
+      }
+      next()
+    })
+    app.use(scrapenestWebhooks({ path, secret, logger }))
+    app.use((error: unknown, _request: unknown, _response: unknown, next: (error: unknown) => void) => {
+      failed.push(error)
+      next(error)
+    })
+    await expect(deliver((await serve(app)) + path, signed())).rejects.toThrow('fetch failed')
+    expect(lines).toEqual([expect.stringContaining('error configuration_invalid: ')])
+    expect(failed).toEqual([])
+  })
+
+  // Google Cloud Functions and Firebase pass the request of their own Express app to a function of two parameters.
+  it('works as the function of a framework that passes no `next` and has read the body', async () => {
+    const functionOf = (webhooks: (request: ExpressRequest, response: ServerResponse) => unknown): App => {
+      const app = framework()
+      app.use(framework.json({ verify: captureRawBody }))
+      app.use(framework.urlencoded({ extended: true, verify: captureRawBody }))
+      app.use(
+        (request: IncomingMessage, response: ServerResponse) => void webhooks(request as ExpressRequest, response),
+      )
+      return app
+    }
+    const bare = await serve(functionOf(scrapenestWebhooks({ secret, logger: recordingLogger().logger })))
+    expect((await deliver(`${bare}/`, signed())).status).toBe(202)
+    expect((await deliver(`${bare}/`, forged('application/json'))).status).toBe(400)
+    expect((await deliver(`${bare}/`, forged('application/x-www-form-urlencoded'))).status).toBe(400)
+
+    const withPath = await serve(functionOf(scrapenestWebhooks({ path, secret })))
+    expect((await deliver(withPath + path, signed())).status).toBe(202)
+    expect(await deliver(`${withPath}/`, signed())).toMatchObject({ status: 404, reply: { error: 'not_found' } })
   })
 })

@@ -6,16 +6,14 @@ import {
   type Receiver,
   type ReceiverOptions,
   type ScrapeNestEvents,
-  type StandardSchema,
 } from '@scrapenest-webhooks/core'
 import {
   checkGraceMs,
   checkPath,
   defaultCloseGraceMs,
   type ReadyReceiver,
-  type ReceiverSource,
+  type ReceiverOrOptions,
   resolveReceiver,
-  type WithReceiver,
 } from '@scrapenest-webhooks/core/adapter'
 import { abandonReply, readRawBody } from '@scrapenest-webhooks/node'
 import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify'
@@ -52,21 +50,10 @@ export interface FastifyOptions {
 }
 
 /**
- * Schemas whose output has the shape of the catalogue. `register` cannot infer types from options; for a schema that
- * transforms `data`, pass a receiver from `createReceiver`, which does.
+ * All options of `scrapenestWebhooks`. `register` cannot infer types from options, so a schema must keep the shape of
+ * the catalogue here; for one that transforms `data`, pass a receiver from `createReceiver`.
  */
-type CatalogueSchemas = {
-  readonly [Type in keyof ScrapeNestEvents]?: StandardSchema<ScrapeNestEvents[Type]> | undefined
-}
-
-/** All options of `scrapenestWebhooks`. */
-export type ScrapenestWebhooksOptions = FastifyOptions &
-  (
-    | (Omit<ReceiverOptions<ScrapeNestEvents, FastifyRequest, Record<never, never>>, 'schemas'> & {
-        readonly schemas?: CatalogueSchemas | undefined
-      })
-    | WithReceiver<ReadyReceiver<FastifyRequest>>
-  )
+export type ScrapenestWebhooksOptions = FastifyOptions & ReceiverOrOptions<FastifyRequest>
 
 const fix =
   'Something read the request before Fastify parsed it: a preParsing or onRequest hook, @fastify/middie with express.json(), ' +
@@ -78,8 +65,8 @@ const otherMethods: readonly HTTPMethods[] = ['GET', 'HEAD', 'PUT', 'PATCH', 'DE
 /**
  * Receives ScrapeNest webhooks on Fastify 4 or 5.
  *
- * The decorator is visible to the whole application. The parser and the route live in an encapsulated child, so no other
- * route changes.
+ * The decorator is visible to the whole application. The parser and the route live in an encapsulated child, so no
+ * other route changes.
  *
  * @throws {ConfigurationError} `configuration_invalid`, from `register`.
  *
@@ -96,18 +83,24 @@ export const scrapenestWebhooks: FastifyPluginAsync<ScrapenestWebhooksOptions> =
 async function register(app: FastifyInstance, options: ScrapenestWebhooksOptions): Promise<void> {
   const { path, prefix = '', decorateAs = 'scrapenest', logLevel: _, logSerializers: __, ...source } = options
   checkPath(path)
-  const { receiver, isOwned } = resolveReceiver<FastifyRequest>(source as ReceiverSource<FastifyRequest>)
+  const { receiver, isOwned } = resolveReceiver<FastifyRequest>(source as ReceiverOrOptions<FastifyRequest>)
   decorate(app, decorateAs, receiver)
   if (isOwned) {
-    const graceMs = closeGraceMs(app, source as Pick<ReceiverOptions<ScrapeNestEvents>, 'closeGraceMs'>)
+    const graceMs = graceWithinPluginTimeout(app, source as Pick<ReceiverOptions<ScrapeNestEvents>, 'closeGraceMs'>)
     app.addHook('onReady', () => receiver.start())
     app.addHook('preClose', () => receiver.close({ graceMs }))
   }
   await app.register(async (child) => addRoute(child, path, receiver), { prefix })
 }
 
-/** Fastify gives up on a close hook after `pluginTimeout`, so closing must take less. A fifth is left for the other hooks. */
-function closeGraceMs(app: FastifyInstance, options: Pick<ReceiverOptions<ScrapeNestEvents>, 'closeGraceMs'>): number {
+/**
+ * Fastify gives up on a close hook after `pluginTimeout`, so closing must take less. A fifth is left for the other
+ * hooks.
+ */
+function graceWithinPluginTimeout(
+  app: FastifyInstance,
+  options: Pick<ReceiverOptions<ScrapeNestEvents>, 'closeGraceMs'>,
+): number {
   const wanted = checkGraceMs('closeGraceMs', options.closeGraceMs ?? defaultCloseGraceMs)
   const { pluginTimeout = 10_000 } = app.initialConfig
   // 0 means no timeout.
@@ -135,7 +128,11 @@ function addRoute(child: FastifyInstance, path: string, receiver: ReadyReceiver<
   // Leaves the body unread and `request.body` undefined: hooks of the application that log or copy a body see none.
   // JSON by name as well: for `'*'` alone, Fastify compares the content type with every parser it knows.
   child.addContentTypeParser(['application/json', '*'], (request, payload, done) => {
-    payloads.set(request.raw, payload as unknown as Readable)
+    const stream = payload as unknown as Readable
+    payloads.set(request.raw, stream)
+    // A stream that a preParsing hook returned, such as one that decompresses, may fail before it is read, or without being
+    // read. Without a listener, that would end the process.
+    if (stream !== request.raw) stream.on('error', () => {})
     done(null)
   })
 
@@ -179,7 +176,7 @@ function addRoute(child: FastifyInstance, path: string, receiver: ReadyReceiver<
     exposeHeadRoute: false,
     handler: handle,
     errorHandler(error, request, reply) {
-      // Fastify 5 refuses a malformed content type before any parser runs; to a signature it does not matter.
+      // Fastify 5 refuses a malformed content type before any parser runs; a signature does not depend on it.
       if (error.code !== 'FST_ERR_CTP_INVALID_MEDIA_TYPE') throw error
       void handle(request, reply)
     },

@@ -1,8 +1,10 @@
 import { connect } from 'node:http2'
 import type { AddressInfo } from 'node:net'
+import { PassThrough } from 'node:stream'
+import { createGunzip, type Gunzip } from 'node:zlib'
 import { createReceiver, type Logger, type WebhookEvent } from '@scrapenest-webhooks/core'
 import { createEvent, deliver, generateSecret, signDelivery } from '@scrapenest-webhooks/testing'
-import fastify, { type FastifyInstance } from 'fastify'
+import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
 import rawBody from 'fastify-raw-body'
 import fastify4 from 'fastify4'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -10,6 +12,7 @@ import { scrapenestWebhooks } from '../src/index.ts'
 
 const secret = generateSecret()
 const path = '/webhooks/scrapenest'
+const quiet: Logger = { warn() {}, error() {} }
 const apps: FastifyInstance[] = []
 
 afterEach(async () => {
@@ -29,7 +32,7 @@ describe.each([
   ['fastify 5', fastify],
   ['fastify 4', fastify4 as unknown as typeof fastify],
 ])('the %s plugin', (_name, framework) => {
-  it('brings a typed event to its handler through inject', async () => {
+  it('passes a typed event to its handler through inject', async () => {
     const app = keep(framework())
     const seen: string[] = []
     await app.register(scrapenestWebhooks, {
@@ -64,10 +67,10 @@ describe.each([
     expect(seen).toEqual(['job.created'])
   })
 
-  it('takes a second registration under another name, and says clearly when the name is taken', async () => {
+  it('accepts a second registration under another name, and fails with the fix when the name is taken', async () => {
     const app = keep(framework())
     const other = generateSecret()
-    await app.register(scrapenestWebhooks, { path, secret })
+    await app.register(scrapenestWebhooks, { path, secret, logger: quiet })
     await app.register(scrapenestWebhooks, { path: '/other', secret: other, decorateAs: 'other', name: 'other' })
     await app.register(scrapenestWebhooks, { path: '/third', secret: other, decorateAs: false, name: 'third' })
     const delivery = signDelivery(createEvent('job.created'), { secret: other })
@@ -82,7 +85,7 @@ describe.each([
     ).rejects.toMatchObject({ code: 'configuration_invalid', message: expect.stringContaining('decorateAs') })
   })
 
-  it('refuses to become ready without a secret, and says what to do', async () => {
+  it('fails to register without a secret, and says what to do', async () => {
     const app = keep(framework())
     await expect(
       (async () => await app.register(scrapenestWebhooks, { path, secret: undefined }))(),
@@ -92,7 +95,7 @@ describe.each([
     })
   })
 
-  it('does not start and not close a receiver that was made elsewhere', async () => {
+  it('neither starts nor closes a ready receiver', async () => {
     const app = framework()
     const receiver = createReceiver({ secret })
     await app.register(scrapenestWebhooks, { path, receiver })
@@ -103,7 +106,7 @@ describe.each([
     expect(reply.body).toBe('{"status":"accepted"}')
   })
 
-  it('drains before it closes: a running handler ends, and its delivery is answered', async () => {
+  it('drains before it closes: a running handler finishes, and its delivery is answered', async () => {
     const app = framework()
     let finish = (): void => {}
     let entered = (): void => {}
@@ -132,12 +135,214 @@ describe.each([
     await closed
   })
 
-  it('leaves a route of the application at the same path alone', async () => {
+  it('leaves an earlier route of another method at the same path alone', async () => {
     const app = keep(framework())
     app.get(path, async () => 'webhooks live here')
     await app.register(scrapenestWebhooks, { path, secret })
     expect((await app.inject(path)).body).toBe('webhooks live here')
     expect((await inject(app)).statusCode).toBe(202)
+  })
+
+  describe('fails at startup when two POST routes have one path:', () => {
+    const second = { secret: generateSecret(), decorateAs: 'second', name: 'second' }
+    const ownRoute = async (): Promise<string> => 'a route of the application'
+
+    it('a second registration', async () => {
+      const app = keep(framework())
+      await app.register(scrapenestWebhooks, { path, secret })
+      await expect((async () => await app.register(scrapenestWebhooks, { path, ...second }))()).rejects.toMatchObject({
+        code: 'configuration_invalid',
+        message: expect.stringContaining(`There already is a POST route at ${path}.`),
+      })
+    })
+
+    it('a second registration whose prefix and path come to the same', async () => {
+      const app = keep(framework())
+      await app.register(scrapenestWebhooks, { prefix: '/webhooks', path: '/scrapenest', secret })
+      await expect((async () => await app.register(scrapenestWebhooks, { path, ...second }))()).rejects.toMatchObject({
+        code: 'configuration_invalid',
+      })
+    })
+
+    it.each(['post', 'all'] as const)('app.%s before the plugin', async (method) => {
+      const app = keep(framework())
+      app[method](path, ownRoute)
+      await expect((async () => await app.register(scrapenestWebhooks, { path, secret }))()).rejects.toMatchObject({
+        code: 'configuration_invalid',
+        message: expect.stringContaining('Give scrapenestWebhooks another path.'),
+      })
+    })
+
+    it('app.post after the plugin', async () => {
+      const app = keep(framework())
+      await app.register(scrapenestWebhooks, { path, secret })
+      expect(() => app.post(path, ownRoute)).toThrow(expect.objectContaining({ code: 'FST_ERR_DUPLICATED_ROUTE' }))
+    })
+
+    it('a route of another plugin, in any order of registration', async () => {
+      const routes = async (child: FastifyInstance): Promise<void> => void child.post(path, ownRoute)
+      const before = keep(framework())
+      before.register(routes)
+      before.register(scrapenestWebhooks, { path, secret })
+      await expect((async () => await before.ready())()).rejects.toMatchObject({ code: 'configuration_invalid' })
+      const after = keep(framework())
+      after.register(scrapenestWebhooks, { path, secret })
+      after.register(routes)
+      await expect((async () => await after.ready())()).rejects.toMatchObject({ code: 'FST_ERR_DUPLICATED_ROUTE' })
+    })
+  })
+
+  // What these hooks once found in `request.body` was the live stream: logged, it shows the whole request with its
+  // signature; stringified or copied, it breaks the delivery.
+  it.each<[string, (request: FastifyRequest) => void]>([
+    ['logs the body', (request) => void (request.body && request.log.info({ body: request.body }, 'parsed body'))],
+    ['serializes the body', (request) => void (request.body && JSON.stringify(request.body))],
+    [
+      'replaces the body with a copy',
+      (request) => {
+        request.body = request.body && { ...request.body }
+      },
+    ],
+    [
+      'clears the body',
+      (request) => {
+        request.body = undefined
+      },
+    ],
+  ])('shows no body to a hook of the application that %s', async (_what, hook) => {
+    const written: string[] = []
+    const bodies: unknown[] = []
+    const stream = { write: (line: string) => void written.push(line) }
+    const app = keep(framework({ logger: { level: 'info', stream } }))
+    for (const name of ['preParsing', 'preValidation', 'preHandler'] as const) {
+      app.addHook(name, async (request: FastifyRequest) => {
+        bodies.push(request.body)
+        hook(request)
+      })
+    }
+    let handled = 0
+    await app.register(scrapenestWebhooks, {
+      path,
+      secret,
+      onEvent: {
+        '*': () => {
+          handled += 1
+        },
+      },
+    })
+    const delivery = signDelivery(createEvent('job.completed'), { secret })
+    expect((await inject(app, path, delivery)).statusCode).toBe(202)
+    expect(handled).toBe(1)
+    expect(bodies.every((body) => body === undefined || body === null)).toBe(true)
+    expect(written.join('')).not.toContain(delivery.headers['svix-signature'])
+    expect(written.join('')).not.toContain('parsed body')
+  })
+
+  it('reads the stream that a preParsing hook has put in the place of the request', async () => {
+    const app = keep(framework())
+    app.addHook('preParsing', async (_request, _reply, payload) => payload.pipe(new PassThrough()))
+    await app.register(scrapenestWebhooks, { path, secret })
+    expect((await inject(app)).statusCode).toBe(202)
+  })
+
+  // A refused body is never read, so nothing else listens. Unheard, the error of the stream ends the process.
+  it('listens for the error of the stream that a preParsing hook has put in the place of the request', async () => {
+    const app = keep(framework())
+    const streams: Gunzip[] = []
+    app.addHook('preParsing', async (_request, _reply, payload) => {
+      const stream = payload.pipe(createGunzip())
+      streams.push(stream)
+      return stream
+    })
+    await app.register(scrapenestWebhooks, { path, secret, logger: quiet })
+    const { method, headers, body } = signDelivery(createEvent('job.created'), { secret })
+    const notCompressed = { method, headers: { ...headers, 'content-encoding': 'gzip' }, body }
+    expect((await inject(app, path, notCompressed)).statusCode).toBe(415)
+    await expect.poll(() => streams.map(({ destroyed }) => destroyed)).toEqual([true])
+    expect(streams[0]?.errored).toMatchObject({ code: 'Z_DATA_ERROR' })
+  })
+
+  it('reads forms too, whatever parsers the application has', async () => {
+    const app = keep(framework())
+    app.addContentTypeParser('application/x-www-form-urlencoded', { parseAs: 'string' }, (_request, text, done) =>
+      done(null, Object.fromEntries(new URLSearchParams(text as string))),
+    )
+    await app.register(scrapenestWebhooks, { path, secret, logger: quiet })
+    const contentType = { 'content-type': 'application/x-www-form-urlencoded' }
+    const { method, headers, body } = signDelivery(createEvent('job.created'), { secret })
+    const genuine = { method, headers: { ...headers, ...contentType }, body }
+    expect((await inject(app, path, genuine)).statusCode).toBe(202)
+    const other = signDelivery(createEvent('job.created'), { secret: generateSecret() })
+    const forged = { ...other, headers: { ...other.headers, ...contentType } }
+    expect((await inject(app, path, forged)).body).toBe('{"error":"signature_mismatch"}')
+  })
+
+  it('hides its routes from the API document of the application', async () => {
+    const app = keep(framework())
+    const schemas: unknown[] = []
+    app.addHook('onRoute', ({ url, schema }) => {
+      if (url === path) schemas.push(schema)
+    })
+    await app.register(scrapenestWebhooks, { path, secret })
+    expect(schemas.length).toBeGreaterThan(0)
+    expect(schemas.every((schema) => (schema as { hide?: boolean }).hide === true)).toBe(true)
+  })
+
+  // Fastify rejects a close hook that takes longer than pluginTimeout, and then closes nothing that is left.
+  it.each([
+    ['the default', {}],
+    ['a longer closeGraceMs', { closeGraceMs: 60_000 }],
+  ])('closes within pluginTimeout although a handler never ends, with %s', async (_what, options) => {
+    const app = framework({ pluginTimeout: 1000 })
+    let isAborted = false
+    let enter = (): void => {}
+    const entered = new Promise<void>((resolve) => {
+      enter = resolve
+    })
+    await app.register(scrapenestWebhooks, {
+      path,
+      secret,
+      logger: quiet,
+      ...options,
+      onEvent: {
+        '*': (_event, { signal }) => {
+          signal.addEventListener('abort', () => {
+            isAborted = true
+          })
+          enter()
+          return new Promise(() => {})
+        },
+      },
+    })
+    await app.listen({ port: 0, host: '127.0.0.1' })
+    const url = `http://127.0.0.1:${(app.server.address() as AddressInfo).port}${path}`
+    const answered = deliver(url, signDelivery(createEvent('job.created'), { secret }))
+    await entered
+    await app.close()
+    expect(isAborted).toBe(true)
+    expect(await answered).toMatchObject({ status: 503, reply: { error: 'receiver_closing' } })
+  })
+
+  it('rejects a closeGraceMs that is not a number of milliseconds', async () => {
+    const app = keep(framework())
+    await expect(
+      (async () => await app.register(scrapenestWebhooks, { path, secret, closeGraceMs: Number.NaN }))(),
+    ).rejects.toMatchObject({ code: 'configuration_invalid', message: expect.stringContaining('closeGraceMs') })
+  })
+
+  it('closes the connection when the reply cannot be written, and reports it', async () => {
+    const lines: { fields: object; message: string }[] = []
+    const app = keep(framework())
+    app.addHook('onRequest', async (_request, reply) => {
+      reply.raw.writeHead = (): never => {
+        throw new Error('the session store is down')
+      }
+    })
+    await app.register(scrapenestWebhooks, { path, secret, logger: capturing(lines) })
+    await app.listen({ port: 0, host: '127.0.0.1' })
+    const url = `http://127.0.0.1:${(app.server.address() as AddressInfo).port}${path}`
+    await expect(deliver(url, signDelivery(createEvent('job.created'), { secret }))).rejects.toThrow('fetch failed')
+    expect(lines).toMatchObject([{ fields: { code: 'configuration_invalid' } }])
   })
 
   it('names the fix in the log of the application when a hook has read the body', async () => {
@@ -155,9 +360,9 @@ describe.each([
     expect(line?.message).toContain('preParsing or onRequest hook')
   })
 
-  it('takes the client address that trustProxy finds', async () => {
+  it('uses the client address that trustProxy finds', async () => {
     const app = keep(framework({ trustProxy: true }))
-    await app.register(scrapenestWebhooks, { path, secret, allowedSources: ['192.0.2.0/24'] })
+    await app.register(scrapenestWebhooks, { path, secret, allowedSources: ['192.0.2.0/24'], logger: quiet })
     const { headers, body } = signDelivery(createEvent('job.created'), { secret })
     const from = (address: string) =>
       app.inject({ method: 'POST', url: path, headers: { ...headers, 'x-forwarded-for': address }, payload: body })
@@ -173,10 +378,10 @@ it('reads its own bytes where fastify-raw-body is registered for all routes', as
   expect((await inject(app)).statusCode).toBe(202)
 })
 
-it('receives over HTTP/2, and closes no connection that carries other streams', async () => {
+it('receives over HTTP/2, and leaves the connection open for other streams', async () => {
   const seen: WebhookEvent[] = []
   const app = keep(fastify({ http2: true }))
-  await app.register(scrapenestWebhooks, { path, secret, onEvent: { '*': (event) => seen.push(event) } })
+  await app.register(scrapenestWebhooks, { path, secret, logger: quiet, onEvent: { '*': (event) => seen.push(event) } })
   await app.listen({ port: 0, host: '127.0.0.1' })
   const session = connect(`http://127.0.0.1:${(app.server.address() as AddressInfo).port}`)
   const post = (headers: Record<string, string>, body: Buffer): Promise<{ status: unknown; body: string }> =>

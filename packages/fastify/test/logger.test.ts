@@ -9,18 +9,18 @@ describe.each([
   ['Fastify 5', fastify],
   ['Fastify 4', fastify4 as unknown as typeof fastify],
 ])('%s', (_name, framework) => {
-  it("tells the receiver's logger of a failed handler when the application has no logger", async () => {
+  it("logs a failed handler with the receiver's logger when the application has none", async () => {
     expect(await linesOfFailedHandler({})).toEqual(['[scrapenest webhooks] A handler failed.'])
   })
 
-  it("leaves it to the application's logger where there is one", async () => {
+  it("logs it with the application's logger where there is one", async () => {
     const written: string[] = []
     const stream = { write: (line: string) => void written.push(line) }
     expect(await linesOfFailedHandler({ logger: { level: 'error', stream } })).toEqual([])
     expect(written.map((line) => JSON.parse(line).msg)).toEqual(['[scrapenest webhooks] A handler failed.'])
   })
 
-  /** What the logger given to the receiver was told. */
+  /** The lines that the receiver's own logger gets. */
   async function linesOfFailedHandler(options: FastifyServerOptions): Promise<readonly string[]> {
     const secret = generateSecret()
     const lines: string[] = []
@@ -28,7 +28,7 @@ describe.each([
     const logger: Logger = { warn: write, error: write }
     const app = framework(options)
     const fail = (): void => {
-      throw new Error('of the handler')
+      throw new Error('handler')
     }
     await app.register(scrapenestWebhooks, { path: '/hooks', secret, logger, onEvent: { 'job.created': fail } })
     const { headers, body } = signDelivery(createEvent('job.created'), { secret })

@@ -73,7 +73,7 @@ export class QueueInbox implements Inbox {
   }
   readonly #queues: Queues
   readonly #settings: QueueInboxSettings
-  readonly #users = new InboxConsumers<QueueWorker>()
+  readonly #consumers = new InboxConsumers<QueueWorker>({ closeStore: () => this.#closeQueues() })
   readonly #workers = new Set<QueueWorker>()
   readonly #jobOptions: object
 
@@ -102,22 +102,22 @@ export class QueueInbox implements Inbox {
   }
 
   async start(consumer: InboxConsumer): Promise<void> {
-    this.#users.add(consumer, () => {
-      const worker = new QueueWorker(this.#queues, { consumer, settings: this.#settings })
-      this.#workers.add(worker)
-      return worker
+    await this.#consumers.start(consumer, {
+      work: () => {
+        const worker = new QueueWorker(this.#queues, { consumer, settings: this.#settings })
+        this.#workers.add(worker)
+        return worker
+      },
+      open: () => this.#openFor(consumer),
     })
-    await this.#queues.list(consumer.name)
-    const info = await this.#queues.answer(consumer.name, async (queue) => (await clientOf(queue))?.info?.())
-    const problem = durabilityProblem(info ?? '')
-    if (problem !== undefined) consumer.report(problem)
   }
 
-  async close({ graceMs = 10_000, consumer }: Parameters<Inbox['close']>[0] = {}): Promise<void> {
-    await this.#users.close(graceMs, consumer)
-    if (this.#users.size > 0) return
-    this.#workers.clear()
-    await this.#queues.close()
+  async check(): Promise<void> {
+    await this.#queues.check(this.#consumers.all()[0]?.name)
+  }
+
+  async close(options?: Parameters<Inbox['close']>[0]): Promise<void> {
+    await this.#consumers.close(options)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -190,6 +190,18 @@ export class QueueInbox implements Inbox {
       purged += Number(await this.#queues.answer(name, () => job.remove().then(() => true)).catch(() => false))
     }
     return purged
+  }
+
+  async #openFor(consumer: InboxConsumer): Promise<void> {
+    await this.#queues.list(consumer.name)
+    const info = await this.#queues.answer(consumer.name, async (queue) => (await clientOf(queue))?.info?.())
+    const problem = durabilityProblem(info ?? '')
+    if (problem !== undefined) consumer.report(problem)
+  }
+
+  async #closeQueues(): Promise<void> {
+    this.#workers.clear()
+    await this.#queues.close()
   }
 
   async #dropped(): Promise<void> {

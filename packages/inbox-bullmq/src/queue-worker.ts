@@ -1,6 +1,8 @@
 import type { InboxConsumer } from '@scrapenest-webhooks/core'
 import {
   type ClaimedEvent,
+  type CloseBudget,
+  type ConsumerWork,
   type EndedAttempt,
   type Ending,
   EngineAttempts,
@@ -19,7 +21,7 @@ type EventJob = Job<JobData, JobResult>
 const recoveryDelayMs = 500
 
 /** A worker of BullMQ that runs the handlers of one receiver. */
-export class QueueWorker {
+export class QueueWorker implements ConsumerWork {
   readonly #consumer: InboxConsumer
   readonly #settings: QueueInboxSettings
   readonly #attempts: EngineAttempts
@@ -56,11 +58,14 @@ export class QueueWorker {
     await Promise.allSettled(this.#dropping)
   }
 
-  async close(graceMs: number): Promise<void> {
+  async close(budget: CloseBudget): Promise<void> {
     // Claims nothing more from here on, and waits for what the attempts below bring to an end.
-    const closing = this.#worker.close(this.#isOut)
-    await this.#attempts.close(graceMs)
-    const isClosed = await Promise.race([closing.then(() => true), later(recoveryDelayMs * 2)])
+    let isClosed = false
+    const closing = this.#worker.close(this.#isOut).then(() => {
+      isClosed = true
+    })
+    await this.#attempts.close(budget)
+    await budget.waitFor(Promise.race([closing, later(recoveryDelayMs * 2)]))
     // Redis is out of reach: the locks end by themselves.
     if (!isClosed && this.#ownsConnection) {
       await Promise.race([this.#worker.disconnect().catch(() => {}), later(recoveryDelayMs)])

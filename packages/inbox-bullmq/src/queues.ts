@@ -78,23 +78,22 @@ export class Queues {
     this.#listed.add(name)
   }
 
+  /**
+   * Rejects with `store_unavailable` when Redis takes no writes: one that is full, or a replica, answers a PING all the same.
+   *
+   * @param name a receiver that has a queue, so that none is made for this.
+   */
+  async check(name: string = 'scrapenest'): Promise<void> {
+    const queue = 'name' in this.#source ? this.#source : this.of(name)
+    // No job can have this key: a job's id has no colon.
+    const key = queue.toKey('scrapenest:check')
+    await answering(async () => await (await clientOf(queue)).set(key, 1, { PX: 1000 }))
+  }
+
   /** Rejects with `store_unavailable` when Redis does not answer in time; what was asked may be done later all the same. */
   async answer<Answer>(name: string, ask: (queue: Queue) => Promise<Answer>): Promise<Answer> {
     const queue = this.of(name)
-    // One promise and no race: every delivery comes through here.
-    return await new Promise((resolve, reject) => {
-      const timer = setTimeout(() => reject(unavailable(undefined)), answerTimeoutMs)
-      ask(queue).then(
-        (answer) => {
-          clearTimeout(timer)
-          resolve(answer)
-        },
-        (error) => {
-          clearTimeout(timer)
-          reject(unavailable(error))
-        },
-      )
-    })
+    return await answering(() => ask(queue))
   }
 
   async close(): Promise<void> {
@@ -121,10 +120,17 @@ export class Queues {
   }
 
   async #end(queue: Queue): Promise<void> {
-    // `close` waits for a reply, and `disconnect` for a connection; without one there may be neither.
+    // `close` waits for a reply, and `disconnect` for a connection; without one there may be neither. A `close` that fails
+    // leaves a client that tries to connect for as long as the process lives.
     const inTime = async (ending: Promise<unknown>): Promise<boolean> => {
       const late = sleep(answerTimeoutMs, false, { ref: false })
-      return await Promise.race([ending.then(() => true).catch(() => true), late])
+      return await Promise.race([
+        ending.then(
+          () => true,
+          () => false,
+        ),
+        late,
+      ])
     }
     if (await inTime(queue.close())) return
     if (this.ownsConnections) await inTime(queue.disconnect())
@@ -144,6 +150,24 @@ export class Queues {
     if (typeof connection === 'string') return { url: connection, retryStrategy, ...options }
     return isClient(connection) ? connection : { retryStrategy, ...connection, ...options }
   }
+}
+
+/** Asks Redis; what it throws, and an answer that does not come in time, become the inbox's own failure. */
+async function answering<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
+  // One promise and no race: every delivery comes through here.
+  return await new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(unavailable(undefined)), answerTimeoutMs)
+    ask().then(
+      (answer) => {
+        clearTimeout(timer)
+        resolve(answer)
+      },
+      (error) => {
+        clearTimeout(timer)
+        reject(unavailable(error))
+      },
+    )
+  })
 }
 
 /** A delivery has a sender that comes again: it is better told at once than kept waiting in this process's memory. */

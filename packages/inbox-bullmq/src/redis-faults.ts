@@ -12,7 +12,7 @@ export function unavailable(error: unknown): Error {
       error,
     )
   }
-  if (text.startsWith('READONLY') || text.startsWith('MISCONF')) {
+  if (/^(READONLY|MISCONF|NOREPLICAS)/.test(text)) {
     return new InboxUnavailableError('read_only', `Redis takes no writes: ${text}`, error)
   }
   const detail = text === '' ? 'it did not answer in time' : text

@@ -35,8 +35,7 @@ import { type TransactionLike, toDb } from './transaction.ts'
 export class BossInbox implements PgBossInbox {
   readonly #store: BossStore
   readonly #settings: InboxSettings
-  readonly #users = new InboxConsumers<WorkLoop>()
-  readonly #loops = new Map<InboxConsumer, WorkLoop>()
+  readonly #consumers = new InboxConsumers<WorkLoop>({ closeStore: () => this.#store.close() })
   /** What runs here, by the signal that its handlers were given. */
   readonly #running = new WeakMap<AbortSignal, InboxEvent>()
 
@@ -56,25 +55,21 @@ export class BossInbox implements PgBossInbox {
   }
 
   async start(consumer: InboxConsumer): Promise<void> {
-    this.#users.add(consumer, () => {
-      const process = this.#watched(consumer.process as InboxProcessor)
-      const loop = new WorkLoop(this.#store, { consumer: { ...consumer, process }, settings: this.#settings })
-      this.#loops.set(consumer, loop)
-      return loop
+    await this.#consumers.start(consumer, {
+      work: () => {
+        const process = this.#watched(consumer.process as InboxProcessor)
+        return new WorkLoop(this.#store, { consumer: { ...consumer, process }, settings: this.#settings })
+      },
+      open: () => this.#openFor(consumer),
     })
-    try {
-      await this.#store.open(consumer.name)
-    } finally {
-      // Also where PostgreSQL cannot be reached yet: the loop finds out when it can.
-      if (this.#users.has(consumer)) this.#loops.get(consumer)?.wake()
-    }
   }
 
-  async close({ graceMs = 10_000, consumer }: Parameters<Inbox['close']>[0] = {}): Promise<void> {
-    const leaving = consumer === undefined ? this.#users.all() : [consumer]
-    await this.#users.close(graceMs, consumer)
-    for (const one of leaving) this.#loops.delete(one)
-    if (this.#users.size === 0) await this.#store.close()
+  async check(): Promise<void> {
+    await this.#store.check(this.#consumers.all()[0]?.name)
+  }
+
+  async close(options?: Parameters<Inbox['close']>[0]): Promise<void> {
+    await this.#consumers.close(options)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -110,13 +105,22 @@ export class BossInbox implements PgBossInbox {
   async replay(filter: ReplayFilter): Promise<ReplayResult> {
     checkReplayFilter(filter)
     const result = await this.#store.replay(filter)
-    for (const loop of this.#loops.values()) loop.wake()
+    for (const loop of this.#consumers.works()) loop.wake()
     return result
   }
 
   async purge(filter: PurgeFilter): Promise<number> {
     checkPurgeFilter(filter)
     return await this.#store.purge(filter)
+  }
+
+  async #openFor(consumer: InboxConsumer): Promise<void> {
+    try {
+      await this.#store.open(consumer.name)
+    } finally {
+      // Also if PostgreSQL cannot be reached yet: the loop finds out when it can.
+      this.#consumers.workOf(consumer)?.wake()
+    }
   }
 
   /** Knows what runs, and does not take for done what a transaction of the user's was to complete and did not. */
@@ -138,6 +142,6 @@ export class BossInbox implements PgBossInbox {
   }
 
   #wake(name: string): void {
-    for (const [consumer, loop] of this.#loops) if (consumer.name === name) loop.wake()
+    for (const loop of this.#consumers.works(name)) loop.wake()
   }
 }

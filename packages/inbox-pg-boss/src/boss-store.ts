@@ -78,6 +78,11 @@ export class BossStore implements EventStore {
     await this.#boss.close()
   }
 
+  /** @param name a receiver that has a queue, so that none is made for this. */
+  async check(name: string = 'scrapenest'): Promise<void> {
+    await answering(async () => await answerInTime(this.#boss.tryInsert(name)))
+  }
+
   async put(event: InboxEvent): Promise<'stored' | 'duplicate'> {
     return await answering(async () => {
       const { name } = event

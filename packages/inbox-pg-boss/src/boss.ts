@@ -18,6 +18,9 @@ const foreverSeconds = 315_360_000
 /** What pg-boss makes its jittered delays of, for the attempts whose lease it finds ended before a worker does. */
 export const watchRetryDelaySeconds = 30
 
+/** An SQLSTATE that PostgreSQL has no meaning for. */
+const rolledBack = 'SNRBK'
+
 /** pg-boss's own limit. */
 const longestExpirySeconds = 86_400
 
@@ -100,6 +103,23 @@ export class Boss {
     return rows as Row[]
   }
 
+  /**
+   * Inserts a job into the queue of this name and rolls back: rejects when the schema is missing, or PostgreSQL takes no
+   * writes. In one statement, because each goes to whatever connection the pool, or an adapter of the user's, has free.
+   */
+  async tryInsert(name: string): Promise<void> {
+    const boss = await this.withQueue(name)
+    // Names and prefixes hold nothing that SQL gives a meaning to between quotes; a DO block takes no parameters.
+    await boss.getDb().executeSql(
+      `DO $$ BEGIN
+         INSERT INTO ${this.schema}.job (name) VALUES ('${this.queueOf(name)}');
+         RAISE SQLSTATE '${rolledBack}';
+       EXCEPTION WHEN SQLSTATE '${rolledBack}' THEN NULL;
+       END $$`,
+      [],
+    )
+  }
+
   /** What each job is sent with: its queue may be older than these settings. */
   sendOptions(name: string): SendOptions {
     const { maxAttempts, handlerTimeoutMs, graceMs } = this.#options.settings
@@ -120,6 +140,8 @@ export class Boss {
   async close(): Promise<void> {
     this.#queues.clear()
     if (typeof this.#options.source !== 'string') return
+    // A start in progress would otherwise be taken for one after this.
+    await this.#starting?.catch(() => {})
     this.#isStarted = false
     await this.#boss.stop({ graceful: false }).catch(() => {})
   }

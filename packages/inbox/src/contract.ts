@@ -22,10 +22,24 @@ export type InboxState = 'ready' | 'running' | 'done' | 'dead'
 export interface Inbox extends InboxConnection, AsyncDisposable {
   readonly capabilities: InboxCapabilities
   /**
-   * Stops claiming, waits for running handlers up to `graceMs`, aborts their signal, gives back what is still not done,
-   * and closes the store. Idempotent.
+   * Rejects when the store does not work: it cannot be reached, or takes no writes. Proven by a write that leaves nothing
+   * behind, in no more time than `put` takes. A receiver calls it for probes only, such as those of
+   * `scrapenest-webhooks doctor`.
    *
-   * @param options.graceMs in milliseconds. Default 10000.
+   * @throws {WebhookError} `store_unavailable`
+   */
+  check(): Promise<void>
+  /**
+   * Stops claiming, waits for running handlers, aborts the rest, gives their events back without counting the attempt, and
+   * closes the store, all within `graceMs`. Handlers are aborted shortly before it ends: up to a second, at most half of it.
+   * Giving events back takes a write to the store, which is waited for up to 100 ms, however short `graceMs` is. A store
+   * that has not answered by then is closed in the background.
+   *
+   * Idempotent; a further call can only shorten the time.
+   *
+   * @param options.graceMs in milliseconds; `Infinity` waits for as long as handlers take. Default 8000.
+   * @param options.consumer the one that leaves. Default: all of them. The store is closed with the last.
+   * @throws {ConfigurationError} `configuration_invalid`: an invalid `graceMs`. Nothing is closed then.
    */
   close(options?: Partial<Parameters<InboxConnection['close']>[0]>): Promise<void>
   /** The events that fit, the latest stored first, one page at a time. Bodies and headers are never in a list. */

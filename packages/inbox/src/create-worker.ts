@@ -5,23 +5,29 @@ import {
   type InboxConnection,
   type ScrapeNestEvents,
 } from '@scrapenest-webhooks/core'
-import { createInboxProcessor } from '@scrapenest-webhooks/core/adapter'
+import { checkGraceMs, createInboxProcessor, defaultCloseGraceMs } from '@scrapenest-webhooks/core/adapter'
 
 export interface WorkerOptions<Events extends object> extends HandlingOptions<Events, never> {
   /** The inbox that the receiving process puts its events into: the same file, opened here. */
   readonly inbox: InboxConnection
 }
 
-/** A process, or a part of one, that runs the handlers of stored events and receives none. */
+/** Runs the handlers of stored events, and receives none. */
 export interface InboxWorker extends AsyncDisposable {
-  /** Opens the inbox and begins to work; keeps the process alive until `close`. Idempotent. */
+  /** Opens the inbox and begins to work; keeps the process alive until it is closed. Idempotent; after `close` it does nothing. */
   start(): Promise<void>
-  /** Stops claiming, waits for running handlers, aborts those that are not done after `graceMs`, gives their events back. Idempotent. */
+  /**
+   * Stops claiming, waits for running handlers, aborts the rest and gives their events back, all within `graceMs`: see
+   * `Inbox.close`. Idempotent; a further call can only shorten the time.
+   *
+   * @param options.graceMs in milliseconds. Default 8000.
+   * @throws {ConfigurationError} `configuration_invalid`: an invalid `graceMs`. Nothing is closed then.
+   */
   close(options?: CloseOptions): Promise<void>
 }
 
 /**
- * Makes a worker for an inbox whose receiver has `processing: false`. Its `name` must be the receiver's.
+ * Creates a worker for an inbox whose receiver has `processing: false`. Its `name` must be the receiver's.
  *
  * @throws {ConfigurationError} `configuration_invalid`: an option is missing, malformed or unknown.
  *
@@ -33,11 +39,11 @@ export interface InboxWorker extends AsyncDisposable {
 export function createWorker<Events extends object = ScrapeNestEvents>(options: WorkerOptions<Events>): InboxWorker {
   const { inbox, ...handling } = options
   if (typeof inbox?.start !== 'function') {
-    throw new ConfigurationError('Expected inbox to be what sqliteInbox, or another inbox, gives.')
+    throw new ConfigurationError('Expected inbox to be an Inbox, such as sqliteInbox(…).')
   }
   const consumer = createInboxProcessor<Events>(handling as HandlingOptions<Events, never>)
   let started: Promise<void> | undefined
-  let closed: Promise<void> | undefined
+  let isClosed = false
   let keepAlive: NodeJS.Timeout | undefined
 
   async function start(): Promise<void> {
@@ -51,19 +57,19 @@ export function createWorker<Events extends object = ScrapeNestEvents>(options: 
     }
   }
 
-  async function close(graceMs = 10_000): Promise<void> {
-    clearInterval(keepAlive)
-    await inbox.close({ graceMs, consumer })
-  }
-
   const worker: InboxWorker = {
-    start() {
-      started ??= start()
-      return started
+    async start() {
+      if (!isClosed) started ??= start()
+      await started
     },
-    close(closing = {}) {
-      closed ??= close(closing.graceMs)
-      return closed
+    async close({ graceMs = defaultCloseGraceMs } = {}) {
+      checkGraceMs('graceMs', graceMs)
+      isClosed = true
+      try {
+        await inbox.close({ graceMs, consumer })
+      } finally {
+        clearInterval(keepAlive)
+      }
     },
     [Symbol.asyncDispose]: () => worker.close(),
   }

@@ -1,13 +1,11 @@
 import { type InboxConsumer, WebhookError } from '@scrapenest-webhooks/core'
 import type { InboxProcessor } from '@scrapenest-webhooks/core/adapter'
+import type { CloseBudget } from './close-budget.ts'
 import { endingOf } from './ending.ts'
 import type { ClaimedEvent, Ending } from './event-store.ts'
 import { DeadEventError, LeaseLostError } from './inbox-errors.ts'
 import type { InboxSettings } from './inbox-options.ts'
 import { type Outcome, RunningAttempt } from './running-attempt.ts'
-
-/** How long handlers may take to end once a closing worker has aborted them. */
-const abortedGraceMs = 500
 
 export interface EngineAttemptsOptions {
   /** One with a processor. */
@@ -26,7 +24,7 @@ export interface EndedAttempt {
 }
 
 /**
- * The attempts of one user that run in this process, where the claims, the leases and the records are an engine's.
+ * The attempts of one consumer that run in this process, where the claims, the leases and the records are an engine's.
  *
  * The engine claims an event, calls `run`, and records the ending it is given. It says which leases it renewed; one that
  * it did not renew in time is lost, and its handlers are aborted.
@@ -53,7 +51,7 @@ export class EngineAttempts {
     const { handlerTimeoutMs, graceMs, leaseMs, now } = this.#settings
     const startedAtMs = now()
     const leaseEndsAtMs = startedAtMs + leaseMs
-    // The caller makes one only for a user with a processor.
+    // The caller makes one only for a consumer with a processor.
     const process = this.#consumer.process as InboxProcessor
     const attempt = new RunningAttempt({ claimed, process, handlerTimeoutMs, graceMs, leaseEndsAtMs })
     if (this.#isClosing) {
@@ -95,14 +93,10 @@ export class EngineAttempts {
     }
   }
 
-  /** Waits for running handlers up to `graceMs`, aborts the rest, and resolves when every one has an ending. */
-  async close(graceMs: number): Promise<void> {
+  /** Waits for running handlers, aborts the rest within the budget, and resolves when every attempt has an ending. */
+  async close(budget: CloseBudget): Promise<void> {
     this.#isClosing = true
-    await settledWithin(graceMs, this.#running.values())
-    for (const attempt of this.#running.keys()) attempt.abort(new WebhookError('receiver_closing'))
-    await settledWithin(Math.min(abortedGraceMs, graceMs), this.#running.values())
-    for (const attempt of this.#running.keys()) attempt.giveUp()
-    await Promise.allSettled(this.#running.values())
+    await budget.endAttempts(this.#running)
     clearInterval(this.#leaseWatch)
     this.#leaseWatch = undefined
   }
@@ -113,15 +107,4 @@ export class EngineAttempts {
       if (attempt.leaseEndsAtMs <= nowMs) attempt.loseLease(new LeaseLostError())
     }
   }
-}
-
-/** Resolves when all have settled, or when the time is over. */
-async function settledWithin(timeoutMs: number, work: Iterable<Promise<unknown>>): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const timer = setTimeout(resolve, Math.min(timeoutMs, 2_147_483_647))
-    void Promise.allSettled(work).then(() => {
-      clearTimeout(timer)
-      resolve()
-    })
-  })
 }

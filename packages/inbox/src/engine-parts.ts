@@ -1,58 +1,6 @@
-import { ConfigurationError, type InboxConsumer } from '@scrapenest-webhooks/core'
+import { ConfigurationError } from '@scrapenest-webhooks/core'
 import { checkKnownOptions, checkWholeNumber } from '@scrapenest-webhooks/core/adapter'
 import type { InboxFilter, InboxQuery, InboxSummary, PurgeFilter, ReplayFilter } from './contract.ts'
-
-/** What works for one user, and can be ended. */
-interface Work {
-  close(graceMs: number): Promise<void>
-}
-
-/** Everyone who started an inbox and has not closed it, with what works for it. */
-export class InboxConsumers<UserWork extends Work> {
-  readonly #users = new Map<InboxConsumer, UserWork | undefined>()
-
-  get size(): number {
-    return this.#users.size
-  }
-
-  /** @param work makes what works for a user that has a processor. Called once for each user. */
-  add(consumer: InboxConsumer, work: () => UserWork): void {
-    if (this.#users.has(consumer)) return
-    if (consumer.process !== undefined) this.#checkAlone(consumer.name)
-    this.#users.set(consumer, consumer.process === undefined ? undefined : work())
-  }
-
-  has(consumer: InboxConsumer): boolean {
-    return this.#users.has(consumer)
-  }
-
-  /** What works for a user; nothing for one without a processor, or one that has left. */
-  workOf(consumer: InboxConsumer): UserWork | undefined {
-    return this.#users.get(consumer)
-  }
-
-  /** Those that are here now. */
-  all(): readonly InboxConsumer[] {
-    return [...this.#users.keys()]
-  }
-
-  /** @param consumer the one who leaves. Default: everyone. */
-  async close(graceMs: number, consumer?: InboxConsumer): Promise<void> {
-    const leaving = consumer === undefined ? this.all() : [consumer]
-    const works = leaving.map((one) => this.#users.get(one))
-    for (const one of leaving) this.#users.delete(one)
-    await Promise.all(works.map((work) => work?.close(graceMs)))
-  }
-
-  #checkAlone(name: string): void {
-    for (const [{ name: other }, work] of this.#users) {
-      if (work === undefined || other !== name) continue
-      throw new ConfigurationError(
-        `Two receivers or workers named '${name}' process the same inbox. Give each its own name, or one of them processing: false.`,
-      )
-    }
-  }
-}
 
 const knownFilters: Readonly<Record<keyof InboxFilter, true>> = {
   eventId: true,

@@ -4,9 +4,10 @@
  * of one's own is a `StoredInbox` over an `EventStore`.
  */
 export { leaseEnded } from './attempt-error.ts'
+export { CloseBudget } from './close-budget.ts'
 export { endingOfExpired } from './ending.ts'
 export { type EndedAttempt, EngineAttempts, type EngineAttemptsOptions } from './engine-attempts.ts'
-export { checkPageQuery, checkPurgeFilter, checkReplayFilter, fitsFilter, InboxConsumers } from './engine-parts.ts'
+export { checkPageQuery, checkPurgeFilter, checkReplayFilter, fitsFilter } from './engine-parts.ts'
 export { readEnvelope } from './envelope.ts'
 export type {
   Claim,
@@ -17,6 +18,7 @@ export type {
   ExpiredAttempt,
   Lease,
 } from './event-store.ts'
+export { type ConsumerStart, type ConsumerWork, InboxConsumers } from './inbox-consumers.ts'
 export { type InboxSettings, inboxOptions, settleInboxOptions } from './inbox-options.ts'
 export { StoredInbox } from './stored-inbox.ts'
 export { WorkLoop } from './work-loop.ts'

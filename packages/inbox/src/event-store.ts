@@ -20,6 +20,11 @@ export interface EventStore {
   /** Makes the store ready. Every other method does so too, so that a store out of reach at first is used once it is there. */
   open(): Promise<void>
   close(): Promise<void>
+  /**
+   * Rejects when a `put` would fail now. Writes and leaves nothing behind, and takes no longer than `put`. Without it,
+   * `open` is called instead.
+   */
+  check?(): Promise<void>
   /** Resolves when the event would survive a crash. */
   put(event: InboxEvent, options: { readonly nowMs: number }): Promise<'stored' | 'duplicate'>
   /** Makes running what is due, oldest first, and counts the attempt. */

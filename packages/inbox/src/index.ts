@@ -1,3 +1,5 @@
+export type * from '@scrapenest-webhooks/core'
+export type { DispatchResult, InboxAttempt, InboxProcessor } from '@scrapenest-webhooks/core/adapter'
 export { type Backoff, defaultDelaysMs, jitteredBackoff } from './backoff.ts'
 export type {
   AttemptError,

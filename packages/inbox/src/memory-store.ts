@@ -54,6 +54,8 @@ export class MemoryStore implements EventStore {
 
   async close(): Promise<void> {}
 
+  async check(): Promise<void> {}
+
   async put(event: InboxEvent, { nowMs }: { readonly nowMs: number }): Promise<'stored' | 'duplicate'> {
     const key = keyOf(event.name, event.eventId)
     if (this.#events.has(key)) return 'duplicate'

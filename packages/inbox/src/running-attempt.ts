@@ -21,9 +21,10 @@ export type Outcome =
 /**
  * One run of an event's handlers.
  *
- * It is *running* until the handlers settle. It is *aborted* at the time limit, when the lease is lost, or when the worker
- * closes: the handlers' signal says so, and they have `graceMs` to end; what they then say still counts. After that it is
- * *given up*: they may go on, but nobody waits for them and nothing they do counts.
+ * - *running*: until the handlers settle.
+ * - *aborted*: entered at the time limit, when the lease is lost, or when the worker closes. The handlers' `signal` says so.
+ *   They have `graceMs` to end, or what closing leaves them (`CloseBudget`), and their result still counts.
+ * - *given up*: entered after that. The handlers may keep running, but no one waits for them and nothing they do counts.
  */
 export class RunningAttempt {
   readonly claimed: ClaimedEvent

@@ -23,6 +23,8 @@ const identified = `
 type StatementName =
   | 'insertEvent'
   | 'insertPayload'
+  | 'discardEvent'
+  | 'discardCounts'
   | 'nextDue'
   | 'expired'
   | 'claim'
@@ -53,6 +55,9 @@ const sql: Readonly<Record<StatementName, string>> = {
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'ready')
     ON CONFLICT DO NOTHING RETURNING id`,
   insertPayload: 'INSERT INTO payloads (event, signed_headers, body) VALUES (?, ?, ?)',
+  // Payload and attempts are deleted with it; its count stays, as 0.
+  discardEvent: 'DELETE FROM events WHERE id = :id',
+  discardCounts: 'DELETE FROM counts WHERE name = :name',
 
   nextDue: `
     SELECT min(due_at_ms) AS dueAtMs FROM (

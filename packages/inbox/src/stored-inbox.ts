@@ -10,14 +10,15 @@ import type {
   ReplayFilter,
   ReplayResult,
 } from './contract.ts'
-import { checkPageQuery, checkPurgeFilter, checkReplayFilter, InboxConsumers } from './engine-parts.ts'
+import { checkPageQuery, checkPurgeFilter, checkReplayFilter } from './engine-parts.ts'
 import type { EventStore } from './event-store.ts'
+import { InboxConsumers } from './inbox-consumers.ts'
 import type { InboxSettings } from './inbox-options.ts'
 import { Retention } from './retention.ts'
 import { WorkLoop } from './work-loop.ts'
 
 /**
- * The inbox over a store: a work loop for each user with a processor, and the retention.
+ * The inbox over a store: a work loop for each consumer with a processor, and the retention.
  *
  * @example
  * const inbox: Inbox = new StoredInbox(new MyStore(), settleInboxOptions({ maxAttempts: 4 }))
@@ -26,7 +27,7 @@ export class StoredInbox implements Inbox {
   readonly #store: EventStore
   readonly #settings: InboxSettings
   readonly #retention: Retention
-  readonly #users = new InboxConsumers<WorkLoop>()
+  readonly #consumers = new InboxConsumers<WorkLoop>({ closeStore: () => this.#closeStore() })
 
   constructor(store: EventStore, settings: InboxSettings) {
     this.#store = store
@@ -46,21 +47,19 @@ export class StoredInbox implements Inbox {
 
   async start(consumer: InboxConsumer): Promise<void> {
     const settings = this.#settings
-    this.#users.add(consumer, () => new WorkLoop(this.#store, { consumer, settings }))
-    try {
-      await this.#store.open()
-    } finally {
-      // Also where the store cannot be opened yet: the loop finds out when it can.
-      this.#users.workOf(consumer)?.wake()
-      if (this.#users.workOf(consumer) !== undefined) this.#retention.start()
-    }
+    await this.#consumers.start(consumer, {
+      work: () => new WorkLoop(this.#store, { consumer, settings }),
+      open: () => this.#openFor(consumer),
+    })
   }
 
-  async close({ graceMs = 10_000, consumer }: Parameters<Inbox['close']>[0] = {}): Promise<void> {
-    await this.#users.close(graceMs, consumer)
-    if (this.#users.size > 0) return
-    await this.#retention.stop()
-    await this.#store.close()
+  async check(): Promise<void> {
+    if (this.#store.check === undefined) await this.#store.open()
+    else await this.#store.check()
+  }
+
+  async close(options?: Parameters<Inbox['close']>[0]): Promise<void> {
+    await this.#consumers.close(options)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -87,7 +86,7 @@ export class StoredInbox implements Inbox {
   async replay(filter: ReplayFilter): Promise<ReplayResult> {
     checkReplayFilter(filter)
     const result = await this.#store.replay(filter, { nowMs: this.#settings.now() })
-    for (const consumer of this.#users.all()) this.#users.workOf(consumer)?.wake()
+    for (const loop of this.#consumers.works()) loop.wake()
     return result
   }
 
@@ -96,7 +95,23 @@ export class StoredInbox implements Inbox {
     return await this.#store.purge(filter)
   }
 
+  async #openFor(consumer: InboxConsumer): Promise<void> {
+    try {
+      await this.#store.open()
+    } finally {
+      // Also if the store cannot be opened yet: the loop finds out when it can.
+      const loop = this.#consumers.workOf(consumer)
+      if (loop !== undefined) this.#retention.start()
+      loop?.wake()
+    }
+  }
+
+  async #closeStore(): Promise<void> {
+    await this.#retention.stop()
+    await this.#store.close()
+  }
+
   #wake(name: string): void {
-    for (const consumer of this.#users.all()) if (consumer.name === name) this.#users.workOf(consumer)?.wake()
+    for (const loop of this.#consumers.works(name)) loop.wake()
   }
 }

@@ -2,14 +2,13 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type InboxConsumer, WebhookError } from '@scrapenest-webhooks/core'
 import type { InboxProcessor } from '@scrapenest-webhooks/core/adapter'
+import type { CloseBudget } from './close-budget.ts'
 import { endingOf, endingOfExpired } from './ending.ts'
 import type { Claim, ClaimedEvent, Ending, EventStore } from './event-store.ts'
+import type { ConsumerWork } from './inbox-consumers.ts'
 import { DeadEventError, LeaseLostError } from './inbox-errors.ts'
 import type { InboxSettings } from './inbox-options.ts'
 import { type Outcome, RunningAttempt } from './running-attempt.ts'
-
-/** How long handlers may take to end once a closing worker has aborted them. */
-const abortedGraceMs = 500
 
 /** Between two tries to record how an attempt ended, while the store is out of reach. */
 const recordRetryMs = 250
@@ -20,7 +19,7 @@ const recordRetryMs = 250
  * It looks for work when it is woken (an event was stored, a place became free), when the next event is due, and every
  * `pollIntervalMs` for what other processes stored. While all places are taken it does not look.
  */
-export class WorkLoop {
+export class WorkLoop implements ConsumerWork {
   readonly #store: EventStore
   readonly #settings: InboxSettings
   readonly #consumer: InboxConsumer
@@ -40,7 +39,7 @@ export class WorkLoop {
     this.#store = store
     this.#consumer = options.consumer
     this.#settings = options.settings
-    // The caller makes a loop only for a user with a processor.
+    // The caller makes a loop only for a consumer with a processor.
     this.#process = options.consumer.process as InboxProcessor
     this.#freePlaces = options.settings.concurrency
   }
@@ -53,14 +52,13 @@ export class WorkLoop {
     this.#claiming = this.#claimWhileWoken()
   }
 
-  async close(graceMs: number): Promise<void> {
+  /** Claims nothing more, and resolves when the ending of every attempt has been recorded, or the store has failed to. */
+  async close(budget: CloseBudget): Promise<void> {
     this.#isClosing = true
     clearTimeout(this.#timer)
+    await budget.endAttempts(this.#held)
+    // A claim that was in progress gives back what it has claimed.
     await this.#claiming
-    await settledWithin(graceMs, this.#held.values())
-    for (const attempt of this.#held.keys()) attempt.abort(new WebhookError('receiver_closing'))
-    await settledWithin(Math.min(abortedGraceMs, graceMs), this.#held.values())
-    for (const attempt of this.#held.keys()) attempt.giveUp()
     await Promise.allSettled(this.#held.values())
     clearInterval(this.#renewal)
   }
@@ -192,15 +190,4 @@ export class WorkLoop {
     if (!this.#isStoreOut) this.#consumer.report(error)
     this.#isStoreOut = true
   }
-}
-
-/** Resolves when all have settled, or when the time is over. */
-async function settledWithin(timeoutMs: number, work: Iterable<Promise<void>>): Promise<void> {
-  await new Promise<void>((resolve) => {
-    const timer = setTimeout(resolve, timeoutMs)
-    void Promise.allSettled(work).then(() => {
-      clearTimeout(timer)
-      resolve()
-    })
-  })
 }

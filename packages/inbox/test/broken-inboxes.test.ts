@@ -67,6 +67,7 @@ describe('the checks of an inbox', () => {
     }
     await expect(inboxChecks[0]?.run(broken)).rejects.toThrow()
 
-    expect(calls).toEqual(['closed', 'disposed'])
+    // Once to abort what runs, and once to wait for it.
+    expect(calls).toEqual(['closed', 'closed', 'disposed'])
   })
 })

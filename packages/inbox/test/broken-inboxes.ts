@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ConfigurationError, type InboxConsumer, WebhookError } from '@scrapenest-webhooks/core'
 import { codeOf, type InboxProcessor } from '@scrapenest-webhooks/core/adapter'
-import type { InboxCheckOptions } from '@scrapenest-webhooks/testing'
+import { createInboxEvent, type InboxCheckOptions } from '@scrapenest-webhooks/testing'
 import type { EventStore, Lease } from '../src/event-store.ts'
 import { settleInboxOptions } from '../src/inbox-options.ts'
 import { type Inbox, type InboxCapabilities, type InboxFilter, memoryInbox } from '../src/index.ts'
@@ -183,7 +183,7 @@ export const brokenInboxes: readonly BrokenInbox[] = [
     open: (options) => memoryInbox({ ...options, concurrency: 1000 }),
   },
   {
-    that: 'gives a user the events of another',
+    that: 'gives a consumer the events of another',
     failing: ['I16'],
     open: storeWith((store) => ({
       claim: async (request) => await store.claim({ ...request, name: request.name === 'one' ? 'two' : request.name }),
@@ -344,6 +344,64 @@ export const brokenInboxes: readonly BrokenInbox[] = [
     }),
   },
   {
+    that: 'takes twice the time it was given to close',
+    failing: ['I37'],
+    open: inboxWith((inbox) => ({
+      close: async (options) => {
+        await inbox.close(options)
+        await sleep(options?.graceMs ?? 0)
+      },
+    })),
+  },
+  {
+    that: 'closes in time and gives nothing back',
+    failing: ['I30', 'I37', 'I38'],
+    open: storeWith((store) => ({
+      end: async (lease, ending) => ending.state !== 'ready' && (await store.end(lease, ending)),
+    })),
+  },
+  {
+    that: 'closes no sooner when it is closed again',
+    failing: ['I38'],
+    open: inboxWith((inbox) => {
+      let closed: Promise<void> | undefined
+      return {
+        close: async (options) => {
+          closed ??= inbox.close(options)
+          await closed
+        },
+      }
+    }),
+  },
+  {
+    that: 'forgets a consumer that is leaving',
+    failing: ['I38'],
+    open: inboxWith((inbox) => {
+      const left = new Set<InboxConsumer | undefined>()
+      return {
+        close: async (options) => {
+          if (left.size < left.add(options?.consumer).size) await inbox.close(options)
+        },
+      }
+    }),
+  },
+  {
+    that: 'never passes its own check',
+    failing: ['I39'],
+    open: inboxWith(() => ({
+      check: async () => {
+        throw new WebhookError('store_unavailable')
+      },
+    })),
+  },
+  {
+    that: 'leaves behind what it was checked with',
+    failing: ['I39'],
+    open: inboxWith((inbox) => ({
+      check: async () => void (await inbox.put(createInboxEvent({ name: 'check' }))),
+    })),
+  },
+  {
     that: 'names a filter that there is none of',
     failing: ['I32'],
     open: saying({ filters: ['eventId', 'state', 'colour' as keyof InboxFilter] }),
@@ -422,7 +480,7 @@ function inboxWith(change: (inbox: Inbox) => Partial<Inbox>): BrokenInbox['open'
   }
 }
 
-/** The inbox in memory with another user in the place of each. */
+/** The inbox in memory with another consumer in the place of each. */
 function consumersWith(change: (consumer: InboxConsumer) => InboxConsumer): BrokenInbox['open'] {
   return inboxWith((inbox) => {
     const changedOf = new Map<InboxConsumer, InboxConsumer>()

@@ -73,7 +73,10 @@ describe('a full disk', () => {
     expect(replies[0]).toMatchObject(unavailable)
     expect(errors[0]).toMatchObject({ code: 'store_unavailable', message: expect.stringContaining('cannot grow') })
     expect(await inbox.stats()).toMatchObject({ done: 1, ready: 0 })
+    db().exec(`PRAGMA max_page_count = ${pages}`)
+    await expect(inbox.check()).rejects.toMatchObject({ code: 'store_unavailable', fault: 'full' })
     db().exec('PRAGMA max_page_count = 1000000')
+    await inbox.check()
     expect((await deliver(20_000)).status).toBe(202)
     await vi.waitFor(() => expect(handled).toHaveLength(2))
   })
@@ -85,7 +88,7 @@ describe('a lock that another process holds', () => {
     retry: 4,
   }, async ({ annotate }) => {
     const file = temporaryFile()
-    const { deliver, handled } = await receiverOf(file)
+    const { deliver, handled, inbox } = await receiverOf(file)
     expect((await deliver()).status).toBe(202)
     const holder = await holdLock(file)
     const longestDelayMs = watchEventLoop()
@@ -98,7 +101,9 @@ describe('a lock that another process holds', () => {
     expect(waitedMs).toBeGreaterThan(900)
     expect(waitedMs).toBeLessThan(2000)
     expect(delayMs).toBeLessThan(50)
+    await expect(inbox.check()).rejects.toMatchObject({ code: 'store_unavailable', fault: 'locked' })
     await holder.release()
+    await inbox.check()
     expect((await deliver()).status).toBe(202)
     await vi.waitFor(() => expect(handled).toHaveLength(2))
   })
@@ -119,8 +124,9 @@ describe('a file that is read-only', () => {
     const file = temporaryFile()
     writeFileSync(file, '')
     const allowWriting = makeReadOnly(file)
-    const { deliver, errors, handled, started } = await receiverOf(file)
+    const { deliver, errors, handled, inbox, started } = await receiverOf(file)
     await expect(started).rejects.toMatchObject({ code: 'store_unavailable', fault: 'read_only' })
+    await expect(inbox.check()).rejects.toMatchObject({ code: 'store_unavailable', fault: 'read_only' })
     expect(await deliver()).toMatchObject(unavailable)
     expect(errors[0]).toMatchObject({
       code: 'store_unavailable',
@@ -132,10 +138,13 @@ describe('a file that is read-only', () => {
   })
 
   it('is opened anew when SQLite said so of a connection', async () => {
-    const { db, deliver } = await receiverOf(temporaryFile())
+    const { db, deliver, inbox } = await receiverOf(temporaryFile())
     expect((await deliver()).status).toBe(202)
     db().exec('PRAGMA query_only = ON')
     expect(await deliver()).toMatchObject(unavailable)
+    expect((await deliver()).status).toBe(202)
+    db().exec('PRAGMA query_only = ON')
+    await expect(inbox.check()).rejects.toMatchObject({ code: 'store_unavailable', fault: 'read_only' })
     expect((await deliver()).status).toBe(202)
   })
 })
@@ -155,12 +164,24 @@ describe('a file that is moved away', () => {
   })
 })
 
+describe('a file that is deleted', () => {
+  it('does not pass a check, which would otherwise vouch for a file that no one finds', async () => {
+    const file = temporaryFile()
+    const { deliver, inbox } = await receiverOf(file)
+    expect((await deliver()).status).toBe(202)
+    for (const suffix of ['', '-wal', '-shm']) rmSync(file + suffix)
+    await expect(inbox.check()).rejects.toMatchObject({ code: 'store_unavailable', fault: 'moved' })
+    await inbox.check()
+  })
+})
+
 describe('a file that is damaged', () => {
   it('is told at the start, changed by nobody, and used again once it is mended', async () => {
     const file = temporaryFile()
     writeFileSync(file, 'This is a text and no database at all. '.repeat(100))
-    const { deliver, errors, handled, started } = await receiverOf(file)
+    const { deliver, errors, handled, inbox, started } = await receiverOf(file)
     await expect(started).rejects.toMatchObject({ code: 'store_unavailable', fault: 'corrupt' })
+    await expect(inbox.check()).rejects.toMatchObject({ code: 'store_unavailable', fault: 'corrupt' })
     expect(errors[0]?.message).toMatch(/is damaged, or is no SQLite database\. Restore it/)
     expect(await deliver()).toMatchObject(unavailable)
     renameSync(file, `${file}.damaged`)
@@ -173,8 +194,9 @@ describe('a directory that cannot be made', () => {
   it('is told at the start, and the inbox works once it is there', async () => {
     const file = temporaryFile()
     writeFileSync(file, '')
-    const { deliver, started } = await receiverOf(join(file, 'webhooks.db'))
+    const { deliver, inbox, started } = await receiverOf(join(file, 'webhooks.db'))
     await expect(started).rejects.toMatchObject({ code: 'store_unavailable', fault: 'cannot_open' })
+    await expect(inbox.check()).rejects.toMatchObject({ code: 'store_unavailable', fault: 'cannot_open' })
     expect(await deliver()).toMatchObject(unavailable)
     renameSync(file, `${file}.moved`)
     expect((await deliver()).status).toBe(202)

@@ -32,7 +32,7 @@ describe('options', () => {
 
 describe('createWorker', () => {
   it('refuses what is no inbox, and options it does not know', () => {
-    expect(() => createWorker({ inbox: undefined as never })).toThrow(/Expected inbox to be what sqliteInbox/)
+    expect(() => createWorker({ inbox: undefined as never })).toThrow(/Expected inbox to be an Inbox/)
     expect(() => createWorker({ inbox: memoryInbox(), secret: 'x' } as never)).toThrow(/Unknown option "secret"/)
   })
 

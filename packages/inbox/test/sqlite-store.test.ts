@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { createInboxEvent } from '@scrapenest-webhooks/testing'
 import { describe, expect, it, onTestFinished } from 'vitest'
@@ -87,5 +88,22 @@ describe('many events in a file', () => {
     await inbox.put(createInboxEvent({ name: 'two' }))
     expect((await inbox.stats()).oldestReadyAt).toEqual(new Date(begin))
     expect((await inbox.stats({ name: 'two' })).oldestReadyAt).toEqual(new Date(begin + day))
+  })
+})
+
+describe('a check', () => {
+  it('is committed to the disk, and leaves no row in any table', async () => {
+    const file = temporaryFile()
+    const inbox = sqliteInbox({ file })
+    onTestFinished(() => inbox.close())
+    await inbox.stats()
+    const bytesBefore = statSync(`${file}-wal`).size
+    await inbox.check()
+    expect(statSync(`${file}-wal`).size).toBeGreaterThan(bytesBefore)
+    const db = new DatabaseSync(file, { readOnly: true })
+    onTestFinished(() => db.close())
+    for (const table of ['events', 'payloads', 'attempts', 'counts']) {
+      expect(db.prepare(`SELECT count(*) AS n FROM ${table}`).get()).toEqual({ n: 0 })
+    }
   })
 })

@@ -13,7 +13,7 @@ import {
   closingConnection,
   errorReply,
   type ReadyReceiver,
-  type ReceiverSource,
+  type ReceiverOrOptions,
   resolveReceiver,
   type WithReceiver,
 } from '@scrapenest-webhooks/core/adapter'
@@ -83,7 +83,7 @@ export function scrapenestWebhooks(options: KoaOptions & object): KoaMiddleware<
   const { path, ...source } = options
   if (path !== undefined) checkPath(path)
   // The overloads have checked the rest of the options.
-  const { receiver } = resolveReceiver(source as ReceiverSource<KoaContext>, { startedBy: 'next turn' })
+  const { receiver } = resolveReceiver(source as ReceiverOrOptions<KoaContext>, { startedBy: 'next turn' })
 
   async function handle(ctx: KoaContext, next: () => Promise<unknown>): Promise<unknown> {
     if (path === undefined && !isMounted(ctx)) {
@@ -115,6 +115,7 @@ function detailsOf(ctx: KoaContext): HostDetails {
       // Firebase and similar platforms keep bytes on Node's request, Koa's parsers keep text on Koa's.
       () => request.rawBody,
       () => request.body,
+      () => (request.body as Record<symbol, unknown>)[koaBodyText],
       () => parsed.rawBody,
       () => (parsed.body as Record<symbol, unknown>)[koaBodyText],
     ],

@@ -2,13 +2,14 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { bodyParser as bodyParser6 } from '@koa/bodyparser'
 import Router from '@koa/router'
-import { createEvent, deliver, generateSecret, signDelivery } from '@scrapenest-webhooks/testing'
+import type { Logger } from '@scrapenest-webhooks/core'
+import { createEvent, deliver, generateSecret, type SignedDelivery, signDelivery } from '@scrapenest-webhooks/testing'
 import Koa from 'koa'
 import koaBody from 'koa-body'
 import bodyParser4 from 'koa-bodyparser'
 import mount from 'koa-mount'
 import Koa2 from 'koa2'
-import { afterEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, describe, expect, it } from 'vitest'
 import { scrapenestWebhooks } from '../src/index.ts'
 
 const secret = generateSecret()
@@ -20,7 +21,6 @@ afterEach(async () => {
     server.closeAllConnections()
     await new Promise((resolve) => server.close(resolve))
   }
-  vi.restoreAllMocks()
 })
 
 async function serve(app: Koa): Promise<string> {
@@ -32,11 +32,29 @@ async function serve(app: Koa): Promise<string> {
 
 const signed = () => signDelivery(createEvent('artifact.ready'), { secret })
 
+/** The codes and messages that a logger gets, by level. */
+function recordingLogger(): { readonly lines: string[]; readonly logger: Logger } {
+  const lines: string[] = []
+  return {
+    lines,
+    logger: {
+      warn: ({ code }: { code?: string }, message) => lines.push(`warn ${code}: ${message}`),
+      error: ({ code }: { code?: string }, message) => lines.push(`error ${code}: ${message}`),
+    },
+  }
+}
+
+/** A body as a browser sends it, with well-formed headers and a made-up signature. */
+function forgedForm(contentType: string, text: string): SignedDelivery {
+  const { method, headers } = signDelivery(createEvent('job.created'), { secret: generateSecret() })
+  return { method, headers: { ...headers, 'content-type': contentType }, body: Buffer.from(text) }
+}
+
 describe.each([
   ['koa 3', Koa],
   ['koa 2', Koa2 as unknown as typeof Koa],
 ])('the %s middleware', (_name, Framework) => {
-  it('brings a typed event to its handler, and leaves other paths to the next middleware', async () => {
+  it('passes a typed event to its handler, and leaves other paths to the next middleware', async () => {
     const app = new Framework()
     const seen: string[] = []
     app.use(
@@ -69,20 +87,41 @@ describe.each([
     expect((await deliver(`${origin}/hooks/other`, signed())).status).toBe(404)
   })
 
-  it('answers 500 and says how to mount it when it is used for every request without a path', async () => {
-    const warn = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
+  it('answers 500 to every request when it is used for all of them without a path, and reports it once', async () => {
+    const { lines, logger } = recordingLogger()
+    const alarms: unknown[] = []
+    const warnings: unknown[] = []
+    const warned = (warning: unknown): void => void warnings.push(warning)
+    process.on('warning', warned)
     const app = new Framework()
-    app.use(scrapenestWebhooks({ secret }))
-    const { status, reply } = await deliver((await serve(app)) + path, signed())
-    expect([status, reply]).toEqual([500, { error: 'configuration_invalid' }])
-    expect(String(warn.mock.calls[0]?.[0])).toContain('Give it a path')
+    app.use(scrapenestWebhooks({ secret, logger, onError: (error) => void alarms.push(error) }))
+    const origin = await serve(app)
+    for (let sent = 0; sent < 20; sent += 1) {
+      const { status, reply } = await deliver(`${origin}/favicon.ico`, signed())
+      expect([status, reply]).toEqual([500, { error: 'configuration_invalid' }])
+    }
+    process.off('warning', warned)
+    expect(lines).toEqual([expect.stringMatching(/^error configuration_invalid: .*Give it a path/)])
+    expect(alarms).toMatchObject([{ code: 'configuration_invalid' }])
+    expect(warnings).toEqual([])
+  })
+
+  it('warns once when the path is given to the mount and to the middleware, and passes the request on', async () => {
+    const { lines, logger } = recordingLogger()
+    const app = new Framework()
+    app.use(mount(path, scrapenestWebhooks({ path, secret, logger })))
+    const origin = await serve(app)
+    for (let sent = 0; sent < 3; sent += 1) expect((await deliver(origin + path, signed())).status).toBe(404)
+    expect(lines).toEqual([expect.stringContaining(`A request for ${path} is not handled`)])
+    expect((await deliver(origin + path + path, signed())).status).toBe(202)
+    expect(lines).toHaveLength(1)
   })
 
   it.each([
     ['@koa/bodyparser', () => bodyParser6()],
     ['koa-bodyparser', () => bodyParser4()],
     ['koa-body with includeUnparsed', () => koaBody({ includeUnparsed: true })],
-  ])('takes the text that %s has kept', async (_parser, parser) => {
+  ])('uses the text that %s has kept', async (_parser, parser) => {
     const app = new Framework()
     app.use(parser())
     app.use(scrapenestWebhooks({ path, secret }))
@@ -90,23 +129,92 @@ describe.each([
     expect((await deliver((await serve(app)) + path, delivery)).reply).toEqual({ status: 'accepted' })
   })
 
+  // koa-body 4 to 6, with includeUnparsed: the parsed body carries its text under this symbol.
+  // With includeUnparsed, the parsed body carries its text under this symbol.
+  it("uses the text that koa-body 4 to 6 keep under Symbol.for('unparsedBody')", async () => {
+    const app = new Framework()
+    app.use(async (ctx, next) => {
+      let text = ''
+      for await (const chunk of ctx.req.setEncoding('utf8')) text += chunk
+      Object.assign(ctx.request, { body: { ...JSON.parse(text), [Symbol.for('unparsedBody')]: text } })
+      await next()
+    })
+    app.use(scrapenestWebhooks({ path, secret }))
+    const delivery = signDelivery('{ "event_type":"job.created", "data":{"n":1.0,"s":"\\u00e9 é🔑"} }', { secret })
+    expect((await deliver((await serve(app)) + path, delivery)).reply).toEqual({ status: 'accepted' })
+  })
+
+  it('does not take text for the body whose byte order mark a parser has dropped: 500, and not a bad signature', async () => {
+    const { lines, logger } = recordingLogger()
+    const app = new Framework()
+    app.use(async (ctx, next) => {
+      const chunks: Buffer[] = []
+      for await (const chunk of ctx.req) chunks.push(chunk)
+      const rawBody = new TextDecoder().decode(Buffer.concat(chunks))
+      Object.assign(ctx.request, { rawBody, body: JSON.parse(rawBody) })
+      await next()
+    })
+    app.use(scrapenestWebhooks({ path, secret, logger }))
+    const delivery = signDelivery('\ufeff{"event_type":"job.created"}', { secret })
+    expect((await deliver((await serve(app)) + path, delivery)).reply).toEqual({ error: 'raw_body_unavailable' })
+    expect(lines).toEqual([expect.stringContaining('error raw_body_unavailable: ')])
+  })
+
   it('names the parser and the fix in the log when koa-body has read the body', async () => {
-    const lines: string[] = []
+    const { lines, logger } = recordingLogger()
     const app = new Framework()
     app.use((ctx, next) => {
-      Object.assign(ctx.req, { log: { warn() {}, error: (_fields: object, message: string) => lines.push(message) } })
+      Object.assign(ctx.req, { log: logger })
       return next()
     })
     app.use(koaBody())
     app.use(scrapenestWebhooks({ path, secret }))
     expect((await deliver((await serve(app)) + path, signed())).reply).toEqual({ error: 'raw_body_unavailable' })
-    expect(lines.join()).toContain('koa-body needs { includeUnparsed: true }')
+    expect(lines).toEqual([expect.stringContaining('koa-body needs { includeUnparsed: true }')])
   })
 
-  it('takes the client address that app.proxy finds', async () => {
+  it.each([
+    ['a form', 'application/x-www-form-urlencoded', 'a=1', koaBody()],
+    [
+      'an upload',
+      'multipart/form-data; boundary=x',
+      '--x\r\ncontent-disposition: form-data; name="a"\r\n\r\n1\r\n--x--\r\n',
+      koaBody({ includeUnparsed: true, multipart: true }),
+    ],
+  ])('answers 415 to %s that koa-body has read, without calling onError', async (_what, contentType, text, parser) => {
+    const { lines, logger } = recordingLogger()
+    const alarms: unknown[] = []
+    const app = new Framework()
+    app.use(parser)
+    app.use(scrapenestWebhooks({ path, secret, logger, onError: (error) => void alarms.push(error) }))
+    const url = (await serve(app)) + path
+    for (let sent = 0; sent < 3; sent += 1) {
+      const { status, reply } = await deliver(url, forgedForm(contentType, text))
+      expect([status, reply]).toEqual([415, { error: 'content_type_unsupported' }])
+    }
+    expect(lines).toEqual([expect.stringContaining('warn content_type_unsupported: ')])
+    expect(alarms).toEqual([])
+  })
+
+  it.each(['request', 'req'] as const)('reads the request where ctx.%s.body is a getter that throws', async (owner) => {
+    const app = new Framework()
+    app.use((ctx, next) => {
+      Object.defineProperty(ctx[owner], 'body', {
+        get(): never {
+          throw new Error('not parsed yet')
+        },
+      })
+      return next()
+    })
+    app.use(scrapenestWebhooks({ path, secret }))
+    expect((await deliver((await serve(app)) + path, signed())).reply).toEqual({ status: 'accepted' })
+  })
+
+  it('uses the client address that app.proxy finds', async () => {
     const app = new Framework()
     app.proxy = true
-    app.use(scrapenestWebhooks({ path, secret, allowedSources: ['192.0.2.0/24'] }))
+    const { logger } = recordingLogger()
+    app.use(scrapenestWebhooks({ path, secret, allowedSources: ['192.0.2.0/24'], logger }))
     const url = (await serve(app)) + path
     const from = (address: string) => {
       const delivery = signed()
@@ -114,5 +222,23 @@ describe.each([
     }
     expect((await from('192.0.2.7')).status).toBe(202)
     expect((await from('198.51.100.1')).reply).toEqual({ error: 'source_not_allowed' })
+  })
+
+  it('leaves a failure to set the reply to the error handling of Koa', async () => {
+    const app = new Framework()
+    app.silent = true
+    const failed: unknown[] = []
+    app.on('error', (error: unknown) => failed.push(error))
+    app.use((ctx, next) => {
+      const { set } = ctx
+      ctx.set = (...values: unknown[]): never => {
+        ctx.set = set
+        throw new Error(`cannot set ${values[0]}`)
+      }
+      return next()
+    })
+    app.use(scrapenestWebhooks({ path, secret }))
+    expect((await deliver((await serve(app)) + path, signed())).status).toBe(500)
+    expect(failed).toMatchObject([{ message: 'cannot set content-type' }])
   })
 })

@@ -9,16 +9,13 @@ import {
   type WebhookReply,
   type WebhookRequest,
 } from '@scrapenest-webhooks/core'
-import { bodyTooLarge } from '@scrapenest-webhooks/core/adapter'
+import { findKeptBody } from '@scrapenest-webhooks/core/adapter'
 import { readBody } from './read-body.ts'
 
 /** Where the raw body of a request may be. */
 export interface BodySource {
   readonly request: IncomingMessage
-  /**
-   * Where the parsers of this host may have kept the body, most exact first. Bytes are used, text is encoded as UTF-8,
-   * anything else is ignored, and so is a getter that throws.
-   */
+  /** Where the parsers of this host may have kept the body, most exact first, as for `findKeptBody`. */
   readonly kept: readonly (() => unknown)[]
   /** The stream to read. @default the request */
   readonly stream?: Readable | undefined
@@ -49,35 +46,20 @@ export function toWebhookRequest(request: IncomingMessage, { kept, fix, remoteAd
 }
 
 /**
- * The exact bytes of the body: what a parser kept, what the platform replays, or what the stream still has. A copy whose
- * length is not the declared one is not the body: a text parser drops a byte order mark, another decoding changes it.
+ * The exact bytes of the body: what a parser kept, what the stream still has, or what the platform replays.
  *
  * @throws {WebhookError} `raw_body_unavailable`, with the fix, or what reading the stream throws.
  */
 export async function readRawBody(source: BodySource, limits: BodyLimits): Promise<Uint8Array> {
   const { request, kept, stream = request, fix } = source
-  const declared = request.headers['content-length']
-  const isBody = (bytes: Uint8Array | undefined): bytes is Uint8Array =>
-    bytes !== undefined && (declared === undefined ? bytes.byteLength > 0 : bytes.byteLength === Number(declared))
-  for (const value of kept) {
-    const bytes = bytesOf(value)
-    if (isBody(bytes)) return bytes
-  }
+  const contentLength = request.headers['content-length']
+  const keptBody = findKeptBody(kept, contentLength)
+  if (keptBody !== undefined) return keptBody
   // setEncoding makes a stream return text, which has lost whatever is not UTF-8.
   if (!stream.readableDidRead && stream.readableEncoding === null) return await readBody(stream, limits)
-  const replayed = readReplayed(request, limits)
-  if (isBody(replayed)) return replayed
+  const replayed = findKeptBody([() => readReplayed(request, limits)], contentLength)
+  if (replayed !== undefined) return replayed
   throw new WebhookError('raw_body_unavailable', fix)
-}
-
-function bytesOf(value: () => unknown): Uint8Array | undefined {
-  try {
-    const kept = value()
-    if (typeof kept === 'string') return Buffer.from(kept)
-    return ArrayBuffer.isView(kept) ? new Uint8Array(kept.buffer, kept.byteOffset, kept.byteLength) : undefined
-  } catch {
-    return undefined
-  }
 }
 
 /**
@@ -87,14 +69,14 @@ function bytesOf(value: () => unknown): Uint8Array | undefined {
 function readReplayed(request: IncomingMessage, { maxBytes }: BodyLimits): Uint8Array | undefined {
   if (!Object.hasOwn(request, 'read')) return undefined
   const chunks: Uint8Array[] = []
-  let length = 0
-  for (;;) {
+  // One chunk more than allowed is enough for the receiver to refuse it as too large.
+  for (let length = 0; length <= maxBytes; ) {
     const chunk: unknown = request.read()
-    if (!ArrayBuffer.isView(chunk)) return Buffer.concat(chunks)
+    if (!ArrayBuffer.isView(chunk)) break
     chunks.push(chunk as Uint8Array)
     length += chunk.byteLength
-    if (length > maxBytes) throw bodyTooLarge(maxBytes)
   }
+  return Buffer.concat(chunks)
 }
 
 /** pino-http and others attach a logger to the request. */
@@ -121,8 +103,8 @@ export function writeReply(
 }
 
 /**
- * Closes the connection when something that wraps the response throws, such as a session middleware, and reports it. The
- * sender retries. Left to the host, it could hang the request or end the process.
+ * Closes the connection when something that wraps the response throws, such as a session middleware, and reports it.
+ * The sender retries. Left to the host, it could hang the request or end the process.
  */
 export function abandonReply(response: ServerResponse, cause: unknown, receiver?: Pick<ReadyReceiver, 'report'>): void {
   response.destroy()
@@ -139,5 +121,5 @@ export function pathOf(target: string | undefined): string | undefined {
 
 /** The warning for middleware whose path is also that of its mount, so that no delivery ever reaches it. */
 export function pathTwice(path: string): string {
-  return `A request for ${path} is not handled: the webhook is mounted at this path and has it as its \`path\` too. Remove one of the two.`
+  return `A request for ${path} is not handled: the webhook is mounted at this path, and its \`path\` option repeats it. Remove one of the two.`
 }

@@ -10,7 +10,7 @@ import {
   checkPath,
   notFoundReply,
   type ReadyReceiver,
-  type ReceiverSource,
+  type ReceiverOrOptions,
   resolveReceiver,
   type WithReceiver,
 } from '@scrapenest-webhooks/core/adapter'
@@ -59,7 +59,8 @@ export interface NodeHandler<Ready = Receiver<ScrapeNestEvents, IncomingMessage>
  * @throws {ConfigurationError} `configuration_invalid`
  *
  * @example
- * createServer(scrapenestWebhooks({ path: '/webhooks/scrapenest', secret: process.env.SCRAPENEST_WEBHOOK_SECRET, onEvent }))
+ * const secret = process.env.SCRAPENEST_WEBHOOK_SECRET
+ * createServer(scrapenestWebhooks({ path: '/webhooks/scrapenest', secret, onEvent }))
  */
 export function scrapenestWebhooks<Ready extends ReadyReceiver<IncomingMessage>>(
   options: NodeOptions & WithReceiver<Ready>,
@@ -71,7 +72,7 @@ export function scrapenestWebhooks(options: NodeOptions & object): NodeHandler<R
   const { path, ...source } = options
   if (path !== undefined) checkPath(path)
   // The overloads have checked the rest of the options.
-  const { receiver } = resolveReceiver(source as ReceiverSource<IncomingMessage>, { startedBy: 'next turn' })
+  const { receiver } = resolveReceiver(source as ReceiverOrOptions<IncomingMessage>, { startedBy: 'next turn' })
 
   async function handle(
     request: IncomingMessage,

@@ -6,22 +6,26 @@ import { bodyTooLarge } from '@scrapenest-webhooks/core/adapter'
 import getRawBody from 'raw-body'
 
 /**
- * Reads the body of a stream that nothing has read. Settles in every case: with the bytes, at the limit, or when the client
- * disconnects. At the limit it stops reading; the reply must then close the connection.
+ * Reads the body of a stream that nothing has read. Settles in every case: with the bytes, at the limit, or when the
+ * client disconnects. At the limit it stops reading; the reply must then close the connection.
  *
- * @throws {WebhookError} `body_too_large` as counted, `body_aborted`, or `raw_body_unavailable`: something else read it.
+ * @throws {WebhookError} `body_too_large` as counted, `body_aborted`, or `raw_body_unavailable`: something else read
+ * it.
  */
 export async function readBody(stream: Readable, { maxBytes }: BodyLimits): Promise<Uint8Array> {
   closeHttp2StreamAfterReply(stream)
   if (stream instanceof IncomingMessage && stream.readableFlowing !== true) {
-    // Nearly every body arrives in one segment with its headers and is complete at the end of this turn. Taking it then is
-    // a fifth cheaper per delivery than listening to the stream (`docs/decisions/0010-raw-body.md`).
+    // Nearly every body arrives in one segment with its headers and is complete at the end of this turn. Taking it then
+    // is a fifth cheaper per delivery than listening to the stream (`docs/decisions/0010-raw-body.md`).
     await new Promise(setImmediate)
     if (stream.readableDidRead) throw new WebhookError('raw_body_unavailable', 'Something else read it meanwhile.')
     if (stream.complete && !stream.destroyed && stream.readableLength <= maxBytes) return takeBuffered(stream)
   }
-  // A destroyed stream may not have emitted its error yet.
-  if (stream.destroyed || stream.errored !== null) throw aborted(stream.errored)
+  if (stream.destroyed || stream.errored !== null) {
+    // Its error may not have been emitted yet, and without a listener it would end the process.
+    stream.on('error', () => {})
+    throw aborted(stream.errored)
+  }
   // Ended without having been read: there was no body. raw-body would call that an error.
   if (stream.readableEnded) return new Uint8Array()
   return await readChunks(stream, maxBytes)
@@ -39,12 +43,12 @@ function takeBuffered(stream: Readable): Uint8Array {
 }
 
 /**
- * Reads with raw-body, behind a pipeline. The pipeline turns every way a connection can break into an error; raw-body by
- * itself never settles when a stream only emits 'close'.
+ * Reads with raw-body, behind a pipeline. The pipeline turns every way a connection can break into an error; raw-body
+ * by itself never settles when a stream only emits 'close'.
  */
 function readChunks(stream: Readable, maxBytes: number): Promise<Uint8Array> {
   return new Promise((resolve, reject) => {
-    const joined = new JoinChunks()
+    const joined = new JoinChunks(maxBytes)
     pipeline(stream, joined, () => {})
     // The callback: the promise form can lose a race against 'close'.
     getRawBody(joined, { limit: maxBytes }, (error, body) => {
@@ -61,12 +65,19 @@ function aborted(cause: Error | null): WebhookError {
 const blockBytes = 16_384
 
 /**
- * Copies chunks into blocks. Whoever keeps chunks, as raw-body does, holds a Buffer of some hundred bytes for each: a body
- * of one MiB that arrives byte by byte would hold more than 100 MB.
+ * Copies chunks into blocks. Code that keeps chunks, as raw-body does, holds a Buffer of some hundred bytes for each: a
+ * body of one MiB that arrives byte by byte would hold more than 100 MB.
  */
 class JoinChunks extends Transform {
+  readonly #maxBytes: number
   #block = Buffer.allocUnsafe(0)
   #length = 0
+  #totalLength = 0
+
+  constructor(maxBytes: number) {
+    super()
+    this.#maxBytes = maxBytes
+  }
 
   override _transform(chunk: Uint8Array, _encoding: unknown, done: TransformCallback): void {
     let copied = 0
@@ -77,19 +88,26 @@ class JoinChunks extends Transform {
       this.#length += part.byteLength
       copied += part.byteLength
     }
+    this.#totalLength += chunk.byteLength
+    // At the limit, what is there goes on at once: the rest of the block may never arrive.
+    if (this.#totalLength > this.#maxBytes) this.#startBlock()
     done()
   }
 
   override _flush(done: TransformCallback): void {
-    this.#startBlock()
+    this.#pushBlock()
     done()
   }
 
   #startBlock(): void {
-    if (this.#length > 0) this.push(this.#block.subarray(0, this.#length))
+    this.#pushBlock()
     // Not from the pool, which a small block would keep alive.
     this.#block = Buffer.allocUnsafeSlow(blockBytes)
     this.#length = 0
+  }
+
+  #pushBlock(): void {
+    if (this.#length > 0) this.push(this.#block.subarray(0, this.#length))
   }
 }
 
@@ -100,8 +118,8 @@ interface Http2Stream {
 }
 
 /**
- * HTTP/2 has no `connection: close`. A stream whose body was not read to the end stays open after its reply, together with
- * everything the client goes on sending, so it is closed (RFC 9113, 8.1).
+ * HTTP/2 has no `connection: close`. A stream whose body was not read to the end stays open after its reply, together
+ * with everything the client goes on sending, so it is closed (RFC 9113, 8.1).
  */
 function closeHttp2StreamAfterReply(request: Readable & { readonly stream?: Partial<Http2Stream> }): void {
   if (typeof request.stream?.close !== 'function') return

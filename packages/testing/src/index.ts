@@ -1,3 +1,4 @@
+export type * from '@scrapenest-webhooks/core'
 export { generateSecret } from '@scrapenest-webhooks/core'
 export * from './conformance/index.ts'
 export { deliver, type SignDeliveryOptions, type SignedDelivery, signDelivery } from './deliveries.ts'

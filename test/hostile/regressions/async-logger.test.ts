@@ -3,7 +3,7 @@ import { createEvent, generateSecret, signDelivery } from '@scrapenest-webhooks/
 import { expect, it } from 'vitest'
 import { countingStrays } from '../quiet.ts'
 
-it('a logger whose promises reject is no unhandled rejection, whatever it is told', async () => {
+it('a logger or hook whose promise rejects causes no unhandled rejection', async () => {
   const secret = generateSecret()
   const lost = async (): Promise<never> => {
     throw new Error('the log server is gone')

@@ -14,7 +14,7 @@ function signed(body: (bytes: Uint8Array) => Promise<Uint8Array>): WebhookReques
   return { ...delivery, body: () => body(bytes) }
 }
 
-/** In a function of its own, so that no variable of the test holds what is to be collected. */
+/** A separate function, so that no variable of the test keeps the requests alive. */
 async function keepWaiting(
   receiver: Receiver,
 ): Promise<{ requests: readonly WeakRef<WebhookRequest>[]; statuses: ReadonlySet<number> }> {
@@ -30,7 +30,7 @@ it.each([
   { what: 'a body', status: 408, secretOption: secret },
   { what: 'a secret', status: 503, secretOption: () => new Promise<string>(() => {}) },
 ])(
-  'a request that was answered late, and waits for $what that never comes, is not listed as under way for ever',
+  'a request that was answered late is released while it still waits for $what that never arrives',
   async ({ status, secretOption }) => {
     setFlagsFromString('--expose-gc')
     const collect: () => void = runInNewContext('gc')
@@ -43,9 +43,9 @@ it.each([
       collect()
       kept = requests.filter((request) => request.deref() !== undefined).length
     }
-    // A list would keep them all; one or two may still be in a place that the engine has not yet overwritten.
+    // A list would keep all of them. The engine may not yet have overwritten the last one or two.
     expect(kept).toBeLessThan(amount / 50)
-    // The receiver itself was alive all the while.
+    // Keeps the receiver itself alive until here.
     expect((await receiver.receive({ ...signed(async (bytes) => bytes), method: 'GET' })).status).toBe(405)
   },
 )

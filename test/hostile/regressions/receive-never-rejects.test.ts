@@ -19,7 +19,7 @@ function withThrowingGetter(name: keyof WebhookRequest): WebhookRequest {
   })
 }
 
-/** Looks like an error of ours at the first look, and throws at the second. */
+/** Looks like an error of this library once, and throws when read again. */
 function codeThatChanges(): unknown {
   let looks = 0
   return {
@@ -32,7 +32,7 @@ function codeThatChanges(): unknown {
   }
 }
 
-describe('receive resolves with a reply of the table', () => {
+describe('receive resolves with a reply from the table', () => {
   it.each([undefined, null, 7, 'POST', Symbol('request')])('when the request is %o', async (request) => {
     const receiver = createReceiver({ secret, logger: quiet, onDelivery() {} })
     expect(outsideTable(await receiver.receive(request as never))).toBeUndefined()
@@ -46,7 +46,7 @@ describe('receive resolves with a reply of the table', () => {
     },
   )
 
-  it('when the body is refused with an error whose message and cause throw', async () => {
+  it('when the body rejects with an error whose message throws', async () => {
     const unreadable = Object.defineProperties(
       { library: 'scrapenest-webhooks', code: 'body_aborted' },
       {
@@ -62,13 +62,13 @@ describe('receive resolves with a reply of the table', () => {
     expect(resultOf(reply)).toBe('body_aborted')
   })
 
-  it('when the body is refused with an error that shows its code once', async () => {
+  it('when the body rejects with an error whose code can be read once', async () => {
     const receiver = createReceiver({ secret, logger: quiet, onDelivery() {} })
     const reply = await receiver.receive({ ...signedRequest(), body: () => Promise.reject(codeThatChanges()) })
     expect(outsideTable(reply)).toBeUndefined()
   })
 
-  it('and the claim is given back, when a handler throws an error that shows its code once', async () => {
+  it('and the claim is released when a handler throws an error whose code can be read once', async () => {
     let runs = 0
     const receiver = createReceiver({
       secret,
@@ -85,7 +85,7 @@ describe('receive resolves with a reply of the table', () => {
     expect(resultOf(await receiver.receive(request))).toBe('accepted')
   })
 
-  it('and onError is told, when the logger of the request cannot be read', async () => {
+  it('and onError is called when the logger of the request cannot be read', async () => {
     const told: string[] = []
     const receiver = createReceiver({ secret, logger: quiet, onError: (_error, { code }) => told.push(code) })
     const request = Object.defineProperty({ ...signedRequest(), body: async () => 'no bytes' as never }, 'logger', {

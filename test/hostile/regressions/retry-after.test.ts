@@ -21,22 +21,26 @@ async function retryAfterOf(thrown: unknown): Promise<[status: number, retryAfte
 
 describe('Retry-After', () => {
   it.each([1e21, 1e300, Number.MAX_VALUE, 2 ** 53])(
-    'is no number with an exponent and none that no timer holds: %d seconds',
+    'is a whole number that a timer can hold, and has no exponent: %d seconds',
     async (retryAfterSeconds) => {
       expect(await retryAfterOf(new RetryLaterError('later', { retryAfterSeconds }))).toEqual([503, '2147483647'])
     },
   )
 
-  it.each(['1\r\nx-injected: 1', Number.NaN, undefined, {}, Symbol('soon'), -1, 0.5])(
-    'of an error made by hand cannot break or extend the reply: %o',
+  it('is used from an error of another installed copy of the library', async () => {
+    const ofAnotherCopy = { library: 'scrapenest-webhooks', code: 'retry_later', retryAfterSeconds: 120 }
+    expect(await retryAfterOf(ofAnotherCopy)).toEqual([503, '120'])
+  })
+
+  it.each(['1\r\nx-injected: 1', Number.NaN, undefined, {}, Symbol('soon'), -1, 0.5, 2 ** 31])(
+    'is not taken from an error made by hand whose delay is invalid, which counts as a failed handler: %o',
     async (retryAfterSeconds) => {
       const madeByHand = { library: 'scrapenest-webhooks', code: 'retry_later', retryAfterSeconds }
-      const seconds = typeof retryAfterSeconds === 'number' && retryAfterSeconds < 1 ? '1' : '30'
-      expect(await retryAfterOf(madeByHand)).toEqual([503, seconds])
+      expect(await retryAfterOf(madeByHand)).toEqual([500, undefined])
     },
   )
 
-  it('is the default where the number cannot be read', async () => {
+  it('is not taken from an error whose delay cannot be read', async () => {
     const unreadable = {
       library: 'scrapenest-webhooks',
       code: 'retry_later',
@@ -44,6 +48,6 @@ describe('Retry-After', () => {
         throw new Error('no')
       },
     }
-    expect(await retryAfterOf(unreadable)).toEqual([503, '30'])
+    expect(await retryAfterOf(unreadable)).toEqual([500, undefined])
   })
 })

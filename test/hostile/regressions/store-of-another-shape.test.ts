@@ -14,12 +14,12 @@ async function resultWith(options: { inbox?: InboxConnection; duplicates?: Dupli
 }
 
 describe('an event is not acknowledged as a duplicate because', () => {
-  it.each(answers)('an inbox answers put with neither "stored" nor "duplicate": %o', async (answer) => {
+  it.each(answers)('an inbox returns neither "stored" nor "duplicate" from put: %o', async (answer) => {
     const inbox = { put: async () => answer, async start() {}, async close() {} } as unknown as InboxConnection
     expect(await resultWith({ inbox })).toBe('store_unavailable')
   })
 
-  it.each(answers)('a store answers claim with none of its three states: %o', async (answer) => {
+  it.each(answers)('a store returns an unknown state from claim: %o', async (answer) => {
     const duplicates = { claim: async () => answer, complete() {}, release() {} } as unknown as DuplicateStore
     expect(await resultWith({ duplicates })).toBe('store_unavailable')
   })

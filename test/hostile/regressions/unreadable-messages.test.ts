@@ -18,7 +18,7 @@ function fail(): never {
   throw new Error('cannot be read')
 }
 
-describe('verify refuses with an error of its own, and with no TypeError,', () => {
+describe('verify refuses with its own error, and not a TypeError,', () => {
   it.each([undefined, null, 7, 'message'])('no message at all: %o', (message) => {
     expect(codeOfRefusal(message)).toBe('missing_header')
   })
@@ -27,7 +27,7 @@ describe('verify refuses with an error of its own, and with no TypeError,', () =
     ['a header whose getter throws', () => Object.defineProperty({}, 'svix-id', { get: fail, enumerable: true })],
     ['a proxy whose traps throw', () => new Proxy({}, { get: fail, has: fail, ownKeys: fail })],
     ['an iterator that throws', () => ({ [Symbol.iterator]: () => ({ next: fail }) })],
-    ['an iterator that is none', () => ({ [Symbol.iterator]: 7 })],
+    ['an iterator that is not a function', () => ({ [Symbol.iterator]: 7 })],
     ['a value that is a revoked proxy', () => ({ 'svix-id': revoked() })],
     ['a pair that is a revoked proxy', () => [revoked()]],
   ])('headers that cannot be read: %s', (_what, make) => {

@@ -23,6 +23,7 @@ export type FindingId =
   | 'parser_first'
   | 'raw_bytes'
   | 'reply_time'
+  | 'store_unavailable'
   | 'timestamps'
   | 'unchunked_only'
   | 'unexpected_reply'
@@ -57,6 +58,7 @@ function diagnoseAcceptance(answers: Answers): Finding {
   if (isSuccess(exact)) {
     return { id: 'raw_bytes', verdict: 'ok', summary: 'A signed delivery is accepted, over its exact bytes.' }
   }
+  if (exact.code === 'store_unavailable') return storeUnavailable(exact)
   if (exact.code === 'raw_body_unavailable') {
     return {
       id: 'parser_first',
@@ -82,6 +84,16 @@ function diagnoseAcceptance(answers: Answers): Finding {
     verdict: 'fault',
     summary: `A signed delivery is answered ${describeReply(exact)}.`,
     fix: 'ScrapeNest sends again whatever is not 2xx. Check the path, and what the server logs.',
+  }
+}
+
+/** The store is asked only once a signature has matched: the bytes are in order. */
+function storeUnavailable(reply: ProbeReply): Finding {
+  return {
+    id: 'store_unavailable',
+    verdict: 'fault',
+    summary: `The server keeps raw bytes, but its store does not work: it answers ${describeReply(reply)}.`,
+    fix: "The server's log has the error of the store: a file or a database that cannot be reached or written, or that is full or locked. docs/errors/store_unavailable.md",
   }
 }
 

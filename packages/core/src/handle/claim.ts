@@ -5,9 +5,9 @@ import type { ClaimResult, DuplicateStore } from './duplicates.ts'
  * How long a claim holds: much longer than a handler takes, short enough that a process that died does not swallow the
  * event. Claims are not renewed.
  */
-const leaseMs = 15 * 60_000
+const expiresInMs = 15 * 60_000
 
-/** The right to run the handlers of one event. It ends with `complete`, `release`, or its lease. */
+/** The right to run the handlers of one event. It ends with `complete` or `release`, or expires. */
 export interface Claim {
   /** The handlers are done: from now on the event is a duplicate. @throws {WebhookError} `store_unavailable` */
   complete(): Promise<void>
@@ -23,7 +23,7 @@ export interface Claim {
  * @throws {WebhookError} `event_in_progress`, `store_unavailable`
  */
 export async function claimEvent(duplicates: DuplicateStore, key: string): Promise<Claim | undefined> {
-  const result: ClaimResult | undefined = await storeCall(() => duplicates.claim(key, { leaseMs }))
+  const result: ClaimResult | undefined = await storeCall(() => duplicates.claim(key, { expiresInMs }))
   // Custom stores may return undefined, or anything else.
   switch (result?.state) {
     case 'claimed':

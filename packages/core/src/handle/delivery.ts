@@ -8,15 +8,18 @@ export interface Delivery<Context = unknown> {
   /** Which run of the handlers this is, counted by an inbox; 1 without one. */
   readonly attempt: number
   /**
-   * Aborted when the result no longer matters to the sender: at `replyTimeoutMs` without an inbox, at `handlerTimeoutMs`
-   * with one, and when the receiver closes. A handler that ignores it keeps running; if it succeeds, the sender's retry is
-   * a duplicate.
+   * Aborted when the result no longer matters to the sender: at `replyTimeoutMs` without an inbox, at
+   * `handlerTimeoutMs` with one, and when the receiver closes. A handler that ignores it keeps running; if it succeeds,
+   * the sender's retry is a duplicate.
    */
   readonly signal: AbortSignal
   /** The bytes that were verified. */
   readonly rawBody: Uint8Array
   /** Position of the secret that matched; not 0 during a rotation. */
   readonly secretIndex: number
-  /** The host's request (Fastify, Express, node), ctx (Koa) or `Request` (fetch). Absent when an inbox runs the handler. */
+  /**
+   * What the host passes: its request (Fastify, Express, node), its ctx (Koa), or the second argument of a fetch
+   * handler (the `Request` without one). Absent when an inbox runs the handler.
+   */
   readonly context: Context | undefined
 }

@@ -1,26 +1,30 @@
-import { checkWholeNumber } from '../check.ts'
+import { checkHooks, checkWholeNumber } from '../check.ts'
 
 /**
  * Tracks which events have been handled and which are in progress.
  *
- * To a store, an event is in one of three states:
- * - *unknown*: never claimed, or its claim was released, or the claim's lease expired. `claim` takes it.
- * - *in progress*: claimed, with a token and a lease. Left by `complete`, `release`, or when the lease expires, so that a
- *   handler that never ends does not swallow the event.
+ * For a store, an event is in one of three states:
+ * - *unknown*: never claimed, or its claim was released or has expired. `claim` takes it.
+ * - *in progress*: claimed, with a token and a time after which the claim expires. Left by `complete`, `release`, or
+ *   when the claim expires, so that a handler that never ends does not swallow the event.
  * - *done*: completed. Stays done for as long as the store remembers: at least three days, because that is how long
  *   ScrapeNest retries.
  *
- * `complete` and `release` act only if the token is that of the running claim: a handler that outlived its lease must not
- * touch its successor's claim. A store shared by several processes must decide `claim` atomically.
+ * A handler that outlived its claim must not touch its successor's claim: `complete` and `release` do nothing if
+ * another claim is running. Without a running claim, `complete` still makes the event done, because its handlers did
+ * succeed. A store shared by several processes must decide `claim` atomically.
  */
 export interface DuplicateStore {
-  /** @param key the receiver's name and the event id. */
-  claim(key: string, options: { readonly leaseMs: number }): ClaimResult | Promise<ClaimResult>
+  /**
+   * @param key the receiver's name and the event id.
+   * @param options.expiresInMs when the claim expires, in milliseconds from now.
+   */
+  claim(key: string, options: { readonly expiresInMs: number }): ClaimResult | Promise<ClaimResult>
   complete(key: string, token: string): void | Promise<void>
   release(key: string, token: string): void | Promise<void>
   /** Rejects when the store does not work. Called for probes only. */
   check?(): void | Promise<void>
-  /** Called once, when the receiver that owns this store has closed. */
+  /** Called by each receiver that uses this store, when it closes. */
   close?(): void | Promise<void>
 }
 
@@ -36,7 +40,7 @@ export interface MemoryDuplicatesOptions {
    */
   readonly rememberSeconds?: number
   /**
-   * Maximum number of remembered events, including those in progress. When full, the older half is evicted; events in
+   * How many events are remembered at most, besides those in progress. When full, the older half is evicted; events in
    * progress never are.
    * @default 100000. `npx -y pnpm@12 bench --only memory` prints how much memory that takes.
    */
@@ -52,10 +56,11 @@ export interface MemoryDuplicatesOptions {
  * @throws {ConfigurationError} `configuration_invalid`: a limit that is not a positive whole number.
  */
 export function memoryDuplicates(options: MemoryDuplicatesOptions = {}): DuplicateStore {
-  const { rememberSeconds = 345_600, maxEvents = 100_000, now = Date.now } = options
+  checkHooks(options, ['now'])
+  const { rememberSeconds = 345_600, maxEvents = 100_000, now = () => Date.now() } = options
   const rememberMs = checkWholeNumber('rememberSeconds', rememberSeconds, { min: 1 }) * 1000
   const halfOfMax = Math.floor(checkWholeNumber('maxEvents', maxEvents, { min: 2 }) / 2)
-  const running = new Map<string, { readonly token: string; readonly leaseEndsAtMs: number }>()
+  const running = new Map<string, { readonly token: string; readonly expiresAtMs: number }>()
   // Done events and until when they are remembered, in two generations: when the younger is full, the older is dropped.
   let younger = new Map<string, number>()
   let older = new Map<string, number>()
@@ -66,30 +71,30 @@ export function memoryDuplicates(options: MemoryDuplicatesOptions = {}): Duplica
   function makeRoom(nowMs: number): void {
     const isFull = running.size + younger.size >= maxYounger
     if (!isFull && nowMs - youngerSinceMs < rememberMs) return
-    for (const [key, { leaseEndsAtMs }] of running) if (leaseEndsAtMs <= nowMs) running.delete(key)
+    for (const [key, { expiresAtMs }] of running) if (expiresAtMs <= nowMs) running.delete(key)
     older = younger
     younger = new Map()
     youngerSinceMs = nowMs
-    // Events in progress never make a generation full by themselves.
+    // Events in progress alone never make a generation full.
     maxYounger = running.size + halfOfMax
   }
 
   return {
-    claim(key, { leaseMs }) {
+    claim(key, { expiresInMs }) {
       const nowMs = now()
       const claim = running.get(key)
-      if (claim !== undefined && claim.leaseEndsAtMs > nowMs) return { state: 'in_progress' }
+      if (claim !== undefined && claim.expiresAtMs > nowMs) return { state: 'in_progress' }
       const rememberedUntilMs = younger.get(key) ?? older.get(key)
       if (rememberedUntilMs !== undefined && rememberedUntilMs > nowMs) return { state: 'done' }
       makeRoom(nowMs)
       lastToken += 1
       const token = String(lastToken)
-      running.set(key, { token, leaseEndsAtMs: nowMs + leaseMs })
+      running.set(key, { token, expiresAtMs: nowMs + expiresInMs })
       return { state: 'claimed', token }
     },
     complete(key, token) {
       const claim = running.get(key)
-      // Without a claim, the lease expired and no one took over. The handlers did succeed, so the event is done.
+      // Without a running claim, this one has expired and no one took over.
       if (claim !== undefined && claim.token !== token) return
       running.delete(key)
       younger.set(key, now() + rememberMs)

@@ -31,7 +31,8 @@ export interface Handlers<Context> {
   /** Patterns that match no type of the catalogue, probably misspelt. */
   idlePatterns(): string[]
   /**
-   * Runs the schema of the event's type, then every handler in order (exact type, family, `'*'`), whether or not one fails.
+   * Runs the schema of the event's type, then every handler in order (exact type, family, `'*'`), whether or not one
+   * fails.
    *
    * @param subject what failures are reported about.
    * @throws {WebhookError} `schema_mismatch`, `handler_failed`, `retry_later` or `permanent_failure`; already reported.
@@ -127,7 +128,7 @@ function patternsOf(eventType: string): string[] {
 }
 
 /**
- * The failure that several come to. A failure that can be retried wins over one that cannot, and one without a delay of
+ * The one failure to answer with. A failure that can be retried wins over one that cannot, and one without a delay of
  * its own over one that names a delay.
  */
 export function combineFailures(failures: readonly unknown[]): WebhookError {

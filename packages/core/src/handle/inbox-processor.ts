@@ -23,7 +23,7 @@ export function createInboxProcessor<Events extends object = ScrapeNestEvents>(
   return inboxConsumer({ name: settings.name, handlers, reporter, processing: true })
 }
 
-/** What a receiver or worker is to its inbox. Its handlers get stored bytes and no context of the host. */
+/** A receiver or worker as the consumer of an inbox. Its handlers get stored bytes and no context of the host. */
 export function inboxConsumer<Context>({
   name,
   handlers,
@@ -35,7 +35,7 @@ export function inboxConsumer<Context>({
   readonly reporter: Reporter
   readonly processing: boolean
 }): InboxConsumer {
-  async function process(stored: InboxEvent, { attempt, signal }: InboxAttempt): Promise<DispatchResult> {
+  async function processEvent(stored: InboxEvent, { attempt, signal }: InboxAttempt): Promise<DispatchResult> {
     const { messageId, sentAt, receivedAt, body: rawBody, secretIndex } = stored
     const delivery = { messageId, attempt, signal, sentAt, receivedAt, rawBody, secretIndex, context: undefined }
     const subject = subjectOf(stored)
@@ -48,7 +48,7 @@ export function inboxConsumer<Context>({
   }
   return {
     name,
-    process: processing ? process : undefined,
+    process: processing ? processEvent : undefined,
     report: (error, event) => reporter.reportFailure(error, subjectOf(event)),
   }
 }

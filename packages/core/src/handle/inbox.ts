@@ -13,15 +13,16 @@ export interface InboxConnection {
    */
   put(event: InboxEvent): Promise<'stored' | 'duplicate'>
   /**
-   * Opens the store, so that the first `put` finds it ready, and starts processing if the consumer has a processor. When
-   * the store cannot be opened it rejects and keeps trying: the consumer stays known until it is closed.
+   * Opens the store, so that the first `put` finds it ready, and starts processing if the consumer has a processor.
+   * When the store cannot be opened it rejects and keeps trying: the consumer stays known until it is closed.
    */
   start(consumer: InboxConsumer): Promise<void>
   /** Rejects when the store does not work. Called for probes only. */
   check?(): Promise<void>
   /**
-   * Stops claiming, waits for running handlers, aborts the rest and gives their events back, all within `graceMs`. With a
-   * `consumer`, only that one's; the store is closed with its last consumer. Called again, it can only shorten the time.
+   * Stops claiming, waits for running handlers, aborts the rest and gives their events back, all within `graceMs`. With
+   * a `consumer`, only that one's; the store is closed with its last consumer. Called again, it can only shorten the
+   * time.
    */
   close(options: { readonly graceMs: number; readonly consumer?: InboxConsumer | undefined }): Promise<void>
 }
@@ -33,8 +34,8 @@ export interface InboxConsumer {
   /** Absent in a process that stores events and leaves the handlers to another. */
   readonly process?: InboxProcessor | undefined
   /**
-   * Reports, to the log and `onError` of the consumer, what no handler threw: a handler that was too slow, an event that
-   * is dead, an unavailable store. Never throws.
+   * Reports, to the log and `onError` of the consumer, what no handler threw: a handler that was too slow, an event
+   * that is dead, an unavailable store. Never throws.
    */
   report(error: unknown, event?: InboxEvent): void
 }

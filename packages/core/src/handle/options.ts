@@ -31,8 +31,8 @@ export interface HandlingOptions<Events extends object, Context = unknown, Schem
    */
   readonly onUnknownEvent?: ((event: WebhookEvent, delivery: Delivery<Context>) => unknown) | undefined
   /**
-   * Called for failures that need attention: what a handler threw, an unavailable store, a lost raw body. Not called for
-   * refused deliveries. Failures of requests that are not verified reach it at most once a minute per code.
+   * Called for failures that need attention: what a handler threw, an unavailable store, a lost raw body. Not called
+   * for refused deliveries. Failures of requests that are not verified reach it at most once a minute per code.
    */
   readonly onError?: ((error: unknown, context: ErrorContext) => unknown) | undefined
   /**
@@ -41,14 +41,14 @@ export interface HandlingOptions<Events extends object, Context = unknown, Schem
    */
   readonly schemas?: (Schemas & OnlyEventTypes<Events, Schemas>) | undefined
   /**
-   * The types of a custom catalogue. Types named by `onEvent` or `schemas` are known without it; `'*'` and families match
-   * the others only if they are listed here.
+   * The types of a custom catalogue. Types named by `onEvent` or `schemas` are known without it; `'*'` and families
+   * match the others only if they are listed here.
    * @default scrapeNestEventTypes
    */
   readonly eventTypes?: readonly EventType<Events>[] | undefined
   /**
-   * Where warnings and errors go: anything with pino's `warn` and `error`. A logger that the host attaches to the request
-   * (Fastify's, pino-http's) takes precedence.
+   * Where warnings and errors go: anything with pino's `warn` and `error`. A logger that the host attaches to the
+   * request (Fastify's, pino-http's) takes precedence.
    * @default Node's process warnings, and stderr for errors
    */
   readonly logger?: Logger | undefined
@@ -89,12 +89,19 @@ export function readHandlingOptions<Settings extends HandlingSettings<never>>(op
   } as unknown as Settings
   const { name, onEvent, logger, eventTypes } = settings
   if (!/^[\w-]{1,64}$/.test(name)) throw unexpected('name', name, '1 to 64 letters, digits, "-" or "_"')
-  if (Object(onEvent) !== onEvent) throw unexpected('onEvent', onEvent, 'an object')
-  if (!Array.isArray(eventTypes)) throw unexpected('eventTypes', eventTypes, 'a list of event types')
+  if (!isRecord(onEvent)) throw unexpected('onEvent', onEvent, 'an object')
+  if (!isRecord(settings.schemas)) throw unexpected('schemas', settings.schemas, 'an object')
+  if (!Array.isArray(eventTypes) || eventTypes.some((type) => typeof type !== 'string')) {
+    throw unexpected('eventTypes', eventTypes, 'a list of event types')
+  }
   checkMethods('logger', logger, ['warn', 'error'])
   checkHooks(settings, ['onUnknownEvent', 'onError'])
   const schemas = readSchemas(settings.schemas as EventSchemas<object>)
   return { ...settings, schemas, eventTypes: [...eventTypes, ...schemas.keys()] }
+}
+
+function isRecord(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
 }
 
 function readSchemas(schemas: Readonly<Record<string, StandardSchema | undefined>>): Map<string, StandardSchema> {

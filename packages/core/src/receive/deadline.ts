@@ -12,7 +12,7 @@ export function checkGraceMs(name: string, graceMs: unknown): number {
 /** A deadline that can only move closer. Monotonic (`performance.now()`): changes of the clock do not affect it. */
 export class Deadline {
   readonly #passed: Promise<void>
-  #pass: () => void = () => {}
+  #pass!: () => void
   #endsAtMs = Number.POSITIVE_INFINITY
   #timer: NodeJS.Timeout | undefined
 

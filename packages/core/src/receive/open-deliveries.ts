@@ -1,5 +1,54 @@
-import { AsyncLocalStorage } from 'node:async_hooks'
-import type { OpenDelivery } from './phases.ts'
+import { AsyncLocalStorage, AsyncResource } from 'node:async_hooks'
+import type { Logger } from '../report/log.ts'
+import type { EventIds, Subject } from '../report/reporter.ts'
+import type { Phase } from './phases.ts'
+import type { Outcome, WebhookReply } from './reply.ts'
+import { loggerOf, remoteAddressOf, type WebhookRequest } from './request.ts'
+
+/** One delivery in progress: its phase, and what is known about it so far. */
+export class OpenDelivery<Context> implements Subject {
+  readonly request: WebhookRequest
+  readonly context: Context | undefined
+  /** Sends the reply to the host. */
+  readonly reply: (reply: WebhookReply) => void
+  /** Monotonic (`performance.now()`). */
+  readonly startedAtMs: number = performance.now()
+  // Captures the async context of the request. `AsyncLocalStorage.snapshot()` does the same at eighty times the cost.
+  readonly #resource = new AsyncResource('SCRAPENEST_DELIVERY')
+  phase: Phase = 'headers'
+  isAnswered = false
+  ids: EventIds = {}
+  secretIndex: number | undefined
+  /** Aborts the handlers' `signal`; set when they start. */
+  controller: AbortController | undefined
+  /** Set when the handlers are done. */
+  result: Outcome | undefined
+  /** Position in the list of open deliveries, which maintains it. */
+  position = -1
+
+  constructor(request: WebhookRequest, context: Context | undefined, reply: (reply: WebhookReply) => void) {
+    this.request = request
+    this.context = context
+    this.reply = reply
+  }
+
+  /** Runs a function in the async context of the request: the deadline timer and `close()` have another one. */
+  inContext(run: () => void): void {
+    this.#resource.runInAsyncScope(run)
+  }
+
+  get remoteAddress(): string | undefined {
+    return remoteAddressOf(this.request)
+  }
+
+  get logger(): Logger | undefined {
+    return loggerOf(this.request)
+  }
+
+  get isUnverified(): boolean {
+    return this.secretIndex === undefined
+  }
+}
 
 /** The deliveries in progress, with the reply deadline of each. */
 export interface OpenDeliveries<Context> {
@@ -10,15 +59,15 @@ export interface OpenDeliveries<Context> {
   all(): readonly OpenDelivery<Context>[]
   /** Resolves when no delivery is open. */
   empty(): Promise<void>
-  /** Clears the timer, which would keep the process and all that the receiver holds alive. */
+  /** Clears the timer: it would keep the process alive, and the receiver in memory. */
   stop(): void
 }
 
 /**
- * One timer serves all deliveries, because setting and clearing one per delivery costs a seventh of a delivery's CPU time
- * (`docs/decisions/0009-plain-devices.md`).
+ * One timer serves all deliveries, because setting and clearing one per delivery costs a seventh of a delivery's CPU
+ * time (`docs/decisions/0009-plain-devices.md`).
  *
- * @param onLate called once for each delivery that has not been answered `timeoutMs` after its start.
+ * @param onLate answers a delivery. Called `timeoutMs` after its start, if it has not been answered by then.
  */
 export function createOpenDeliveries<Context>(
   timeoutMs: number,
@@ -30,7 +79,7 @@ export function createOpenDeliveries<Context>(
   // Not in the async context of the delivery that happens to set the timer, which would be kept alive.
   const inOwnContext = AsyncLocalStorage.snapshot()
 
-  /** Reports what is late, and waits for what will be late next. */
+  /** Answers the deliveries that are late, and sets the timer for the next one. */
   function checkDeadlines(): void {
     timer = undefined
     const nowMs = performance.now()

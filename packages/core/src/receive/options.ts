@@ -7,32 +7,14 @@ import {
   unexpected,
   withoutUndefined,
 } from '../check.ts'
-import { asWebhookError, type ConfigurationError } from '../errors.ts'
 import { type DuplicateStore, memoryDuplicates } from '../handle/duplicates.ts'
 import type { InboxConnection } from '../handle/inbox.ts'
 import { type HandlingOptions, type HandlingSettings, handlingOptions, readHandlingOptions } from '../handle/options.ts'
 import type { DeliveryOutcome } from '../report/reporter.ts'
-import {
-  isUnsetSecret,
-  parseSecrets,
-  type Secret,
-  type SecretResult,
-  type SigningSecret,
-  unsetSecret,
-} from '../verify/secret.ts'
-import { defaultToleranceSeconds } from '../verify/signature-headers.ts'
+import { defaultToleranceSeconds } from '../verify/signed-headers.ts'
 import { compileAllowedSources } from './allowed-sources.ts'
 import { checkGraceMs, maxTimeoutMs } from './deadline.ts'
-import type { WebhookRequest } from './request.ts'
-
-/**
- * Looks up the secrets of one request, for example by tenant. If there are none (`undefined`, `null`, `''`, `[]`), the
- * delivery is refused like one with a bad signature. If it throws, or does not answer in time, the sender is asked to retry.
- */
-export type SecretResolver<Context> = (
-  request: WebhookRequest,
-  context: Context | undefined,
-) => SecretResult | Promise<SecretResult>
+import { type RequestSecrets, readSecretOption, type SecretOption } from './request-secrets.ts'
 
 /**
  * The options of a receiver.
@@ -43,8 +25,10 @@ export type SecretResolver<Context> = (
  */
 export interface ReceiverOptions<Events extends object, Context = unknown, Schemas = object>
   extends HandlingOptions<Events, Context, Schemas> {
-  /** The endpoint's signing secret (`whsec_…`), up to eight of them during a rotation, or a function that looks them up. */
-  readonly secret: Secret | readonly (Secret | undefined)[] | SecretResolver<Context> | undefined
+  /**
+   * The endpoint's signing secret (`whsec_…`), up to eight of them during a rotation, or a function that looks them up.
+   */
+  readonly secret: SecretOption<Context>
   /** Called with the outcome of every delivery, including refused ones: for metrics. */
   readonly onDelivery?: ((outcome: DeliveryOutcome) => unknown) | undefined
   /**
@@ -58,12 +42,13 @@ export interface ReceiverOptions<Events extends object, Context = unknown, Schem
    */
   readonly maxBodyBytes?: number | undefined
   /**
-   * When to reply at the latest, in milliseconds from the start of the request, including the time to read the body.
-   * @default 9000: ScrapeNest waits 10 s. The reply is then 503, and handlers keep running under their claim.
+   * When to reply at the latest, in milliseconds from the call of `receive`, including the time to read the body.
+   * @default 9000: ScrapeNest waits 10 s. The reply is then 503 and the handlers' `signal` is aborted; handlers that
+   * ignore it keep running under their claim.
    */
   readonly replyTimeoutMs?: number | undefined
   /**
-   * How long `close()` takes at most, in milliseconds: for running handlers, and for giving events back to an inbox.
+   * How long `close()` takes at most, in milliseconds, for everything it waits for.
    * @default 8000: within Fastify's plugin timeout (10 s) and Kubernetes' grace period (30 s)
    */
   readonly closeGraceMs?: number | undefined
@@ -104,22 +89,9 @@ type Defaulted =
 export type ReceiverSettings<Context> = HandlingSettings<Context> &
   AlwaysSet<ReceiverOptions<object, Context>, Defaulted> &
   Pick<ReceiverOptions<object, Context>, 'onDelivery' | 'inbox'> & {
-    /**
-     * The secrets of a request; nothing if there are none.
-     *
-     * @throws {WebhookError} `secret_unavailable`, or `configuration_invalid` for a malformed or unset secret.
-     */
-    readonly findSecrets: (
-      request: WebhookRequest,
-      context: Context | undefined,
-    ) => MaybePromise<readonly SigningSecret[] | undefined>
-    /** Why `start()` must reject: the secret is unset, on a host where that is reported late. */
-    readonly startError: ConfigurationError | undefined
-    readonly hasShortSecret: boolean
+    readonly secrets: RequestSecrets<Context>
     readonly isAllowedSource: ((address: string) => boolean) | undefined
   }
-
-type MaybePromise<Value> = Value | Promise<Value>
 
 const receiverOptions: Readonly<Record<keyof ReceiverOptions<object>, true>> = {
   ...handlingOptions,
@@ -141,8 +113,8 @@ export const defaultCloseGraceMs = 8_000
 /**
  * Reads the options of a receiver.
  *
- * @param reportUnsetSecret `at once` throws; `late` leaves it to `start()` and the first request, for hosts whose files are
- * imported at build time.
+ * @param reportUnsetSecret `at once` throws; `late` leaves it to `start()` and the first request, for hosts whose files
+ * are imported at build time.
  * @throws {ConfigurationError} `configuration_invalid`, with the option and the fix.
  */
 export function readReceiverOptions<Context>(
@@ -156,51 +128,22 @@ export function readReceiverOptions<Context>(
   >({
     closeGraceMs: defaultCloseGraceMs,
     maxBodyBytes: 1_048_576,
-    now: Date.now,
+    // Resolved per call, so that a mocked clock counts.
+    now: () => Date.now(),
     processing: true,
     replyTimeoutMs: 9_000,
     toleranceSeconds: defaultToleranceSeconds,
     ...withoutUndefined(options),
   })
-  const { inbox, now, duplicates = memoryDuplicates({ now }) } = settings
   checkHooks(settings, ['onDelivery', 'now'])
+  const { inbox, now, duplicates = memoryDuplicates({ now }) } = settings
   checkGraceMs('closeGraceMs', settings.closeGraceMs)
   checkWholeNumber('toleranceSeconds', settings.toleranceSeconds, { min: 1 })
   checkWholeNumber('maxBodyBytes', settings.maxBodyBytes, { min: 1 })
   checkWholeNumber('replyTimeoutMs', settings.replyTimeoutMs, { min: 1, max: maxTimeoutMs })
+  if (typeof settings.processing !== 'boolean') throw unexpected('processing', settings.processing, 'true or false')
   checkMethods('duplicates', duplicates, ['claim', 'complete', 'release'])
   if (inbox !== undefined) checkMethods('inbox', inbox, ['put', 'start', 'close'])
-  const isAllowedSource = allowedSources && compileAllowedSources(allowedSources)
-  return { ...settings, duplicates, isAllowedSource, ...readSecret(secret, reportUnsetSecret) }
-}
-
-function readSecret<Context>(
-  secret: ReceiverOptions<object, Context>['secret'],
-  reportUnsetSecret: 'at once' | 'late',
-): Pick<ReceiverSettings<Context>, 'findSecrets' | 'startError' | 'hasShortSecret'> {
-  if (typeof secret === 'function') {
-    return { findSecrets: resolving(secret), startError: undefined, hasShortSecret: false }
-  }
-  if (isUnsetSecret(secret) && reportUnsetSecret === 'late') {
-    const error = unsetSecret()
-    const findSecrets = (): never => {
-      throw error
-    }
-    return { findSecrets, startError: error, hasShortSecret: false }
-  }
-  const secrets = parseSecrets(secret)
-  const hasShortSecret = secrets.some(({ isShort }) => isShort)
-  return { findSecrets: () => secrets, startError: undefined, hasShortSecret }
-}
-
-function resolving<Context>(resolve: SecretResolver<Context>): ReceiverSettings<Context>['findSecrets'] {
-  return async (request, context) => {
-    let secret: SecretResult
-    try {
-      secret = await resolve(request, context)
-    } catch (error) {
-      throw asWebhookError('secret_unavailable', error)
-    }
-    return isUnsetSecret(secret) ? undefined : parseSecrets(secret as Secret)
-  }
+  const isAllowedSource = allowedSources === undefined ? undefined : compileAllowedSources(allowedSources)
+  return { ...settings, duplicates, isAllowedSource, secrets: readSecretOption(secret, reportUnsetSecret) }
 }

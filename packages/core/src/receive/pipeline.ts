@@ -5,14 +5,13 @@ import type { Delivery } from '../handle/delivery.ts'
 import type { Handlers } from '../handle/handlers.ts'
 import { storeEvent } from '../handle/inbox.ts'
 import type { Reporter } from '../report/reporter.ts'
-import { toBytes } from '../verify/bytes.ts'
 import { parseEnvelope } from '../verify/envelope.ts'
 import { type CollectedHeaders, collectHeaders } from '../verify/headers.ts'
 import { generateSecret, parseSecrets, type SigningSecret } from '../verify/secret.ts'
-import { readSignatureHeaders, type SignatureClaim } from '../verify/signature-headers.ts'
-import { matchSignature } from '../verify/verify.ts'
+import { readSignedHeaders, type SignedHeaders } from '../verify/signed-headers.ts'
+import { matchSignature, toBytes } from '../verify/verify.ts'
+import type { OpenDelivery } from './open-deliveries.ts'
 import type { ReceiverSettings } from './options.ts'
-import type { OpenDelivery } from './phases.ts'
 import type { Outcome } from './reply.ts'
 import { bodyTooLarge, checkBodyHeaders, isJson, remoteAddressOf, type WebhookRequest } from './request.ts'
 
@@ -26,18 +25,18 @@ export function createPipeline<Context>(
   const { name, inbox, duplicates, maxBodyBytes, now } = settings
 
   /**
-   * The phases of one delivery, in order; `phases.ts` says what each of them means. A phase continues to the next, returns
-   * an outcome, or throws one.
+   * The phases of one delivery, in order; `phases.ts` says what each of them means. A phase continues to the next,
+   * returns an outcome, or throws one.
    *
    * @returns nothing if the delivery was answered meanwhile: a secret, body or claim that arrives late is not used.
    */
   async function processDelivery(delivery: OpenDelivery<Context>): Promise<Outcome | undefined> {
     const { request, context } = delivery
-    const { headers, claims, receivedAt } = checkHeaders(request)
-    delivery.ids = { messageId: claims[0]?.messageId }
+    const { headers, candidates, receivedAt } = checkHeaders(request)
+    delivery.ids = { messageId: candidates[0]?.messageId }
 
     delivery.phase = 'secret'
-    const secrets = await settings.findSecrets(request, context)
+    const secrets = await settings.secrets.find(request, context)
     if (delivery.isAnswered) return undefined
 
     delivery.phase = 'body'
@@ -45,8 +44,8 @@ export function createPipeline<Context>(
     if (delivery.isAnswered) return undefined
 
     delivery.phase = 'verify'
-    const { claim, secretIndex } = verifyClaims(claims, body, secrets)
-    const { messageId } = claim
+    const { signed, secretIndex } = verifySignature(candidates, body, secrets)
+    const { messageId } = signed
     delivery.ids = { messageId }
     delivery.secretIndex = secretIndex
     const event = parseEnvelope(body, messageId)
@@ -55,16 +54,16 @@ export function createPipeline<Context>(
 
     delivery.phase = 'store'
     if (event.event_type === probeEventType) return await answerProbe()
-    const message = { messageId, sentAt: new Date(claim.timestamp * 1000), receivedAt, secretIndex }
+    const message = { messageId, sentAt: new Date(signed.timestamp * 1000), receivedAt, secretIndex }
     if (inbox === undefined) return await handleEvent(delivery, event, { ...message, rawBody: body })
-    const stored = { ...message, name, body, signedHeaders: claim.headers }
+    const stored = { ...message, name, body, signedHeaders: signed.headers }
     return { acknowledgement: await storeEvent(inbox, event, stored) }
   }
 
   /** The cheap checks: nothing is read or hashed for a request that fails them. */
   function checkHeaders(request: WebhookRequest): {
     readonly headers: CollectedHeaders
-    readonly claims: readonly SignatureClaim[]
+    readonly candidates: readonly SignedHeaders[]
     readonly receivedAt: Date
   } {
     if (request.method !== 'POST') throw new WebhookError('method_not_allowed')
@@ -72,8 +71,8 @@ export function createPipeline<Context>(
     const headers = collectHeaders(request.headers)
     checkBodyHeaders(headers, maxBodyBytes)
     const nowMs = now()
-    const claims = readSignatureHeaders(headers, nowMs, settings.toleranceSeconds)
-    return { headers, claims, receivedAt: new Date(nowMs) }
+    const candidates = readSignedHeaders(headers, nowMs, settings.toleranceSeconds)
+    return { headers, candidates, receivedAt: new Date(nowMs) }
   }
 
   /** Runs the handlers before the reply, under a claim that lets no second delivery of the event run them. */
@@ -86,7 +85,7 @@ export function createPipeline<Context>(
     if (claim === undefined) return { acknowledgement: 'duplicate' }
     const reportFailure = (error: unknown): void => reporter.reportFailure(error, delivery)
     if (delivery.isAnswered) {
-      // The sender was told to retry, and must not find the event claimed.
+      // The sender has been asked to retry, and must not find the event claimed.
       await claim.release().catch(reportFailure)
       return undefined
     }
@@ -99,7 +98,7 @@ export function createPipeline<Context>(
     delivery.phase = 'ending'
     delivery.result = result
     const isRetried = 'error' in result && codeOf(result.error) !== 'permanent_failure'
-    // If the store fails, the handlers' result stands and the claim expires with its lease.
+    // If the store fails, the handlers' result stands and the claim expires.
     await (isRetried ? claim.release() : claim.complete()).catch(reportFailure)
     return result
   }
@@ -136,8 +135,8 @@ function checkSource(request: WebhookRequest, isAllowed: (address: string) => bo
 /**
  * Reads the body.
  *
- * @throws {WebhookError} `raw_body_unavailable`, `content_type_unsupported` (the same, on a media type that ScrapeNest never
- * sends: the sender chose the parser, so the operator is not alarmed), `body_too_large`, `body_aborted`
+ * @throws {WebhookError} `raw_body_unavailable`, `content_type_unsupported` (the same, on a media type that ScrapeNest
+ * never sends: the sender chose the parser, so the operator is not alarmed), `body_too_large`, `body_aborted`
  */
 async function readBody(request: WebhookRequest, headers: CollectedHeaders, maxBytes: number): Promise<Uint8Array> {
   let body: Uint8Array
@@ -152,22 +151,22 @@ async function readBody(request: WebhookRequest, headers: CollectedHeaders, maxB
   return body
 }
 
-/** What is checked against a request without a secret, so that it takes as long as any forgery. */
+/** Stands in where a request has no secret, so that refusing it takes as long as refusing a forgery. */
 const unknownSecret = parseSecrets(generateSecret())
 
 /**
- * Finds the claim that a secret signed.
+ * Finds the candidate that a secret signed.
  *
  * @throws {WebhookError} `signature_mismatch`, or `secret_not_found`, which the sender cannot tell apart: otherwise a
  * stranger could list the tenants of a secret function.
  */
-function verifyClaims(
-  claims: readonly SignatureClaim[],
+function verifySignature(
+  candidates: readonly SignedHeaders[],
   body: Uint8Array,
   secrets: readonly SigningSecret[] | undefined,
 ): ReturnType<typeof matchSignature> {
   try {
-    return matchSignature(claims, body, secrets ?? unknownSecret)
+    return matchSignature(candidates, body, secrets ?? unknownSecret)
   } catch (error) {
     throw secrets === undefined ? new WebhookError('secret_not_found') : error
   }

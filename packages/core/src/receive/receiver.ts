@@ -4,9 +4,9 @@ import { type AnyHandler, createHandlers, type EventHandler } from '../handle/ha
 import { inboxConsumer, warnOfIdlePatterns } from '../handle/inbox-processor.ts'
 import { createReporter, type DeliveryOutcome } from '../report/reporter.ts'
 import { checkGraceMs, Deadline } from './deadline.ts'
-import { createOpenDeliveries } from './open-deliveries.ts'
+import { createOpenDeliveries, OpenDelivery } from './open-deliveries.ts'
 import { type ReceiverOptions, type ReceiverSettings, readReceiverOptions } from './options.ts'
-import { OpenDelivery, phases } from './phases.ts'
+import { phases } from './phases.ts'
 import { createPipeline } from './pipeline.ts'
 import { closingConnection, type Outcome, replyTo, type WebhookReply } from './reply.ts'
 import { hasBody, type WebhookRequest } from './request.ts'
@@ -34,18 +34,19 @@ export interface Receiver<Events extends object = ScrapeNestEvents, Context = un
    */
   start(): Promise<void>
   /**
-   * Refuses new deliveries and waits for running handlers, within one budget for everything:
+   * Closes the receiver within `graceMs`, one budget for everything:
    *
-   * 1. Deliveries whose secret or body is still awaited are answered 503 `receiver_closing` at once.
-   * 2. Running handlers, and stores that are being written, are waited for.
-   * 3. When the budget ends, the handlers' `signal` is aborted and their senders are answered 503 `receiver_closing`.
-   *    Handlers that have succeeded are answered with their result.
-   * 4. The inbox waits for its own handlers with what is left of the budget, aborts them shortly before it ends, and gives
-   *    their events back.
+   * 1. New deliveries, and those whose secret or body is still awaited, are answered 503 `receiver_closing` at once.
+   * 2. Running handlers, and stores that are being written, are waited for. With an inbox, a part of the budget (a
+   *    quarter, at most 1 s) is kept for step 4.
+   * 3. Deliveries that have not ended by then are cut off: their senders are answered 503 `receiver_closing` and the
+   *    handlers' `signal` is aborted. If the handlers are done and only the store is not, their result is sent.
+   * 4. The inbox waits for its own handlers with what is left, aborts them shortly before the budget ends, and gives
+   *    their events back. A `start` that is still pending is waited for first.
    * 5. The duplicate store is closed, and the log writes its pending counts.
    *
-   * Idempotent; a second call can only shorten the budget. Rejects with what the inbox or the store reject with, after
-   * everything else was closed.
+   * Idempotent; a second call can only shorten the budget. If the inbox or the store reject within it, so does
+   * `close`, after everything else was closed.
    *
    * @throws {ConfigurationError} `configuration_invalid`: an invalid `graceMs`. Nothing is closed then.
    */
@@ -58,7 +59,10 @@ export interface Receiver<Events extends object = ScrapeNestEvents, Context = un
 }
 
 export interface CloseOptions {
-  /** The budget in milliseconds; `Infinity` waits for as long as handlers take. @default `closeGraceMs` of the receiver */
+  /**
+   * The budget in milliseconds; `Infinity` waits for as long as handlers take.
+   * @default `closeGraceMs` of the receiver
+   */
   readonly graceMs?: number | undefined
 }
 
@@ -94,14 +98,15 @@ export function createReceiverFrom<Events extends object, Context>(
   const handlers = createHandlers(settings, reporter)
   const consumer = inboxConsumer({ name, handlers, reporter, processing: settings.processing })
   const processDelivery = createPipeline(settings, { reporter, handlers })
-  const open = createOpenDeliveries<Context>(settings.replyTimeoutMs, answerLate)
-  if (settings.hasShortSecret) reporter.warn('A signing secret is shorter than 24 bytes.')
+  const openDeliveries = createOpenDeliveries<Context>(settings.replyTimeoutMs, answerLate)
+  if (settings.secrets.hasShort) reporter.warn('A signing secret is shorter than 24 bytes.')
 
   /** `new` → `starting` → `started` → `closing` → `closed`; `closing` can be entered from any state before it. */
   let state: 'new' | 'starting' | 'started' | 'closing' | 'closed' = 'new'
   let started: Promise<void> = Promise.resolve()
-  let closing: Closing | undefined
-  let closed: Promise<void> | undefined
+  let budget: Budget | undefined
+  let closing: Promise<void> | undefined
+  let isInboxClosing = false
 
   /** Runs one delivery and answers it. Never rejects. */
   async function run(delivery: OpenDelivery<Context>): Promise<void> {
@@ -112,7 +117,7 @@ export function createReceiverFrom<Events extends object, Context>(
     } catch (error) {
       answer(delivery, { error })
     }
-    open.delete(delivery)
+    openDeliveries.delete(delivery)
   }
 
   /** Sends the reply and reports it, once. */
@@ -128,8 +133,7 @@ export function createReceiverFrom<Events extends object, Context>(
 
   function answerLate(delivery: OpenDelivery<Context>): void {
     const { lateCode } = phases[delivery.phase]
-    if (lateCode !== undefined) cutOff(delivery, new WebhookError(lateCode))
-    else if (delivery.result !== undefined) cutOff(delivery)
+    cutOff(delivery, lateCode && new WebhookError(lateCode))
   }
 
   /**
@@ -142,14 +146,14 @@ export function createReceiverFrom<Events extends object, Context>(
       answer(delivery, delivery.result ?? { error: reason })
     })
     // Nothing will be done with its secret or body, which may never arrive.
-    if (phases[delivery.phase].onClose === 'answer') open.delete(delivery)
+    if (!phases[delivery.phase].outlivesReply) openDeliveries.delete(delivery)
   }
 
-  async function start(): Promise<void> {
+  async function startInbox(): Promise<void> {
     state = 'starting'
     warnOfIdlePatterns(handlers, reporter)
     try {
-      if (settings.startError !== undefined) throw settings.startError
+      if (settings.secrets.startError !== undefined) throw settings.secrets.startError
       await inbox?.start(consumer)
     } catch (error) {
       const failure = isWebhookError(error) ? error : new WebhookError('store_unavailable', undefined, { cause: error })
@@ -160,20 +164,19 @@ export function createReceiverFrom<Events extends object, Context>(
     }
   }
 
-  async function close({ forDeliveries, forEverything }: Closing): Promise<void> {
-    state = 'closing'
-    for (const delivery of open.all()) {
-      if (phases[delivery.phase].onClose === 'answer') cutOff(delivery, new WebhookError('receiver_closing'))
+  async function closeWithin({ forDeliveries, forEverything }: Budget): Promise<void> {
+    for (const delivery of openDeliveries.all()) {
+      if (!phases[delivery.phase].outlivesReply) cutOff(delivery, new WebhookError('receiver_closing'))
     }
-    await forDeliveries.waitFor(open.empty())
-    for (const delivery of open.all()) cutOff(delivery, new WebhookError('receiver_closing'))
+    await forDeliveries.waitFor(openDeliveries.empty())
+    for (const delivery of openDeliveries.all()) cutOff(delivery, new WebhookError('receiver_closing'))
     // An inbox that is still being opened would otherwise be opened after it was closed.
     await forEverything.waitFor(started)
     const failures: unknown[] = []
     const fail = (error: unknown): void => void failures.push(error)
     await forEverything.waitFor(closeInbox(forEverything).catch(fail))
     await forEverything.waitFor(closeDuplicates().catch(fail))
-    open.stop()
+    openDeliveries.stop()
     forDeliveries.cancel()
     forEverything.cancel()
     reporter.flush()
@@ -182,6 +185,7 @@ export function createReceiverFrom<Events extends object, Context>(
   }
 
   async function closeInbox({ remainingMs }: Deadline): Promise<void> {
+    isInboxClosing = true
     await inbox?.close({ graceMs: remainingMs, consumer })
   }
 
@@ -198,27 +202,28 @@ export function createReceiverFrom<Events extends object, Context>(
     receive: (request, context) =>
       new Promise((resolve) => {
         const delivery = new OpenDelivery(request, context, resolve)
-        open.add(delivery)
+        openDeliveries.add(delivery)
         void run(delivery)
       }),
     start() {
-      if (state === 'new') started = start()
+      if (state === 'new') started = startInbox()
       return started
     },
     async close({ graceMs = settings.closeGraceMs } = {}) {
       checkGraceMs('graceMs', graceMs)
-      // What an inbox needs to give its events back is not spent on waiting for deliveries.
+      // Kept for the inbox, which needs time to give its events back.
       const reserveMs = inbox === undefined ? 0 : Math.min(1_000, graceMs / 4)
-      if (closing === undefined) {
-        closing = { forDeliveries: new Deadline(graceMs - reserveMs), forEverything: new Deadline(graceMs) }
-        closed = close(closing)
+      if (budget === undefined) {
+        budget = { forDeliveries: new Deadline(graceMs - reserveMs), forEverything: new Deadline(graceMs) }
+        state = 'closing'
+        // Not called at once: a hook that it calls may itself close the receiver, and must find `closing`.
+        closing = Promise.resolve(budget).then(closeWithin)
       } else if (state === 'closing') {
-        closing.forDeliveries.shorten(graceMs - reserveMs)
-        closing.forEverything.shorten(graceMs)
-        // The inbox may be waiting for its own handlers by now. If it is not, it is told the same later.
-        if (open.all().every(({ isAnswered }) => isAnswered)) void closeInbox(closing.forEverything).catch(() => {})
+        budget.forDeliveries.shorten(graceMs - reserveMs)
+        budget.forEverything.shorten(graceMs)
+        if (isInboxClosing) void closeInbox(budget.forEverything).catch(() => {})
       }
-      await closed
+      await closing
     },
     report(problem) {
       if (typeof problem === 'string') reporter.warn(problem)
@@ -227,8 +232,8 @@ export function createReceiverFrom<Events extends object, Context>(
   }
 }
 
-/** The budget of `close`. */
-interface Closing {
+/** The budget of `close`: when it stops waiting for deliveries, and when it stops waiting at all. */
+interface Budget {
   readonly forDeliveries: Deadline
   readonly forEverything: Deadline
 }

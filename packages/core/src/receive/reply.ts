@@ -2,10 +2,13 @@ import { type Acknowledgement, codeOf, retryAfterSecondsOf, rowOf } from '../err
 
 /** What the host must answer, byte for byte. `body` is never empty: Koa turns a null body into 204. */
 export interface WebhookReply {
-  readonly status: number
+  readonly status: ReplyStatus
   readonly headers: Readonly<Record<string, string>>
   readonly body: string
 }
+
+/** The statuses of the table in `errors.ts`, and 404 for a path that is not the webhook's. */
+export type ReplyStatus = ReturnType<typeof rowOf>['status'] | 404
 
 /** How a delivery ended: acknowledged, or with an error. */
 export type Outcome = { readonly acknowledgement: Acknowledgement } | { readonly error: unknown }
@@ -24,21 +27,12 @@ export function replyTo(outcome: Outcome): WebhookReply {
 export function errorReply(error: unknown): WebhookReply {
   const code = codeOf(error) ?? 'handler_failed'
   const row = rowOf(code)
+  if ('acknowledgement' in row) return acknowledgements[row.acknowledgement]
   const body = { error: row.answeredAs ?? code }
-  switch (row.status) {
-    case 202:
-      return acknowledgements[row.acknowledgement]
-    case 405:
-      return reply(row.status, body, { allow: row.allow })
-    case 409:
-      return reply(row.status, body, { 'retry-after': String(row.retryAfterSeconds) })
-    case 503: {
-      const seconds = code === 'retry_later' ? retryAfterSecondsOf(error) : row.retryAfterSeconds
-      return reply(row.status, body, { 'retry-after': String(seconds) })
-    }
-    default:
-      return reply(row.status, body)
-  }
+  if ('allow' in row) return reply(row.status, body, { allow: row.allow })
+  if (!('retryAfterSeconds' in row)) return reply(row.status, body)
+  const seconds = code === 'retry_later' ? retryAfterSecondsOf(error) : row.retryAfterSeconds
+  return reply(row.status, body, { 'retry-after': String(seconds) })
 }
 
 /** For adapters that are the whole server: the path is not that of the webhook. Not a delivery, so it has no code. */
@@ -49,7 +43,7 @@ export function closingConnection(unclosed: WebhookReply): WebhookReply {
   return { ...unclosed, headers: { ...unclosed.headers, connection: 'close' } }
 }
 
-function reply(status: number, body: object, headers?: Readonly<Record<string, string>>): WebhookReply {
+function reply(status: WebhookReply['status'], body: object, headers?: Readonly<Record<string, string>>): WebhookReply {
   return Object.freeze({
     status,
     // Written out in full: Express and Fastify append a charset to a shorter value.

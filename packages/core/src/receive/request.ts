@@ -68,8 +68,8 @@ export function loggerOf(request: WebhookRequest): Logger | undefined {
 }
 
 /**
- * Whether a reply sent without reading the body must close the connection. HTTP/2 (recognized by its pseudo headers) ends
- * the stream instead and has no `connection` header.
+ * Whether a reply sent without reading the body must close the connection. HTTP/2 (recognized by its pseudo headers)
+ * ends the stream instead and has no `connection` header.
  */
 export function hasBody(request: Pick<WebhookRequest, 'headers'>): boolean {
   try {

@@ -1,6 +1,6 @@
 import { setImmediate } from 'node:timers'
 import { checkKnownOptions, unexpected } from '../check.ts'
-import type { EventSchemas, ScrapeNestEvents } from '../events.ts'
+import type { ScrapeNestEvents, StandardSchema } from '../events.ts'
 import { type ReceiverOptions, readReceiverOptions } from './options.ts'
 import { createReceiverFrom, type Receiver } from './receiver.ts'
 
@@ -20,15 +20,27 @@ export interface WithReceiver<Ready = ReadyReceiver> {
   readonly receiver: Ready
 }
 
-/** The options of an adapter: those of a receiver, or a ready one. */
-export type ReceiverSource<Context, Schemas = EventSchemas<ScrapeNestEvents>> =
-  | ReceiverOptions<ScrapeNestEvents, Context, Schemas>
+/**
+ * The options of an adapter that is not generic: those of a receiver, or a ready one.
+ *
+ * Schemas must keep the shape of the catalogue, because nothing infers their output. For a schema that transforms
+ * `data`, pass a receiver from `createReceiver`, which does.
+ */
+export type ReceiverOrOptions<Context> =
+  | (Omit<ReceiverOptions<ScrapeNestEvents, Context, Record<never, never>>, 'schemas'> & {
+      readonly schemas?: CatalogueSchemas | undefined
+    })
   | WithReceiver<ReadyReceiver<Context>>
+
+/** Schemas whose output has the shape of the catalogue. */
+export type CatalogueSchemas = {
+  readonly [Type in keyof ScrapeNestEvents]?: StandardSchema<ScrapeNestEvents[Type]> | undefined
+}
 
 export interface ResolveOptions {
   /**
-   * Who starts the receiver. `next turn`: it starts itself, after the code that sets the server up has run, if `onEvent` is
-   * among the options. `adapter`: the adapter calls `start`.
+   * Who starts the receiver. `next turn`: it starts itself, after the code that sets the server up has run, if
+   * `onEvent` is among the options. `adapter`: the adapter calls `start`.
    * @default 'adapter'
    */
   readonly startedBy?: 'next turn' | 'adapter'
@@ -43,7 +55,7 @@ export interface ResolveOptions {
  * @throws {ConfigurationError} `configuration_invalid`: malformed options, or options beside a ready receiver.
  */
 export function resolveReceiver<Context>(
-  source: ReceiverSource<Context>,
+  source: ReceiverOrOptions<Context>,
   { startedBy = 'adapter', reportUnsetSecret = 'at once' }: ResolveOptions = {},
 ): { readonly receiver: ReadyReceiver<Context>; readonly isOwned: boolean } {
   if (typeof source === 'object' && source !== null && 'receiver' in source) {

@@ -1,19 +1,21 @@
 import { WebhookError } from '../errors.ts'
-import type { BodyLimits } from './request.ts'
-import { bodyTooLarge } from './request.ts'
+import { type BodyLimits, bodyTooLarge } from './request.ts'
+
+const defaultFix = 'request.json() or request.text() was called before. Pass the request unread, or a clone() of it.'
 
 /**
  * Reads the body of a fetch `Request`.
  *
+ * @param fix what the operator should do when the body has been read before.
+ *
  * @throws {WebhookError} `raw_body_unavailable`: something has read it before; `body_too_large`
  */
-export async function readWebBody(request: Request, { maxBytes }: BodyLimits): Promise<Uint8Array> {
-  if (request.bodyUsed || request.body?.locked) {
-    throw new WebhookError(
-      'raw_body_unavailable',
-      'request.json() or request.text() was called before. Pass the request unread, or a clone() of it.',
-    )
-  }
+export async function readWebBody(
+  request: Request,
+  { maxBytes }: BodyLimits,
+  fix: string = defaultFix,
+): Promise<Uint8Array> {
+  if (request.bodyUsed || request.body?.locked) throw new WebhookError('raw_body_unavailable', fix)
   if (request.body === null) return new Uint8Array()
   let bytes = new Uint8Array()
   let length = 0

@@ -27,7 +27,9 @@ export interface LogLine {
   readonly message: string
 }
 
-/** Writes lines that anyone on the internet can trigger: the first of a kind at once, the others as a count per minute. */
+/**
+ * Writes lines that anyone on the internet can trigger: the first of a kind at once, the others as a count per minute.
+ */
 export interface RateLimitedLog {
   /**
    * @param kind what is counted together, usually a code.
@@ -42,8 +44,8 @@ export interface RateLimitedLog {
 export function createRateLimitedLog(prefix: string): RateLimitedLog {
   const counts = new Map<string, { repeats: number; readonly line: LogLine; readonly code: unknown }>()
   let timer: NodeJS.Timeout | undefined
-  // A timer inherits the async context it is created in. Without this, the counts of all requests would be written in the
-  // AsyncLocalStorage of the one that came first.
+  // A timer inherits the async context it is created in. Without this, the counts of all requests would be written in
+  // the AsyncLocalStorage of the one that came first.
   const inOwnContext = AsyncLocalStorage.snapshot()
 
   function flush(): void {
@@ -86,7 +88,7 @@ export function writeLine({ logger, level, fields, message }: LogLine): void {
   void safely(() => logger[level](fields, message))
 }
 
-/** Calls a function of the user's. What it throws, or rejects with, goes to `onFailure` and nowhere else. */
+/** Calls user code. What it throws, or rejects with, goes to `onFailure` and nowhere else. */
 export async function safely(call: () => unknown, onFailure?: (error: unknown) => void): Promise<void> {
   try {
     await call()

@@ -2,7 +2,7 @@ import { withoutUndefined } from '../check.ts'
 import { type Acknowledgement, codeOf, rowOf, type WebhookError, type WebhookErrorCode } from '../errors.ts'
 import { createRateLimitedLog, type Logger, safely, writeLine } from './log.ts'
 
-/** The ids a report carries, as far as they are known. */
+/** The ids a report carries. */
 export interface EventIds {
   /** `svix-id`. Only a claim until the delivery is verified. */
   readonly messageId?: string | undefined
@@ -40,15 +40,19 @@ export interface Subject {
 export interface Reporter {
   /** Reports a failure at the level of its code. Errors that are not ours count as a failed handler. */
   reportFailure(error: unknown, subject: Subject): void
-  /** Reports what handlers threw, or a schema rejected, one by one. Only verified events get here: nothing is rate limited. */
+  /**
+   * Reports what handlers threw, or a schema rejected, one by one. Only verified events get here: nothing is rate
+   * limited.
+   */
   reportHandlerFailures(failures: readonly unknown[], subject: Subject): void
   /** Reports a delivery to `onDelivery`, once its reply is known. */
   reportOutcome(outcome: () => DeliveryOutcome): void
   /** Logs a warning. Repeats of the same text are counted per minute. */
   warn(message: string): void
   /**
-   * Notes that a delivery was verified. From then on this server evidently keeps the raw body of genuine deliveries, so a
-   * lost one is logged and no longer passed to `onError`: a stranger who picks a different parser must not page anyone.
+   * Notes that a delivery was verified. From then on this server evidently keeps the raw body of genuine deliveries, so
+   * a lost one is logged and no longer passed to `onError`: a stranger who picks a different parser must not page
+   * anyone.
    */
   deliveryVerified(): void
   /** Calls a hook without waiting for it. If it throws, that is logged. */
@@ -109,7 +113,11 @@ export function createReporter({ name, logger, onError, onDelivery }: ReporterOp
         // Inside the guard: an error of another copy may have getters that throw.
         const { message, cause } = error as WebhookError
         const line = { logger: subject.logger ?? logger, fields: fieldsOf(code, subject, cause), message }
-        isFirst = log.write(code, { ...line, level: report === 'error' ? 'error' : 'warn' })
+        // Wrong configurations differ; each is reported.
+        isFirst = log.write(code === 'configuration_invalid' ? message : code, {
+          ...line,
+          level: report === 'error' ? 'error' : 'warn',
+        })
       })
       if (report === 'warning') return
       if (code === 'raw_body_unavailable' && hasVerified) return

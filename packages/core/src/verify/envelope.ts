@@ -40,7 +40,9 @@ function parseJson(body: Uint8Array): unknown {
   }
 }
 
-/** Drops `__proto__`, because `Object.assign` would make it the prototype of a copy. Fastify's parser refuses it too. */
+/**
+ * Drops `__proto__`, because `Object.assign` would make it the prototype of a copy. Fastify's parser refuses it too.
+ */
 function withoutPrototype(name: string, value: unknown): unknown {
   return name === '__proto__' ? undefined : value
 }

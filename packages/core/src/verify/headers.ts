@@ -41,7 +41,8 @@ export type CollectedHeaders = { [Name in ReadName]?: unknown }
 /**
  * Collects the headers this library reads from any form of headers.
  *
- * @throws {WebhookError} `duplicate_header`: several values, or one name in two spellings with different values.
+ * @throws {WebhookError} `duplicate_header`: several values, or one name in two spellings with different values. A second
+ * content type is ignored: it is only read to explain a lost body.
  */
 export function collectHeaders(headers: WebhookHeaders | undefined | null): CollectedHeaders {
   const collected: CollectedHeaders = {}
@@ -54,7 +55,8 @@ export function collectHeaders(headers: WebhookHeaders | undefined | null): Coll
     }
   } catch (error) {
     if (isWebhookError(error)) throw error
-    // No headers, or a getter, iterator or proxy that throws. There may be a body, so the reply must close the connection.
+    // No headers, or a getter, iterator or proxy that throws. There may be a body, so the reply must close the
+    // connection.
     collected['transfer-encoding'] = error
   }
   return collected
@@ -68,14 +70,15 @@ function collectHeader(collected: CollectedHeaders, name: unknown, value: unknow
   const single = Array.isArray(value) ? singleValue(header, value) : value
   if (single === undefined) return
   const earlier = collected[header]
-  if (earlier !== undefined && earlier !== single) throw duplicateHeader(header)
-  collected[header] = single
+  if (earlier === undefined) collected[header] = single
+  else if (earlier !== single && header !== 'content-type') throw duplicateHeader(header)
 }
 
 function singleValue(header: ReadName, values: readonly unknown[]): unknown {
-  // A signature header is itself a list, so several of them are one longer list (Standard Webhooks, "Multiple Signatures").
+  // A signature header is itself a list, so several of them are one longer list (Standard Webhooks, "Multiple
+  // Signatures").
   if (header.endsWith('-signature')) return values.filter((value) => typeof value === 'string').join(' ')
-  if (values.length > 1) throw duplicateHeader(header)
+  if (values.length > 1 && header !== 'content-type') throw duplicateHeader(header)
   return values[0]
 }
 

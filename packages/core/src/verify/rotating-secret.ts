@@ -1,4 +1,4 @@
-import { checkWholeNumber } from '../check.ts'
+import { checkWholeNumber, unexpected } from '../check.ts'
 import { maxSecrets, type Secret, type SecretResult } from './secret.ts'
 
 export interface RotatingSecretOptions {
@@ -12,7 +12,8 @@ export interface RotatingSecretOptions {
   /** Maximum age of the secrets before `load` is called again, in milliseconds. @default 60000 */
   readonly maxAgeMs?: number
   /**
-   * Minimum time between two calls of `load`, in milliseconds. Forgeries mismatch too, and must not put load on your store.
+   * Minimum time between two calls of `load`, in milliseconds. Forgeries mismatch too, and must not put load on your
+   * store.
    * @default 1000
    */
   readonly minIntervalMs?: number
@@ -23,7 +24,9 @@ export interface RotatingSecretOptions {
 export interface RotatingSecret {
   /** The receiver's option of this name. */
   readonly secret: () => Promise<readonly Secret[]>
-  /** The receiver's option of this name: after a mismatch the secret is read again, so that the sender's retry passes. */
+  /**
+   * The receiver's option of this name: after a mismatch the secret is read again, so that the sender's retry passes.
+   */
   readonly onDelivery: (outcome: { readonly result: string }) => void
 }
 
@@ -37,11 +40,12 @@ export interface RotatingSecret {
  * @throws {ConfigurationError} `configuration_invalid`
  *
  * @example
- * const rotating = rotatingSecret({ load: () => readFile('/run/secrets/scrapenest', 'utf8').then((text) => text.trim()) })
- * await app.register(scrapenestWebhooks, { path, ...rotating, onEvent })
+ * const load = async () => (await readFile('/run/secrets/scrapenest', 'utf8')).trim()
+ * await app.register(scrapenestWebhooks, { path, ...rotatingSecret({ load }), onEvent })
  */
 export function rotatingSecret(options: RotatingSecretOptions): RotatingSecret {
-  const { load, now = Date.now } = options
+  const { load, now = () => Date.now() } = options
+  if (typeof load !== 'function') throw unexpected('load', load, 'a function')
   const overlapMs = checkWholeNumber('overlapMs', options.overlapMs ?? 86_400_000, { min: 0 })
   const maxAgeMs = checkWholeNumber('maxAgeMs', options.maxAgeMs ?? 60_000, { min: 0 })
   const minIntervalMs = checkWholeNumber('minIntervalMs', options.minIntervalMs ?? 1_000, { min: 0 })

@@ -8,7 +8,7 @@ export type Secret = string
 /** What a function that looks up secrets may return. Nothing (`undefined`, `null`, `''`, `[]`) means there is none. */
 export type SecretResult = Secret | readonly Secret[] | null | undefined
 
-/** Each secret costs up to four HMACs per forged delivery. */
+/** Each secret costs a forged delivery up to four HMACs: two keys, two header families. */
 export const maxSecrets = 8
 
 /** Shorter keys can be guessed; the Standard Webhooks specification asks for 24 bytes or more. */
@@ -19,8 +19,8 @@ const recommendedKeyBytes = 24
  * A parsed secret: the two keys it may stand for.
  *
  * ScrapeNest's guide decodes the base64 after `whsec_` (docs.scrapenest.com/webhooks/verifying-signatures); its own SDK
- * uses the text of the secret (scrapenest-sdk 1.2.0, webhooks.py). Anyone who holds the secret can compute both keys, so
- * accepting either reveals nothing. See `docs/decisions/0003-two-keys-per-secret.md`.
+ * uses the text of the secret (scrapenest-sdk 1.2.0, webhooks.py). Anyone who holds the secret can compute both keys,
+ * so accepting either reveals nothing. See `docs/decisions/0003-two-keys-per-secret.md`.
  */
 export interface SigningSecret {
   /** First the decoded key, which `sign` uses, then the key made of the text. */
@@ -28,7 +28,9 @@ export interface SigningSecret {
   readonly isShort: boolean
 }
 
-/** HMAC-SHA256 over the content that is signed: `id.timestamp.` and the body (Standard Webhooks, "Signature scheme"). */
+/**
+ * HMAC-SHA256 over the content that is signed: `id.timestamp.` and the body (Standard Webhooks, "Signature scheme").
+ */
 export function hmac(key: KeyObject, prefix: string, body: Uint8Array): Buffer {
   return createHmac('sha256', key).update(prefix).update(body).digest()
 }
@@ -38,7 +40,9 @@ export function generateSecret(): Secret {
   return `whsec_${randomBytes(32).toString('base64')}`
 }
 
-/** Whether a `secret` option is unset, as `process.env` leaves it: `undefined`, `null`, `''`, `[]` or a list of those. */
+/**
+ * Whether a `secret` option is unset, as `process.env` leaves it: `undefined`, `null`, `''`, `[]` or a list of those.
+ */
 export function isUnsetSecret(secret: unknown): boolean {
   return Array.isArray(secret) ? secret.every(isUnsetSecret) : secret === undefined || secret === null || secret === ''
 }

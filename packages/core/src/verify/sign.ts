@@ -1,6 +1,6 @@
 import { checkWholeNumber } from '../check.ts'
-import { toBytes } from './bytes.ts'
 import { hmac, parseSecret, type Secret } from './secret.ts'
+import { toBytes } from './verify.ts'
 
 /** The three headers of a signed delivery. A type alias, because an interface is not assignable to `WebhookHeaders`. */
 export type SignatureHeaders = {

@@ -2,11 +2,10 @@ import { timingSafeEqual } from 'node:crypto'
 import { checkWholeNumber } from '../check.ts'
 import { WebhookError } from '../errors.ts'
 import type { AnyEvent, ScrapeNestEvents, UnknownEvent } from '../events.ts'
-import { toBytes } from './bytes.ts'
 import { parseEnvelope } from './envelope.ts'
 import { collectHeaders, type WebhookHeaders } from './headers.ts'
 import { hmac, parseSecrets, type Secret, type SigningSecret } from './secret.ts'
-import { defaultToleranceSeconds, readSignatureHeaders, type SignatureClaim } from './signature-headers.ts'
+import { defaultToleranceSeconds, readSignedHeaders, type SignedHeaders } from './signed-headers.ts'
 
 /** Headers and body of one delivery, as received. */
 export interface WebhookMessage {
@@ -46,8 +45,8 @@ export interface VerifiedMessage {
  * @param message.headers Node's headers object, a `Headers`, a `Map` or a list of pairs.
  * @param secrets one `whsec_…`, or up to eight that are all valid (rotation).
  * @throws {WebhookError} `missing_header`, `duplicate_header`, `message_id_invalid`, `timestamp_invalid`,
- * `timestamp_outside_tolerance`, `no_supported_signature`, `signature_mismatch`, `raw_body_unavailable` (the body is not
- * bytes) or `configuration_invalid` (the secret). Nothing else, whatever the input.
+ * `timestamp_outside_tolerance`, `no_supported_signature`, `signature_mismatch`, `raw_body_unavailable` (the body is
+ * not bytes) or `configuration_invalid` (the secret). Nothing else, whatever a stranger sends.
  *
  * @example
  * const { messageId, body } = verify({ headers: request.headers, body: bytes }, process.env.SCRAPENEST_WEBHOOK_SECRET)
@@ -58,13 +57,13 @@ export function verify(
   options: VerifyOptions = {},
 ): VerifiedMessage {
   const parsed = parseSecrets(secrets)
-  const { toleranceSeconds = defaultToleranceSeconds, now = Date.now } = options
+  const { toleranceSeconds = defaultToleranceSeconds, now = () => Date.now() } = options
   // NaN or Infinity would silently switch the check off.
   checkWholeNumber('toleranceSeconds', toleranceSeconds, { min: 1 })
-  const claims = readSignatureHeaders(collectHeaders(message?.headers), now(), toleranceSeconds)
+  const candidates = readSignedHeaders(collectHeaders(message?.headers), now(), toleranceSeconds)
   const body = toBytes(typeof message.body === 'string' ? Buffer.from(message.body) : message.body)
-  const { claim, secretIndex } = matchSignature(claims, body, parsed)
-  return { messageId: claim.messageId, sentAt: new Date(claim.timestamp * 1000), body, secretIndex }
+  const { signed, secretIndex } = matchSignature(candidates, body, parsed)
+  return { messageId: signed.messageId, sentAt: new Date(signed.timestamp * 1000), body, secretIndex }
 }
 
 /**
@@ -87,26 +86,40 @@ export function verifyEvent<Events extends object = ScrapeNestEvents>(
 }
 
 /**
- * Finds the first secret that signed the body under one of the claims. Every digest is compared in constant time.
+ * Finds the first secret that signed the body under one of the candidates. Every digest is compared in constant time.
  *
  * @throws {WebhookError} `signature_mismatch`
  */
 export function matchSignature(
-  claims: readonly SignatureClaim[],
+  candidates: readonly SignedHeaders[],
   body: Uint8Array,
   secrets: readonly SigningSecret[],
-): { readonly claim: SignatureClaim; readonly secretIndex: number } {
+): { readonly signed: SignedHeaders; readonly secretIndex: number } {
   for (const [secretIndex, { keys }] of secrets.entries()) {
     for (const key of keys) {
       let expected: { readonly prefix: string; readonly digest: Buffer } | undefined
-      for (const claim of claims) {
-        const { prefix, signatures } = claim
-        // Two header families usually claim the same id and timestamp: one HMAC serves both.
+      for (const candidate of candidates) {
+        const { prefix, signatures } = candidate
+        // Two header families usually have the same id and timestamp: one HMAC serves both.
         if (expected?.prefix !== prefix) expected = { prefix, digest: hmac(key, prefix, body) }
         const { digest } = expected
-        if (signatures.some((signature) => timingSafeEqual(signature, digest))) return { claim, secretIndex }
+        if (signatures.some((signature) => timingSafeEqual(signature, digest)))
+          return { signed: candidate, secretIndex }
       }
     }
   }
   throw new WebhookError('signature_mismatch')
+}
+
+/**
+ * Any view of bytes as a `Uint8Array`, without a copy. Text is refused: it may have been built from a parsed body.
+ *
+ * @throws {WebhookError} `raw_body_unavailable`
+ */
+export function toBytes(body: unknown): Uint8Array {
+  if (!ArrayBuffer.isView(body)) {
+    throw new WebhookError('raw_body_unavailable', 'Pass the bytes as they were received, before any parser.')
+  }
+  // Not an instance of our Uint8Array if it comes from another realm (a vm context, a test runner).
+  return body instanceof Uint8Array ? body : new Uint8Array(body.buffer, body.byteOffset, body.byteLength)
 }

@@ -1,7 +1,28 @@
-import { describe, expect, it } from 'vitest'
+import * as v from 'valibot'
+import { describe, expect, it, vi } from 'vitest'
+import { z } from 'zod'
 import { combineFailures } from '../../src/handle/handlers.ts'
-import { createReceiver, type Delivery, PermanentError, RetryLaterError, type WebhookEvent } from '../../src/index.ts'
-import { answer, atStart, deliver, eventOf, recordingLogger, secret } from '../deliveries.ts'
+import {
+  createReceiver,
+  type Delivery,
+  PermanentError,
+  RetryLaterError,
+  type StandardSchema,
+  type WebhookEvent,
+} from '../../src/index.ts'
+import {
+  answer,
+  atStart,
+  deliver,
+  eventOf,
+  failing,
+  recordingLogger,
+  refusal,
+  secret,
+  settle,
+  startMs,
+  testReceiver,
+} from '../deliveries.ts'
 
 interface ShopEvents {
   'order.paid': { readonly total: number }
@@ -9,44 +30,54 @@ interface ShopEvents {
   ping: { readonly at: string }
 }
 
-function shop(eventTypes?: readonly (keyof ShopEvents)[]) {
-  const logger = recordingLogger()
+const accepted = { status: 202, body: { status: 'accepted' } }
+
+/** Records the names of the handlers that are called. */
+function recordCalls() {
   const calls: string[] = []
-  const receiver = createReceiver<ShopEvents>({ secret, eventTypes, logger, ...atStart })
-  return { receiver, calls, logger, note: (name: string) => () => void calls.push(name) }
+  return { calls, note: (name: string) => () => void calls.push(name) }
 }
 
-describe('dispatch', () => {
-  it('calls exact handlers first, then the family, then "*", each in order of registration', async () => {
-    const calls: string[] = []
-    const note = (name: string) => () => void calls.push(name)
-    const receiver = createReceiver({
-      secret,
-      ...atStart,
+function shopReceiver(eventTypes?: readonly (keyof ShopEvents)[]) {
+  const logger = recordingLogger()
+  const receiver = createReceiver<ShopEvents, string>({ secret, eventTypes, logger, ...atStart })
+  return { receiver, lines: logger.lines, ...recordCalls() }
+}
+
+describe('handlers', () => {
+  it('run in order: exact type, family, "*", each in order of registration', async () => {
+    const { calls, note } = recordCalls()
+    const receiver = testReceiver({
       onEvent: { '*': note('* 1'), 'job.*': note('job 1'), 'job.created': note('exact 1') },
     })
     receiver
       .onEvent('job.*', note('job 2'))
       .onEvent('*', note('* 2'))
       .onEvent(['job.created', 'artifact.ready'], note('exact 2'))
-    expect(await answer(receiver)).toEqual({ status: 202, body: { status: 'accepted' } })
+    expect(await answer(receiver)).toEqual(accepted)
     expect(calls).toEqual(['exact 1', 'exact 2', 'job 1', 'job 2', '* 1', '* 2'])
   })
 
-  it('waits for each handler before it calls the next', async () => {
-    const calls: string[] = []
-    const receiver = createReceiver({ secret, ...atStart })
+  it('run one after another', async () => {
+    const { calls, note } = recordCalls()
+    const receiver = testReceiver()
     receiver.onEvent('job.created', async () => {
-      await new Promise(setImmediate)
+      await settle()
       calls.push('first')
     })
-    receiver.onEvent('job.created', () => void calls.push('second'))
+    receiver.onEvent('job.created', note('second'))
     await answer(receiver)
     expect(calls).toEqual(['first', 'second'])
   })
 
-  it('gives the event that is being dispatched to the handlers that were there when it began', async () => {
-    const receiver = createReceiver({ secret, ...atStart })
+  it('run although an earlier one failed', async () => {
+    const { calls, note } = recordCalls()
+    await answer(testReceiver({ onEvent: { 'job.created': failing(new Error('no')), '*': note('second') } }))
+    expect(calls).toEqual(['second'])
+  })
+
+  it('do not see an event that was already being dispatched when they were added', async () => {
+    const receiver = testReceiver()
     let calls = 0
     receiver.onEvent('job.created', function again() {
       calls += 1
@@ -58,43 +89,39 @@ describe('dispatch', () => {
     expect(calls).toBe(3)
   })
 
-  it('leaves an event alone that no handler wants', async () => {
-    const calls: string[] = []
-    const receiver = createReceiver({
-      secret,
-      ...atStart,
-      onEvent: { 'artifact.*': () => void calls.push('artifact') },
-    })
-    expect(await answer(receiver)).toEqual({ status: 202, body: { status: 'accepted' } })
+  it('do not see events of other patterns', async () => {
+    const { calls, note } = recordCalls()
+    expect(await answer(testReceiver({ onEvent: { 'artifact.*': note('artifact') } }))).toEqual(accepted)
     expect(calls).toEqual([])
   })
 
-  it('registers undefined in the map as nothing', async () => {
-    const receiver = createReceiver({ secret, ...atStart, onEvent: { 'job.created': undefined } })
-    expect((await answer(receiver)).status).toBe(202)
+  it('may be undefined in the option', async () => {
+    expect(await answer(testReceiver({ onEvent: { 'job.created': undefined } }))).toEqual(accepted)
   })
 
-  it('tells a handler everything about the delivery', async () => {
-    let told: Delivery<string> | undefined
-    const receiver = createReceiver<ShopEvents, string>({ secret, ...atStart })
-    receiver.onEvent('ping', (_event, delivery) => {
-      told = delivery
-    })
-    const request = deliver(eventOf('ping'))
+  it('get the facts of the delivery', async () => {
+    const deliveries: Delivery<string>[] = []
+    const { receiver } = shopReceiver()
+    receiver.onEvent('ping', (_event, delivery) => void deliveries.push(delivery))
+    const request = deliver(eventOf('ping'), { sentAtMs: startMs - 5000 })
     await receiver.receive(request, 'the context')
-    expect(told).toMatchObject({
-      id: 'msg_1',
-      sentAt: new Date(atStart.now()),
-      receivedAt: new Date(atStart.now()),
-      attempt: 1,
-      secretIndex: 0,
-      context: 'the context',
-      rawBody: Buffer.from(JSON.stringify(eventOf('ping'))),
-    })
-    expect(told?.signal.aborted).toBe(false)
-    expect(told?.signal).toBe(told?.signal)
+    expect(deliveries).toEqual([
+      {
+        messageId: 'msg_1',
+        sentAt: new Date(startMs - 5000),
+        receivedAt: new Date(startMs),
+        attempt: 1,
+        secretIndex: 0,
+        context: 'the context',
+        rawBody: Buffer.from(JSON.stringify(eventOf('ping'))),
+        signal: expect.any(AbortSignal),
+      },
+    ])
+    expect(deliveries[0]?.signal.aborted).toBe(false)
   })
+})
 
+describe('an event of an unknown type', () => {
   it.each([
     'constructor',
     '__proto__',
@@ -106,53 +133,45 @@ describe('dispatch', () => {
     'job',
     'job.unheard',
     '.created',
-  ])('gives an event of type %j to onUnknownEvent only', async (type) => {
-    const known: string[] = []
+  ])('reaches onUnknownEvent only: %j', async (type) => {
+    const { calls, note } = recordCalls()
     const unknown: WebhookEvent[] = []
-    const receiver = createReceiver({
-      secret,
-      ...atStart,
-      onEvent: { '*': () => void known.push('*'), 'job.*': () => void known.push('job.*') },
+    const receiver = testReceiver({
+      onEvent: { '*': note('*'), 'job.*': note('job.*') },
       onUnknownEvent: (event) => void unknown.push(event),
     })
-    expect(await answer(receiver, deliver(eventOf(type)))).toEqual({ status: 202, body: { status: 'accepted' } })
-    expect(known).toEqual([])
+    expect(await answer(receiver, deliver(eventOf(type)))).toEqual(accepted)
+    expect(calls).toEqual([])
     expect(unknown).toEqual([eventOf(type)])
   })
 
-  it('acknowledges an unknown event without onUnknownEvent', async () => {
-    const receiver = createReceiver({ secret, ...atStart })
-    expect(await answer(receiver, deliver(eventOf('tomorrow.event')))).toEqual({
-      status: 202,
-      body: { status: 'accepted' },
-    })
+  it('is acknowledged without onUnknownEvent', async () => {
+    expect(await answer(testReceiver(), deliver(eventOf('event.of.tomorrow')))).toEqual(accepted)
   })
 
-  it('tells onUnknownEvent once per event', async () => {
+  it('reaches onUnknownEvent once', async () => {
     const ids: string[] = []
-    const receiver = createReceiver({
-      secret,
-      ...atStart,
-      onUnknownEvent: (event, delivery) => void ids.push(event.event_id, delivery.id),
+    const receiver = testReceiver({
+      onUnknownEvent: (event, { messageId }) => void ids.push(event.event_id, messageId),
     })
-    await answer(receiver, deliver(eventOf('tomorrow.event')))
-    expect(await answer(receiver, deliver(eventOf('tomorrow.event'), { id: 'msg_2' }))).toMatchObject({
+    await answer(receiver, deliver(eventOf('event.of.tomorrow')))
+    expect(await answer(receiver, deliver(eventOf('event.of.tomorrow'), { id: 'msg_2' }))).toMatchObject({
       body: { status: 'duplicate' },
     })
     expect(ids).toEqual(['event_1', 'msg_1'])
   })
 })
 
-describe('a catalogue of one’s own', () => {
-  it('knows the types that handlers name', async () => {
-    const { receiver, calls, note } = shop([])
+describe('a custom catalogue', () => {
+  it('includes the types that handlers name', async () => {
+    const { receiver, calls, note } = shopReceiver([])
     receiver.onEvent('order.paid', note('exact')).onEvent('order.*', note('family')).onEvent('*', note('all'))
     await answer(receiver, deliver(eventOf('order.paid')))
     expect(calls).toEqual(['exact', 'family', 'all'])
   })
 
-  it('knows the types that eventTypes lists, for families and "*"', async () => {
-    const { receiver, calls, note } = shop(['order.sent', 'ping'])
+  it('includes the types in eventTypes, for families and "*"', async () => {
+    const { receiver, calls, note } = shopReceiver(['order.sent', 'ping'])
     receiver.onEvent('order.*', note('family')).onEvent('*', note('all'))
     await answer(receiver, deliver(eventOf('order.sent', {}, 'event_1')))
     await answer(receiver, deliver(eventOf('ping', {}, 'event_2')))
@@ -160,62 +179,142 @@ describe('a catalogue of one’s own', () => {
     expect(calls).toEqual(['family', 'all', 'all'])
   })
 
-  it('puts a type without a full stop into no family', async () => {
-    const calls: string[] = []
+  it('has no family for a type without a full stop', async () => {
+    const { calls, note } = recordCalls()
     const receiver = createReceiver<{ ping: object; 'undefined.x': object }>({ secret, ...atStart })
-    receiver.onEvent('ping', () => void calls.push('ping')).onEvent('undefined.*', () => void calls.push('family'))
+    receiver.onEvent('ping', note('ping')).onEvent('undefined.*', note('family'))
     await answer(receiver, deliver(eventOf('ping')))
     expect(calls).toEqual(['ping'])
   })
 
-  it('warns at the start of families that no known type is in, and only of those', async () => {
-    const { receiver, logger, note } = shop(['ping'])
+  it('is compared with the patterns at start: each that matches no type is named once', async () => {
+    const { receiver, lines, note } = shopReceiver(['ping'])
     receiver.onEvent('order.*', note('family')).onEvent('ping', note('ping')).onEvent('*', note('all'))
     await receiver.start()
     await receiver.start()
-    expect(logger.lines).toEqual([
-      {
-        level: 'warn',
-        fields: { code: expect.stringContaining("'order.*'") },
-        message: "[scrapenest webhooks] No event type matches 'order.*'.",
-      },
+    expect(lines).toEqual([
+      { level: 'warn', fields: {}, message: "[scrapenest webhooks] No event type matches 'order.*'." },
     ])
   })
 
-  it('warns of nothing when each pattern can match', async () => {
-    const logger = recordingLogger()
-    const receiver = createReceiver({
-      secret,
-      logger,
-      onEvent: { 'job.*': () => {}, 'artifact.ready': () => {}, '*': () => {} },
-    })
+  it('causes no warning when each pattern can match', async () => {
+    const receiver = testReceiver({ onEvent: { 'job.*': () => {}, 'artifact.ready': () => {}, '*': () => {} } })
     await receiver.start()
-    expect(logger.lines).toEqual([])
+    expect(receiver.lines).toEqual([])
   })
 })
 
 describe('onEvent', () => {
   it.each(['', ' ', 'job.**', '*.created', 'job.*.x', 'a.b.*', 'job created', '.*', undefined, 7])(
-    'refuses the pattern %o',
+    'rejects the pattern %o',
     (pattern) => {
       const receiver = createReceiver<Record<string, unknown>>({ secret })
       expect(() => receiver.onEvent(pattern as string, () => {})).toThrow(
-        expect.objectContaining({
-          code: 'configuration_invalid',
-          message: expect.stringContaining('Expected an event pattern to be'),
-        }),
+        refusal('configuration_invalid', 'Expected an event pattern to be'),
       )
     },
   )
 
-  it.each([undefined, null, 'save', {}])('refuses the handler %o', (handler) => {
+  it.each([undefined, null, 'save', {}])('rejects the handler %o', (handler) => {
     const receiver = createReceiver({ secret })
     expect(() => receiver.onEvent('job.created', handler as () => void)).toThrow(
-      expect.objectContaining({
-        code: 'configuration_invalid',
-        message: expect.stringContaining("handler of 'job.created'"),
-      }),
+      refusal('configuration_invalid', "handler of 'job.created'"),
     )
+  })
+})
+
+interface PageEvents {
+  'page.saved': { readonly url: URL; readonly size: number }
+}
+type Schema = StandardSchema<PageEvents['page.saved']>
+
+const zodSchema = z.object({ url: z.string().transform((text) => new URL(text)), size: z.coerce.number().default(0) })
+const valibotSchema = v.object({
+  url: v.pipe(
+    v.string(),
+    v.transform((text) => new URL(text)),
+  ),
+  size: v.optional(v.pipe(v.unknown(), v.transform(Number), v.number()), 0),
+})
+const saved = (data: unknown) => deliver(eventOf('page.saved', data))
+
+function pageReceiver(schema: Schema) {
+  const [handler, onUnknownEvent, onError] = [vi.fn(), vi.fn(), vi.fn()]
+  const receiver = createReceiver<PageEvents>({
+    secret,
+    ...atStart,
+    logger: recordingLogger(),
+    onError,
+    schemas: { 'page.saved': schema },
+    onUnknownEvent,
+  })
+  receiver.onEvent('page.*', handler)
+  return { receiver, handler, onError, onUnknownEvent }
+}
+
+describe.each<[string, Schema]>([
+  ['zod', zodSchema],
+  ['valibot', valibotSchema],
+])('a schema of %s', (_library, schema) => {
+  it('replaces the data with its output', async () => {
+    const { receiver, handler } = pageReceiver(schema)
+    const request = saved({ url: 'https://shop.example/', size: '12', other: true })
+    expect(await answer(receiver, request)).toEqual(accepted)
+    const [event, delivery] = handler.mock.calls[0] ?? []
+    expect(event).toEqual({ ...eventOf('page.saved'), data: { url: new URL('https://shop.example/'), size: 12 } })
+    expect(JSON.parse(delivery.rawBody).data).toHaveProperty('other')
+  })
+
+  it('rejects data with 500 before any handler runs, and the sender may retry', async () => {
+    const { receiver, handler, onError } = pageReceiver(schema)
+    const refused = { status: 500, body: { error: 'schema_mismatch' } }
+    expect(await answer(receiver, saved({ url: 7 }))).toEqual(refused)
+    expect(await answer(receiver, saved({ url: 7 }))).toEqual(refused)
+    expect(handler).not.toHaveBeenCalled()
+    expect(onError).toHaveBeenCalledTimes(2)
+    expect(onError.mock.calls[0]?.[0]).toMatchObject({
+      code: 'schema_mismatch',
+      message: 'The schema of page.saved rejected its data.',
+      issues: [expect.objectContaining({ path: expect.any(Array) })],
+    })
+    expect(await answer(receiver, saved({ url: 'https://shop.example/' }))).toEqual(accepted)
+  })
+
+  it('adds its type to the catalogue, so that families and "*" see it', async () => {
+    const { receiver, handler, onUnknownEvent } = pageReceiver(schema)
+    await answer(receiver, saved({ url: 'https://shop.example/' }))
+    expect(handler).toHaveBeenCalledTimes(1)
+    expect(onUnknownEvent).not.toHaveBeenCalled()
+  })
+})
+
+describe('a schema', () => {
+  const standard = (validate: Schema['~standard']['validate']): Schema => ({
+    '~standard': { version: 1, vendor: 'test', validate },
+  })
+
+  it('may be asynchronous', async () => {
+    const value = { url: new URL('https://shop.example/'), size: 1 }
+    const { receiver, handler } = pageReceiver(standard(async () => ({ value })))
+    await answer(receiver, saved({}))
+    expect(handler.mock.calls[0]?.[0].data).toBe(value)
+  })
+
+  it.each<[string, Schema['~standard']['validate'], unknown]>([
+    ['throws', failing(new Error('broken')), new Error('broken')],
+    ['rejects', () => Promise.reject(new Error('broken')), new Error('broken')],
+    ['returns nothing', () => undefined as never, expect.any(TypeError)],
+  ])('that %s counts as one that rejects the data, with the reason as the cause', async (_given, validate, cause) => {
+    const { receiver, onError } = pageReceiver(standard(validate))
+    expect(await answer(receiver, saved({}))).toEqual({ status: 500, body: { error: 'schema_mismatch' } })
+    expect(onError.mock.calls[0]?.[0]).toMatchObject({ code: 'schema_mismatch', issues: [], cause })
+  })
+
+  it('is not called for events of other types', async () => {
+    const validate = vi.fn(() => ({ issues: [] }))
+    const { receiver } = pageReceiver(standard(validate))
+    expect((await answer(receiver, deliver(eventOf('job.created')))).status).toBe(202)
+    expect(validate).not.toHaveBeenCalled()
   })
 })
 
@@ -226,18 +325,18 @@ describe('combineFailures', () => {
   const broken = new Error('broken')
 
   it.each([
-    ['one unexpected error', [broken], { code: 'handler_failed', cause: broken }],
-    ['unexpected and permanent', [permanent, broken], { code: 'handler_failed', cause: broken }],
-    ['unexpected and later', [later, broken], { code: 'handler_failed', cause: broken }],
-    ['later and permanent', [permanent, later], later],
-    ['two times: the longer one', [later, muchLater, later], muchLater],
-    ['permanent alone: the first one', [permanent, new PermanentError('too')], permanent],
-    ['undefined, which can be thrown as well', [undefined], { code: 'handler_failed', cause: undefined }],
-  ])('%s', (_given, failures, expected) => {
+    ['one error', [broken], { code: 'handler_failed', cause: broken }],
+    ['an error and a PermanentError', [permanent, broken], { code: 'handler_failed', cause: broken }],
+    ['an error and a RetryLaterError', [later, broken], { code: 'handler_failed', cause: broken }],
+    ['a RetryLaterError and a PermanentError', [permanent, later], later],
+    ['several RetryLaterErrors: the longest delay', [later, muchLater, later], muchLater],
+    ['several PermanentErrors: the first', [permanent, new PermanentError('too')], permanent],
+    ['undefined, which can be thrown too', [undefined], { code: 'handler_failed' }],
+  ])('combines %s', (_given, failures, expected) => {
     expect(combineFailures(failures)).toMatchObject(expected)
   })
 
-  it('gathers several unexpected errors in one', () => {
+  it('collects several errors in one AggregateError', () => {
     const { code, cause } = combineFailures([broken, permanent, 'text'])
     expect(code).toBe('handler_failed')
     expect(cause).toBeInstanceOf(AggregateError)

@@ -1,7 +1,6 @@
-import { describe, expect, it } from 'vitest'
-import { createReceiver } from '../../src/index.ts'
+import { describe, expect, it, vi } from 'vitest'
 import { compileAllowedSources } from '../../src/receive/allowed-sources.ts'
-import { answer, atStart, deliver, recordingLogger, secret } from '../deliveries.ts'
+import { answer, deliver, failing, refusal, testReceiver } from '../deliveries.ts'
 
 describe('compileAllowedSources', () => {
   it.each<[readonly string[], string]>([
@@ -18,7 +17,7 @@ describe('compileAllowedSources', () => {
     [['192.0.2.0/24'], '::ffff:c000:207'],
     [['::ffff:192.0.2.0/120'], '192.0.2.7'],
     [['::ffff:192.0.2.0/120'], '::ffff:192.0.2.7'],
-  ])('%j has %s', (sources, address) => {
+  ])('%j includes %s', (sources, address) => {
     expect(compileAllowedSources(sources)(address)).toBe(true)
   })
 
@@ -34,8 +33,12 @@ describe('compileAllowedSources', () => {
     [['0.0.0.0/0'], 'localhost'],
     [['0.0.0.0/0'], '::ffff:999.0.2.7'],
     [['0.0.0.0/0'], '192.0.2.7, 198.51.100.1'],
-  ])('%j has not %s', (sources, address) => {
+  ])('%j does not include %s', (sources, address) => {
     expect(compileAllowedSources(sources)(address)).toBe(false)
+  })
+
+  it.each([7, {}, ['192.0.2.7'], undefined])('does not include what is not a string: %o', (address) => {
+    expect(compileAllowedSources(['0.0.0.0/0'])(address as string)).toBe(false)
   })
 
   it.each([
@@ -51,40 +54,46 @@ describe('compileAllowedSources', () => {
     '*',
     7,
     undefined,
-  ])('refuses %o', (source) => {
+  ])('rejects %o', (source) => {
     expect(() => compileAllowedSources([source as string])).toThrow(
-      expect.objectContaining({
-        code: 'configuration_invalid',
-        message: expect.stringContaining('addresses and CIDR ranges'),
-      }),
+      refusal('configuration_invalid', 'Expected allowedSources to be addresses and CIDR ranges'),
     )
   })
 
-  it.each([[[]], ['192.0.2.0/24'], [null]])('refuses %o, which is no list of sources', (sources) => {
-    expect(() => compileAllowedSources(sources as readonly string[])).toThrow(
-      expect.objectContaining({ code: 'configuration_invalid' }),
-    )
+  it.each([[[]], ['192.0.2.0/24'], [null]])('rejects %o, which is not a list of sources', (sources) => {
+    expect(() => compileAllowedSources(sources as readonly string[])).toThrow(refusal('configuration_invalid'))
   })
 })
 
 describe('a receiver with allowedSources', () => {
-  const receiver = () =>
-    createReceiver({ secret, ...atStart, logger: recordingLogger(), allowedSources: ['192.0.2.0/24'] })
+  const allowedSources = ['192.0.2.0/24']
+  const refused = { status: 403, body: { error: 'source_not_allowed' } }
 
-  it.each(['192.0.2.7', '::ffff:192.0.2.7'])('takes a delivery from %s', async (remoteAddress) => {
-    expect((await answer(receiver(), deliver(undefined, { remoteAddress }))).status).toBe(202)
+  it.each(['192.0.2.7', '::ffff:192.0.2.7'])('accepts a delivery from %s', async (remoteAddress) => {
+    const receiver = testReceiver({ allowedSources })
+    expect((await answer(receiver, deliver(undefined, { remoteAddress }))).status).toBe(202)
   })
 
-  it('refuses a delivery from elsewhere before its body is read, although it is signed', async () => {
+  it('refuses a signed delivery from elsewhere before its body is read', async () => {
     const request = deliver(undefined, { remoteAddress: '203.0.113.9' })
-    expect(await answer(receiver(), request)).toEqual({ status: 403, body: { error: 'source_not_allowed' } })
+    expect(await answer(testReceiver({ allowedSources }), request)).toEqual(refused)
     expect(request.body).not.toHaveBeenCalled()
   })
 
-  it.each([undefined, ''])('takes the address %o for a host that gives none', async (remoteAddress) => {
-    expect(await answer(receiver(), deliver(undefined, { remoteAddress }))).toEqual({
-      status: 500,
-      body: { error: 'configuration_invalid' },
-    })
+  it.each([undefined, ''])('refuses deliveries without an address with one warning: %o', async (remoteAddress) => {
+    const onError = vi.fn()
+    const receiver = testReceiver({ allowedSources, onError })
+    for (let count = 0; count < 20; count += 1) {
+      expect(await answer(receiver, deliver(undefined, { remoteAddress }))).toEqual(refused)
+    }
+    expect(onError).not.toHaveBeenCalled()
+    expect(receiver.lines).toMatchObject([
+      { level: 'warn', message: expect.stringContaining('The host reports no client address.') },
+    ])
+  })
+
+  it('refuses a delivery whose address cannot be read', async () => {
+    const request = Object.defineProperty(deliver(), 'remoteAddress', { get: failing(new Error('no')) })
+    expect(await answer(testReceiver({ allowedSources }), request)).toEqual(refused)
   })
 })

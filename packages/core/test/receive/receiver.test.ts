@@ -1,658 +1,702 @@
-import { describe, expect, it, vi } from 'vitest'
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import {
-  createReceiver,
+  ConfigurationError,
   type DuplicateStore,
   type InboxConnection,
-  PermanentError,
-  type ReceiverOptions,
-  RetryLaterError,
-  type ScrapeNestEvents,
+  type InboxConsumer,
+  memoryDuplicates,
   WebhookError,
-  type WebhookReply,
   type WebhookRequest,
 } from '../../src/index.ts'
 import {
   answer,
-  atStart,
   deferred,
   deliver,
   eventOf,
+  failing,
+  hang,
   otherSecret,
-  recordingLogger,
+  refusal,
   secret,
-  startMs,
+  type TestOptions,
+  testReceiver,
+  useFakeTimersInContext,
 } from '../deliveries.ts'
 
-type Options = Partial<ReceiverOptions<ScrapeNestEvents, unknown>>
+const accepted = { status: 202, body: { status: 'accepted' } }
+const receiverClosing = { status: 503, body: { error: 'receiver_closing' } }
 
-const json = { 'content-type': 'application/json; charset=utf-8' }
-const hang = (): Promise<never> => new Promise(() => {})
-const failing = (error: unknown) => () => {
-  throw error
-}
-
-function receiverWith(options: Options = {}) {
-  return createReceiver({ secret, logger: recordingLogger(), ...atStart, ...options })
-}
-
-interface ReplyRow {
-  readonly outcome: string
-  readonly options?: Options
-  readonly request?: () => WebhookRequest
-  /** Received before the delivery that is looked at; its reply does not matter. */
-  readonly before?: readonly (() => WebhookRequest)[]
-  readonly status: number
-  readonly body: string
-  readonly headers?: Readonly<Record<string, string>>
-}
-
-const closing = { connection: 'close' }
-const soon = { 'retry-after': '10' }
-const later = { 'retry-after': '30' }
-const brokenStore: DuplicateStore = { claim: failing(new Error('no store')), complete: () => {}, release: () => {} }
-const busyStore: DuplicateStore = { claim: () => ({ state: 'in_progress' }), complete: () => {}, release: () => {} }
-const inboxOf = (put: InboxConnection['put']): InboxConnection => ({
-  put,
-  start: async () => {},
-  close: async () => {},
+beforeEach(useFakeTimersInContext)
+afterEach(() => {
+  vi.restoreAllMocks()
+  vi.useRealTimers()
 })
 
-const replies: readonly ReplyRow[] = [
-  { outcome: 'handled', status: 202, body: '{"status":"accepted"}' },
-  {
-    outcome: 'of an unknown type',
-    request: () => deliver(eventOf('new.event')),
-    status: 202,
-    body: '{"status":"accepted"}',
-  },
-  {
-    outcome: 'stored in the inbox',
-    options: { inbox: inboxOf(async () => 'stored') },
-    status: 202,
-    body: '{"status":"accepted"}',
-  },
-  { outcome: 'a duplicate of a handled event', before: [deliver], status: 202, body: '{"status":"duplicate"}' },
-  {
-    outcome: 'a duplicate of a stored event',
-    options: { inbox: inboxOf(async () => 'duplicate') },
-    status: 202,
-    body: '{"status":"duplicate"}',
-  },
-  {
-    outcome: 'given up by a handler',
-    options: { onEvent: { '*': failing(new PermanentError('gone')) } },
-    status: 202,
-    body: '{"status":"dropped"}',
-  },
-  {
-    outcome: 'still being handled',
-    options: { duplicates: busyStore },
-    status: 409,
-    body: '{"error":"event_in_progress"}',
-    headers: soon,
-  },
-  {
-    outcome: 'without headers',
-    request: () => ({ method: 'POST', headers: {}, body: async () => new Uint8Array() }),
-    status: 400,
-    body: '{"error":"missing_header"}',
-  },
-  {
-    outcome: 'without an id',
-    request: () => deliver('x', { headers: { 'svix-id': undefined } }),
-    status: 400,
-    body: '{"error":"missing_header"}',
-    headers: closing,
-  },
-  {
-    outcome: 'with two ids',
-    request: () => ({ ...deliver(), headers: { ...deliver().headers, 'Svix-Id': 'msg_2' } }),
-    status: 400,
-    body: '{"error":"duplicate_header"}',
-    headers: closing,
-  },
-  {
-    outcome: 'with a malformed id',
-    request: () => deliver('x', { headers: { 'svix-id': 'a.b' } }),
-    status: 400,
-    body: '{"error":"message_id_invalid"}',
-    headers: closing,
-  },
-  {
-    outcome: 'with a malformed timestamp',
-    request: () => deliver('x', { headers: { 'svix-timestamp': '1e9' } }),
-    status: 400,
-    body: '{"error":"timestamp_invalid"}',
-    headers: closing,
-  },
-  {
-    outcome: 'stale',
-    request: () => deliver('x', { sentAtMs: startMs - 301_000 }),
-    status: 400,
-    body: '{"error":"timestamp_outside_tolerance"}',
-    headers: closing,
-  },
-  {
-    outcome: 'from the future',
-    request: () => deliver('x', { sentAtMs: startMs + 301_000 }),
-    status: 400,
-    body: '{"error":"timestamp_outside_tolerance"}',
-    headers: closing,
-  },
-  {
-    outcome: 'without a signature we support',
-    request: () => deliver('x', { headers: { 'svix-signature': 'v1a,x' } }),
-    status: 400,
-    body: '{"error":"no_supported_signature"}',
-    headers: closing,
-  },
-  {
-    outcome: 'signed with another secret',
-    request: () => deliver(undefined, { secret: otherSecret }),
-    status: 400,
-    body: '{"error":"signature_mismatch"}',
-  },
-  { outcome: 'no event', request: () => deliver('hello'), status: 400, body: '{"error":"envelope_invalid"}' },
-  { outcome: 'empty', request: () => deliver(''), status: 400, body: '{"error":"envelope_invalid"}' },
-  {
-    outcome: 'for which there is no secret',
-    options: { secret: () => undefined },
-    status: 400,
-    body: '{"error":"secret_not_found"}',
-    headers: closing,
-  },
-  {
-    outcome: 'cut off',
-    request: () => deliver(undefined, { body: failing(new Error('gone')) } as object),
-    status: 400,
-    body: '{"error":"body_aborted"}',
-    headers: closing,
-  },
-  {
-    outcome: 'from an address that is not allowed',
-    options: { allowedSources: ['198.51.100.0/24'] },
-    status: 403,
-    body: '{"error":"source_not_allowed"}',
-    headers: closing,
-  },
-  {
-    outcome: 'no POST',
-    request: () => deliver(undefined, { method: 'PUT' }),
-    status: 405,
-    body: '{"error":"method_not_allowed"}',
-    headers: { allow: 'POST', ...closing },
-  },
-  {
-    outcome: 'too slow',
-    options: { replyTimeoutMs: 5 },
-    request: () => deliver(undefined, { body: hang } as object),
-    status: 408,
-    body: '{"error":"body_timeout"}',
-    headers: closing,
-  },
-  {
-    outcome: 'too large, as declared',
-    options: { maxBodyBytes: 9 },
-    status: 413,
-    body: '{"error":"body_too_large"}',
-    headers: closing,
-  },
-  {
-    outcome: 'too large, as read',
-    options: { maxBodyBytes: 9 },
-    request: () => deliver(undefined, { headers: { 'content-length': undefined } }),
-    status: 413,
-    body: '{"error":"body_too_large"}',
-  },
-  {
-    outcome: 'compressed',
-    request: () => deliver(undefined, { headers: { 'content-encoding': 'gzip' } }),
-    status: 415,
-    body: '{"error":"content_encoding_unsupported"}',
-    headers: closing,
-  },
-  {
-    outcome: 'failed by a handler',
-    options: { onEvent: { '*': failing(new Error('no')) } },
-    status: 500,
-    body: '{"error":"handler_failed"}',
-  },
-  {
-    outcome: 'refused by its schema',
-    options: {
-      schemas: { 'job.created': { '~standard': { version: 1, vendor: 'test', validate: () => ({ issues: [{}] }) } } },
-    },
-    status: 500,
-    body: '{"error":"schema_mismatch"}',
-  },
-  {
-    outcome: 'handled too slowly',
-    options: { replyTimeoutMs: 5, onEvent: { '*': hang } },
-    status: 503,
-    body: '{"error":"handler_timeout"}',
-    headers: later,
-  },
-  {
-    outcome: 'put off by a handler',
-    options: { onEvent: { '*': failing(new RetryLaterError('busy', { retryAfterSeconds: 77 })) } },
-    status: 503,
-    body: '{"error":"retry_later"}',
-    headers: { 'retry-after': '77' },
-  },
-  {
-    outcome: 'not to be remembered',
-    options: { duplicates: brokenStore },
-    status: 503,
-    body: '{"error":"store_unavailable"}',
-    headers: later,
-  },
-  {
-    outcome: 'not to be stored',
-    options: { inbox: inboxOf(async () => failing(new Error('full'))()) },
-    status: 503,
-    body: '{"error":"store_unavailable"}',
-    headers: later,
-  },
-  {
-    outcome: 'without a secret for the moment',
-    options: { secret: failing(new Error('down')) },
-    status: 503,
-    body: '{"error":"secret_unavailable"}',
-    headers: { ...later, ...closing },
-  },
-  {
-    outcome: 'parsed by somebody else',
-    request: () => deliver(undefined, { body: failing(new WebhookError('raw_body_unavailable', 'fix')) } as object),
-    status: 500,
-    body: '{"error":"raw_body_unavailable"}',
-    headers: closing,
-  },
-  {
-    outcome: 'handed over without bytes',
-    request: () => deliver(undefined, { body: async () => ({}) } as object),
-    status: 500,
-    body: '{"error":"raw_body_unavailable"}',
-    headers: closing,
-  },
-  {
-    outcome: 'for which the secret is malformed',
-    options: { secret: () => 'whsec_' },
-    status: 500,
-    body: '{"error":"configuration_invalid"}',
-    headers: closing,
-  },
-  {
-    outcome: 'without an address that allowedSources could be held against',
-    options: { allowedSources: ['192.0.2.0/24'] },
-    request: () => deliver(undefined, { remoteAddress: undefined }),
-    status: 500,
-    body: '{"error":"configuration_invalid"}',
-    headers: closing,
-  },
-]
+/** Lets everything run that does not wait for a timer. */
+const turn = () => vi.advanceTimersByTimeAsync(0)
 
-describe('the reply to a delivery that is', () => {
-  it.each(replies)(
-    '$outcome: $status $body',
-    async ({ options, request = deliver, before = [], status, body, headers }) => {
-      const receiver = receiverWith(options)
-      for (const earlier of before) await receiver.receive(earlier())
-      const expected: WebhookReply = { status, headers: { ...json, ...headers }, body }
-      expect(await receiver.receive(request())).toEqual(expected)
+/** Whether a promise has settled, and how. */
+function watch<Value>(promise: Promise<Value>): {
+  readonly isSettled: boolean
+  readonly value?: Value
+  error?: unknown
+} {
+  const state: { isSettled: boolean; value?: Value; error?: unknown } = { isSettled: false }
+  promise.then(
+    (value) => Object.assign(state, { isSettled: true, value }),
+    (error: unknown) => Object.assign(state, { isSettled: true, error }),
+  )
+  return state
+}
+
+/** An inbox whose calls are recorded. */
+function inboxWith(methods: Partial<InboxConnection> = {}) {
+  return {
+    put: vi.fn<InboxConnection['put']>(methods.put ?? (async () => 'stored')),
+    start: vi.fn<InboxConnection['start']>(methods.start ?? (async () => {})),
+    close: vi.fn<InboxConnection['close']>(methods.close ?? (async () => {})),
+  }
+}
+
+/** A duplicate store whose `close` is recorded. */
+function storeWith(methods: Partial<DuplicateStore> = {}) {
+  const { claim, complete, release } = memoryDuplicates()
+  return { claim, complete, release, ...methods, close: vi.fn(methods.close) }
+}
+
+describe('start', () => {
+  it('opens the inbox once and gives it the consumer', async () => {
+    const inbox = inboxWith()
+    const receiver = testReceiver({ inbox, name: 'one' })
+    await Promise.all([receiver.start(), receiver.start()])
+    await receiver.start()
+    expect(inbox.start.mock.calls).toEqual([
+      [{ name: 'one', process: expect.any(Function), report: expect.any(Function) }],
+    ])
+  })
+
+  it('leaves the handlers to another process where processing is false', async () => {
+    const inbox = inboxWith()
+    await testReceiver({ inbox, processing: false }).start()
+    expect(inbox.start.mock.calls).toEqual([[{ name: 'scrapenest', process: undefined, report: expect.any(Function) }]])
+  })
+
+  it('rejects and reports when the inbox cannot be opened', async () => {
+    const onError = vi.fn()
+    const inbox = inboxWith({ start: () => Promise.reject(new Error('locked')) })
+    const receiver = testReceiver({ inbox, onError })
+    await expect(receiver.start()).rejects.toThrow('locked')
+    await expect(receiver.start()).rejects.toThrow('locked')
+    expect(inbox.start).toHaveBeenCalledTimes(1)
+    expect(onError).toHaveBeenCalledExactlyOnceWith(
+      expect.objectContaining({ code: 'store_unavailable', cause: new Error('locked') }),
+      expect.objectContaining({ code: 'store_unavailable' }),
+    )
+    expect(receiver.lines).toMatchObject([{ level: 'error', fields: { code: 'store_unavailable' } }])
+  })
+
+  it('reports an error of this library as it is', async () => {
+    const onError = vi.fn()
+    const error = new ConfigurationError('Choose another file.')
+    const inbox = inboxWith({ start: failing(error) })
+    await expect(testReceiver({ inbox, onError }).start()).rejects.toBe(error)
+    expect(onError).toHaveBeenCalledExactlyOnceWith(error, { code: 'configuration_invalid' })
+  })
+
+  it('does not keep deliveries waiting, nor out', async () => {
+    const receiver = testReceiver({ inbox: inboxWith({ start: hang }) })
+    void receiver.start()
+    expect(await answer(receiver)).toEqual(accepted)
+  })
+
+  it('does nothing after close', async () => {
+    const inbox = inboxWith()
+    const receiver = testReceiver({ inbox, onEvent: { 'order.*': () => {} } as object })
+    await receiver.close()
+    await receiver.start()
+    expect(inbox.start).not.toHaveBeenCalled()
+    expect(receiver.lines).toEqual([])
+  })
+
+  it('does nothing while it closes', async () => {
+    const inbox = inboxWith({ close: hang })
+    const receiver = testReceiver({ inbox })
+    const closed = receiver.close({ graceMs: 100 })
+    await receiver.start()
+    await vi.advanceTimersByTimeAsync(100)
+    await closed
+    expect(inbox.start).not.toHaveBeenCalled()
+  })
+})
+
+describe('close', () => {
+  it('resolves at once when nothing is open, however often it is called', async () => {
+    const [duplicates, inbox] = [storeWith(), inboxWith()]
+    const receiver = testReceiver({ duplicates, inbox })
+    await Promise.all([receiver.close(), receiver.close()])
+    await receiver.close()
+    expect(duplicates.close).toHaveBeenCalledTimes(1)
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  it('refuses deliveries while it waits, and after', async () => {
+    const work = deferred()
+    const receiver = testReceiver({ onEvent: { '*': () => work.promise } })
+    const reply = answer(receiver)
+    await turn()
+    const closed = receiver.close()
+    const other = () => deliver(eventOf('job.created', {}, 'event_2'))
+    expect(await answer(receiver, other())).toEqual(receiverClosing)
+    work.resolve()
+    expect(await reply).toEqual(accepted)
+    await closed
+    expect(await answer(receiver, other())).toEqual(receiverClosing)
+  })
+
+  it.each<[string, TestOptions, () => WebhookRequest]>([
+    ['secret', { secret: hang }, deliver],
+    ['body', {}, () => ({ ...deliver(), body: hang })],
+  ])(
+    'answers a delivery whose %s is awaited at once, closing its connection, and does not wait for it',
+    async (_phase, options, request) => {
+      const outcomes: unknown[] = []
+      const receiver = testReceiver({ ...options, onDelivery: ({ result }) => void outcomes.push(result) })
+      const reply = watch(receiver.receive(request()))
+      await turn()
+      const closed = watch(receiver.close({ graceMs: Number.POSITIVE_INFINITY }))
+      await turn()
+      expect(reply.value).toMatchObject({
+        status: 503,
+        headers: { 'retry-after': '30', connection: 'close' },
+        body: '{"error":"receiver_closing"}',
+      })
+      expect(closed).toEqual({ isSettled: true, value: undefined })
+      expect(outcomes).toEqual(['receiver_closing'])
     },
   )
 
-  it('closing: 503 receiver_closing', async () => {
-    const receiver = receiverWith()
-    await receiver.close()
-    expect(await receiver.receive(deliver())).toEqual({
-      status: 503,
-      headers: { ...json, ...later, ...closing },
-      body: '{"error":"receiver_closing"}',
-    })
+  it('does not use a secret or a body that arrives after it', async () => {
+    const [lateSecret, lateBody] = [deferred<string>(), deferred<Uint8Array>()]
+    const handler = vi.fn()
+    const receiver = testReceiver({ secret: () => lateSecret.promise, onEvent: { '*': handler } })
+    const [waiting, reading] = [deliver(), deliver()]
+    const bytes = await reading.body({ maxBytes: 9 })
+    const other = testReceiver({ onEvent: { '*': handler } })
+    const replies = [answer(receiver, waiting), answer(other, { ...reading, body: () => lateBody.promise })]
+    await Promise.all([receiver.close(), other.close()])
+    lateSecret.resolve(secret)
+    lateBody.resolve(bytes)
+    expect(await Promise.all(replies)).toEqual([receiverClosing, receiverClosing])
+    await turn()
+    expect(waiting.body).not.toHaveBeenCalled()
+    expect(handler).not.toHaveBeenCalled()
   })
-})
 
-describe('the order of the steps', () => {
-  /** One fault after the other is taken away: the reply moves on by one step each time. */
-  const faults: readonly { readonly code: string; readonly mend: (given: Given) => void }[] = [
-    {
-      code: 'method_not_allowed',
-      mend: (given) => {
-        given.request.method = 'POST'
-      },
-    },
-    {
-      code: 'source_not_allowed',
-      mend: (given) => {
-        given.request.remoteAddress = '192.0.2.7'
-      },
-    },
-    {
-      code: 'content_encoding_unsupported',
-      mend: (given) => {
-        delete given.request.headers['content-encoding']
-      },
-    },
-    {
-      code: 'body_too_large',
-      mend: (given) => {
-        given.request.headers['content-length'] = '100'
-      },
-    },
-    {
-      code: 'message_id_invalid',
-      mend: (given) => {
-        given.request.headers['svix-id'] = 'msg_1'
-      },
-    },
-    {
-      code: 'timestamp_invalid',
-      mend: (given) => {
-        given.request.headers['svix-timestamp'] = String(startMs / 1000 - 301)
-      },
-    },
-    {
-      code: 'timestamp_outside_tolerance',
-      mend: (given) => {
-        given.request.headers['svix-timestamp'] = String(startMs / 1000)
-      },
-    },
-    {
-      code: 'no_supported_signature',
-      mend: (given) => {
-        given.request.headers['svix-signature'] = deliver('x', { secret: otherSecret }).headers['svix-signature'] ?? ''
-      },
-    },
-    {
-      code: 'secret_not_found',
-      mend: (given) => {
-        given.secret = secret
-      },
-    },
-    {
-      code: 'body_aborted',
-      mend: (given) => {
-        given.bytes = 'hello'
-      },
-    },
-    {
-      code: 'signature_mismatch',
-      mend: (given) => {
-        given.request.headers['svix-signature'] = deliver('hello').headers['svix-signature'] ?? ''
-      },
-    },
-    { code: 'envelope_invalid', mend: () => {} },
-  ]
-  interface Given {
-    secret: string | undefined
-    bytes: string | undefined
-    readonly request: { method: string; remoteAddress: string; headers: Record<string, string> }
-  }
+  it.each<[string, (work: Promise<void>) => TestOptions]>([
+    ['a claim', (work) => ({ duplicates: storeWith({ claim: () => work.then(() => ({ state: 'done' })) }) })],
+    ['a put', (work) => ({ inbox: inboxWith({ put: () => work.then(() => 'stored') }) })],
+    ['a handler', (work) => ({ onEvent: { '*': () => work } })],
+    ['a completion', (work) => ({ duplicates: storeWith({ complete: () => work }) })],
+  ])('waits for %s, and no longer', async (_work, optionsWith) => {
+    const work = deferred()
+    const receiver = testReceiver(optionsWith(work.promise))
+    const reply = watch(receiver.receive(deliver()))
+    await turn()
+    const closed = watch(receiver.close({ graceMs: 1000 }))
+    await vi.advanceTimersByTimeAsync(500)
+    expect([reply.isSettled, closed.isSettled]).toEqual([false, false])
+    work.resolve()
+    await turn()
+    expect(reply.value).toMatchObject({ status: 202 })
+    expect(closed.isSettled).toBe(true)
+    expect(vi.getTimerCount()).toBe(0)
+  })
 
-  it('is: method, source, encoding, length, id, timestamp, window, signature form, secret, body, MAC, envelope', async () => {
-    const given: Given = {
-      secret: undefined,
-      bytes: undefined,
-      request: {
-        method: 'GET',
-        remoteAddress: '203.0.113.1',
-        headers: {
-          'content-encoding': 'br',
-          'content-length': '9999999',
-          'svix-id': 'a.b',
-          'svix-timestamp': 'x',
-          'svix-signature': 'x',
+  it.each<[string, TestOptions, string]>([
+    ['store', { duplicates: storeWith({ claim: hang }) }, '{"error":"receiver_closing"}'],
+    ['handlers', { onEvent: { '*': hang } }, '{"error":"receiver_closing"}'],
+    ['ending', { duplicates: storeWith({ complete: hang }) }, '{"status":"accepted"}'],
+  ])('answers a delivery in the phase %s when the budget ends', async (_phase, options, body) => {
+    const receiver = testReceiver(options)
+    const reply = watch(receiver.receive(deliver()))
+    await turn()
+    const closed = watch(receiver.close({ graceMs: 1000 }))
+    await vi.advanceTimersByTimeAsync(999)
+    expect([reply.isSettled, closed.isSettled]).toEqual([false, false])
+    await vi.advanceTimersByTimeAsync(1)
+    expect(reply.value?.body).toBe(body)
+    expect(closed).toEqual({ isSettled: true, value: undefined })
+  })
+
+  it('aborts the signal of handlers when the budget ends, and reports no failure', async () => {
+    const signals: AbortSignal[] = []
+    const onError = vi.fn()
+    const receiver = testReceiver({
+      onError,
+      onEvent: {
+        '*': (_event, { signal }) => {
+          signals.push(signal)
+          return hang()
         },
       },
-    }
-    const receiver = receiverWith({ secret: () => given.secret, allowedSources: ['192.0.2.0/24'] })
-    const body = vi.fn(async () => {
-      if (given.bytes === undefined) throw new Error('broken')
-      return Buffer.from(given.bytes)
     })
-    const seen: { readonly code: unknown; readonly bodyCalls: number }[] = []
-    for (const { mend } of faults) {
-      const reply = await receiver.receive({ ...given.request, body })
-      seen.push({ code: JSON.parse(reply.body).error, bodyCalls: body.mock.calls.length })
-      mend(given)
-    }
-    expect(seen.map(({ code }) => code)).toEqual(faults.map(({ code }) => code))
-    // Nine refusals cost no byte of the body.
-    expect(seen.map(({ bodyCalls }) => bodyCalls)).toEqual([0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3])
+    void receiver.receive(deliver())
+    await turn()
+    void receiver.close({ graceMs: 1000 })
+    await vi.advanceTimersByTimeAsync(999)
+    expect(signals.map(({ aborted }) => aborted)).toEqual([false])
+    await vi.advanceTimersByTimeAsync(1)
+    expect(signals.map(({ aborted, reason }) => [aborted, reason.code])).toEqual([[true, 'receiver_closing']])
+    expect(onError).not.toHaveBeenCalled()
+    expect(receiver.lines).toEqual([])
   })
 
-  it('reads the body once, with the limit', async () => {
-    const request = deliver()
-    await receiverWith({ maxBodyBytes: 4321 }).receive(request)
-    expect(request.body.mock.calls).toEqual([[{ maxBytes: 4321 }]])
+  it('does not abort the signal of handlers that are done', async () => {
+    const signals: AbortSignal[] = []
+    const note = (_event: unknown, { signal }: { readonly signal: AbortSignal }): void => void signals.push(signal)
+    const receiver = testReceiver({ duplicates: storeWith({ complete: hang }), onEvent: { '*': note } })
+    void receiver.receive(deliver())
+    await turn()
+    void receiver.close({ graceMs: 0 })
+    await turn()
+    expect(signals.map(({ aborted }) => aborted)).toEqual([false])
   })
 
-  it('runs no handler for a delivery that was refused', async () => {
+  it('waits for handlers that were already answered late, and keeps the first reason of their signal', async () => {
+    const signals: AbortSignal[] = []
+    const receiver = testReceiver({
+      onEvent: {
+        '*': (_event, { signal }) => {
+          signals.push(signal)
+          return hang()
+        },
+      },
+    })
+    const reply = answer(receiver)
+    await vi.advanceTimersByTimeAsync(9000)
+    expect(await reply).toEqual({ status: 503, body: { error: 'handler_timeout' } })
+    const closed = watch(receiver.close({ graceMs: 1000 }))
+    await vi.advanceTimersByTimeAsync(999)
+    expect(closed.isSettled).toBe(false)
+    await vi.advanceTimersByTimeAsync(1)
+    expect(closed.isSettled).toBe(true)
+    expect(signals[0]?.reason).toMatchObject({ code: 'handler_timeout' })
+  })
+
+  it('releases a claim that is granted after the budget, so that the retry can be handled elsewhere', async () => {
+    const late = deferred<{ state: 'claimed'; token: string }>()
+    const release = vi.fn()
     const handler = vi.fn()
-    const receiver = receiverWith({ onEvent: { '*': handler }, onUnknownEvent: handler })
-    await receiver.receive(deliver(undefined, { secret: otherSecret }))
-    await receiver.receive(deliver('hello'))
+    const receiver = testReceiver({
+      duplicates: storeWith({ claim: () => late.promise, release }),
+      onEvent: { '*': handler },
+    })
+    const reply = answer(receiver)
+    await turn()
+    await receiver.close({ graceMs: 0 })
+    expect(await reply).toEqual(receiverClosing)
+    late.resolve({ state: 'claimed', token: 'late' })
+    await turn()
+    expect(release.mock.calls).toEqual([['scrapenest/event_1', 'late']])
     expect(handler).not.toHaveBeenCalled()
   })
-})
 
-describe('limits', () => {
-  it.each([
-    ['exactly as long as allowed', 0, 202],
-    ['one byte longer', 1, 413],
-  ])('a body %s', async (_given, excess, status) => {
-    const request = deliver()
-    const maxBodyBytes = Number(request.headers['content-length']) - excess
-    expect((await receiverWith({ maxBodyBytes }).receive(request)).status).toBe(status)
+  it.each<[string, TestOptions, { graceMs?: number } | undefined, number]>([
+    ['8 s', {}, undefined, 8000],
+    ['closeGraceMs', { closeGraceMs: 300 }, undefined, 300],
+    ['closeGraceMs where graceMs is undefined', { closeGraceMs: 300 }, {}, 300],
+    ['graceMs', { closeGraceMs: 300 }, { graceMs: 500 }, 500],
+  ])('has a budget of %s', async (_given, options, closeOptions, budgetMs) => {
+    const receiver = testReceiver({ ...options, onEvent: { '*': hang } })
+    void receiver.receive(deliver())
+    await turn()
+    const closed = watch(receiver.close(closeOptions))
+    await vi.advanceTimersByTimeAsync(budgetMs - 1)
+    expect(closed.isSettled).toBe(false)
+    await vi.advanceTimersByTimeAsync(1)
+    expect(closed.isSettled).toBe(true)
   })
 
-  it('a body that comes after the reply is not handled: the sender was told to come again', async () => {
-    const late = deferred<Uint8Array>()
+  it('waits as long as handlers take with graceMs: Infinity', async () => {
+    const work = deferred()
+    const receiver = testReceiver({ onEvent: { '*': () => work.promise } })
+    void receiver.receive(deliver())
+    await turn()
+    const closed = watch(receiver.close({ graceMs: Number.POSITIVE_INFINITY }))
+    await vi.advanceTimersByTimeAsync(3_600_000)
+    expect(closed.isSettled).toBe(false)
+    work.resolve()
+    await turn()
+    expect(closed.isSettled).toBe(true)
+  })
+
+  it.each([Number.NaN, -1, '30s', null])('rejects graceMs: %o and closes nothing', async (graceMs) => {
+    const [inbox, duplicates] = [inboxWith(), storeWith()]
+    const receiver = testReceiver({ inbox, duplicates })
+    await receiver.start()
+    await expect(receiver.close({ graceMs: graceMs as number })).rejects.toEqual(
+      refusal('configuration_invalid', 'Expected graceMs to be'),
+    )
+    expect(inbox.close).not.toHaveBeenCalled()
+    expect(duplicates.close).not.toHaveBeenCalled()
+    expect(await answer(receiver)).toEqual(accepted)
+  })
+
+  it('rejects an invalid graceMs of a second call, and the first goes on', async () => {
+    const work = deferred()
+    const receiver = testReceiver({ onEvent: { '*': () => work.promise } })
+    const reply = answer(receiver)
+    await turn()
+    const closed = watch(receiver.close())
+    await expect(receiver.close({ graceMs: Number.NaN })).rejects.toEqual(refusal('configuration_invalid'))
+    expect(closed.isSettled).toBe(false)
+    work.resolve()
+    expect(await reply).toEqual(accepted)
+    await turn()
+    expect(closed.isSettled).toBe(true)
+  })
+
+  it('writes what the log has counted', async () => {
+    const receiver = testReceiver()
+    for (let count = 0; count < 3; count += 1) await receiver.receive(deliver(undefined, { secret: otherSecret }))
+    await receiver.close()
+    expect(receiver.lines.map(({ fields }) => fields['repeats'])).toEqual([undefined, 2])
+  })
+})
+
+describe('a second close', () => {
+  it.each([
+    ['ends the first at once', 0],
+    ['shortens the first', 200],
+  ])('%s', async (_effect, graceMs) => {
+    const receiver = testReceiver({ onEvent: { '*': hang } })
+    const reply = watch(receiver.receive(deliver()))
+    await turn()
+    const first = watch(receiver.close({ graceMs: 5000 }))
+    await vi.advanceTimersByTimeAsync(100)
+    const second = watch(receiver.close({ graceMs }))
+    await vi.advanceTimersByTimeAsync(Math.max(0, graceMs - 1))
+    if (graceMs > 0) expect(first.isSettled).toBe(false)
+    await vi.advanceTimersByTimeAsync(graceMs > 0 ? 1 : 0)
+    expect([first.isSettled, second.isSettled]).toEqual([true, true])
+    expect(reply.value?.body).toBe('{"error":"receiver_closing"}')
+    expect(vi.getTimerCount()).toBe(0)
+  })
+
+  it('cannot extend the first', async () => {
+    const receiver = testReceiver({ onEvent: { '*': hang } })
+    void receiver.receive(deliver())
+    await turn()
+    const first = watch(receiver.close({ graceMs: 1000 }))
+    const second = watch(receiver.close({ graceMs: 60_000 }))
+    await vi.advanceTimersByTimeAsync(1000)
+    expect([first.isSettled, second.isSettled]).toEqual([true, true])
+  })
+
+  it('tells an inbox that is already closing of the shorter time', async () => {
+    const closing = deferred()
+    const inbox = inboxWith({ close: () => closing.promise })
+    const receiver = testReceiver({ inbox })
+    await receiver.start()
+    const first = watch(receiver.close({ graceMs: 5000 }))
+    await vi.advanceTimersByTimeAsync(100)
+    void receiver.close({ graceMs: 300 })
+    await turn()
+    expect(inbox.close.mock.calls.map(([{ graceMs }]) => graceMs)).toEqual([5000, 300])
+    await vi.advanceTimersByTimeAsync(299)
+    expect(first.isSettled).toBe(false)
+    await vi.advanceTimersByTimeAsync(1)
+    expect(first.isSettled).toBe(true)
+  })
+
+  it('does not reject with what an inbox says to the shorter time, only to the first call', async () => {
+    const closing = deferred()
+    const inbox = inboxWith()
+    inbox.close
+      .mockImplementationOnce(() => closing.promise)
+      .mockImplementationOnce(failing(new Error('already closing')))
+    const receiver = testReceiver({ inbox })
+    const both = Promise.all([receiver.close(), turn().then(() => receiver.close({ graceMs: 300 }))])
+    await turn()
+    await turn()
+    expect(inbox.close).toHaveBeenCalledTimes(2)
+    closing.resolve()
+    await both
+  })
+
+  it('does not close an inbox that is still being opened, nor one with puts under way', async () => {
+    const [opening, storing] = [deferred(), deferred<'stored'>()]
+    const inbox = inboxWith({ start: () => opening.promise, put: () => storing.promise })
+    const receiver = testReceiver({ inbox })
+    void receiver.start()
+    const reply = answer(receiver)
+    await turn()
+    void receiver.close({ graceMs: 5000 })
+    void receiver.close({ graceMs: 4000 })
+    await turn()
+    expect(inbox.close).not.toHaveBeenCalled()
+    storing.resolve('stored')
+    expect(await reply).toEqual(accepted)
+    await turn()
+    void receiver.close({ graceMs: 3000 })
+    await turn()
+    expect(inbox.close).not.toHaveBeenCalled()
+    opening.resolve()
+    await turn()
+    expect(inbox.close).toHaveBeenCalledTimes(1)
+  })
+
+  it('rejects as the first did', async () => {
+    const receiver = testReceiver({ duplicates: storeWith({ close: failing(new Error('stuck')) }) })
+    const both = [receiver.close(), receiver.close()]
+    for (const closed of [...both, receiver.close()]) await expect(closed).rejects.toThrow('stuck')
+  })
+
+  it('called by a hook while the first is answering deliveries resolves when everything is closed', async () => {
+    const closing = deferred()
+    const duplicates = storeWith({ close: () => closing.promise })
+    let nested: ReturnType<typeof watch> | undefined
+    const receiver = testReceiver({
+      duplicates,
+      onDelivery: () => {
+        nested = watch(receiver.close())
+      },
+    })
+    void receiver.receive({ ...deliver(), body: hang })
+    await turn()
+    const closed = watch(receiver.close())
+    await turn()
+    expect([nested?.isSettled, closed.isSettled]).toEqual([false, false])
+    closing.resolve()
+    await turn()
+    expect([nested?.isSettled, closed.isSettled]).toEqual([true, true])
+    expect(duplicates.close).toHaveBeenCalledTimes(1)
+  })
+})
+
+describe('close with an inbox', () => {
+  it('closes it after the puts under way, with what is left of the budget', async () => {
+    const storing = deferred<'stored'>()
+    const inbox = inboxWith({ put: () => storing.promise })
+    const receiver = testReceiver({ inbox })
+    await receiver.start()
+    const reply = answer(receiver)
+    await turn()
+    const closed = receiver.close({ graceMs: 1000 })
+    await vi.advanceTimersByTimeAsync(400)
+    expect(inbox.close).not.toHaveBeenCalled()
+    storing.resolve('stored')
+    await closed
+    expect(await reply).toEqual(accepted)
+    expect(inbox.close.mock.calls).toEqual([[{ graceMs: 600, consumer: inbox.start.mock.calls[0]?.[0] }]])
+  })
+
+  it('has one budget for slow puts and a slow inbox together', async () => {
+    const inbox = inboxWith({ put: hang, close: hang })
+    const receiver = testReceiver({ inbox })
+    const reply = watch(receiver.receive(deliver()))
+    await turn()
+    const closedAtMs = performance.now() + 1000
+    const closed = watch(receiver.close({ graceMs: 1000 }))
+    await vi.advanceTimersByTimeAsync(999)
+    expect(reply.value?.body).toBe('{"error":"receiver_closing"}')
+    expect(closed.isSettled).toBe(false)
+    // What was left for it to give its events back in.
+    expect(inbox.close).toHaveBeenCalledExactlyOnceWith(expect.objectContaining({ graceMs: expect.any(Number) }))
+    expect(inbox.close.mock.calls[0]?.[0].graceMs).toBeGreaterThan(0)
+    await vi.advanceTimersByTimeAsync(1)
+    expect(closed.isSettled).toBe(true)
+    expect(performance.now()).toBe(closedAtMs)
+  })
+
+  it('waits until a pending start has ended, because the inbox would open again', async () => {
+    const opening = deferred()
+    const calls: string[] = []
+    const inbox = inboxWith({
+      start: () => opening.promise.then(() => void calls.push('opened')),
+      close: async () => void calls.push('closed'),
+    })
+    const receiver = testReceiver({ inbox })
+    const started = receiver.start()
+    const closed = receiver.close({ graceMs: 1000 })
+    await vi.advanceTimersByTimeAsync(500)
+    expect(calls).toEqual([])
+    opening.resolve()
+    await Promise.all([started, closed])
+    expect(calls).toEqual(['opened', 'closed'])
+    expect(await answer(receiver)).toEqual(receiverClosing)
+  })
+
+  it.each<[string, () => Promise<void>]>([
+    ['fails', () => Promise.reject(new Error('locked'))],
+    ['hangs', hang],
+  ])('closes it within the budget when a pending start %s', async (_given, start) => {
+    const inbox = inboxWith({ start })
+    const receiver = testReceiver({ inbox })
+    const started = watch(receiver.start())
+    const closed = watch(receiver.close({ graceMs: 1000 }))
+    await vi.advanceTimersByTimeAsync(1000)
+    expect(closed).toEqual({ isSettled: true, value: undefined })
+    expect(inbox.close).toHaveBeenCalledTimes(1)
+    expect(started.isSettled).toBe(start !== hang)
+  })
+
+  it.each<[string, () => Promise<void>]>([
+    ['rejects', () => Promise.reject(new Error('disk full'))],
+    ['throws', failing(new Error('disk full'))],
+  ])(
+    'rejects when the inbox %s, after it has closed the duplicate store and flushed the log',
+    async (_given, close) => {
+      const [inbox, duplicates] = [inboxWith({ close }), storeWith()]
+      const receiver = testReceiver({ inbox, duplicates })
+      for (let count = 0; count < 3; count += 1) await receiver.receive(deliver(undefined, { secret: otherSecret }))
+      await expect(receiver.close()).rejects.toThrow('disk full')
+      expect(duplicates.close).toHaveBeenCalledTimes(1)
+      expect(receiver.lines.at(-1)?.fields).toMatchObject({ code: 'signature_mismatch', repeats: 2 })
+      expect(vi.getTimerCount()).toBe(0)
+      expect(await answer(receiver)).toEqual(receiverClosing)
+    },
+  )
+
+  it('rejects with both errors when the duplicate store rejects too', async () => {
+    const [first, second] = [new Error('inbox'), new Error('store')]
+    const receiver = testReceiver({
+      inbox: inboxWith({ close: failing(first) }),
+      duplicates: storeWith({ close: failing(second) }),
+    })
+    const error: unknown = await receiver.close().catch((thrown: unknown) => thrown)
+    expect(error).toBeInstanceOf(AggregateError)
+    expect((error as AggregateError).errors).toEqual([first, second])
+  })
+
+  it('does not wait longer than the budget for a duplicate store that hangs', async () => {
+    const receiver = testReceiver({ duplicates: storeWith({ close: hang }) })
+    const closed = watch(receiver.close({ graceMs: 1000 }))
+    await vi.advanceTimersByTimeAsync(999)
+    expect(closed.isSettled).toBe(false)
+    await vi.advanceTimersByTimeAsync(1)
+    expect(closed).toEqual({ isSettled: true, value: undefined })
+  })
+})
+
+describe('the async context of a request', () => {
+  const storage = new AsyncLocalStorage<string>()
+
+  /** A receiver that notes in which store each of its reports arrives. */
+  function notingReceiver(options: TestOptions = {}) {
+    const notes: string[] = []
+    const note = (what: string) => (): void => void notes.push(`${what} in ${storage.getStore()}`)
+    const receiver = storage.run('creation', () =>
+      testReceiver({
+        logger: { warn: note('warn'), error: note('error') },
+        onError: note('onError'),
+        onDelivery: note('onDelivery'),
+        onEvent: {
+          '*': (event, { signal }) => {
+            if (event.event_id === 'event_1') return undefined
+            signal.addEventListener('abort', note('abort'))
+            return hang()
+          },
+        },
+        ...options,
+      }),
+    )
+    return { notes, receiver }
+  }
+
+  it('is that of each report at the reply deadline, whichever request set the timer', async () => {
+    const { notes, receiver } = notingReceiver()
+    await storage.run('first request', () => receiver.receive(deliver()))
+    for (const request of ['second request', 'third request']) {
+      storage.run(request, () => void receiver.receive(deliver(eventOf('job.created', {}, request))))
+    }
+    await turn()
+    notes.length = 0
+    await vi.advanceTimersByTimeAsync(9000)
+    expect(notes).toEqual([
+      'abort in second request',
+      'error in second request',
+      'onError in second request',
+      'onDelivery in second request',
+      'abort in third request',
+      // The log has the repeat as a count, a minute later.
+      'onError in third request',
+      'onDelivery in third request',
+    ])
+  })
+
+  it('is that of each report at close, whoever calls it', async () => {
+    const { notes, receiver } = notingReceiver()
+    storage.run('first request', () => void receiver.receive({ ...deliver(), body: hang }))
+    storage.run('second request', () => void receiver.receive(deliver(eventOf('job.created', {}, 'event_2'))))
+    await turn()
+    await storage.run('operator', () => receiver.close({ graceMs: 0 }))
+    expect(notes).toEqual(['onDelivery in first request', 'abort in second request', 'onDelivery in second request'])
+  })
+
+  it('is that of what a handler reports after the reply', async () => {
+    const work = deferred()
+    const { notes, receiver } = notingReceiver({ onEvent: { '*': () => work.promise } })
+    storage.run('request', () => void receiver.receive(deliver()))
+    await vi.advanceTimersByTimeAsync(9000)
+    notes.length = 0
+    storage.run('elsewhere', () => work.reject(new Error('late')))
+    await turn()
+    expect(notes).toEqual(['error in request', 'onError in request'])
+  })
+})
+
+describe('report', () => {
+  it('logs a text as a warning, and counts its repeats', async () => {
+    const onError = vi.fn()
+    const receiver = testReceiver({ onError })
+    for (let count = 0; count < 20; count += 1) receiver.report('No path is set.')
+    await receiver.close()
+    expect(receiver.lines.map(({ level, message }) => [level, message])).toEqual([
+      ['warn', '[scrapenest webhooks] No path is set.'],
+      ['warn', '[scrapenest webhooks] No path is set. (19 more within a minute)'],
+    ])
+    expect(onError).not.toHaveBeenCalled()
+  })
+
+  it('logs an error and passes it to onError, at most once a minute', async () => {
+    const onError = vi.fn()
+    const receiver = testReceiver({ onError })
+    const problem = new ConfigurationError('The middleware is mounted without a path.')
+    for (let count = 0; count < 20; count += 1) receiver.report(problem)
+    expect(onError).toHaveBeenCalledExactlyOnceWith(problem, { code: 'configuration_invalid' })
+    expect(receiver.lines).toMatchObject([{ level: 'error', message: expect.stringContaining(problem.message) }])
+    await vi.advanceTimersByTimeAsync(60_000)
+    receiver.report(problem)
+    expect(onError).toHaveBeenCalledTimes(2)
+  })
+
+  it('does not pass a refusal to onError', () => {
+    const onError = vi.fn()
+    const receiver = testReceiver({ onError })
+    receiver.report(new WebhookError('body_aborted'))
+    expect(receiver.lines).toMatchObject([{ level: 'warn', fields: { code: 'body_aborted' } }])
+    expect(onError).not.toHaveBeenCalled()
+  })
+})
+
+describe('a consumer of an inbox', () => {
+  it('runs the handlers of the receiver, those added later too', async () => {
+    const inbox = inboxWith()
     const handler = vi.fn()
-    const request = deliver()
-    const bytes = await request.body({ maxBytes: 0 })
-    const receiver = receiverWith({ replyTimeoutMs: 5, onEvent: { '*': handler } })
-    const reply = await receiver.receive({ ...request, body: () => late.promise })
-    expect(reply).toMatchObject({ status: 408, body: '{"error":"body_timeout"}' })
-    late.resolve(bytes)
-    await new Promise(setImmediate)
-    expect(handler).not.toHaveBeenCalled()
-    expect((await receiver.receive(deliver())).body).toBe('{"status":"accepted"}')
-    expect(handler).toHaveBeenCalledTimes(1)
-  })
-
-  it('a body that is longer than it declared is counted', async () => {
-    const request = deliver(undefined, { headers: { 'content-length': '5' } })
-    expect((await receiverWith({ maxBodyBytes: 9 }).receive(request)).status).toBe(413)
-  })
-
-  it.each(['', 'identity', 'IDENTITY'])('the content-encoding %j is none', async (encoding) => {
-    expect(
-      (await receiverWith().receive(deliver(undefined, { headers: { 'content-encoding': encoding } }))).status,
-    ).toBe(202)
-  })
-
-  it.each([
-    ['no number', '1000 bytes', 202],
-    ['a number in another spelling', '1e9', 413],
-  ])('a content-length that is %s', async (_kind, length, status) => {
-    const receiver = receiverWith({ maxBodyBytes: 999 })
-    expect((await receiver.receive(deliver(undefined, { headers: { 'content-length': length } }))).status).toBe(status)
-  })
-})
-
-describe('a reply before the body was read', () => {
-  const refused = (headers: WebhookRequest['headers']) =>
-    receiverWith().receive({ ...deliver(undefined, { method: 'GET' }), headers })
-
-  it.each<[string, WebhookRequest['headers']]>([
-    ['a length', { 'content-length': '1' }],
-    ['a length in another case', { 'Content-Length': '1' }],
-    ['chunks', { 'transfer-encoding': 'chunked' }],
-    ['Headers', new Headers({ 'content-length': '1' })],
-    ['a Map', new Map([['content-length', '1']])],
-    ['a list of pairs', [['Transfer-Encoding', 'chunked']]],
-    ['headers that cannot be read', new Proxy({}, { ownKeys: failing(new Error('no')) })],
-    ['no headers at all', undefined as unknown as Headers],
-  ])('closes the connection: %s', async (_given, headers) => {
-    expect((await refused(headers)).headers).toMatchObject({ connection: 'close' })
-  })
-
-  it.each<[string, WebhookRequest['headers']]>([
-    ['no length', {}],
-    ['a length of 0', { 'content-length': '0' }],
-    ['HTTP/2, which ends the stream instead', { ':method': 'POST', 'content-length': '1' }],
-  ])('leaves the connection open: %s', async (_given, headers) => {
-    expect((await refused(headers)).headers).not.toHaveProperty('connection')
-  })
-
-  it('leaves the connection open when the body was read', async () => {
-    const reply = await receiverWith().receive(deliver('hello'))
-    expect(reply.headers).not.toHaveProperty('connection')
-  })
-})
-
-describe('receive', () => {
-  it.each<[string, Partial<WebhookRequest>]>([
-    ['no headers', { headers: undefined as unknown as Headers }],
-    [
-      'headers that throw',
-      { headers: new Proxy({}, { get: failing(new Error('no')), ownKeys: failing(new Error('no')) }) },
-    ],
-    ['a body that is no function', { body: 'text' as unknown as WebhookRequest['body'] }],
-    ['a body that throws nothing', { body: () => Promise.reject(undefined) }],
-  ])('never rejects: %s', async (_given, parts) => {
-    const reply = await receiverWith().receive({ ...deliver(), ...parts })
-    expect(reply.status).toBeGreaterThanOrEqual(400)
-    expect(JSON.parse(reply.body)).toEqual({ error: expect.any(String) })
-  })
-
-  it('takes bytes that an adapter has already, without waiting for a promise', async () => {
-    const request = deliver()
-    const bytes = await request.body({ maxBytes: 9 })
-    expect((await receiverWith().receive({ ...request, body: () => bytes })).status).toBe(202)
-    const text = await receiverWith().receive({ ...request, body: () => 'text' as unknown as Uint8Array })
-    expect([text.status, text.body]).toEqual([500, '{"error":"raw_body_unavailable"}'])
-  })
-
-  it('answers with a code and never with a message, whatever a handler throws', async () => {
-    const thrown = Object.assign(new Error(`https://artifacts.example/?key=${secret}`), {
-      status: 200,
-      headers: { a: 'b' },
-    })
-    const reply = await receiverWith({ onEvent: { '*': failing(thrown) } }).receive(deliver())
-    expect(reply).toEqual({ status: 500, headers: json, body: '{"error":"handler_failed"}' })
-  })
-
-  it.each<[string, unknown]>([
-    ['undefined', undefined],
-    ['null', null],
-    ['a text', 'text'],
-    ['a bigint', 7n],
-    ['a symbol', Symbol('thrown')],
-    ['a proxy that throws when it is looked at', new Proxy({}, { get: failing(new Error('no')) })],
-  ])('answers handler_failed to whatever is thrown: %s', async (_given, thrown) => {
-    const reply = await receiverWith({ onEvent: { '*': failing(thrown) } }).receive(deliver())
-    expect(reply.body).toBe('{"error":"handler_failed"}')
-  })
-
-  it('answers handler_failed to an error of a newer copy of this library', async () => {
-    const newer = Object.assign(new Error('new'), { library: 'scrapenest-webhooks', code: 'code_of_tomorrow' })
-    const request = deliver(undefined, { body: failing(newer) } as object)
-    expect(await receiverWith().receive(request)).toMatchObject({ status: 500, body: '{"error":"handler_failed"}' })
-  })
-
-  it('gives replies that the next delivery does not share', async () => {
-    const receiver = receiverWith()
-    const first = await receiver.receive(deliver())
-    expect(Object.isFrozen(first) && Object.isFrozen(first.headers)).toBe(true)
-  })
-})
-
-describe('the secret of each request', () => {
-  it('is asked for with the request and its context, after the cheap checks', async () => {
-    const resolve = vi.fn(async () => secret)
-    const receiver = receiverWith({ secret: resolve })
-    const request = deliver()
-    await receiver.receive(deliver('x', { headers: { 'svix-id': 'a.b' } }))
-    expect(resolve).not.toHaveBeenCalled()
-    expect((await receiver.receive(request, 'context')).status).toBe(202)
-    expect(resolve.mock.calls).toEqual([[request, 'context']])
-  })
-
-  it.each<[string, unknown, number, string]>([
-    ['a text', secret, 202, '{"status":"accepted"}'],
-    ['a list', [otherSecret, secret], 202, '{"status":"accepted"}'],
-    ['a promise of a list', Promise.resolve([secret]), 202, '{"status":"accepted"}'],
-    ['undefined', undefined, 400, '{"error":"secret_not_found"}'],
-    ['null', null, 400, '{"error":"secret_not_found"}'],
-    ['an empty text', '', 400, '{"error":"secret_not_found"}'],
-    ['an empty list', [], 400, '{"error":"secret_not_found"}'],
-    ['a malformed secret', 'not a secret', 500, '{"error":"configuration_invalid"}'],
-    ['a number', 7, 500, '{"error":"configuration_invalid"}'],
-    ['a list of nine', Array(9).fill(secret), 500, '{"error":"configuration_invalid"}'],
-    ['another secret', otherSecret, 400, '{"error":"signature_mismatch"}'],
-  ])('may be %s', async (_given, result, status, body) => {
-    const reply = await receiverWith({ secret: () => result as string }).receive(deliver())
-    expect(reply).toMatchObject({ status, body })
-  })
-
-  it.each([
-    ['throws', failing(new Error('vault'))],
-    ['rejects', async () => failing(new Error('vault'))()],
-    ['does not answer', hang],
-  ])('is unavailable when the function %s, and the body is not read', async (_given, resolve) => {
-    const request = deliver()
-    const receiver = receiverWith({ secret: resolve, replyTimeoutMs: 5 })
-    expect(await receiver.receive(request)).toEqual({
-      status: 503,
-      headers: { ...json, ...later, ...closing },
-      body: '{"error":"secret_unavailable"}',
-    })
-    expect(request.body).not.toHaveBeenCalled()
-  })
-
-  it('that comes after the reply is not used: the body is not read any more', async () => {
-    const late = deferred<string>()
-    const request = deliver()
-    const receiver = receiverWith({ secret: () => late.promise, replyTimeoutMs: 5 })
-    expect(await receiver.receive(request)).toMatchObject({ status: 503, body: '{"error":"secret_unavailable"}' })
-    late.resolve(secret)
-    await new Promise(setImmediate)
-    expect(request.body).not.toHaveBeenCalled()
-  })
-
-  it('may fail after the reply without harm', async () => {
-    const late = deferred<string>()
-    const receiver = receiverWith({ secret: () => late.promise, replyTimeoutMs: 5 })
-    expect((await receiver.receive(deliver())).status).toBe(503)
-    late.reject(new Error('too late'))
-    await late.promise.catch(() => {})
-  })
-
-  it('tells handlers which one matched', async () => {
-    const indexes: number[] = []
-    const receiver = receiverWith({
-      secret: () => [otherSecret, secret],
-      onEvent: { '*': (_event, { secretIndex }) => void indexes.push(secretIndex) },
-    })
+    const receiver = testReceiver({ inbox })
+    await receiver.start()
+    receiver.onEvent('job.*', handler)
     await receiver.receive(deliver())
-    expect(indexes).toEqual([1])
+    const consumer = inbox.start.mock.calls[0]?.[0] as InboxConsumer
+    const stored = inbox.put.mock.calls[0]?.[0]
+    expect(stored).toBeDefined()
+    const attempt = { attempt: 2, signal: new AbortController().signal }
+    if (stored !== undefined) expect(await consumer.process?.(stored, attempt)).toBe('handled')
+    expect(handler).toHaveBeenCalledExactlyOnceWith(
+      eventOf('job.created'),
+      expect.objectContaining({ attempt: 2, messageId: 'msg_1' }),
+    )
   })
-})
-
-it('acknowledges the probe of doctor and tells nobody of it: no handler, no hook for unknown events, no store', async () => {
-  const told = vi.fn()
-  const put = vi.fn(async () => 'stored' as const)
-  const probe = deliver(eventOf('scrapenest-webhooks.probe'))
-  const options = { secret, ...atStart, logger: recordingLogger(), onEvent: { '*': told }, onUnknownEvent: told }
-  expect(await answer(createReceiver(options), probe)).toEqual({ status: 202, body: { status: 'accepted' } })
-  const inbox = { put, start: async () => {}, close: async () => {} }
-  expect(await answer(createReceiver({ ...options, inbox }), probe)).toEqual({
-    status: 202,
-    body: { status: 'accepted' },
-  })
-  expect(told).not.toHaveBeenCalled()
-  expect(put).not.toHaveBeenCalled()
 })

@@ -1,78 +1,125 @@
 import { describe, expect, it, vi } from 'vitest'
-import { adaptedReceiver, checkPath, selfStartingReceiver } from '../../src/adapter.ts'
+import { resolveReceiver } from '../../src/adapter.ts'
 import { createReceiver, type InboxConnection } from '../../src/index.ts'
-import { recordingLogger, secret } from '../deliveries.ts'
+import { deliver, recordingLogger, refusal, secret, settle } from '../deliveries.ts'
 
 const ready = () => createReceiver({ secret, logger: recordingLogger() })
-function inboxThat(start: InboxConnection['start']): InboxConnection {
-  return { put: async () => 'stored', start, close: async () => {} }
+
+function inboxWith(start: InboxConnection['start'] = async () => {}) {
+  return { put: async () => 'stored' as const, start: vi.fn(start), close: async () => {} }
 }
 
-describe('adaptedReceiver', () => {
-  it('makes a receiver of options, which the adapter owns', () => {
-    expect(adaptedReceiver({ secret })).toEqual({ receiver: expect.objectContaining({}), isOwned: true })
+describe('resolveReceiver', () => {
+  it('creates a receiver from options, which the adapter owns', async () => {
+    const { receiver, isOwned } = resolveReceiver({ secret, logger: recordingLogger() })
+    expect(isOwned).toBe(true)
+    expect((await receiver.receive(deliver(undefined, { sentAtMs: Date.now() }))).status).toBe(202)
   })
 
-  it('takes a ready receiver, which the adapter does not own', () => {
+  it('returns a ready receiver, which the adapter does not own', () => {
     const receiver = ready()
-    expect(adaptedReceiver({ receiver })).toEqual({ receiver, isOwned: false })
-    expect(adaptedReceiver({ receiver }).receiver).toBe(receiver)
+    const resolved = resolveReceiver({ receiver })
+    expect(resolved.receiver).toBe(receiver)
+    expect(resolved.isOwned).toBe(false)
   })
 
   it.each<[string, unknown, string]>([
     ['options beside a ready receiver', { receiver: ready(), secret }, 'Unknown option "secret"'],
-    ['a receiver that is none', { receiver: {} }, 'what createReceiver gives'],
-    ['a receiver that is undefined', { receiver: undefined }, 'what createReceiver gives'],
+    [
+      'an object that is not a receiver',
+      { receiver: {} },
+      'Expected receiver to be a Receiver, from createReceiver(…)',
+    ],
+    ['a receiver that is undefined', { receiver: undefined }, 'Expected receiver to be a Receiver'],
     ['malformed options', { secret, toleranceSeconds: 0 }, 'toleranceSeconds'],
     ['no options', undefined, 'Expected the options to be an object'],
     ['null', null, 'Expected the options to be an object'],
-  ])('refuses %s', (_given, source, saying) => {
-    expect(() => adaptedReceiver(source as { secret: string })).toThrow(
-      expect.objectContaining({ code: 'configuration_invalid', message: expect.stringContaining(saying) }),
-    )
+    ['text', 'whsec_', 'Expected the options to be an object'],
+  ])('rejects %s', (_given, source, saying) => {
+    expect(() => resolveReceiver(source as { secret: string })).toThrow(refusal('configuration_invalid', saying))
   })
 })
 
-describe('selfStartingReceiver', () => {
-  it('starts its own receiver after the code that sets the server up', async () => {
-    const start = vi.fn(async () => {})
-    selfStartingReceiver({ secret, inbox: inboxThat(start) })
-    expect(start).not.toHaveBeenCalled()
-    await vi.waitFor(() => expect(start).toHaveBeenCalledTimes(1))
+describe('a receiver that starts in the next turn', () => {
+  const onEvent = { 'job.created': () => {} }
+
+  it('starts after the code that sets the server up', async () => {
+    const inbox = inboxWith()
+    resolveReceiver({ secret, inbox, onEvent }, { startedBy: 'next turn' })
+    await Promise.resolve()
+    expect(inbox.start).not.toHaveBeenCalled()
+    await settle()
+    expect(inbox.start).toHaveBeenCalledTimes(1)
   })
 
-  it('does not start a receiver that was made elsewhere', async () => {
-    const start = vi.fn(async () => {})
-    selfStartingReceiver({ receiver: createReceiver({ secret, inbox: inboxThat(start) }) })
-    await new Promise(setImmediate)
-    expect(start).not.toHaveBeenCalled()
+  it.each<[string, Parameters<typeof resolveReceiver>[1]]>([
+    ['without onEvent among its options', { startedBy: 'next turn' }],
+    ['that its adapter starts', { startedBy: 'adapter' }],
+    ['by default', undefined],
+  ])('is not one %s', async (_given, options) => {
+    const inbox = inboxWith()
+    resolveReceiver({ secret, inbox, ...(options?.startedBy === 'next turn' ? {} : { onEvent }) }, options)
+    await settle()
+    expect(inbox.start).not.toHaveBeenCalled()
   })
 
-  it('does not end the process when the inbox cannot be opened, and tells onError', async () => {
+  it('is not a ready receiver', async () => {
+    const inbox = inboxWith()
+    resolveReceiver({ receiver: createReceiver({ secret, inbox, onEvent }) }, { startedBy: 'next turn' })
+    await settle()
+    expect(inbox.start).not.toHaveBeenCalled()
+  })
+
+  it('does not open an inbox when it was closed in the turn in which it was created', async () => {
+    const inbox = inboxWith()
+    const { receiver } = resolveReceiver({ secret, inbox, onEvent }, { startedBy: 'next turn' })
+    await receiver.close()
+    await settle()
+    expect(inbox.start).not.toHaveBeenCalled()
+  })
+
+  it('does not end the process when the inbox cannot be opened, and calls onError', async () => {
     const onError = vi.fn()
-    selfStartingReceiver({
-      secret,
-      logger: recordingLogger(),
-      onError,
-      inbox: inboxThat(() => Promise.reject(new Error('locked'))),
-    })
-    await vi.waitFor(() =>
-      expect(onError).toHaveBeenCalledExactlyOnceWith(
-        expect.objectContaining({ code: 'store_unavailable' }),
-        expect.anything(),
-      ),
+    const inbox = inboxWith(() => Promise.reject(new Error('locked')))
+    resolveReceiver({ secret, logger: recordingLogger(), onError, inbox, onEvent }, { startedBy: 'next turn' })
+    await settle()
+    expect(onError).toHaveBeenCalledExactlyOnceWith(
+      expect.objectContaining({ code: 'store_unavailable', cause: new Error('locked') }),
+      expect.anything(),
     )
   })
 })
 
-describe('checkPath', () => {
-  it.each(['/', '/webhooks/scrapenest', '/a/'])('takes %s', (path) => {
-    expect(checkPath(path)).toBe(path)
+describe('an unset secret', () => {
+  const unset = [undefined, '', [], ['']]
+
+  it.each(unset)('is reported at once: %o', (value) => {
+    expect(() => resolveReceiver({ secret: value })).toThrow(refusal('configuration_invalid', 'No signing secret.'))
   })
 
-  it.each(['', 'webhooks', '/a?b', '/a#b', '/a b', '/a\n', undefined, null, 7, /a/])('refuses %o', (path) => {
-    expect(() => checkPath(path)).toThrow(
-      expect.objectContaining({ code: 'configuration_invalid', message: expect.stringContaining('absolute path') }),
+  it.each(unset)('is reported by start and the first request where that is late: %o', async (value) => {
+    const onError = vi.fn()
+    const { receiver } = resolveReceiver(
+      { secret: value, logger: recordingLogger(), onError },
+      { reportUnsetSecret: 'late' },
     )
+    expect(onError).not.toHaveBeenCalled()
+    await expect(receiver.start()).rejects.toEqual(refusal('configuration_invalid', 'No signing secret.'))
+    const request = deliver(undefined, { sentAtMs: Date.now() })
+    expect(await receiver.receive(request)).toMatchObject({ status: 500, body: '{"error":"configuration_invalid"}' })
+    expect(onError).toHaveBeenCalledExactlyOnceWith(
+      refusal('configuration_invalid', 'No signing secret.'),
+      expect.objectContaining({ code: 'configuration_invalid' }),
+    )
+    expect(request.body).not.toHaveBeenCalled()
   })
+
+  it.each(['whsec_', '"quoted"', [secret, ''], [undefined, secret]])(
+    'is not a malformed one, reported at once: %o',
+    (value) => {
+      expect(() => resolveReceiver({ secret: value }, { reportUnsetSecret: 'late' })).toThrow(
+        refusal('configuration_invalid'),
+      )
+    },
+  )
 })

@@ -1,92 +1,62 @@
 import { inspect } from 'node:util'
 import * as v from 'valibot'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
-import { processWarnings } from '../../src/adapter.ts'
 import {
-  createReceiver,
   type DeliveryOutcome,
   type ErrorContext,
   type Logger,
   PermanentError,
-  type ReceiverOptions,
   RetryLaterError,
-  type ScrapeNestEvents,
   WebhookError,
+  type WebhookRequest,
 } from '../../src/index.ts'
-import { answer, atStart, deliver, eventOf, otherSecret, recordingLogger, secret, startMs } from '../deliveries.ts'
+import { createReporter } from '../../src/report/reporter.ts'
+import {
+  answer,
+  deliver,
+  eventOf,
+  failing,
+  hang,
+  otherSecret,
+  recordingLogger,
+  secret,
+  settle,
+  startMs,
+  type TestOptions,
+  testReceiver,
+} from '../deliveries.ts'
 
 const accepted = { status: 202, body: { status: 'accepted' } }
-const failing = (error: unknown) => () => {
-  throw error
-}
+const failed = { status: 500, body: { error: 'handler_failed' } }
 
-function receiverWith(options: Partial<ReceiverOptions<ScrapeNestEvents>> = {}) {
-  const logger = recordingLogger()
-  return { logger, receiver: createReceiver({ secret, logger, ...atStart, ...options }) }
-}
+const forged = () => deliver(undefined, { secret: otherSecret })
+const withBody = (body: () => never): WebhookRequest => ({ ...deliver(), body })
+const lostBody = () => withBody(failing(new WebhookError('raw_body_unavailable', 'The fix.')))
 
 describe('the log', () => {
-  beforeEach(() => {
-    vi.useFakeTimers()
-  })
-  afterEach(() => {
-    vi.useRealTimers()
-  })
-
-  const forged = () => deliver(undefined, { secret: otherSecret })
-
-  it('has one line for a refused delivery, with what is known of it', async () => {
-    const { receiver, logger } = receiverWith({ name: 'shop' })
+  it('has one line for a refused delivery, with what is known about it', async () => {
+    const receiver = testReceiver({ name: 'shop' })
     await receiver.receive(forged())
-    expect(logger.lines).toEqual([
+    expect(receiver.lines).toEqual([
       {
         level: 'warn',
         fields: { code: 'signature_mismatch', messageId: 'msg_1', remoteAddress: '192.0.2.7' },
-        message: expect.stringMatching(/^\[shop webhooks\] Signature mismatch: another endpoint's secret, or /),
+        message: expect.stringMatching(/^\[shop webhooks\] No secret matched: /),
       },
     ])
   })
 
-  it('has the first fault of each code at once and counts the others per minute', async () => {
-    const { receiver, logger } = receiverWith()
+  it('has the first failure of each code, and counts the others', async () => {
+    const receiver = testReceiver()
     for (let number = 0; number < 1000; number += 1) await receiver.receive(forged())
     await receiver.receive(deliver(undefined, { method: 'GET' }))
-    expect(logger.lines.map(({ fields }) => fields['code'])).toEqual(['signature_mismatch', 'method_not_allowed'])
-    await vi.advanceTimersByTimeAsync(59_999)
-    expect(logger.lines).toHaveLength(2)
-    await vi.advanceTimersByTimeAsync(1)
-    expect(logger.lines.slice(2)).toEqual([
-      {
-        level: 'warn',
-        fields: { code: 'signature_mismatch', repeats: 999 },
-        message: expect.stringContaining('(999 more within a minute)'),
-      },
-    ])
-    await receiver.receive(forged())
-    expect(logger.lines.slice(3)).toMatchObject([{ fields: { code: 'signature_mismatch', messageId: 'msg_1' } }])
-  })
-
-  it('gets the pending counts at close', async () => {
-    const { receiver, logger } = receiverWith()
-    for (let number = 0; number < 3; number += 1) await receiver.receive(forged())
+    expect(receiver.lines.map(({ fields }) => fields['code'])).toEqual(['signature_mismatch', 'method_not_allowed'])
     await receiver.close()
-    expect(logger.lines).toMatchObject([{ fields: { code: 'signature_mismatch' } }, { fields: { repeats: 2 } }])
-    await vi.advanceTimersByTimeAsync(60_000)
-    expect(logger.lines).toHaveLength(2)
-  })
-
-  it('does not keep a process alive for a pending count', async () => {
-    const { receiver } = receiverWith()
-    const timers = vi.spyOn(globalThis, 'setTimeout')
-    await receiver.receive(forged())
-    const counting = timers.mock.results.at(-1)?.value as NodeJS.Timeout
-    expect(timers.mock.calls.at(-1)?.[1]).toBe(60_000)
-    expect(counting.hasRef()).toBe(false)
-    timers.mockRestore()
+    expect(receiver.lines.slice(2)).toMatchObject([{ fields: { code: 'signature_mismatch', repeats: 999 } }])
   })
 
   it('has every failure of a handler, with the error itself', async () => {
-    const { receiver, logger } = receiverWith({ onEvent: { '*': failing(new Error('no')) } })
+    const receiver = testReceiver({ onEvent: { '*': failing(new Error('no')) } })
     await receiver.receive(deliver())
     await receiver.receive(deliver())
     const line = {
@@ -101,84 +71,107 @@ describe('the log', () => {
       },
       message: '[scrapenest webhooks] A handler failed.',
     }
-    expect(logger.lines).toEqual([line, line])
+    expect(receiver.lines).toEqual([line, line])
   })
 
-  it('says when a handler gave an event up', async () => {
-    const { receiver, logger } = receiverWith({ onEvent: { '*': failing(new PermanentError('gone')) } })
+  it('has a line when a handler gives up on an event', async () => {
+    const receiver = testReceiver({ onEvent: { '*': failing(new PermanentError('gone')) } })
     await receiver.receive(deliver())
-    expect(logger.lines).toMatchObject([
+    expect(receiver.lines).toMatchObject([
       {
         level: 'error',
-        fields: { code: 'permanent_failure' },
+        fields: { code: 'permanent_failure', err: { message: 'gone' } },
         message: '[scrapenest webhooks] A handler failed.',
       },
     ])
   })
 
-  it('has nothing of what is the protocol at work', async () => {
-    const { receiver, logger } = receiverWith({ onEvent: { '*': failing(new RetryLaterError()) } })
+  it('has nothing about expected protocol outcomes', async () => {
+    const receiver = testReceiver({ onEvent: { '*': failing(new RetryLaterError()) } })
     await receiver.receive(deliver())
     await receiver.close()
     await receiver.receive(deliver())
-    expect(logger.lines).toEqual([])
+    expect(receiver.lines).toEqual([])
   })
 
-  it('goes to the logger of the request where there is one', async () => {
-    const { receiver, logger } = receiverWith({ onEvent: { '*': failing(new Error('no')) } })
+  it('is that of the request where there is one', async () => {
+    const receiver = testReceiver({ onEvent: { '*': failing(new Error('no')) } })
     const own = recordingLogger()
     await receiver.receive(deliver(undefined, { logger: own }))
     await receiver.receive(deliver(undefined, { logger: own, secret: otherSecret }))
     expect(own.lines.map(({ fields }) => fields['code'])).toEqual(['handler_failed', 'signature_mismatch'])
-    expect(logger.lines).toEqual([])
+    expect(receiver.lines).toEqual([])
   })
 
-  it('leaves out an address that is not known', async () => {
-    const { receiver, logger } = receiverWith()
+  it('is that of the receiver where the one of the request cannot be read', async () => {
+    const receiver = testReceiver()
+    const request = Object.defineProperty(forged(), 'logger', { get: failing(new Error('no')) })
+    await receiver.receive(request)
+    expect(receiver.lines).toMatchObject([{ fields: { code: 'signature_mismatch' } }])
+  })
+
+  it('omits an address that is not known', async () => {
+    const receiver = testReceiver()
     await receiver.receive(deliver(undefined, { remoteAddress: undefined, secret: otherSecret }))
-    expect(logger.lines[0]?.fields).not.toHaveProperty('remoteAddress')
+    expect(receiver.lines[0]?.fields).not.toHaveProperty('remoteAddress')
   })
 
-  it('has the reason of a fault beside it', async () => {
-    const { receiver, logger } = receiverWith({ secret: failing(new Error('vault')) })
+  it('has the cause of a failure', async () => {
+    const receiver = testReceiver({ secret: failing(new Error('vault')) })
     await receiver.receive(deliver())
-    expect(logger.lines).toMatchObject([
+    expect(receiver.lines).toMatchObject([
       { level: 'error', fields: { code: 'secret_unavailable', err: new Error('vault') } },
     ])
   })
 
-  it('names the setting to look at when an address is refused', async () => {
-    const { receiver, logger } = receiverWith({ allowedSources: ['198.51.100.0/24'] })
+  it('has the address that is not allowed', async () => {
+    const receiver = testReceiver({ allowedSources: ['198.51.100.0/24'] })
     await receiver.receive(deliver())
-    expect(logger.lines[0]?.message).toMatch(/Source not allowed: 192\.0\.2\.7/)
+    expect(receiver.lines[0]).toMatchObject({
+      level: 'warn',
+      fields: { code: 'source_not_allowed' },
+      message: expect.stringContaining('not in allowedSources. It is 192.0.2.7.'),
+    })
+  })
+
+  it('has secret_not_found where the sender is answered signature_mismatch', async () => {
+    const onDelivery = vi.fn()
+    const receiver = testReceiver({ secret: () => undefined, onDelivery })
+    expect(await answer(receiver)).toEqual({ status: 400, body: { error: 'signature_mismatch' } })
+    expect(receiver.lines).toMatchObject([{ level: 'warn', fields: { code: 'secret_not_found' } }])
+    expect(onDelivery).toHaveBeenCalledExactlyOnceWith(
+      expect.objectContaining({
+        result: 'secret_not_found',
+        error: expect.objectContaining({ code: 'secret_not_found' }),
+      }),
+    )
   })
 
   it.each<[string, Logger]>([
     ['throws', { warn: failing(new Error('no')), error: failing(new Error('no')) }],
     ['rejects', { warn: () => Promise.reject(new Error('no')), error: () => Promise.reject(new Error('no')) }],
-    ['returns nothing useful', { warn: () => 7, error: () => Promise.resolve() }],
+    ['returns something else', { warn: () => 7, error: () => Promise.resolve() }],
   ])('changes no reply when the logger %s', async (_given, logger) => {
-    const { receiver } = receiverWith({ logger, onEvent: { 'job.created': failing(new Error('no')) } })
-    expect(await answer(receiver)).toEqual({ status: 500, body: { error: 'handler_failed' } })
+    const receiver = testReceiver({ logger, onEvent: { 'job.created': failing(new Error('no')) } })
+    expect(await answer(receiver)).toEqual(failed)
     expect(await answer(receiver, forged())).toEqual({ status: 400, body: { error: 'signature_mismatch' } })
     expect(await answer(receiver, forged())).toEqual({ status: 400, body: { error: 'signature_mismatch' } })
     await receiver.close()
   })
 })
 
-describe('hooks', () => {
-  it('are told of the outcome of every delivery', async () => {
+describe('onDelivery', () => {
+  it('is called with the outcome of every delivery', async () => {
     const outcomes: DeliveryOutcome[] = []
-    const onDelivery = (outcome: DeliveryOutcome) => void outcomes.push(outcome)
-    const { receiver } = receiverWith({
-      onDelivery,
+    const receiver = testReceiver({
+      onDelivery: (outcome) => void outcomes.push(outcome),
       onEvent: { 'job.completed': failing(new PermanentError('gone')), 'artifact.ready': failing(new Error('no')) },
     })
     await receiver.receive(deliver())
     await receiver.receive(deliver())
     await receiver.receive(deliver(eventOf('job.completed', {}, 'event_2')))
     await receiver.receive(deliver(eventOf('artifact.ready', {}, 'event_3')))
-    await receiver.receive(deliver(undefined, { secret: otherSecret }))
+    await receiver.receive(forged())
     await receiver.receive(deliver(undefined, { method: 'GET' }))
     const known = { messageId: 'msg_1', secretIndex: 0, remoteAddress: '192.0.2.7', durationMs: expect.any(Number) }
     const event = { ...known, eventId: 'event_1', eventType: 'job.created' }
@@ -220,9 +213,9 @@ describe('hooks', () => {
     for (const { durationMs } of outcomes) expect(durationMs).toBeGreaterThanOrEqual(0)
   })
 
-  it('are told the id of the header family that verified', async () => {
+  it('gets the id of the header family that verified', async () => {
     const ids: unknown[] = []
-    const { receiver } = receiverWith({ onDelivery: ({ messageId }) => void ids.push(messageId) })
+    const receiver = testReceiver({ onDelivery: ({ messageId }) => void ids.push(messageId) })
     const { headers, ...request } = deliver()
     const stranger = deliver(undefined, { id: 'msg_of_a_stranger', secret: otherSecret }).headers
     const renamed = Object.entries(headers).map(([name, value]) => [name.replace('svix-', 'webhook-'), value] as const)
@@ -230,90 +223,206 @@ describe('hooks', () => {
     expect(ids).toEqual(['msg_1'])
   })
 
-  it('are told handler_failed of a failure that is no error of ours', async () => {
+  it('gets handler_failed for an error that is not of this library', async () => {
     const outcomes: DeliveryOutcome[] = []
     const request = Object.defineProperty({ ...deliver() }, 'method', { get: failing(new Error('no')) })
-    const { receiver } = receiverWith({ onDelivery: (outcome) => void outcomes.push(outcome) })
-    await receiver.receive(request)
+    await testReceiver({ onDelivery: (outcome) => void outcomes.push(outcome) }).receive(request)
     expect(outcomes).toMatchObject([{ status: 500, result: 'handler_failed', error: undefined }])
   })
+})
 
-  it('onError is told once per handler that failed, with the error as it was thrown', async () => {
-    const told: [unknown, ErrorContext][] = []
+describe('onError', () => {
+  it('is called once per handler that failed, with the error as thrown', async () => {
+    const calls: [unknown, ErrorContext][] = []
     const [first, second] = [new Error('first'), new Error('second')]
-    const { receiver } = receiverWith({
-      onError: (error, context) => void told.push([error, context]),
+    const receiver = testReceiver({
+      onError: (error, context) => void calls.push([error, context]),
       onEvent: { 'job.created': failing(first), 'job.*': failing(new RetryLaterError()), '*': failing(second) },
     })
     await receiver.receive(deliver())
     const context = { code: 'handler_failed', messageId: 'msg_1', eventId: 'event_1', eventType: 'job.created' }
-    expect(told).toEqual([
+    expect(calls).toEqual([
       [first, context],
       [second, context],
     ])
+    expect(calls[0]?.[0]).toBe(first)
   })
 
-  it('onError is not told of what a stranger can trigger, but of lost raw bytes', async () => {
+  it('is not called for refused deliveries', async () => {
     const onError = vi.fn()
-    const { receiver } = receiverWith({ onError })
-    await receiver.receive(deliver(undefined, { secret: otherSecret }))
+    const receiver = testReceiver({ onError, allowedSources: ['192.0.2.0/24'], maxBodyBytes: 999 })
+    await receiver.receive(forged())
     await receiver.receive(deliver('hello'))
     await receiver.receive(deliver(undefined, { method: 'GET' }))
+    await receiver.receive(deliver(undefined, { remoteAddress: undefined }))
+    await receiver.receive(deliver(undefined, { remoteAddress: '203.0.113.1' }))
+    await receiver.receive(deliver(undefined, { sentAtMs: startMs - 999_000 }))
+    await receiver.receive(deliver(undefined, { headers: { 'content-length': '1000' } }))
+    await receiver.receive(withBody(failing(new Error('reset'))))
+    await receiver.receive({ ...lostBody(), headers: { ...deliver().headers, 'content-type': 'text/plain' } })
     expect(onError).not.toHaveBeenCalled()
-    await receiver.receive(
-      deliver(undefined, { body: failing(new WebhookError('raw_body_unavailable', 'The fix.')) } as object),
-    )
-    expect(onError.mock.calls.map(([{ message }, { code }]) => [code, message])).toEqual([
-      ['raw_body_unavailable', 'Raw body unavailable: The fix.'],
+    expect(receiver.lines.map(({ level }) => level)).toEqual(receiver.lines.map(() => 'warn'))
+    expect(receiver.lines.map(({ fields }) => fields['code'])).toEqual([
+      'signature_mismatch',
+      'envelope_invalid',
+      'method_not_allowed',
+      'source_not_allowed',
+      'timestamp_outside_tolerance',
+      'body_too_large',
+      'body_aborted',
+      'content_type_unsupported',
     ])
   })
 
-  it.each<[string, () => unknown]>([
-    ['throw', failing(new Error('hook'))],
-    ['reject', () => Promise.reject(new Error('hook'))],
-    ['hang', () => new Promise(() => {})],
-    ['return what throws when it is awaited', () => new Proxy({}, { get: failing(new Error('hook')) })],
-  ])('that %s change no reply', async (kind, hook) => {
-    const { receiver, logger } = receiverWith({
-      onError: hook,
-      onDelivery: hook,
-      onUnknownEvent: hook,
-      onEvent: { 'artifact.ready': failing(new Error('no')) },
-    })
+  it('is called for every failed store of a verified delivery', async () => {
+    const onError = vi.fn()
+    const duplicates = { claim: failing(new Error('down')), complete() {}, release() {} }
+    const receiver = testReceiver({ onError, duplicates })
+    await receiver.receive(deliver())
+    await receiver.receive(deliver())
+    expect(onError.mock.calls.map(([, { code }]) => code)).toEqual(['store_unavailable', 'store_unavailable'])
+  })
+
+  it.each<[string, unknown]>([
+    ['throws', failing(new Error('hook'))],
+    ['rejects', () => Promise.reject(new Error('hook'))],
+    ['hangs', hang],
+    ['returns what throws when it is awaited', () => new Proxy({}, { get: failing(new Error('hook')) })],
+  ])('changes no reply when it or another hook %s', async (kind, hook) => {
+    const hooks = { onError: hook, onDelivery: hook, onUnknownEvent: hook } as TestOptions
+    const receiver = testReceiver({ ...hooks, onEvent: { 'artifact.ready': failing(new Error('no')) } })
     expect(await answer(receiver)).toEqual(accepted)
     expect(await answer(receiver, deliver(eventOf('new.event', {}, 'event_2')))).toEqual(accepted)
-    expect(await answer(receiver, deliver(eventOf('artifact.ready', {}, 'event_3')))).toEqual({
-      status: 500,
-      body: { error: 'handler_failed' },
-    })
-    await new Promise(setImmediate)
-    const lines = logger.lines.filter(({ fields }) => fields['code'] === 'hook_failed')
-    expect(lines).toEqual(
-      kind === 'hang'
-        ? []
-        : [
-            {
-              level: 'error',
-              fields: { code: 'hook_failed', err: new Error('hook') },
-              message: '[scrapenest webhooks] A hook failed.',
-            },
-          ],
-    )
+    expect(await answer(receiver, deliver(eventOf('artifact.ready', {}, 'event_3')))).toEqual(failed)
+    await settle()
+    const line = {
+      level: 'error',
+      fields: { code: 'hook_failed', err: new Error('hook') },
+      message: '[scrapenest webhooks] A hook failed.',
+    }
+    const hookLines = receiver.lines.filter(({ fields }) => fields['code'] === 'hook_failed')
+    expect(hookLines).toEqual(kind === 'hangs' ? [] : [line])
   })
 })
 
-describe('what log and hooks are given', () => {
+describe('onError for requests that are not verified', () => {
+  beforeEach(() => {
+    vi.useFakeTimers()
+  })
+  afterEach(() => {
+    vi.useRealTimers()
+  })
+
+  it.each<[string, TestOptions, () => WebhookRequest]>([
+    ['raw_body_unavailable', {}, lostBody],
+    ['secret_unavailable', { secret: failing(new Error('vault')) }, deliver],
+    ['configuration_invalid', { secret: () => 'malformed' }, deliver],
+  ])('is called at most once a minute: %s', async (code, options, request) => {
+    const onError = vi.fn()
+    const receiver = testReceiver({ ...options, onError })
+    for (let number = 0; number < 20; number += 1) await receiver.receive(request())
+    expect(onError.mock.calls.map(([, context]) => context.code)).toEqual([code])
+    await vi.advanceTimersByTimeAsync(60_000)
+    for (let number = 0; number < 20; number += 1) await receiver.receive(request())
+    expect(onError).toHaveBeenCalledTimes(2)
+  })
+
+  it('gets the fix for a lost raw body', async () => {
+    const onError = vi.fn()
+    await testReceiver({ onError }).receive(lostBody())
+    expect(onError).toHaveBeenCalledExactlyOnceWith(
+      expect.objectContaining({
+        code: 'raw_body_unavailable',
+        message: 'The raw body is no longer available. The fix.',
+      }),
+      expect.objectContaining({ code: 'raw_body_unavailable', messageId: 'msg_1' }),
+    )
+  })
+
+  it('is not called for a lost raw body once a delivery was verified, which is still logged', async () => {
+    const onError = vi.fn()
+    const receiver = testReceiver({ onError })
+    await receiver.receive(deliver())
+    await receiver.receive(lostBody())
+    await vi.advanceTimersByTimeAsync(60_000)
+    await receiver.receive(lostBody())
+    expect(onError).not.toHaveBeenCalled()
+    expect(receiver.lines.map(({ level, fields }) => [level, fields['code']])).toEqual([
+      ['error', 'raw_body_unavailable'],
+      ['error', 'raw_body_unavailable'],
+    ])
+  })
+
+  it('counts a probe as a verified delivery, and a forgery not', async () => {
+    const onError = vi.fn()
+    const receiver = testReceiver({ onError })
+    await receiver.receive(forged())
+    await receiver.receive(lostBody())
+    expect(onError).toHaveBeenCalledTimes(1)
+    await receiver.receive(deliver(eventOf('scrapenest-webhooks.probe')))
+    await vi.advanceTimersByTimeAsync(60_000)
+    await receiver.receive(lostBody())
+    expect(onError).toHaveBeenCalledTimes(1)
+  })
+})
+
+describe('createReporter', () => {
+  const subject = { ids: { messageId: 'msg_1' } }
+
+  function reporterWith() {
+    const logger = recordingLogger()
+    const onError = vi.fn()
+    return { reporter: createReporter({ name: 'shop', logger, onError }), lines: logger.lines, onError }
+  }
+
+  it('reports what is not an error of this library as a failed handler', () => {
+    const { reporter, lines, onError } = reporterWith()
+    reporter.reportFailure('text', subject)
+    expect(lines).toMatchObject([{ level: 'error', fields: { code: 'handler_failed', err: 'text' } }])
+    expect(onError).toHaveBeenCalledExactlyOnceWith('text', { code: 'handler_failed', messageId: 'msg_1' })
+  })
+
+  it('calls onError for an error of another copy even if its message cannot be read', () => {
+    const { reporter, lines, onError } = reporterWith()
+    const error = Object.defineProperty({ library: 'scrapenest-webhooks', code: 'store_unavailable' }, 'message', {
+      get: failing(new Error('no')),
+    })
+    reporter.reportFailure(error, subject)
+    expect(lines).toEqual([])
+    expect(onError).toHaveBeenCalledExactlyOnceWith(error, { code: 'store_unavailable', messageId: 'msg_1' })
+  })
+
+  it('has no outcomes to report in a worker', () => {
+    const outcome = vi.fn()
+    reporterWith().reporter.reportOutcome(outcome)
+    expect(outcome).not.toHaveBeenCalled()
+  })
+
+  it('logs the same warning once, and counts its repeats', () => {
+    const { reporter, lines } = reporterWith()
+    for (let count = 0; count < 20; count += 1) reporter.warn('No path is set.')
+    reporter.warn('Another warning.')
+    reporter.flush()
+    expect(lines.map(({ message }) => message)).toEqual([
+      '[shop webhooks] No path is set.',
+      '[shop webhooks] Another warning.',
+      '[shop webhooks] No path is set. (19 more within a minute)',
+    ])
+  })
+})
+
+describe('what log and hooks get', () => {
   const download_url = 'https://artifacts.example/page.html?credential=hunter2'
   const data = { job_id: 'job_1', artifact_type: 'html', download_url }
 
-  it.each<[string, Partial<ReceiverOptions<ScrapeNestEvents>>, Parameters<typeof deliver>]>([
+  it.each<[string, TestOptions, Parameters<typeof deliver>]>([
     ['handled', {}, [eventOf('artifact.ready', data)]],
     ['failed', { onEvent: { '*': failing(new Error('no')) } }, [eventOf('artifact.ready', data)]],
-    ['given up', { onEvent: { '*': failing(new PermanentError('gone')) } }, [eventOf('artifact.ready', data)]],
+    ['dropped', { onEvent: { '*': failing(new PermanentError('gone')) } }, [eventOf('artifact.ready', data)]],
     ['forged', {}, [eventOf('artifact.ready', data), { secret: otherSecret }]],
-    ['cut in half', {}, [JSON.stringify(eventOf('artifact.ready', data)).slice(0, -3)]],
+    ['truncated', {}, [JSON.stringify(eventOf('artifact.ready', data)).slice(0, -3)]],
     ['not UTF-8', {}, [Buffer.concat([Buffer.from(download_url), Buffer.of(0xff)])]],
-    ['without type', {}, [{ data }]],
+    ['without a type', {}, [{ data }]],
     ['stale', {}, [eventOf('artifact.ready', data), { sentAtMs: startMs - 999_000 }]],
     ['under a malformed secret', { secret: () => `"${secret}"` }, [eventOf('artifact.ready', data)]],
     [
@@ -330,22 +439,14 @@ describe('what log and hooks are given', () => {
       [eventOf('artifact.ready', data)],
     ],
     [
-      'remembered by a store that fails',
+      'claimed from a store that fails',
       { duplicates: { claim: failing(new Error('down')), complete() {}, release() {} } },
       [eventOf('artifact.ready', data)],
     ],
   ])('holds no download_url, secret or signature when a delivery is %s', async (_given, options, [payload, how]) => {
     const given: unknown[] = []
-    const logger: Logger = {
-      warn: (...line) => void given.push(line),
-      error: (...line) => void given.push(line),
-    }
-    const { receiver } = receiverWith({
-      logger,
-      onDelivery: (outcome) => void given.push(outcome),
-      onError: (...told) => void given.push(told),
-      ...options,
-    })
+    const note = (...what: unknown[]): void => void given.push(what)
+    const receiver = testReceiver({ logger: { warn: note, error: note }, onDelivery: note, onError: note, ...options })
     const request = deliver(payload, how)
     await receiver.receive(request)
     expect(given.length).toBeGreaterThan(0)
@@ -360,9 +461,9 @@ describe('what log and hooks are given', () => {
     }
   })
 
-  it('lets an operator ask for the issues of a schema', async () => {
+  it('lets an operator read the issues of a schema', async () => {
     const onError = vi.fn()
-    const { receiver } = receiverWith({
+    const receiver = testReceiver({
       onError,
       schemas: { 'job.created': v.looseObject({ job_id: v.number() }) as never },
     })
@@ -379,33 +480,3 @@ function ownPropertiesOf(value: unknown): string[] {
   const causes = value instanceof Error ? [value.message, value.stack, value.cause] : []
   return [...names.map((name) => (value as Record<string, unknown>)[name]), ...causes].flatMap(ownPropertiesOf)
 }
-
-describe('processWarnings', () => {
-  it.each(['warn', 'error'] as const)(
-    'gives %s lines to Node with their code, and shows the error behind them',
-    (level) => {
-      const emit = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
-      processWarnings[level]({ code: 'handler_failed', err: new Error('the reason') }, 'A handler failed.')
-      processWarnings[level]({ other: 1 }, 'Without a code.')
-      expect(emit.mock.calls).toEqual([
-        [
-          'A handler failed.',
-          { type: 'ScrapeNestWebhooks', code: 'handler_failed', detail: expect.stringContaining('the reason') },
-        ],
-        ['Without a code.', { type: 'ScrapeNestWebhooks', detail: '{ other: 1 }' }],
-      ])
-      emit.mockRestore()
-    },
-  )
-
-  it('are where a receiver without a logger writes', async () => {
-    const emit = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
-    const receiver = createReceiver({ secret, ...atStart })
-    await receiver.receive(deliver(undefined, { secret: otherSecret }))
-    expect(emit).toHaveBeenCalledExactlyOnceWith(
-      expect.stringContaining('Signature mismatch: '),
-      expect.objectContaining({ code: 'signature_mismatch' }),
-    )
-    emit.mockRestore()
-  })
-})

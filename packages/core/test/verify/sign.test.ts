@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { sign, verify } from '../../src/index.ts'
-import { atStart, base64Mac, secret, startMs, startSeconds } from '../deliveries.ts'
+import { atStart, base64Mac, refusal, secret, startMs, startSeconds } from '../deliveries.ts'
 
 describe('sign', () => {
   it('signs id, timestamp and body', () => {
@@ -11,7 +11,7 @@ describe('sign', () => {
     })
   })
 
-  it('takes a Date, rounded down to the second', () => {
+  it('rounds a Date down to the second', () => {
     const late = sign({ id: 'msg_1', timestamp: new Date(startMs + 999), body: 'x' }, secret)
     expect(late).toEqual(sign({ id: 'msg_1', timestamp: startSeconds, body: 'x' }, secret))
   })
@@ -20,18 +20,28 @@ describe('sign', () => {
     const text = '{"s":"Zürich 🔑"}'
     const headers = sign({ id: 'msg_1', timestamp: startSeconds, body: text }, secret)
     expect(headers).toEqual(sign({ id: 'msg_1', timestamp: startSeconds, body: Buffer.from(text) }, secret))
-    expect(verify({ headers, body: new TextEncoder().encode(text) }, secret, atStart).id).toBe('msg_1')
+    expect(verify({ headers, body: new TextEncoder().encode(text) }, secret, atStart).messageId).toBe('msg_1')
   })
 
   it.each([Number.NaN, 1.5, -1, Number.MAX_SAFE_INTEGER + 1, new Date('no date'), '1'])(
-    'refuses the timestamp %o',
+    'rejects the timestamp %o',
     (timestamp) => {
       expect(() => sign({ id: 'msg_1', timestamp: timestamp as number, body: 'x' }, secret)).toThrow(
-        expect.objectContaining({
-          code: 'configuration_invalid',
-          message: expect.stringContaining('Expected the timestamp to be a whole number'),
-        }),
+        refusal('configuration_invalid', 'Expected the timestamp to be a whole number'),
       )
     },
   )
+
+  it('signs an id of any length', () => {
+    const id = 'a'.repeat(17_000)
+    expect(sign({ id, timestamp: startSeconds, body: 'x' }, secret)['svix-signature']).toBe(
+      `v1,${base64Mac(`${id}.${startSeconds}.x`)}`,
+    )
+  })
+
+  it('rejects a body that is neither bytes nor text', () => {
+    expect(() => sign({ id: 'msg_1', timestamp: startSeconds, body: {} as string }, secret)).toThrow(
+      refusal('raw_body_unavailable'),
+    )
+  })
 })

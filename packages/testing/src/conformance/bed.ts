@@ -15,7 +15,7 @@ import { type FakeClock, fakeClock } from '../fake-clock.ts'
 import { send, type WireReply, type WireRequest } from './http-client.ts'
 import type { Arrangement, Condition, ConformanceServer } from './target.ts'
 
-/** The steps of a delivery in their order (DESIGN, "What happens to one delivery"): the earliest that refuses, answers. */
+/** The steps of a delivery in order. The first that refuses it decides the reply. */
 const stages = [
   'method',
   'source',
@@ -30,7 +30,7 @@ const stages = [
 ] as const
 export type Stage = (typeof stages)[number]
 
-/** The reply a delivery must get when nothing about its condition comes first. */
+/** The reply a delivery must get, unless its condition is refused at an earlier step. */
 export interface Expectation {
   readonly at: Stage
   readonly status: number
@@ -41,12 +41,12 @@ export interface Expectation {
 export const conformanceSecret = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'
 export const conformancePath = '/webhooks/scrapenest'
 const maxBodyBytes = 16_384
-/** Short enough to wait for: for what must be answered at the deadline. */
+/** For replies at the deadline: short, because the check waits for it. */
 export const shortReplyTimeoutMs = 400
-/** So long that no load on the machine makes a delivery late that is not meant to be. */
+/** For all others: so long that a loaded machine makes no delivery late. */
 const longReplyTimeoutMs = 10_000
 
-/** What the condition itself is answered with, and at which step, whatever else is wrong with the delivery. */
+/** The reply to a condition itself, and its step, whatever else is wrong with the delivery. */
 const conditionReplies: { readonly [Name in Condition]?: Expectation } = {
   'parser first': { at: 'body', status: 500, body: { error: 'raw_body_unavailable' } },
   compressed: { at: 'encoding', status: 415, body: { error: 'content_encoding_unsupported' } },
@@ -73,12 +73,12 @@ export function refused(
   return { at, status, body: { error }, ...(headers === undefined ? {} : { headers }) }
 }
 
-/** A check failed; the message says which delivery, what was expected and what came. */
+/** Thrown when a check fails. The message says what was expected and what was found. */
 export class ConformanceFailure extends Error {
   override readonly name = 'ConformanceFailure'
 }
 
-/** What one check has at hand: a receiver behind a real server, and a client that sends under the condition at hand. */
+/** What a check works with: a receiver behind a real server, and a client that sends under one condition. */
 export class Bed {
   readonly condition: Condition
   readonly clock: FakeClock = fakeClock()
@@ -93,11 +93,11 @@ export class Bed {
     this.condition = condition
   }
 
-  /** The receiver the server passes to; made anew by each `receive`. */
+  /** What the server passes deliveries to: the receiver that the check created last. */
   readonly proxy: ReadyReceiver = {
     receive: (request, context) => {
       if (this.#receiver === undefined)
-        throw new ConformanceFailure('A delivery came before the check had made its receiver.')
+        throw new ConformanceFailure('A delivery arrived before the check had created its receiver.')
       return this.#receiver.receive(request, context)
     },
     start: async () => {},
@@ -113,7 +113,7 @@ export class Bed {
     this.#server = server
   }
 
-  /** Sets up the receiver of this check; `'*'` records what arrives, unless the check has handlers of its own. */
+  /** Creates the receiver of this check. `'*'` records what it handles, unless the check has handlers of its own. */
   receive(options: Partial<ReceiverOptions<ScrapeNestEvents>> = {}): ReadyReceiver {
     this.#receiver = createReceiver({
       secret: conformanceSecret,
@@ -134,14 +134,18 @@ export class Bed {
     this.deliveries.push(delivery)
   }
 
-  /** A correctly signed delivery of an event with multi-byte characters, signed at the time of this check's clock. */
+  /** A correctly signed delivery of an event with multi-byte characters, at the time of this check's clock. */
   sign(
     payload: object | string | Uint8Array = createEvent('job.completed', { org_slug: 'zürich-🔑' }),
   ): SignedDelivery {
     return signDelivery(payload, { secret: conformanceSecret, sentAt: new Date(this.clock.now()) })
   }
 
-  /** Sends a delivery under the condition at hand, and insists on the reply of whichever step comes first. */
+  /**
+   * Sends a delivery under the condition, and requires the reply of whichever step comes first.
+   *
+   * @throws {ConformanceFailure}
+   */
   async expect(delivery: WireDelivery, expectation: Expectation): Promise<void> {
     const outcomesBefore = this.#outcomes.length
     const reply = await this.send(delivery)
@@ -152,6 +156,26 @@ export class Bed {
     }
     if (reply === undefined) throw new ConformanceFailure(`Expected ${describe(expected)}, got no reply.`)
     compare(expected, reply)
+  }
+
+  /**
+   * Sends a delivery whose body the parser of this arrangement may have read, and requires the reply that fits.
+   *
+   * @throws {ConformanceFailure}
+   */
+  async expectEither(
+    delivery: WireDelivery,
+    { ifLost, ifUnread }: { readonly ifLost: Expectation; readonly ifUnread: Expectation },
+  ): Promise<void> {
+    const handledBefore = this.events.length
+    const reply = await this.send(delivery)
+    if (reply === undefined) throw new ConformanceFailure(`Expected ${describe(ifLost)}, got no reply.`)
+    const isUnread = reply.status === ifUnread.status
+    compare(isUnread ? ifUnread : ifLost, reply)
+    const runs = this.events.length - handledBefore
+    if (runs !== (isUnread ? 1 : 0)) {
+      throw new ConformanceFailure(`Expected ${isUnread ? 1 : 0} runs of the handler, got ${runs}.`)
+    }
   }
 
   send(delivery: WireDelivery): Promise<WireReply | undefined> {
@@ -166,7 +190,7 @@ export class Bed {
     return conditionReplies[this.condition] === undefined
   }
 
-  /** Insists that handlers ran so many times in this check; under a condition that stops deliveries, not once. */
+  /** Requires that handlers ran this often in this check, and never under a condition that stops deliveries. */
   expectHandled(times: number): void {
     const expected = this.handlersRun ? times : 0
     if (this.events.length !== expected) {
@@ -180,7 +204,7 @@ export class Bed {
     return stages.indexOf(ofCondition.at) < stages.indexOf(expectation.at) ? ofCondition : expectation
   }
 
-  /** Nobody is there to read the reply to an aborted delivery: what the receiver decided is asked of its own hook. */
+  /** No client is left to read the reply to an aborted delivery, so the receiver's own hook says what it decided. */
   async #expectOutcome(index: number, expected: Expectation): Promise<void> {
     const outcome = await until(() => this.#outcomes[index])
     const wanted = Object.values(expected.body)[0]
@@ -191,7 +215,7 @@ export class Bed {
   }
 }
 
-/** A delivery as a check writes it down; what is left out is as ScrapeNest sends it. */
+/** A delivery as a check describes it. What is left out is as ScrapeNest sends it. */
 export interface WireDelivery {
   readonly method?: string
   readonly path?: string
@@ -225,7 +249,7 @@ function describe({ status, body }: Expectation): string {
   return `${status} ${JSON.stringify(body)}`
 }
 
-/** Waits for something that another connection brings about, for at most two seconds. */
+/** Waits for something that another connection causes, for at most two seconds. */
 export async function until<Result>(look: () => Result | undefined): Promise<Result | undefined> {
   const endsAtMs = Date.now() + 2000
   for (;;) {

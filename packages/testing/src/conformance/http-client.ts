@@ -1,16 +1,16 @@
 import { type IncomingMessage, request } from 'node:http'
 
-/** A request as a test wants it on the wire: header lines may repeat, the body may come in pieces, stop, or break off. */
+/** A request as it goes on the wire: header lines may repeat; the body may be sent in pieces, stall, or break off. */
 export interface WireRequest {
   readonly port: number
   readonly method: string
   readonly path: string
-  /** A list is sent as several header lines of one name. */
+  /** A list is sent as several lines of one header. */
   readonly headers: Readonly<Record<string, string | readonly string[]>>
   readonly body: Uint8Array
   /**
-   * `whole`: with its length declared. `bytes`: chunked, cut inside every multi-byte character. `stalled`: half of it,
-   * and then nothing. `aborted`: half of it, and then the connection is gone.
+   * `whole`: with a declared length. `bytes`: chunked, cut inside every multi-byte character. `stalled`: half of it,
+   * then nothing. `aborted`: half of it, then the connection is closed.
    */
   readonly manner: 'whole' | 'bytes' | 'stalled' | 'aborted'
 }
@@ -21,7 +21,7 @@ export interface WireReply {
   readonly body: string
 }
 
-/** Sends one request on a connection of its own. Resolves with `undefined` where the manner leaves no time for a reply. */
+/** Sends one request on its own connection. Resolves with `undefined` if the client closes it before the reply. */
 export function send(wire: WireRequest): Promise<WireReply | undefined> {
   return new Promise((resolve, reject) => {
     const { port, method, path, body, manner } = wire
@@ -38,7 +38,7 @@ export function send(wire: WireRequest): Promise<WireReply | undefined> {
         resolve(reply)
       }, reject)
     })
-    // A server that refuses early closes while we still write; only an error without a reply is one.
+    // A server that refuses early may close while the client still writes. Only an error without a reply counts.
     outgoing.on('error', (error) => (answered || manner === 'aborted' ? resolve(undefined) : reject(error)))
     write(outgoing, body, manner, () => resolve(undefined))
   })
@@ -61,7 +61,7 @@ function write(
   }
   outgoing.write(body.subarray(0, Math.ceil(body.byteLength / 2)), () => {
     if (manner !== 'aborted') return
-    // The bytes are given time to arrive, so that the server is in the middle of the body when the client goes away.
+    // Gives the bytes time to arrive, so that the server is reading the body when the client disconnects.
     setTimeout(() => {
       outgoing.destroy()
       aborted()
@@ -69,7 +69,7 @@ function write(
   })
 }
 
-/** Pieces that end after the first byte of each multi-byte character, so that a text decoder per chunk would break it. */
+/** Pieces that end inside each multi-byte character, which a text decoder per chunk would break. */
 function* cutInsideCharacters(body: Uint8Array): Generator<Uint8Array> {
   let start = 0
   for (let index = 0; index < body.byteLength; index += 1) {

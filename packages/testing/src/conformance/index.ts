@@ -2,23 +2,24 @@ import { scenarios } from './checks.ts'
 import { runScenario } from './run.ts'
 import type { Condition, ConformanceResult, ConformanceTarget } from './target.ts'
 
-/** One rule of how a receiver answers, as data: run it from any test runner, against any host. */
+/** One rule about how deliveries are answered, as data: runs in any test runner, against any host. */
 export interface ConformanceCheck {
   /** Stable across releases. */
   readonly id: string
-  /** The rule, with the words of RFC 2119. */
+  /** The rule, in the terms of RFC 2119. */
   readonly name: string
   /**
-   * Tries the rule on a host, with a server of its own.
+   * Checks the rule on a host, with its own server.
    *
-   * @param condition how the host is arranged or the delivery is sent. Default: `bare`.
-   * @throws {ConformanceFailure} when the host breaks the rule.
+   * @param condition how the host is set up, or how the delivery is sent. @default 'bare'
+   * @throws {ConformanceFailure} the host breaks the rule.
    */
   run(target: ConformanceTarget, condition?: Condition): Promise<ConformanceResult>
 }
 
 /**
- * Every rule of how deliveries are answered. An adapter that passes them all, under all `conditions`, answers like ours.
+ * Every rule about how deliveries are answered. An adapter that passes all of them, under all `conditions`, answers
+ * like those of this library.
  *
  * @example
  * for (const check of conformanceChecks) it(check.name, () => check.run(myAdapter))

@@ -2,7 +2,7 @@ import { Bed, ConformanceFailure } from './bed.ts'
 import type { Scenario } from './checks.ts'
 import type { Condition, ConformanceResult, ConformanceTarget } from './target.ts'
 
-/** The conditions every check is run under. */
+/** The conditions that every check runs under. */
 export const conditions: readonly Condition[] = [
   'bare',
   'parser first',
@@ -15,9 +15,9 @@ export const conditions: readonly Condition[] = [
 ]
 
 /**
- * Runs one scenario against one host under one condition, with a server of its own.
+ * Runs one scenario on one host under one condition, with its own server.
  *
- * @throws {ConformanceFailure} when a reply, or what the handlers saw, is not as the scenario says.
+ * @throws {ConformanceFailure} a reply, or what the handlers saw, breaks the rule.
  */
 export async function runScenario(
   scenario: Scenario,
@@ -43,7 +43,7 @@ export async function runScenario(
   }
 }
 
-/** The exception is a promise too: the host must really answer, with that status, and no handler may run. */
+/** An exception is checked too: the host must answer with that status, and no handler may run. */
 async function expectHostsAnswer(scenario: Scenario, bed: Bed, status: number): Promise<ConformanceResult> {
   try {
     await scenario.play(bed)
@@ -53,5 +53,5 @@ async function expectHostsAnswer(scenario: Scenario, bed: Bed, status: number): 
     }
     throw error
   }
-  throw new ConformanceFailure(`Expected the host itself to answer ${status}, but the reply was ours.`)
+  throw new ConformanceFailure(`Expected the host itself to answer ${status}, but the receiver answered.`)
 }

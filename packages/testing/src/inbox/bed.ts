@@ -122,6 +122,8 @@ export class InboxBed {
   async close(): Promise<void> {
     // A broken inbox may fail here too; what its check found out first is what counts.
     await Promise.allSettled(this.#inboxes.map(async (inbox) => await inbox.close({ graceMs: 0 })))
+    // Handlers have been aborted; a slow store may still be closing.
+    await Promise.allSettled(this.#inboxes.map(async (inbox) => await inbox.close()))
   }
 
   get #timeoutMs(): number {

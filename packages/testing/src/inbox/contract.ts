@@ -6,6 +6,7 @@ import type { InboxConnection, WebhookEvent } from '@scrapenest-webhooks/core'
 /** An inbox, as far as the checks ask it: each `Inbox` of `@scrapenest-webhooks/inbox` is one. */
 export interface InboxUnderTest extends InboxConnection {
   readonly capabilities: InboxUnderTestCapabilities
+  check(): Promise<void>
   close(options?: Partial<Parameters<InboxConnection['close']>[0]>): Promise<void>
   list(query?: InboxUnderTestFilter & { limit?: number; cursor?: string | undefined }): Promise<{
     readonly events: readonly InboxUnderTestSummary[]

@@ -29,7 +29,7 @@ export function createInboxEvent(overrides: Partial<InboxEvent> = {}): InboxEven
 }
 
 /**
- * Somebody to start an inbox with, as a receiver or a worker does.
+ * A consumer to start an inbox with, as a receiver or a worker is one.
  *
  * @param handle the handler; what it returns does not matter, what it throws fails the attempt as an inbox is told of it:
  * a `WebhookError`, `PermanentError`, `RetryLaterError`, …

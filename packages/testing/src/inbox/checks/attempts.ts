@@ -229,12 +229,12 @@ export const attempts: readonly InboxScenario[] = [
   },
   {
     id: 'I16',
-    name: 'MUST give each user the events of its name, and go on for the others when one closes',
+    name: 'MUST give each consumer the events of its name, and go on for the others when one closes',
     async play(bed) {
       const inbox = bed.open()
       const seen: string[] = []
-      const userOf = (name: string) => createInboxConsumer((event) => seen.push(`${name}:${event.name}`), name)
-      const [one, two] = [userOf('one'), userOf('two')]
+      const consumerOf = (name: string) => createInboxConsumer((event) => seen.push(`${name}:${event.name}`), name)
+      const [one, two] = [consumerOf('one'), consumerOf('two')]
       await inbox.start(one)
       await inbox.start(two)
       await inbox.put(createInboxEvent({ name: 'one' }))

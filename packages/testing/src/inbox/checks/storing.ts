@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
-import type { InboxScenario } from '../bed.ts'
-import { createInboxEvent } from '../fixtures.ts'
+import { countsOf, type InboxScenario } from '../bed.ts'
+import { createInboxConsumer, createInboxEvent } from '../fixtures.ts'
 
-/** What `put` answers, and what it keeps. */
+/** What `put` answers, what it keeps, and whether the store works. */
 export const storing: readonly InboxScenario[] = [
   {
     id: 'I01',
@@ -64,6 +64,24 @@ export const storing: readonly InboxScenario[] = [
       await inbox.put(event)
       event.body.fill(0)
       assert.ok(Buffer.from((await inbox.get(event.eventId))?.body ?? []).equals(sent))
+    },
+  },
+  {
+    id: 'I39',
+    name: 'MUST pass its own check while its store works, before it is started and after, and leave nothing behind',
+    async play(bed) {
+      const inbox = bed.open()
+      await assert.doesNotReject(inbox.check())
+      const handled: string[] = []
+      await inbox.start(createInboxConsumer((event) => handled.push(event.eventId)))
+      await assert.doesNotReject(Promise.all([inbox.check(), inbox.check()]))
+      const event = createInboxEvent()
+      assert.equal(await inbox.put(event), 'stored')
+      await bed.untilStats(inbox, { done: 1 })
+      await assert.doesNotReject(inbox.check())
+      assert.deepEqual(handled, [event.eventId])
+      assert.deepEqual(await countsOf(inbox), { ready: 0, running: 0, done: 1, dead: 0, unhandled: 0 })
+      assert.equal((await inbox.list()).events.length, 1)
     },
   },
 ]

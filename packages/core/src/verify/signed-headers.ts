@@ -1,0 +1,124 @@
+import { WebhookError } from '../errors.ts'
+import { type CollectedHeaders, type HeaderFamily, headerFamilies } from './headers.ts'
+
+/** ScrapeNest's samples allow this in both directions; exactly 300 s still passes ("Verifying signatures"). */
+export const defaultToleranceSeconds = 300
+
+/** The signed headers of one family: well-formed and recent, but not yet verified. */
+export interface SignedHeaders {
+  readonly messageId: string
+  /** Unix time in seconds. */
+  readonly timestamp: number
+  /** What precedes the body in the signed content: `id.timestamp.` */
+  readonly prefix: string
+  /** The digests of the well-formed `v1` signatures. */
+  readonly signatures: readonly Uint8Array[]
+  /** The three headers as received. */
+  readonly headers: Readonly<Record<string, string>>
+}
+
+// A full stop separates id, timestamp and body in the signed content: an id with one would let the same signature stand
+// for another id and body. Beyond ASCII, the text of a header does not say which bytes were signed.
+const idGrammar = /^[\x21-\x2b\x2d\x2f-\x7e]{1,256}$/
+
+// At most 15 digits, so that it is exact as a number. `parseInt` would accept "123abc", "+123", and the "1, 2" of a
+// header that was sent twice.
+const timestampGrammar = /^(0|[1-9]\d{0,14})$/
+
+// 32 bytes in canonical base64: the last of 43 characters carries two zero bits. Node joins headers that were sent
+// twice with ", ", which leaves a comma at the end of a token.
+const signatureGrammar = /^v1,([A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=),?$/
+
+/** A delivery signed during a rotation carries two. Anything near this number is an attack on our CPU. */
+const maxSignatures = 16
+
+/**
+ * Reads every complete header family (`svix-*`, `webhook-*`). A sender in transition may send both; one that verifies
+ * is enough. No MAC is computed here: malformed and stale requests end early.
+ *
+ * @throws {WebhookError} `missing_header` (no family is complete), `message_id_invalid`, `timestamp_invalid`,
+ * `timestamp_outside_tolerance`, `no_supported_signature`
+ */
+export function readSignedHeaders(
+  headers: CollectedHeaders,
+  nowMs: number,
+  toleranceSeconds: number,
+): readonly SignedHeaders[] {
+  const candidates: SignedHeaders[] = []
+  let firstError: unknown
+  for (const family of headerFamilies) {
+    if (missingHeader(headers, family) !== undefined) continue
+    try {
+      candidates.push(readFamily(headers, family, { nowMs, toleranceSeconds }))
+    } catch (error) {
+      firstError ??= error
+    }
+  }
+  if (candidates.length > 0) return candidates
+  throw firstError ?? missingHeaderError(headers)
+}
+
+function readFamily(
+  headers: CollectedHeaders,
+  family: HeaderFamily,
+  { nowMs, toleranceSeconds }: { readonly nowMs: number; readonly toleranceSeconds: number },
+): SignedHeaders {
+  const [messageId, timestampText, signatureList] = [
+    headers[family.id],
+    headers[family.timestamp],
+    headers[family.signature],
+  ]
+  if (typeof messageId !== 'string' || !idGrammar.test(messageId)) throw new WebhookError('message_id_invalid')
+  if (typeof timestampText !== 'string' || !timestampGrammar.test(timestampText))
+    throw new WebhookError('timestamp_invalid')
+  const timestamp = Number(timestampText)
+  checkAge(Math.floor(nowMs / 1000) - timestamp, toleranceSeconds)
+  const signatures = readSignatures(signatureList)
+  return {
+    messageId,
+    timestamp,
+    prefix: `${messageId}.${timestampText}.`,
+    signatures,
+    headers: { [family.id]: messageId, [family.timestamp]: timestampText, [family.signature]: signatureList as string },
+  }
+}
+
+function checkAge(ageSeconds: number, toleranceSeconds: number): void {
+  // In this form, a clock that returns NaN refuses instead of accepting.
+  if (Math.abs(ageSeconds) <= toleranceSeconds) return
+  const distance = `${Math.abs(ageSeconds)} s ${ageSeconds < 0 ? 'ahead' : 'old'}`
+  const hint = ageSeconds < -1e11 ? ' Is it in milliseconds?' : ''
+  throw new WebhookError(
+    'timestamp_outside_tolerance',
+    `It is ${distance}; ${toleranceSeconds} s are allowed.${hint}`,
+    {
+      ageSeconds,
+      toleranceSeconds,
+    },
+  )
+}
+
+function readSignatures(list: unknown): readonly Uint8Array[] {
+  const signatures: Uint8Array[] = []
+  let count = 0
+  for (const [token] of typeof list === 'string' ? list.matchAll(/[^ ]+/g) : []) {
+    count += 1
+    if (count > maxSignatures) break
+    const base64 = signatureGrammar.exec(token)?.[1]
+    if (base64 !== undefined) signatures.push(Buffer.from(base64, 'base64'))
+  }
+  if (signatures.length === 0) throw new WebhookError('no_supported_signature')
+  return signatures
+}
+
+function missingHeader(headers: CollectedHeaders, { id, timestamp, signature }: HeaderFamily): string | undefined {
+  return [id, timestamp, signature].find((name) => headers[name] === undefined || headers[name] === '')
+}
+
+/** Names the header that is missing from the family the sender most likely uses. */
+function missingHeaderError(headers: CollectedHeaders): WebhookError {
+  const [svix, standard] = headerFamilies
+  const isStandard = headers[svix.id] === undefined && headers[standard.id] !== undefined
+  const header = missingHeader(headers, isStandard ? standard : svix) as string
+  return new WebhookError('missing_header', `It is ${header}.`, { header })
+}

@@ -1,0 +1,68 @@
+import { WebhookError } from '@scrapenest-webhooks/core'
+import { Deadline } from '@scrapenest-webhooks/core/adapter'
+import type { RunningAttempt } from './running-attempt.ts'
+
+/** Maximum time reserved for aborted handlers to end, and as much again for recording how they ended. */
+const longestReserveMs = 500
+
+/** Minimum time for recording: even `graceMs: 0` gives events back, which takes a write to the store. */
+const shortestRecordingMs = 100
+
+/**
+ * The time that closing may take, in three parts:
+ * 1. Running handlers are waited for. Left when all have ended, or when only the reserve is left.
+ * 2. They are aborted; the result of a handler that ends now still counts. Left when half of the reserve is gone.
+ * 3. They are given up, and their events are given back. When this part ends, closing is no longer waited for, and goes on
+ *    in the background until the store has answered.
+ */
+export class CloseBudget {
+  readonly #abort: Deadline
+  readonly #giveUp: Deadline
+  readonly #end: Deadline
+
+  /** @param graceMs the whole of it; `Infinity` waits for as long as handlers take. */
+  constructor(graceMs: number) {
+    const { abortMs, giveUpMs, endMs } = partsOf(graceMs)
+    this.#abort = new Deadline(abortMs)
+    this.#giveUp = new Deadline(giveUpMs)
+    this.#end = new Deadline(endMs)
+  }
+
+  /** Makes it end `graceMs` from now, unless it ends sooner already. */
+  shorten(graceMs: number): void {
+    const { abortMs, giveUpMs, endMs } = partsOf(graceMs)
+    this.#abort.shorten(abortMs)
+    this.#giveUp.shorten(giveUpMs)
+    this.#end.shorten(endMs)
+  }
+
+  /** Waits for running attempts, aborts the rest, gives up what is left, and resolves when the map's promises have settled. */
+  async endAttempts(running: ReadonlyMap<RunningAttempt, Promise<unknown>>): Promise<void> {
+    await this.#abort.waitFor(Promise.allSettled(running.values()))
+    for (const attempt of running.keys()) attempt.abort(new WebhookError('receiver_closing'))
+    await this.#giveUp.waitFor(Promise.allSettled(running.values()))
+    for (const attempt of running.keys()) attempt.giveUp()
+    await Promise.allSettled(running.values())
+  }
+
+  /** Resolves when the work settles or the budget ends, whichever comes first. Never rejects. */
+  async waitFor(work: Promise<unknown>): Promise<void> {
+    await this.#end.waitFor(work)
+  }
+
+  /** Clears the timers, which keep the process alive. What still waits for handlers waits no longer. */
+  stop(): void {
+    this.#abort.shorten(0)
+    this.#giveUp.shorten(0)
+    this.#end.cancel()
+  }
+}
+
+function partsOf(graceMs: number): { readonly abortMs: number; readonly giveUpMs: number; readonly endMs: number } {
+  const reserveMs = Math.min(longestReserveMs, graceMs / 4)
+  return {
+    abortMs: graceMs - 2 * reserveMs,
+    giveUpMs: graceMs - reserveMs,
+    endMs: Math.max(graceMs, shortestRecordingMs),
+  }
+}

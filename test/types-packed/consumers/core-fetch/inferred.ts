@@ -1,0 +1,9 @@
+// A route handler as Next.js has it, in a project that emits declarations and imports nothing of ours but `core/fetch`.
+import { scrapenestWebhooks } from '@scrapenest-webhooks/core/fetch'
+
+const secret = process.env['SCRAPENEST_WEBHOOK_SECRET']
+
+export const POST = scrapenestWebhooks({ secret, onEvent: { 'artifact.ready': ({ data }) => data.artifact_type } })
+export const receiver = POST.receiver
+export const { onEvent, receive, start, close } = POST.receiver
+export const ofTenant = scrapenestWebhooks<{ readonly tenant: string }>({ secret })

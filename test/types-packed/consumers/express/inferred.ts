@@ -1,0 +1,42 @@
+// Exported values with inferred types, in an application whose only package of ours is the adapter.
+import {
+  ConfigurationError,
+  captureRawBody,
+  type EventHandlers,
+  type ExpressRequest,
+  isWebhookError,
+  PermanentError,
+  type ReceiverOptions,
+  RetryLaterError,
+  type ScrapeNestEvents,
+  type ScrapenestWebhooksOptions,
+  scrapenestWebhooks,
+  WebhookError,
+} from '@scrapenest-webhooks/express'
+import express from 'express'
+
+const path = '/webhooks/scrapenest'
+const secret = process.env['SCRAPENEST_WEBHOOK_SECRET']
+
+const onEvent: EventHandlers<ScrapeNestEvents, ExpressRequest> = {
+  'artifact.ready': ({ data }, { context }) => [data.job_id, context?.path],
+}
+
+export const webhooks = scrapenestWebhooks({ path, secret, onEvent })
+export const keepBytes = captureRawBody
+express().use(express.json({ verify: captureRawBody }), webhooks)
+export const create = scrapenestWebhooks
+export const options = { path, secret, onEvent } satisfies ScrapenestWebhooksOptions
+
+export const receiver = webhooks.receiver
+export const { onEvent: addHandler, receive, start, close, report } = webhooks.receiver
+export const chained = webhooks.receiver.onEvent(['job.created', 'job.completed'], (event) => event.data.job_id)
+export const reply = webhooks.receiver.receive({ method: 'POST', headers: {}, body: () => new Uint8Array() })
+export const sharing = scrapenestWebhooks({ path: '/copy', receiver })
+export const shared = sharing.receiver
+export const artifactReady = onEvent['artifact.ready']
+export const secretOption = (given: ReceiverOptions<ScrapeNestEvents>) => given.secret
+export const failures = [new PermanentError('gone'), new RetryLaterError('busy', { retryAfterSeconds: 60 })]
+export const invalid = new ConfigurationError('Expected a path.')
+export const mismatch = new WebhookError('signature_mismatch')
+export const asOurs = (error: unknown) => (isWebhookError(error) ? error : undefined)

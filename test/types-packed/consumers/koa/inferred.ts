@@ -1,0 +1,40 @@
+// Exported values with inferred types, in an application whose only package of ours is the adapter.
+import {
+  ConfigurationError,
+  type EventHandlers,
+  isWebhookError,
+  type KoaContext,
+  PermanentError,
+  type ReceiverOptions,
+  RetryLaterError,
+  type ScrapeNestEvents,
+  type ScrapenestWebhooksOptions,
+  scrapenestWebhooks,
+  WebhookError,
+} from '@scrapenest-webhooks/koa'
+import Koa from 'koa'
+
+const path = '/webhooks/scrapenest'
+const secret = process.env['SCRAPENEST_WEBHOOK_SECRET']
+
+const onEvent: EventHandlers<ScrapeNestEvents, KoaContext> = {
+  'artifact.ready': ({ data }, { context }) => [data.job_id, context?.path],
+}
+
+export const webhooks = scrapenestWebhooks({ path, secret, onEvent })
+export const app = new Koa().use(webhooks)
+export const create = scrapenestWebhooks
+export const options = { path, secret, onEvent } satisfies ScrapenestWebhooksOptions
+
+export const receiver = webhooks.receiver
+export const { onEvent: addHandler, receive, start, close, report } = webhooks.receiver
+export const chained = webhooks.receiver.onEvent(['job.created', 'job.completed'], (event) => event.data.job_id)
+export const reply = webhooks.receiver.receive({ method: 'POST', headers: {}, body: () => new Uint8Array() })
+export const sharing = scrapenestWebhooks({ path: '/copy', receiver })
+export const shared = sharing.receiver
+export const artifactReady = onEvent['artifact.ready']
+export const secretOption = (given: ReceiverOptions<ScrapeNestEvents>) => given.secret
+export const failures = [new PermanentError('gone'), new RetryLaterError('busy', { retryAfterSeconds: 60 })]
+export const invalid = new ConfigurationError('Expected a path.')
+export const mismatch = new WebhookError('signature_mismatch')
+export const asOurs = (error: unknown) => (isWebhookError(error) ? error : undefined)

@@ -1,0 +1,39 @@
+// The corners of the matrix that `test:types` prints: the oldest and the newest TypeScript, with `nodenext`.
+import { mkdir, rm } from 'node:fs/promises'
+import { join } from 'node:path'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { packAll, temporaryFolder } from '../packaging/consumer.ts'
+import { Build, compilers, isOfOthers } from './compile.ts'
+import { type Consumers, installConsumers, withoutUs } from './consumers.ts'
+
+const minutes = 60_000
+
+let folder: string
+let consumers: Consumers
+
+beforeAll(async () => {
+  folder = await temporaryFolder()
+  for (const name of ['tarballs', 'consumers']) await mkdir(join(folder, name))
+  consumers = await installConsumers(join(folder, 'consumers'), await packAll(join(folder, 'tarballs')))
+}, 2 * minutes)
+
+afterAll(async () => {
+  await rm(folder, { recursive: true, force: true })
+})
+
+describe.concurrent('the packed declarations', () => {
+  const corners = [compilers.at(0), compilers.at(-1)].filter((compiler) => compiler !== undefined)
+
+  it.each(corners)(
+    'compile in every consumer with TypeScript $version, and every exported value can be named',
+    async (compiler) => {
+      const build = new Build(compiler, 'nodenext', consumers.folder)
+      const projects = consumers.all.filter(({ name }) => name !== withoutUs)
+      // What other makers' declarations have of their own is for `test:types`, which compiles them without ours too.
+      const ours = (await build.run(projects)).filter((diagnostic) => !isOfOthers(diagnostic))
+      expect(ours).toEqual([])
+      expect(await build.unreachableImports(projects, consumers.entryPoints)).toEqual([])
+    },
+    2 * minutes,
+  )
+})
