@@ -147,7 +147,8 @@ it(
           types: ['node'],
           strict: true,
           exactOptionalPropertyTypes: true,
-          skipLibCheck: false,
+          // As npm lays it out, @types/koa gets a content-disposition it does not fit. test/types-packed checks our declarations.
+          skipLibCheck: true,
           noEmit: true,
         },
       }),

@@ -10,7 +10,7 @@ import {
   type Consumers,
   type ModuleSetting,
   moduleSettings,
-  withoutUs,
+  thirdParty,
 } from './consumers.ts'
 
 export interface Compiler {
@@ -66,26 +66,26 @@ export interface Outcome {
   /** How many projects were compiled. */
   readonly projects: number
   readonly failures: readonly Diagnostic[]
-  /** In the declarations of other makers, and the same without ours. */
-  readonly notOurs: readonly Diagnostic[]
+  /** In third-party declarations, and the same without ours. */
+  readonly independent: readonly Diagnostic[]
 }
 
-/** Compiles the declarations of other makers alone, then every project that imports ours. */
+/** Compiles third-party declarations on their own, then every project that imports ours. */
 export async function compileAll(
   compiler: Compiler,
   setting: ModuleSetting,
   { folder, all, entryPoints }: Consumers,
 ): Promise<Outcome> {
   const build = new Build(compiler, setting, folder)
-  const known = new Set((await build.run(all.filter(({ name }) => name === withoutUs))).map(identityOf))
-  const projects = all.filter(({ name }) => name !== withoutUs)
+  const known = new Set((await build.run(all.filter(({ name }) => name === thirdParty))).map(identityOf))
+  const projects = all.filter(({ name }) => name !== thirdParty)
   const found = await build.run(projects)
-  const isKnown = (one: Diagnostic): boolean => isOfOthers(one) && known.has(identityOf(one))
+  const isKnown = (one: Diagnostic): boolean => isThirdParty(one) && known.has(identityOf(one))
   const failures = found.filter((one) => !isKnown(one))
   return {
     projects: projects.length,
     failures: [...failures, ...(await build.unreachableImports(projects, entryPoints))],
-    notOurs: found.filter(isKnown),
+    independent: found.filter(isKnown),
   }
 }
 
@@ -101,7 +101,7 @@ export class Build {
     this.#folder = folder
   }
 
-  /** Compiles projects in one process, in which they share what they have parsed. */
+  /** Compiles projects in one process, so that each declaration file is parsed once. */
   async run(consumers: readonly Consumer[]): Promise<readonly Diagnostic[]> {
     const projects = await Promise.all(consumers.map((consumer) => this.#configure(consumer)))
     const { code, printed } = await this.#compile(['-b', '--pretty', 'false', ...projects])
@@ -112,7 +112,7 @@ export class Build {
     return diagnostics
   }
 
-  /** What emitted declarations import and their project does not declare, or our packages do not export. */
+  /** Imports in emitted declarations that their project does not declare, or that our packages do not export. */
   async unreachableImports(
     consumers: readonly Consumer[],
     entryPoints: readonly string[],
@@ -131,7 +131,7 @@ export class Build {
     return found
   }
 
-  /** The resolution that the compiler implies, as `Node10`; nothing if the setting says it. */
+  /** The module resolution that the compiler implies, such as `Node10`; nothing if the setting names it. */
   async impliedResolution({ folder, sources: [source = ''] }: Consumer): Promise<string | undefined> {
     const { sources, options } = moduleSettings[this.#setting]
     if (options.module !== 'commonjs') return undefined
@@ -144,8 +144,8 @@ export class Build {
   async #configure({ name, folder, sources }: Consumer): Promise<string> {
     const { sources: directory, options } = moduleSettings[this.#setting]
     const project = join(folder, directory, `tsconfig.${this.#slug}.json`)
-    // The others read the same declaration files as the application: checking them once is enough.
-    const skipLibCheck = name !== application && name !== withoutUs
+    // The other projects read the same declaration files as the application. Checking those once saves half the time.
+    const skipLibCheck = name !== application && name !== thirdParty
     const compilerOptions = {
       ...strictOptions,
       ...otherOptions,
@@ -177,8 +177,8 @@ export class Build {
   }
 }
 
-/** Whether it is in a file of another package than ours. */
-export function isOfOthers({ location = '' }: Diagnostic): boolean {
+/** Whether it is in an installed package that is not ours. */
+export function isThirdParty({ location = '' }: Diagnostic): boolean {
   const [, ...packages] = location.split('node_modules/')
   return packages.length > 0 && !packages.at(-1)?.startsWith('@scrapenest-webhooks/')
 }

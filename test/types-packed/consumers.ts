@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { catalog, type PackedPackage, runIn } from '../packaging/consumer.ts'
 import { importsIn } from '../packaging/installed-package.ts'
 
-/** How a project may be set up to import packages, and the options it then has. */
+/** How a project may import packages: the form of its sources, and the compiler options for it. */
 export const moduleSettings = {
   nodenext: { sources: 'modules', options: { module: 'nodenext', verbatimModuleSyntax: true } },
   bundler: {
@@ -17,7 +17,7 @@ export const moduleSettings = {
 
 export type ModuleSetting = keyof typeof moduleSettings
 
-/** One project of a user: its sources, and what its package.json declares. */
+/** A user's project: its sources, and what its package.json declares. */
 export interface Consumer {
   readonly name: string
   readonly folder: string
@@ -26,21 +26,21 @@ export interface Consumer {
 }
 
 export interface Consumers {
-  /** A pnpm workspace: each project reaches its own dependencies, and none of theirs. */
+  /** A pnpm workspace: a project can import its own dependencies, and not theirs. */
   readonly folder: string
   readonly all: readonly Consumer[]
-  /** Every specifier that our packages export. */
+  /** Every specifier that our packages export, such as `@scrapenest-webhooks/core/fetch`. */
   readonly entryPoints: readonly string[]
 }
 
 const fixtures = join(import.meta.dirname, 'consumers')
 
-/** Compiles the declarations of other makers alone. */
-export const withoutUs = 'without-us'
-/** Depends on everything, and imports every entry point. */
+/** The project with the third-party packages of all the others, and none of ours. */
+export const thirdParty = 'third-party'
+/** The project that depends on everything and imports every entry point. */
 export const application = 'application'
 
-/** Installs the tarballs, with pnpm's strict layout, into one project for each folder of `consumers`. */
+/** Makes a project of each folder of `consumers`, and installs the tarballs with pnpm's strict layout. */
 export async function installConsumers(folder: string, packed: readonly PackedPackage[]): Promise<Consumers> {
   const entryPoints = (await Promise.all(packed.map(entryPointsOf))).flat()
   const versions = await catalog()

@@ -3,8 +3,8 @@ import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { packAll, temporaryFolder } from '../packaging/consumer.ts'
-import { Build, compilers, isOfOthers } from './compile.ts'
-import { type Consumers, installConsumers, withoutUs } from './consumers.ts'
+import { Build, compilers, isThirdParty } from './compile.ts'
+import { type Consumers, installConsumers, thirdParty } from './consumers.ts'
 
 const minutes = 60_000
 
@@ -28,9 +28,9 @@ describe.concurrent('the packed declarations', () => {
     'compile in every consumer with TypeScript $version, and every exported value can be named',
     async (compiler) => {
       const build = new Build(compiler, 'nodenext', consumers.folder)
-      const projects = consumers.all.filter(({ name }) => name !== withoutUs)
-      // What other makers' declarations have of their own is for `test:types`, which compiles them without ours too.
-      const ours = (await build.run(projects)).filter((diagnostic) => !isOfOthers(diagnostic))
+      const projects = consumers.all.filter(({ name }) => name !== thirdParty)
+      // `test:types` judges third-party declarations too: it compiles them without ours first.
+      const ours = (await build.run(projects)).filter((diagnostic) => !isThirdParty(diagnostic))
       expect(ours).toEqual([])
       expect(await build.unreachableImports(projects, consumers.entryPoints)).toEqual([])
     },

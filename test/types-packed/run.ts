@@ -1,6 +1,4 @@
-/**
- * Compiles the packed declarations as users do, and prints a matrix: version of TypeScript × setting of modules.
- */
+/** Compiles the packed declarations as users do, and prints a matrix: TypeScript version × module setting. */
 import { mkdir, rm } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
@@ -48,10 +46,10 @@ async function printMatrix(consumers: Consumers): Promise<number> {
   ])
   console.log(table([['TypeScript', ...settings], ...rows]))
   const failures = outcomes.flatMap(({ cell, failures }) => failures.map((failure) => ({ cell, failure })))
-  const notOurs = outcomes.flatMap((outcome) => outcome.notOurs)
+  const independent = outcomes.flatMap((outcome) => outcome.independent)
   console.log(
-    `\nEach cell: how many projects compile. ${failures.length} failures. ${notOurs.length} diagnostics are in the ` +
-      `declarations of other makers, and there without ours: ${packagesOf(notOurs).join(', ') || 'none'}.`,
+    `\nEach cell: projects that compile, or diagnostics. ${failures.length} failures. ${independent.length} diagnostics ` +
+      `in third-party declarations are the same without ours: ${packagesOf(independent).join(', ') || 'none'}.`,
   )
   const placesOf = new Map<string, string[]>()
   for (const { cell, failure } of failures) {

@@ -15,6 +15,15 @@ describe('createReceiver', () => {
     ['a long name', { name: 'a'.repeat(65) }, 'name to be 1 to 64 letters'],
     ['text as onEvent', { onEvent: 'save' }, "Expected onEvent to be an object, got 'save'"],
     ['null as onEvent', { onEvent: null }, 'Expected onEvent to be an object, got null'],
+    ['a list as onEvent', { onEvent: [() => {}] }, 'Expected onEvent to be an object, got object'],
+    ['null as the schemas', { schemas: null }, 'Expected schemas to be an object, got null'],
+    ['a number as the schemas', { schemas: 7 }, 'Expected schemas to be an object, got 7'],
+    [
+      'a number among the event types',
+      { eventTypes: ['order.paid', 7] },
+      'Expected eventTypes to be a list of event types',
+    ],
+    ['text as processing', { processing: 'false' }, "Expected processing to be true or false, got 'false'"],
     ['a function as onEvent', { onEvent: () => {} }, 'Expected onEvent to be an object, got function'],
     [
       'a handler that is not a function',

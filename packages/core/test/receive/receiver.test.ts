@@ -672,6 +672,15 @@ describe('report', () => {
     expect(onError).toHaveBeenCalledTimes(2)
   })
 
+  it('reports two problems of a configuration in the same minute', () => {
+    const onError = vi.fn()
+    const receiver = testReceiver({ onError })
+    receiver.report(new ConfigurationError('The middleware is mounted without a path.'))
+    receiver.report(new ConfigurationError('The reply could not be written.'))
+    expect(onError).toHaveBeenCalledTimes(2)
+    expect(receiver.lines).toHaveLength(2)
+  })
+
   it('does not pass a refusal to onError', () => {
     const onError = vi.fn()
     const receiver = testReceiver({ onError })

@@ -69,4 +69,15 @@ describe('collectHeaders', () => {
     )
     expect(collectHeaders(twice('msg_1'))).toEqual({ 'svix-id': 'msg_1' })
   })
+
+  it('keeps the first of several content types, which no signature covers', () => {
+    expect(collectHeaders({ 'content-type': ['text/plain', 'application/json'] })).toEqual({
+      'content-type': 'text/plain',
+    })
+    const pairs: WebhookHeaders = [
+      ['content-type', 'application/json'],
+      ['Content-Type', 'text/plain'],
+    ]
+    expect(collectHeaders(pairs)).toEqual({ 'content-type': 'application/json' })
+  })
 })

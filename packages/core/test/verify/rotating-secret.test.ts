@@ -123,6 +123,12 @@ describe('rotatingSecret', () => {
     expect(await secret()).toEqual([one])
   })
 
+  it.each([undefined, 'secret'])('rejects %o as load', (load) => {
+    expect(() => rotatingSecret({ load: load as unknown as () => string })).toThrow(
+      expect.objectContaining({ code: 'configuration_invalid', message: expect.stringContaining('load') }),
+    )
+  })
+
   it('never returns more secrets than a receiver accepts', async () => {
     const { secret, onDelivery, store, clock } = rotating({ overlapMs: 1e9 })
     for (let count = 0; count < 12; count += 1) {

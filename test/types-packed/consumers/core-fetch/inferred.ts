@@ -1,5 +1,5 @@
 // A route handler as Next.js has it, in a project that emits declarations and imports nothing of ours but `core/fetch`.
-import { scrapenestWebhooks } from '@scrapenest-webhooks/core/fetch'
+import { type ScrapenestWebhooksOptions, scrapenestWebhooks } from '@scrapenest-webhooks/core/fetch'
 
 const secret = process.env['SCRAPENEST_WEBHOOK_SECRET']
 
@@ -7,3 +7,4 @@ export const POST = scrapenestWebhooks({ secret, onEvent: { 'artifact.ready': ({
 export const receiver = POST.receiver
 export const { onEvent, receive, start, close } = POST.receiver
 export const ofTenant = scrapenestWebhooks<{ readonly tenant: string }>({ secret })
+export const withReceiver = (given: ScrapenestWebhooksOptions) => ('receiver' in given ? given : undefined)

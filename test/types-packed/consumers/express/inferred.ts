@@ -35,7 +35,9 @@ export const reply = webhooks.receiver.receive({ method: 'POST', headers: {}, bo
 export const sharing = scrapenestWebhooks({ path: '/copy', receiver })
 export const shared = sharing.receiver
 export const artifactReady = onEvent['artifact.ready']
-export const secretOption = (given: ReceiverOptions<ScrapeNestEvents>) => given.secret
+export const optionsOf = ({ onError, onDelivery, inbox, duplicates, secret }: ReceiverOptions<ScrapeNestEvents>) =>
+  [onError, onDelivery, inbox, duplicates, secret] as const
+export const withReceiver = (given: ScrapenestWebhooksOptions) => ('receiver' in given ? given : undefined)
 export const failures = [new PermanentError('gone'), new RetryLaterError('busy', { retryAfterSeconds: 60 })]
 export const invalid = new ConfigurationError('Expected a path.')
 export const mismatch = new WebhookError('signature_mismatch')

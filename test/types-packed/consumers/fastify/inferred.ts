@@ -30,7 +30,9 @@ export const { onEvent: addHandler, receive, start, close, report } = app.scrape
 export const chained = app.scrapenest.onEvent(['job.created', 'job.completed'], (event) => event.data.job_id)
 export const reply = app.scrapenest.receive({ method: 'POST', headers: {}, body: () => new Uint8Array() })
 export const artifactReady = onEvent['artifact.ready']
-export const secretOption = (given: ReceiverOptions<ScrapeNestEvents>) => given.secret
+export const optionsOf = ({ onError, onDelivery, inbox, duplicates, secret }: ReceiverOptions<ScrapeNestEvents>) =>
+  [onError, onDelivery, inbox, duplicates, secret] as const
+export const withReceiver = (given: ScrapenestWebhooksOptions) => ('receiver' in given ? given : undefined)
 export const failures = [new PermanentError('gone'), new RetryLaterError('busy', { retryAfterSeconds: 60 })]
 export const invalid = new ConfigurationError('Expected a path.')
 export const mismatch = new WebhookError('signature_mismatch')

@@ -1,5 +1,5 @@
-// The other makers' declarations that the applications beside it compile, without ours: what is wrong with them here is
-// not our doing.
+// The third-party declarations that the other projects compile, without ours: a diagnostic that appears here as well does
+// not come from us.
 import { createServer } from 'node:http'
 import { Queue } from 'bullmq'
 import express from 'express'
