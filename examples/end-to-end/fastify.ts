@@ -1,8 +1,8 @@
 // ScrapeNest's guide in one program: register, submit, receive, download, rotate. It talks to a ScrapeNest on this
 // machine; with SCRAPENEST_API_KEY and PUBLIC_ORIGIN to ScrapeNest itself.
 import { setTimeout as sleep } from 'node:timers/promises'
-import { rotatingSecret } from '@scrapenest-webhooks/core'
 import type { ReceiverOptions, ScrapeNestEvents } from '@scrapenest-webhooks/core'
+import { rotatingSecret } from '@scrapenest-webhooks/core'
 import { scrapenestWebhooks } from '@scrapenest-webhooks/fastify'
 import { sqliteInbox } from '@scrapenest-webhooks/inbox'
 import Fastify from 'fastify'

@@ -7,6 +7,7 @@ import {
 import { scrapenestWebhooks as fetchWebhooks } from '@scrapenest-webhooks/core/fetch'
 import { scrapenestWebhooks as expressWebhooks } from '@scrapenest-webhooks/express'
 import { scrapenestWebhooks as fastifyWebhooks } from '@scrapenest-webhooks/fastify'
+import { createWorker, memoryInbox } from '@scrapenest-webhooks/inbox'
 import { scrapenestWebhooks as koaWebhooks } from '@scrapenest-webhooks/koa'
 import { scrapenestWebhooks as nodeWebhooks } from '@scrapenest-webhooks/node'
 import Fastify from 'fastify'
@@ -54,6 +55,12 @@ nodeWebhooks({ secret, schemas: { 'artifact.ready': withUrl } }).receiver.onEven
 fetchWebhooks({ secret, schemas: { 'artifact.ready': withUrl } }).receiver.onEvent('artifact.ready', (event) =>
   expectTypeOf(event.data.download_url).toEqualTypeOf<URL>(),
 )
+
+createWorker({
+  inbox: memoryInbox(),
+  schemas: { 'artifact.ready': withUrl },
+  onEvent: { 'artifact.ready': (event) => expectTypeOf(event.data.download_url).toEqualTypeOf<URL>() },
+})
 
 // @ts-expect-error Not a schema.
 createReceiver({ secret, schemas: { 'artifact.ready': (data: unknown) => data } })

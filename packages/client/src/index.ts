@@ -15,6 +15,7 @@ export type {
   Artifact,
   CallOptions,
   Job,
+  JobCounts,
   JobFilter,
   JobManifest,
   JobPage,

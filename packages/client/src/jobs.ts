@@ -64,7 +64,7 @@ export interface JobStats {
   readonly totals: JobCounts & { readonly success_rate?: number | null; readonly avg_duration_seconds?: number | null }
 }
 
-interface JobCounts {
+export interface JobCounts {
   readonly total: number
   readonly succeeded: number
   readonly failed: number

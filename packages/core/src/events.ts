@@ -100,7 +100,7 @@ export type ScrapeNestEvent = AnyEvent<ScrapeNestEvents>
  * then comparing `event_type` with a known name rules `UnknownEvent` out, and comparing it with a misspelt one is an
  * error.
  */
-declare enum UnlistedEventType {
+export declare enum UnlistedEventType {
   Unlisted = 'a type that is not in the catalogue',
 }
 

@@ -12,6 +12,8 @@ import {
 } from './receive/resolve-receiver.ts'
 import { readWebBody } from './receive/web-body.ts'
 
+export type * from './index.ts'
+
 /** @typeParam Context what the handler is called with besides the request. */
 export interface FetchOptions<Context = unknown> {
   /**

@@ -30,6 +30,7 @@ export {
   type StandardSchema,
   scrapeNestEventTypes,
   type UnknownEvent,
+  type UnlistedEventType,
   type WebhookEvent,
 } from './events.ts'
 export type { Delivery } from './handle/delivery.ts'

@@ -1,13 +1,16 @@
 import {
   type CloseOptions,
   ConfigurationError,
+  type EventSchemas,
   type HandlingOptions,
   type InboxConnection,
   type ScrapeNestEvents,
 } from '@scrapenest-webhooks/core'
 import { checkGraceMs, createInboxProcessor, defaultCloseGraceMs } from '@scrapenest-webhooks/core/adapter'
 
-export interface WorkerOptions<Events extends object> extends HandlingOptions<Events, never> {
+/** @typeParam Schemas the type of `schemas`, inferred from it. */
+export interface WorkerOptions<Events extends object, Schemas = object>
+  extends HandlingOptions<Events, never, Schemas> {
   /** The inbox that the receiving process puts its events into: the same file, opened here. */
   readonly inbox: InboxConnection
 }
@@ -36,12 +39,15 @@ export interface InboxWorker extends AsyncDisposable {
  * await worker.start()
  * process.once('SIGTERM', () => worker.close())
  */
-export function createWorker<Events extends object = ScrapeNestEvents>(options: WorkerOptions<Events>): InboxWorker {
+export function createWorker<
+  Events extends object = ScrapeNestEvents,
+  Schemas extends EventSchemas<Events> = Record<never, never>,
+>(options: WorkerOptions<Events, Schemas>): InboxWorker {
   const { inbox, ...handling } = options
   if (typeof inbox?.start !== 'function') {
     throw new ConfigurationError('Expected inbox to be an Inbox, such as sqliteInbox(…).')
   }
-  const consumer = createInboxProcessor<Events>(handling as HandlingOptions<Events, never>)
+  const consumer = createInboxProcessor<Events, Schemas>(handling as HandlingOptions<Events, never, Schemas>)
   let started: Promise<void> | undefined
   let isClosed = false
   let keepAlive: NodeJS.Timeout | undefined

@@ -20,5 +20,6 @@ export type {
 } from './event-store.ts'
 export { type ConsumerStart, type ConsumerWork, InboxConsumers } from './inbox-consumers.ts'
 export { type InboxSettings, inboxOptions, settleInboxOptions } from './inbox-options.ts'
+export type * from './index.ts'
 export { StoredInbox } from './stored-inbox.ts'
 export { WorkLoop } from './work-loop.ts'

@@ -1,5 +1,5 @@
 import { checkKnownOptions } from '../check.ts'
-import type { ScrapeNestEvents } from '../events.ts'
+import type { EventSchemas, ScrapeNestEvents } from '../events.ts'
 import { createReporter, type Reporter, type Subject } from '../report/reporter.ts'
 import { parseEnvelope } from '../verify/envelope.ts'
 import { createHandlers, type DispatchResult, type Handlers } from './handlers.ts'
@@ -11,9 +11,12 @@ import { type HandlingOptions, type HandlingSettings, handlingOptions, readHandl
  *
  * @throws {ConfigurationError} `configuration_invalid`
  */
-export function createInboxProcessor<Events extends object = ScrapeNestEvents>(
+export function createInboxProcessor<
+  Events extends object = ScrapeNestEvents,
+  Schemas extends EventSchemas<Events> = Record<never, never>,
+>(
   // NoInfer: as in createReceiver.
-  options: HandlingOptions<NoInfer<Events>, never>,
+  options: HandlingOptions<NoInfer<Events>, never, Schemas>,
 ): InboxConsumer {
   checkKnownOptions(options, handlingOptions)
   const settings = readHandlingOptions<HandlingSettings<never>>(options)

@@ -8,7 +8,7 @@ import type { Reporter } from '../report/reporter.ts'
 import { parseEnvelope } from '../verify/envelope.ts'
 import { type CollectedHeaders, collectHeaders } from '../verify/headers.ts'
 import { generateSecret, parseSecrets, type SigningSecret } from '../verify/secret.ts'
-import { readSignedHeaders, type SignedHeaders } from '../verify/signed-headers.ts'
+import { headersOf, readSignedHeaders, type SignedHeaders } from '../verify/signed-headers.ts'
 import { matchSignature, toBytes } from '../verify/verify.ts'
 import type { OpenDelivery } from './open-deliveries.ts'
 import type { ReceiverSettings } from './options.ts'
@@ -56,7 +56,7 @@ export function createPipeline<Context>(
     if (event.event_type === probeEventType) return await answerProbe()
     const message = { messageId, sentAt: new Date(signed.timestamp * 1000), receivedAt, secretIndex }
     if (inbox === undefined) return await handleEvent(delivery, event, { ...message, rawBody: body })
-    const stored = { ...message, name, body, signedHeaders: signed.headers }
+    const stored = { ...message, name, body, signedHeaders: headersOf(headers, signed.family) }
     return { acknowledgement: await storeEvent(inbox, event, stored) }
   }
 

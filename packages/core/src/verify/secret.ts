@@ -30,9 +30,11 @@ export interface SigningSecret {
 
 /**
  * HMAC-SHA256 over the content that is signed: `id.timestamp.` and the body (Standard Webhooks, "Signature scheme").
+ *
+ * @returns base64, because a digest of bytes costs a fifth more at 400 B.
  */
-export function hmac(key: KeyObject, prefix: string, body: Uint8Array): Buffer {
-  return createHmac('sha256', key).update(prefix).update(body).digest()
+export function hmac(key: KeyObject, prefix: string, body: Uint8Array): string {
+  return createHmac('sha256', key).update(prefix).update(body).digest('base64')
 }
 
 /** Generates a signing secret in ScrapeNest's form: `whsec_` and 32 random bytes. */

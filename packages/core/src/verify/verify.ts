@@ -101,7 +101,7 @@ export function matchSignature(
       for (const candidate of candidates) {
         const { prefix, signatures } = candidate
         // Two header families usually have the same id and timestamp: one HMAC serves both.
-        if (expected?.prefix !== prefix) expected = { prefix, digest: hmac(key, prefix, body) }
+        if (expected?.prefix !== prefix) expected = { prefix, digest: Buffer.from(hmac(key, prefix, body)) }
         const { digest } = expected
         if (signatures.some((signature) => timingSafeEqual(signature, digest)))
           return { signed: candidate, secretIndex }

@@ -78,8 +78,8 @@ describe('hmac', () => {
       for (const prefix of ['', 'msg_1.1614265330.', `${'a'.repeat(20_000)}.1.`]) {
         const expected = createHmac('sha256', raw)
           .update(Buffer.concat([Buffer.from(prefix), body]))
-          .digest()
-        expect(hmac(key, prefix, body).equals(expected)).toBe(true)
+          .digest('base64')
+        expect(hmac(key, prefix, body)).toBe(expected)
       }
     }
   })
@@ -117,13 +117,13 @@ describe('parseSecret', () => {
     ['without padding', secret.replace(/=+$/, '')],
   ])('decodes a secret %s to the same key', (_form, text) => {
     const [decoded] = parseSecret(text).keys
-    expect(hmac(decoded, 'a.', Buffer.from('b')).toString('base64')).toBe(base64Mac('a.b'))
+    expect(hmac(decoded, 'a.', Buffer.from('b'))).toBe(base64Mac('a.b'))
   })
 
   it('has a second key, made of the text as it is', () => {
     const [, text] = parseSecret(secret).keys
-    const expected = createHmac('sha256', secret).update('a.b').digest()
-    expect(hmac(text, 'a.', Buffer.from('b')).equals(expected)).toBe(true)
+    const expected = createHmac('sha256', secret).update('a.b').digest('base64')
+    expect(hmac(text, 'a.', Buffer.from('b'))).toBe(expected)
   })
 
   it('returns keys that no way of printing shows', () => {
@@ -142,7 +142,7 @@ describe('parseSecret', () => {
     expect(parseSecret(secret)).toBe(first)
     for (let tenant = 0; tenant < 300; tenant += 1) parseSecret(Buffer.alloc(24, `tenant ${tenant}`).toString('base64'))
     expect(parseSecret(secret)).not.toBe(first)
-    expect(hmac(parseSecret(secret).keys[0], '', Buffer.from('x')).toString('base64')).toBe(base64Mac('x'))
+    expect(hmac(parseSecret(secret).keys[0], '', Buffer.from('x'))).toBe(base64Mac('x'))
   })
 })
 

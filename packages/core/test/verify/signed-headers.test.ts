@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { type CollectedHeaders, headerFamilies } from '../../src/verify/headers.ts'
-import { readSignedHeaders } from '../../src/verify/signed-headers.ts'
+import { headersOf, readSignedHeaders, type SignedHeaders } from '../../src/verify/signed-headers.ts'
 import { base64Mac, refusal, startMs, startSeconds } from '../deliveries.ts'
 
 const digest = base64Mac(`msg_1.${startSeconds}.x`)
@@ -18,17 +18,20 @@ function family(
 const read = (headers: CollectedHeaders) => readSignedHeaders(headers, startMs, 300)
 
 describe('readSignedHeaders', () => {
-  it.each(['svix', 'webhook'] as const)('reads the family %s-*, with its own three headers', (name) => {
-    const headers = family(name)
-    expect(read({ ...headers, 'content-length': '1' })).toEqual([
+  it.each(['svix', 'webhook'] as const)('reads the family %s-*, and returns its own three headers', (name) => {
+    const headers = { ...family(name), 'content-length': '1' }
+    const candidates = read(headers)
+    expect(candidates).toEqual([
       {
         messageId: 'msg_1',
         timestamp: startSeconds,
         prefix: `msg_1.${startSeconds}.`,
-        signatures: [Buffer.from(digest, 'base64')],
-        headers,
+        signatures: [Buffer.from(digest)],
+        family: expect.objectContaining({ id: `${name}-id` }),
       },
     ])
+    const [{ family: verified }] = candidates as [SignedHeaders]
+    expect(headersOf({ ...family('svix'), ...family('webhook'), ...headers }, verified)).toEqual(family(name))
   })
 
   it('reads both families where both are complete, svix-* first', () => {
@@ -58,7 +61,7 @@ describe('readSignedHeaders', () => {
 
   it('uses the well-formed family and ignores a malformed one', () => {
     const headers = { ...family('svix', { timestamp: 'x' }), ...family('webhook') }
-    expect(read(headers)).toMatchObject([{ headers: family('webhook') }])
+    expect(read(headers)).toMatchObject([{ family: { id: 'webhook-id' } }])
   })
 
   it.each<[string, object, string]>([
@@ -176,7 +179,7 @@ describe('the timestamp', () => {
 
 describe('the signatures', () => {
   const token = (fill: number): string => `v1,${Buffer.alloc(32, fill).toString('base64')}`
-  const readTokens = (list: string) => read(family('svix', { signature: list }))[0]?.signatures.map((bytes) => bytes[0])
+  const readTokens = (list: string) => read(family('svix', { signature: list }))[0]?.signatures.map((bytes) => Buffer.from(String(bytes), 'base64')[0])
 
   it('are all read, up to sixteen tokens of any version', () => {
     const tokens = Array.from({ length: 20 }, (_, index) => token(index))

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { WebhookError } from '@scrapenest-webhooks/core'
 import type { InboxProcessor } from '@scrapenest-webhooks/core/adapter'
-import { countsOf, type InboxScenario } from '../bed.ts'
+import { aWhileMs, countsOf, type InboxScenario } from '../bed.ts'
 import { createInboxConsumer, createInboxEvent } from '../fixtures.ts'
 
 /** What `close` waits for and gives back, and that an inbox can be started again. */
@@ -16,12 +16,13 @@ export const closing: readonly InboxScenario[] = [
       await inbox.start(
         createInboxConsumer(async (event) => {
           begun.push(event.eventId)
-          await sleep(50)
+          await sleep(10 * aWhileMs)
         }),
       )
       await inbox.put(createInboxEvent())
       await inbox.put(createInboxEvent())
-      await bed.until(() => begun.length === 1, 'the handler is called')
+      await bed.until(() => begun.length > 0, 'the handler is called')
+      await sleep(aWhileMs)
       await inbox.close({ graceMs: 5000 })
       assert.equal(begun.length, 1)
       assert.deepEqual(await countsOf(inbox), { ready: 1, running: 0, done: 1, dead: 0, unhandled: 0 })
