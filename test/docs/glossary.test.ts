@@ -9,7 +9,7 @@ import { allPages, readPage } from './pages.ts'
 const plainWords = new Set(
   `any artifact check close closing completed configuration create created data default error fact failed
   fetch find found generate handling id is job known large later limit logger memory mismatch ms not number of option or
-  output path permanent read request resolve resolver result scrapenest sign standard succeeded too type unknown verify web
+  output path permanent read request resolve resolver result scrapenest sign standard succeeded too type unknown unlisted verify web
   webhook whole with`.split(/\s+/),
 )
 

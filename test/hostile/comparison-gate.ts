@@ -46,6 +46,7 @@ const harmless: ReadonlySet<string> = new Set([
   'subarray',
   'toString',
   'entries',
+  'from',
 ])
 
 /** Properties of such bytes that reveal nothing. */

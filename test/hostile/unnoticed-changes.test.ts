@@ -53,7 +53,7 @@ describe('headers', () => {
 
   it('that hold only the ids of both families are missing svix-timestamp', () => {
     const message = messageOf(() => verify({ headers: { 'svix-id': 'a', 'webhook-id': 'a' }, body }, secret))
-    expect(message).toContain('It is svix-timestamp.')
+    expect(message).toContain('Header: svix-timestamp.')
   })
 
   it('may hold any number of spaces between signatures', () => {

@@ -58,7 +58,7 @@ export interface ExpressMiddleware<Ready = Receiver<ScrapeNestEvents, ExpressReq
 
 const fix =
   'A body parser (usually express.json()) ran before the webhook. Either mount the webhook above it, or let every parser keep ' +
-  "the bytes: express.json({ verify: captureRawBody }) with captureRawBody from '@scrapenest-webhooks/express'."
+  "the bytes: express.json({ verify: captureRawBody }) with captureRawBody from '@scrapenest-webhooks/express'. NestJS: NestFactory.create(AppModule, { rawBody: true })."
 
 const globalMount =
   'scrapenestWebhooks is mounted for every request and has no path. Give it a path, or mount it on a route: ' +
@@ -96,7 +96,7 @@ export function scrapenestWebhooks(options: ExpressOptions & object): ExpressMid
       writeReply(response, closingConnection(errorReply(error)), receiver)
       return
     }
-    if (path !== undefined && request.path !== path) {
+    if (path !== undefined && pathWithin(request) !== path) {
       // No genuine delivery arrives at the path twice over, so this is a mistake. Reported once, then counted.
       if (pathOf(request.originalUrl) === path) receiver.report?.(pathTwice(path))
       if (next === undefined) writeReply(response, notFoundReply, receiver)
@@ -121,6 +121,11 @@ export function captureRawBody(
   bytes: Uint8Array,
 ): void {
   request.rawBody = bytes
+}
+
+/** The path within the mount. A request of another framework that runs Express middleware has no `path`. */
+function pathWithin({ path, url }: Partial<ExpressRequest>): string | undefined {
+  return path ?? pathOf(url)
 }
 
 /** A functions framework passes no `next`: it has chosen this handler, as a route does. */

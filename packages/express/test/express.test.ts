@@ -51,6 +51,26 @@ describe.each([
 ])('the %s middleware', (_name, framework) => {
   type App = ReturnType<typeof express>
 
+  it('finds the path of a request of another framework that runs Express middleware', async () => {
+    const webhooks = scrapenestWebhooks({ path, secret })
+    const url = await serve((request: ExpressRequest, response: ServerResponse) => webhooks(request, response))
+    expect(await deliver(url + path, signed())).toMatchObject({ status: 202 })
+    expect(await deliver(`${url}/other`, signed())).toMatchObject({ status: 404 })
+  })
+
+  it('ignores a logger of the request that discards everything, as that of Fastify without one', async () => {
+    const { lines, logger } = recordingLogger()
+    const silent = (): void => {}
+    const app = framework()
+    app.use((request, _response, next) => {
+      Object.assign(request, { log: { warn: silent, error: silent } })
+      next()
+    })
+    app.use(scrapenestWebhooks({ path, secret, logger }))
+    await deliver((await serve(app)) + path, forged('application/json'))
+    expect(lines).toEqual([expect.stringContaining('warn signature_mismatch')])
+  })
+
   it('passes a typed event to its handler on a route of its own', async () => {
     const app = framework()
     const seen: string[] = []

@@ -16,7 +16,14 @@ import {
   resolveReceiver,
 } from '@scrapenest-webhooks/core/adapter'
 import { abandonReply, readRawBody } from '@scrapenest-webhooks/node'
-import type { FastifyInstance, FastifyPluginAsync, FastifyReply, FastifyRequest, HTTPMethods } from 'fastify'
+import type {
+  FastifyInstance,
+  FastifyPluginAsync,
+  FastifyReply,
+  FastifyRequest,
+  HTTPMethods,
+  RouteOptions,
+} from 'fastify'
 import fastifyPlugin from 'fastify-plugin'
 
 export type * from '@scrapenest-webhooks/core'
@@ -57,7 +64,8 @@ export type ScrapenestWebhooksOptions = FastifyOptions & ReceiverOrOptions<Fasti
 
 const fix =
   'Something read the request before Fastify parsed it: a preParsing or onRequest hook, @fastify/middie with express.json(), ' +
-  'or a platform such as Firebase. Skip that for the path of the webhook, or keep the bytes in request.raw.rawBody.'
+  'or a platform such as Firebase. Skip that for the path of the webhook, or keep the bytes in request.raw.rawBody. ' +
+  'NestJS: NestFactory.create(AppModule, adapter, { rawBody: true }).'
 
 /** Other methods are routed too, so that they get 405 with `Allow` as on every other host. */
 const otherMethods: readonly HTTPMethods[] = ['GET', 'HEAD', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
@@ -118,10 +126,6 @@ function decorate(app: FastifyInstance, name: string | false, receiver: ReadyRec
 }
 
 function addRoute(child: FastifyInstance, path: string, receiver: ReadyReceiver<FastifyRequest>): void {
-  const url = `${child.prefix}${path}`
-  if (child.hasRoute({ method: 'POST', url })) {
-    throw new ConfigurationError(`There already is a POST route at ${url}. Give scrapenestWebhooks another path.`)
-  }
   /** The streams Fastify would have parsed. A preParsing hook may have replaced the request's own. */
   const payloads = new WeakMap<IncomingMessage, Readable>()
   child.removeAllContentTypeParsers()
@@ -166,8 +170,8 @@ function addRoute(child: FastifyInstance, path: string, receiver: ReadyReceiver<
     }
   }
 
-  child.route({
-    method: ['POST', ...otherMethods.filter((method) => !child.hasRoute({ method, url }))],
+  const route: RouteOptions = {
+    method: 'POST',
     url: path,
     // Not part of the application's API document.
     schema: { hide: true } as object,
@@ -180,7 +184,25 @@ function addRoute(child: FastifyInstance, path: string, receiver: ReadyReceiver<
       if (error.code !== 'FST_ERR_CTP_INVALID_MEDIA_TYPE') throw error
       void handle(request, reply)
     },
-  })
+  }
+  if (!addUnlessTaken(child, route)) {
+    throw new ConfigurationError(
+      `There already is a POST route at ${child.prefix}${path}. Give scrapenestWebhooks another path.`,
+    )
+  }
+  for (const method of otherMethods) addUnlessTaken(child, { ...route, method })
+}
+
+/** Adds a route, unless the application has one with this method and path. */
+function addUnlessTaken(child: FastifyInstance, route: RouteOptions): boolean {
+  try {
+    child.route(route)
+    return true
+  } catch (error) {
+    // Not `hasRoute`: on Fastify 4 it also finds wildcards that match.
+    if ((error as { code?: unknown }).code === 'FST_ERR_DUPLICATED_ROUTE') return false
+    throw error
+  }
 }
 
 /** `Fastify()` without a logger has one that discards everything, recognizable by its lack of a level. */

@@ -32,6 +32,15 @@ describe.each([
   ['fastify 5', fastify],
   ['fastify 4', fastify4 as unknown as typeof fastify],
 ])('the %s plugin', (_name, framework) => {
+  it('is registered beside wildcard and parametric routes that match its path', async () => {
+    const app = keep(framework())
+    app.all('/*', async () => 'page')
+    app.post('/webhooks/:name', async () => 'other')
+    await app.register(scrapenestWebhooks, { path, secret, logger: quiet })
+    expect((await inject(app)).statusCode).toBe(202)
+    expect((await app.inject({ method: 'PUT', url: path })).statusCode).toBe(405)
+  })
+
   it('passes a typed event to its handler through inject', async () => {
     const app = keep(framework())
     const seen: string[] = []

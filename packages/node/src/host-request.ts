@@ -56,7 +56,12 @@ export async function readRawBody(source: BodySource, limits: BodyLimits): Promi
   const keptBody = findKeptBody(kept, contentLength)
   if (keptBody !== undefined) return keptBody
   // setEncoding makes a stream return text, which has lost whatever is not UTF-8.
-  if (!stream.readableDidRead && stream.readableEncoding === null) return await readBody(stream, limits)
+  if (!stream.readableDidRead && stream.readableEncoding === null) {
+    const body = await readBody(stream, limits)
+    // HTTP/2 ends the stream of a client that disconnected before it was read.
+    if (contentLength !== undefined && body.byteLength < Number(contentLength)) throw new WebhookError('body_aborted')
+    return body
+  }
   const replayed = findKeptBody([() => readReplayed(request, limits)], contentLength)
   if (replayed !== undefined) return replayed
   throw new WebhookError('raw_body_unavailable', fix)
@@ -82,7 +87,9 @@ function readReplayed(request: IncomingMessage, { maxBytes }: BodyLimits): Uint8
 /** pino-http and others attach a logger to the request. */
 function loggerOf(request: IncomingMessage & { readonly log?: unknown }): Logger | undefined {
   const log = request.log as Partial<Logger> | undefined
-  return typeof log?.warn === 'function' && typeof log.error === 'function' ? (log as Logger) : undefined
+  if (typeof log?.warn !== 'function' || typeof log.error !== 'function') return undefined
+  // Fastify's logger, when it is off, discards everything: all its methods are one function.
+  return log.warn === log.error ? undefined : (log as Logger)
 }
 
 /** Writes a reply with node:http's own methods, which work on every host built on it. */
@@ -91,8 +98,12 @@ export function writeReply(
   reply: WebhookReply,
   receiver?: Pick<ReadyReceiver, 'report'>,
 ): void {
-  // The client may be gone, or another middleware may have replied.
-  if (response.headersSent || response.destroyed) return
+  if (response.destroyed) return
+  if (response.headersSent) {
+    // One that has ended, for example by a timeout middleware, is complete. This one would hang.
+    if (!response.writableEnded) receiver?.report?.('A reply was not sent: something else had sent headers before.')
+    return
+  }
   try {
     response.statusCode = reply.status
     for (const [name, value] of Object.entries(reply.headers)) response.setHeader(name, value)
@@ -121,5 +132,5 @@ export function pathOf(target: string | undefined): string | undefined {
 
 /** The warning for middleware whose path is also that of its mount, so that no delivery ever reaches it. */
 export function pathTwice(path: string): string {
-  return `A request for ${path} is not handled: the webhook is mounted at this path, and its \`path\` option repeats it. Remove one of the two.`
+  return `A request for ${path} is not handled: the webhook is mounted at this path, and its \`path\` option repeats it. Mount it without a path, or at this path alone and without the option.`
 }

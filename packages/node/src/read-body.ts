@@ -21,14 +21,23 @@ export async function readBody(stream: Readable, { maxBytes }: BodyLimits): Prom
     if (stream.readableDidRead) throw new WebhookError('raw_body_unavailable', 'Something else read it meanwhile.')
     if (stream.complete && !stream.destroyed && stream.readableLength <= maxBytes) return takeBuffered(stream)
   }
+  if (stream.readableEnded && stream.errored === null) return withoutBody(stream)
   if (stream.destroyed || stream.errored !== null) {
     // Its error may not have been emitted yet, and without a listener it would end the process.
     stream.on('error', () => {})
     throw aborted(stream.errored)
   }
-  // Ended without having been read: there was no body. raw-body would call that an error.
-  if (stream.readableEnded) return new Uint8Array()
   return await readChunks(stream, maxBytes)
+}
+
+/**
+ * The body of a stream that ended without having been read: a request had none, unless the client disconnected. Any other
+ * stream, such as a platform's imitation of a request, had one that is lost.
+ */
+function withoutBody(stream: Readable & { readonly aborted?: boolean }): Uint8Array {
+  if (stream.aborted === true) throw aborted(null)
+  if (stream instanceof IncomingMessage || isHttp2(stream)) return new Uint8Array()
+  throw new WebhookError('raw_body_unavailable', 'Its stream had ended before it was read.')
 }
 
 /** Up to Node 24, one `read` returns everything; from Node 26 on, one chunk. */
@@ -121,10 +130,15 @@ interface Http2Stream {
  * HTTP/2 has no `connection: close`. A stream whose body was not read to the end stays open after its reply, together
  * with everything the client goes on sending, so it is closed (RFC 9113, 8.1).
  */
-function closeHttp2StreamAfterReply(request: Readable & { readonly stream?: Partial<Http2Stream> }): void {
-  if (typeof request.stream?.close !== 'function') return
-  const http2Stream = request.stream as Http2Stream
-  http2Stream.once('finish', () => {
-    if (!request.readableEnded) http2Stream.close()
+function closeHttp2StreamAfterReply(request: Readable): void {
+  if (!isHttp2(request)) return
+  request.stream.once('finish', () => {
+    if (!request.readableEnded) request.stream.close()
   })
+}
+
+function isHttp2(request: Readable & { readonly stream?: Partial<Http2Stream> }): request is Readable & {
+  readonly stream: Http2Stream
+} {
+  return typeof request.stream?.close === 'function'
 }

@@ -113,13 +113,26 @@ describe('readBody', () => {
     })
   })
 
-  it('returns no bytes for a stream that has ended without any', async () => {
-    const stream = new Readable({ read() {}, autoDestroy: false })
+  /** A stream that has ended without anyone listening for data, as a platform's imitation of a request may have. */
+  async function endedStream(facts: object = {}): Promise<Readable> {
+    const stream = Object.assign(new Readable({ read() {}, autoDestroy: false }), facts)
     stream.push(null)
     const ended = new Promise((resolve) => stream.once('end', resolve))
     stream.resume()
     await ended
-    expect(await readBody(stream, limits)).toEqual(new Uint8Array())
+    return stream
+  }
+
+  it('reports a lost body, not an empty one, for a stream that is no request and ended unread', async () => {
+    await expect(readBody(await endedStream(), limits)).rejects.toMatchObject({ code: 'raw_body_unavailable' })
+  })
+
+  it('reports a client that disconnected before the body of an HTTP/2 request was read', async () => {
+    const http2 = { stream: { close() {}, once() {} } }
+    await expect(readBody(await endedStream({ ...http2, aborted: true }), limits)).rejects.toMatchObject({
+      code: 'body_aborted',
+    })
+    expect(await readBody(await endedStream({ ...http2, aborted: false }), limits)).toEqual(new Uint8Array())
   })
 
   // An error keeps the functions of its stack alive, and through them what they have read.

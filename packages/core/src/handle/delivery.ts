@@ -15,7 +15,7 @@ export interface Delivery<Context = unknown> {
   readonly signal: AbortSignal
   /** The bytes that were verified. */
   readonly rawBody: Uint8Array
-  /** Position of the secret that matched; not 0 during a rotation. */
+  /** Position of the matching secret in the list. Above 0, it is not the first one: a rotation is under way. */
   readonly secretIndex: number
   /**
    * What the host passes: its request (Fastify, Express, node), its ctx (Koa), or the second argument of a fetch

@@ -40,7 +40,7 @@ export class Deadline {
     await Promise.race([work.catch(() => {}), this.#passed])
   }
 
-  /** Clears the timer, which keeps the process alive. The deadline then never passes. */
+  /** Clears the timer, so that it no longer keeps the process alive. The deadline then never passes. */
   cancel(): void {
     clearTimeout(this.#timer)
   }

@@ -2,8 +2,9 @@
  * Finds the body among the places where a host's parsers may have kept it, most exact first. Bytes are used, text is
  * encoded as UTF-8, anything else is ignored, and so is a getter that throws.
  *
- * A copy whose length is not the declared one is not the body: a text parser drops a byte order mark, another decoding
- * changes it, a middleware may fill it later. Without a declared length, an empty copy does not count.
+ * A copy whose length is not the declared one is not the body: a text parser drops a byte order mark, a decoding other
+ * than UTF-8 changes the length, and some middleware fills the field only later. Without a declared length, an empty
+ * copy does not count.
  *
  * @param contentLength the `content-length` header.
  */

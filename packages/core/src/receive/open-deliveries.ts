@@ -59,7 +59,9 @@ export interface OpenDeliveries<Context> {
   all(): readonly OpenDelivery<Context>[]
   /** Resolves when no delivery is open. */
   empty(): Promise<void>
-  /** Clears the timer: it would keep the process alive, and the receiver in memory. */
+  /**
+   * Clears the timer, which otherwise keeps the receiver in memory, and the process alive while a cut-off handler runs.
+   */
   stop(): void
 }
 
@@ -76,7 +78,7 @@ export function createOpenDeliveries<Context>(
   const open: OpenDelivery<Context>[] = []
   let timer: NodeJS.Timeout | undefined
   let onEmpty = (): void => {}
-  // Not in the async context of the delivery that happens to set the timer, which would be kept alive.
+  // The timer must not run in the async context of the delivery that sets it, or it would keep that context alive.
   const inOwnContext = AsyncLocalStorage.snapshot()
 
   /** Answers the deliveries that are late, and sets the timer for the next one. */

@@ -43,8 +43,8 @@ export interface ReceiverOptions<Events extends object, Context = unknown, Schem
   readonly maxBodyBytes?: number | undefined
   /**
    * When to reply at the latest, in milliseconds from the call of `receive`, including the time to read the body.
-   * @default 9000: ScrapeNest waits 10 s. The reply is then 503 and the handlers' `signal` is aborted; handlers that
-   * ignore it keep running under their claim.
+   * @default 9000: ScrapeNest waits 10 s. The reply is then 503 (408 while the body is read) and the handlers' `signal`
+   * is aborted; handlers that ignore it keep running under their claim.
    */
   readonly replyTimeoutMs?: number | undefined
   /**

@@ -18,22 +18,26 @@ interface PhaseRow {
 }
 
 /**
- * The phases of one delivery, in order. The reply is sent once; after it, the work of the current phase goes on, and
- * the delivery stays open until that work ends.
+ * The phases of one delivery, in order. The reply is sent once. If it is sent early, the work of `store`, `handlers`
+ * and `ending` goes on and the delivery stays open until it ends; in the other phases the delivery is over. Early
+ * replies are not listed with the phases below.
  *
  * The reply deadline: `replyTimeoutMs` after the call of `receive`, the delivery is answered with the `lateCode` of its
  * phase.
  * 1. In `secret` and `body` that is the end: what arrives later is dropped, and the retry starts over.
  * 2. In `store`, a `put` that succeeds late stays, so the retry is a duplicate; a claim that succeeds late is released.
  * 3. In `handlers`, the reply is 503 `handler_timeout` and the handlers' `signal` is aborted. They keep running under
- *    their claim. Meanwhile a retry gets 409 `event_in_progress`. If they succeed, the next one is a duplicate; if they
- *    fail, the claim is released and the next one runs them again.
+ *    their claim. Meanwhile a retry gets 409 `event_in_progress`. Once they have succeeded, a retry is a duplicate;
+ *    once they have failed, the claim is released and a retry runs them again.
  * 4. In `ending`, the handlers' result is sent without waiting for the store.
  */
 export const phases: Readonly<Record<Phase, PhaseRow>> = {
   /** Synchronous checks. Ends with 400, 403, 405, 413, 415 or 503, or continues to `secret`. */
   headers: { outlivesReply: false, isBodyRead: false },
-  /** The secret function runs. Ends with 500 or 503, or continues to `body`, with secrets or without any. */
+  /**
+   * The secret function runs. Ends with 500 or 503, or continues to `body`. Without a secret it continues too; `verify`
+   * then refuses it.
+   */
   secret: { lateCode: 'secret_unavailable', outlivesReply: false, isBodyRead: false },
   /** The body is read. Ends with 400, 413, 415 or 500, or continues to `verify` with the bytes. */
   body: { lateCode: 'body_timeout', outlivesReply: false, isBodyRead: false },

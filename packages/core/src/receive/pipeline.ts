@@ -26,12 +26,14 @@ export function createPipeline<Context>(
 
   /**
    * The phases of one delivery, in order; `phases.ts` says what each of them means. A phase continues to the next,
-   * returns an outcome, or throws one.
+   * returns an outcome, or throws the error to answer with.
    *
    * @returns nothing if the delivery was answered meanwhile: a secret, body or claim that arrives late is not used.
    */
   async function processDelivery(delivery: OpenDelivery<Context>): Promise<Outcome | undefined> {
     const { request, context } = delivery
+
+    delivery.phase = 'headers'
     const { headers, candidates, receivedAt } = checkHeaders(request)
     delivery.ids = { messageId: candidates[0]?.messageId }
 
@@ -75,11 +77,14 @@ export function createPipeline<Context>(
     return { headers, candidates, receivedAt: new Date(nowMs) }
   }
 
-  /** Runs the handlers before the reply, under a claim that lets no second delivery of the event run them. */
+  /**
+   * The phases `store`, `handlers` and `ending` without an inbox: runs the handlers before the reply, under a claim
+   * that lets no second delivery of the event run them.
+   */
   async function handleEvent(
     delivery: OpenDelivery<Context>,
     event: WebhookEvent,
-    facts: Omit<Delivery, 'attempt' | 'signal' | 'context'>,
+    message: Omit<Delivery, 'attempt' | 'signal' | 'context'>,
   ): Promise<Outcome | undefined> {
     const claim = await claimEvent(duplicates, `${name}/${event.event_id}`)
     if (claim === undefined) return { acknowledgement: 'duplicate' }
@@ -93,7 +98,7 @@ export function createPipeline<Context>(
     delivery.phase = 'handlers'
     delivery.controller = new AbortController()
     const { signal } = delivery.controller
-    const result = await runHandlers(event, { ...facts, attempt: 1, signal, context: delivery.context }, delivery)
+    const result = await runHandlers(event, { ...message, attempt: 1, signal, context: delivery.context }, delivery)
 
     delivery.phase = 'ending'
     delivery.result = result
@@ -103,9 +108,14 @@ export function createPipeline<Context>(
     return result
   }
 
-  async function runHandlers(...run: Parameters<typeof handlers.run>): Promise<Outcome> {
+  /** Returns a failure instead of throwing it, because the claim must still be ended. */
+  async function runHandlers(
+    event: WebhookEvent,
+    handlerDelivery: Delivery<Context>,
+    delivery: OpenDelivery<Context>,
+  ): Promise<Outcome> {
     try {
-      await handlers.run(...run)
+      await handlers.run(event, handlerDelivery, delivery)
       return { acknowledgement: 'accepted' }
     } catch (error) {
       return { error }
@@ -129,14 +139,15 @@ export function createPipeline<Context>(
 function checkSource(request: WebhookRequest, isAllowed: (address: string) => boolean): void {
   const address = remoteAddressOf(request)
   if (address === undefined) throw new WebhookError('source_not_allowed', 'The host reports no client address.')
-  if (!isAllowed(address)) throw new WebhookError('source_not_allowed', `It is ${address}.`)
+  if (!isAllowed(address)) throw new WebhookError('source_not_allowed', `Address: ${address}.`)
 }
 
 /**
  * Reads the body.
  *
- * @throws {WebhookError} `raw_body_unavailable`, `content_type_unsupported` (the same, on a media type that ScrapeNest
- * never sends: the sender chose the parser, so the operator is not alarmed), `body_too_large`, `body_aborted`
+ * @throws {WebhookError} `body_too_large`, `body_aborted`, `raw_body_unavailable`, or `content_type_unsupported`
+ * instead of the last one if the media type is not JSON: then the sender picked the parser, and the operator is not
+ * alarmed.
  */
 async function readBody(request: WebhookRequest, headers: CollectedHeaders, maxBytes: number): Promise<Uint8Array> {
   let body: Uint8Array
@@ -157,8 +168,8 @@ const unknownSecret = parseSecrets(generateSecret())
 /**
  * Finds the candidate that a secret signed.
  *
- * @throws {WebhookError} `signature_mismatch`, or `secret_not_found`, which the sender cannot tell apart: otherwise a
- * stranger could list the tenants of a secret function.
+ * @throws {WebhookError} `signature_mismatch`, or `secret_not_found`. The sender cannot tell them apart; otherwise a
+ * stranger could find out which tenants exist.
  */
 function verifySignature(
   candidates: readonly SignedHeaders[],

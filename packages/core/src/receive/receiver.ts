@@ -9,7 +9,7 @@ import { type ReceiverOptions, type ReceiverSettings, readReceiverOptions } from
 import { phases } from './phases.ts'
 import { createPipeline } from './pipeline.ts'
 import { closingConnection, type Outcome, replyTo, type WebhookReply } from './reply.ts'
-import { hasBody, type WebhookRequest } from './request.ts'
+import { mustCloseIfUnread, type WebhookRequest } from './request.ts'
 
 /** Receives deliveries on any host: an adapter passes the request and writes the reply. */
 export interface Receiver<Events extends object = ScrapeNestEvents, Context = unknown> {
@@ -37,22 +37,22 @@ export interface Receiver<Events extends object = ScrapeNestEvents, Context = un
    * Closes the receiver within `graceMs`, one budget for everything:
    *
    * 1. New deliveries, and those whose secret or body is still awaited, are answered 503 `receiver_closing` at once.
-   * 2. Running handlers, and stores that are being written, are waited for. With an inbox, a part of the budget (a
+   * 2. Waits for running handlers and for pending calls of a store. With an inbox, a part of the budget (a
    *    quarter, at most 1 s) is kept for step 4.
    * 3. Deliveries that have not ended by then are cut off: their senders are answered 503 `receiver_closing` and the
    *    handlers' `signal` is aborted. If the handlers are done and only the store is not, their result is sent.
-   * 4. The inbox waits for its own handlers with what is left, aborts them shortly before the budget ends, and gives
-   *    their events back. A `start` that is still pending is waited for first.
+   * 4. Waits for a pending `start`. Then the inbox waits for its own handlers with what is left, aborts them shortly
+   *    before the budget ends, and gives their events back.
    * 5. The duplicate store is closed, and the log writes its pending counts.
    *
-   * Idempotent; a second call can only shorten the budget. If the inbox or the store reject within it, so does
-   * `close`, after everything else was closed.
+   * Idempotent; a second call can only shorten the budget. If the inbox or the store rejects within the budget, so does
+   * `close`, once everything else is closed.
    *
    * @throws {ConfigurationError} `configuration_invalid`: an invalid `graceMs`. Nothing is closed then.
    */
   close(options?: CloseOptions): Promise<void>
   /**
-   * For adapters: reports that the adapter is used incorrectly. An error is logged and passed to `onError`, a text is
+   * For adapters: reports that the adapter is used incorrectly. An error is logged and passed to `onError`, a string is
    * logged as a warning. Repeats are counted per minute.
    */
   report(problem: WebhookError | string): void
@@ -105,7 +105,7 @@ export function createReceiverFrom<Events extends object, Context>(
   let state: 'new' | 'starting' | 'started' | 'closing' | 'closed' = 'new'
   let started: Promise<void> = Promise.resolve()
   let budget: Budget | undefined
-  let closing: Promise<void> | undefined
+  let closed: Promise<void> | undefined
   let isInboxClosing = false
 
   /** Runs one delivery and answers it. Never rejects. */
@@ -127,8 +127,8 @@ export function createReceiverFrom<Events extends object, Context>(
     if ('error' in outcome) reporter.reportFailure(outcome.error, delivery)
     const reply = replyTo(outcome)
     reporter.reportOutcome(() => outcomeOf(delivery, outcome, reply.status))
-    const mustClose = !phases[delivery.phase].isBodyRead && hasBody(delivery.request)
-    delivery.reply(mustClose ? closingConnection(reply) : reply)
+    const isClosing = !phases[delivery.phase].isBodyRead && mustCloseIfUnread(delivery.request)
+    delivery.reply(isClosing ? closingConnection(reply) : reply)
   }
 
   function answerLate(delivery: OpenDelivery<Context>): void {
@@ -216,14 +216,14 @@ export function createReceiverFrom<Events extends object, Context>(
       if (budget === undefined) {
         budget = { forDeliveries: new Deadline(graceMs - reserveMs), forEverything: new Deadline(graceMs) }
         state = 'closing'
-        // Not called at once: a hook that it calls may itself close the receiver, and must find `closing`.
-        closing = Promise.resolve(budget).then(closeWithin)
+        // Deferred, so that `closed` is assigned when a hook calls `close` again.
+        closed = Promise.resolve(budget).then(closeWithin)
       } else if (state === 'closing') {
         budget.forDeliveries.shorten(graceMs - reserveMs)
         budget.forEverything.shorten(graceMs)
         if (isInboxClosing) void closeInbox(budget.forEverything).catch(() => {})
       }
-      await closing
+      await closed
     },
     report(problem) {
       if (typeof problem === 'string') reporter.warn(problem)

@@ -32,7 +32,7 @@ export interface RequestSecrets<Context> {
     request: WebhookRequest,
     context: Context | undefined,
   ) => readonly SigningSecret[] | undefined | Promise<readonly SigningSecret[] | undefined>
-  /** Why `start()` must reject: the secret is unset, on a host where that is reported late. */
+  /** What `start()` rejects with: the secret is unset, and that is reported late. */
   readonly startError?: ConfigurationError
   /** Whether a secret is shorter than recommended. */
   readonly hasShort: boolean

@@ -40,7 +40,7 @@ export function checkBodyHeaders(headers: CollectedHeaders, maxBytes: number): v
 
 /** `body_too_large`, with the limit. */
 export function bodyTooLarge(maxBytes: number): WebhookError {
-  return new WebhookError('body_too_large', `${maxBytes} bytes are allowed.`, { maxBytes })
+  return new WebhookError('body_too_large', `The limit is ${maxBytes} bytes.`, { maxBytes })
 }
 
 /** Whether the media type is JSON: `application/json`, `text/json`, or any `+json`. */
@@ -71,7 +71,7 @@ export function loggerOf(request: WebhookRequest): Logger | undefined {
  * Whether a reply sent without reading the body must close the connection. HTTP/2 (recognized by its pseudo headers)
  * ends the stream instead and has no `connection` header.
  */
-export function hasBody(request: Pick<WebhookRequest, 'headers'>): boolean {
+export function mustCloseIfUnread(request: Pick<WebhookRequest, 'headers'>): boolean {
   try {
     const headers = collectHeaders(request.headers)
     if (headers[':method'] !== undefined) return false

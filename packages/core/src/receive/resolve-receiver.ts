@@ -39,8 +39,9 @@ export type CatalogueSchemas = {
 
 export interface ResolveOptions {
   /**
-   * Who starts the receiver. `next turn`: it starts itself, after the code that sets the server up has run, if
-   * `onEvent` is among the options. `adapter`: the adapter calls `start`.
+   * Who starts the receiver. `next turn`: it starts itself after the code that sets up the server has run, if `onEvent`
+   * is among the options; without it, handlers may be added later than that, and the application calls `start`.
+   * `adapter`: the adapter calls `start`.
    * @default 'adapter'
    */
   readonly startedBy?: 'next turn' | 'adapter'

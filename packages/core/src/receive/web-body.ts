@@ -6,9 +6,9 @@ const defaultFix = 'request.json() or request.text() was called before. Pass the
 /**
  * Reads the body of a fetch `Request`.
  *
- * @param fix what the operator should do when the body has been read before.
+ * @param fix what the operator should do when the body has already been read.
  *
- * @throws {WebhookError} `raw_body_unavailable`: something has read it before; `body_too_large`
+ * @throws {WebhookError} `raw_body_unavailable`: something has read it before; `body_too_large`, `body_aborted`: fewer bytes than declared
  */
 export async function readWebBody(
   request: Request,
@@ -22,7 +22,7 @@ export async function readWebBody(
   // Leaving the loop early cancels the stream.
   for await (const chunk of request.body) {
     if (length + chunk.byteLength > maxBytes) throw bodyTooLarge(maxBytes)
-    // Into one growing buffer: keeping the chunks would hold some hundred bytes for each, even for those of one byte.
+    // Into one growing buffer: keeping the chunks would cost a few hundred bytes for each, even for those of one byte.
     if (length + chunk.byteLength > bytes.byteLength) {
       const longer = new Uint8Array(Math.max(2 * bytes.byteLength, length + chunk.byteLength))
       longer.set(bytes.subarray(0, length))
@@ -31,5 +31,8 @@ export async function readWebBody(
     bytes.set(chunk, length)
     length += chunk.byteLength
   }
+  // A server may end the stream of a client that disconnected.
+  const declared = request.headers.get('content-length')
+  if (declared !== null && length < Number(declared)) throw new WebhookError('body_aborted')
   return bytes.subarray(0, length)
 }

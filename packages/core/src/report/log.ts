@@ -83,9 +83,14 @@ export function createRateLimitedLog(prefix: string): RateLimitedLog {
   }
 }
 
-/** Writes one line. A logger that throws or rejects changes nothing. */
+/**
+ * Writes one line. A logger that throws or rejects changes nothing. It may fail because of the error it is to print (a
+ * frozen one, or one with a getter that throws), so the line is then written without it.
+ */
 export function writeLine({ logger, level, fields, message }: LogLine): void {
-  void safely(() => logger[level](fields, message))
+  const { err, ...others } = fields as { readonly err?: unknown }
+  const retry = (): void => void safely(() => logger[level](others, `${message} (The error could not be printed.)`))
+  void safely(() => logger[level](fields, message), err === undefined ? undefined : retry)
 }
 
 /** Calls user code. What it throws, or rejects with, goes to `onFailure` and nowhere else. */

@@ -35,14 +35,14 @@ type ReadName = (typeof readNames)[number]
 
 const readNameSet: ReadonlySet<string> = new Set(readNames)
 
-/** One value per header that is read. A value that is not text stays as it is, and its grammar refuses it. */
+/** One value per header that is read. A value that is not a string is kept; its grammar refuses it. */
 export type CollectedHeaders = { [Name in ReadName]?: unknown }
 
 /**
  * Collects the headers this library reads from any form of headers.
  *
- * @throws {WebhookError} `duplicate_header`: several values, or one name in two spellings with different values. A second
- * content type is ignored: it is only read to explain a lost body.
+ * @throws {WebhookError} `duplicate_header`: several values, or one name in two spellings with different values. A
+ * second content type is ignored: the content type is used only to explain a lost body.
  */
 export function collectHeaders(headers: WebhookHeaders | undefined | null): CollectedHeaders {
   const collected: CollectedHeaders = {}
@@ -55,8 +55,8 @@ export function collectHeaders(headers: WebhookHeaders | undefined | null): Coll
     }
   } catch (error) {
     if (isWebhookError(error)) throw error
-    // No headers, or a getter, iterator or proxy that throws. There may be a body, so the reply must close the
-    // connection.
+    // No headers, or a getter, iterator or proxy that throws. There may be a body, and `mustCloseIfUnread` looks at
+    // this header.
     collected['transfer-encoding'] = error
   }
   return collected
@@ -83,5 +83,5 @@ function singleValue(header: ReadName, values: readonly unknown[]): unknown {
 }
 
 function duplicateHeader(header: string): WebhookError {
-  return new WebhookError('duplicate_header', `It is ${header}.`, { header })
+  return new WebhookError('duplicate_header', `Header: ${header}.`, { header })
 }

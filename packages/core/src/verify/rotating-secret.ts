@@ -12,8 +12,8 @@ export interface RotatingSecretOptions {
   /** Maximum age of the secrets before `load` is called again, in milliseconds. @default 60000 */
   readonly maxAgeMs?: number
   /**
-   * Minimum time between two calls of `load`, in milliseconds. Forgeries mismatch too, and must not put load on your
-   * store.
+   * Minimum time between two calls of `load`, in milliseconds. Forged deliveries mismatch too, and must not make us
+   * query your store for each.
    * @default 1000
    */
   readonly minIntervalMs?: number
@@ -55,13 +55,13 @@ export function rotatingSecret(options: RotatingSecretOptions): RotatingSecret {
   let loadedAtMs = Number.NEGATIVE_INFINITY
   let askedAtMs = Number.NEGATIVE_INFINITY
   let isSuspect = false
-  /** Shared by all callers. A failed load stays here until the next one may start. */
+  /** Shared by all callers. After a failure, they get the same failure until `minIntervalMs` has passed. */
   let loading = Promise.resolve()
 
   function reload(): void {
     askedAtMs = now()
     loading = read()
-    // Callers that await it see the failure. Without one, it must not end the process.
+    // If no one awaits it, its rejection must not end the process.
     loading.catch(() => {})
   }
 
@@ -82,7 +82,7 @@ export function rotatingSecret(options: RotatingSecretOptions): RotatingSecret {
 
   async function secret(): Promise<readonly Secret[]> {
     if ((isSuspect || now() - loadedAtMs >= maxAgeMs) && mayReload()) reload()
-    // A slow or unavailable store must not delay what the known secrets verify.
+    // A slow or unavailable store does not delay what the known secrets verify, except after a mismatch.
     if (known.length === 0) await loading
     else if (isSuspect) await loading.catch(() => {})
     return known

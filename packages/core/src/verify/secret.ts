@@ -8,7 +8,7 @@ export type Secret = string
 /** What a function that looks up secrets may return. Nothing (`undefined`, `null`, `''`, `[]`) means there is none. */
 export type SecretResult = Secret | readonly Secret[] | null | undefined
 
-/** Each secret costs a forged delivery up to four HMACs: two keys, two header families. */
+/** A forged delivery costs up to four HMACs per secret: two keys, two header families. */
 export const maxSecrets = 8
 
 /** Shorter keys can be guessed; the Standard Webhooks specification asks for 24 bytes or more. */
@@ -20,7 +20,7 @@ const recommendedKeyBytes = 24
  *
  * ScrapeNest's guide decodes the base64 after `whsec_` (docs.scrapenest.com/webhooks/verifying-signatures); its own SDK
  * uses the text of the secret (scrapenest-sdk 1.2.0, webhooks.py). Anyone who holds the secret can compute both keys,
- * so accepting either reveals nothing. See `docs/decisions/0003-two-keys-per-secret.md`.
+ * so accepting either weakens nothing. See `docs/decisions/0003-two-keys-per-secret.md`.
  */
 export interface SigningSecret {
   /** First the decoded key, which `sign` uses, then the key made of the text. */
@@ -31,10 +31,10 @@ export interface SigningSecret {
 /**
  * HMAC-SHA256 over the content that is signed: `id.timestamp.` and the body (Standard Webhooks, "Signature scheme").
  *
- * @returns base64, because a digest of bytes costs a fifth more at 400 B.
+ * @returns its base64 as bytes. A digest of bytes costs a fifth more at 400 B.
  */
-export function hmac(key: KeyObject, prefix: string, body: Uint8Array): string {
-  return createHmac('sha256', key).update(prefix).update(body).digest('base64')
+export function hmac(key: KeyObject, prefix: string, body: Uint8Array): Buffer {
+  return Buffer.from(createHmac('sha256', key).update(prefix).update(body).digest('base64'))
 }
 
 /** Generates a signing secret in ScrapeNest's form: `whsec_` and 32 random bytes. */
@@ -46,7 +46,9 @@ export function generateSecret(): Secret {
  * Whether a `secret` option is unset, as `process.env` leaves it: `undefined`, `null`, `''`, `[]` or a list of those.
  */
 export function isUnsetSecret(secret: unknown): boolean {
-  return Array.isArray(secret) ? secret.every(isUnsetSecret) : secret === undefined || secret === null || secret === ''
+  // The length first: a secret function may return a list of any length.
+  if (Array.isArray(secret)) return secret.length <= maxSecrets && secret.every(isUnsetSecret)
+  return secret === undefined || secret === null || secret === ''
 }
 
 /** The error for a secret that is unset. */
@@ -97,8 +99,8 @@ function decodeSecret(secret: unknown): Uint8Array {
   }
   const base64 = secret.replace(/^whsec_/, '')
   const bytes = Buffer.from(base64, 'base64')
-  // Node's decoder skips what it does not understand, so the text must survive a round trip. Without padding, the last
-  // character may carry spare bits, as in the vectors that implementations share.
+  // Node's decoder skips what it does not understand, so the text must survive a round trip. Unpadded text is accepted
+  // even if its last character has unused bits set, because shared test vectors do that.
   const isUnpadded = /^[A-Za-z0-9+/]+$/.test(base64) && base64.length % 4 !== 1
   const isBase64 = isUnpadded || base64 === bytes.toString('base64')
   if (isBase64 && bytes.byteLength >= minKeyBytes) return bytes

@@ -25,6 +25,6 @@ export function sign(
     message.timestamp instanceof Date ? Math.floor(message.timestamp.getTime() / 1000) : message.timestamp
   checkWholeNumber('the timestamp', timestamp, { min: 0 })
   const bytes = toBytes(typeof body === 'string' ? Buffer.from(body) : body)
-  const signature = hmac(parseSecret(secret).keys[0], `${id}.${timestamp}.`, bytes)
+  const signature = hmac(parseSecret(secret).keys[0], `${id}.${timestamp}.`, bytes).toString()
   return { 'svix-id': id, 'svix-timestamp': String(timestamp), 'svix-signature': `v1,${signature}` }
 }

@@ -1,7 +1,7 @@
 import { WebhookError } from '../errors.ts'
 import { type CollectedHeaders, type HeaderFamily, headerFamilies } from './headers.ts'
 
-/** ScrapeNest's samples allow this in both directions; exactly 300 s still passes ("Verifying signatures"). */
+/** ScrapeNest's samples accept a difference of 300 s, past or future, inclusive ("Verifying signatures"). */
 export const defaultToleranceSeconds = 300
 
 /** The signed headers of one family: well-formed and recent, but not yet verified. */
@@ -30,12 +30,14 @@ const signatureGrammar = /^v1,([A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=),?$/
 
 /** A delivery signed during a rotation carries two. Anything near this number is an attack on our CPU. */
 const maxSignatures = 16
-/** More than any header of Node's default size holds; only empty tokens, from double spaces, do not count as signatures. */
+/**
+ * More than any header of Node's default size holds; only empty tokens, from double spaces, do not count as signatures.
+ */
 const maxTokens = 1_000
 
 /**
- * Reads every complete header family (`svix-*`, `webhook-*`). A sender in transition may send both; one that verifies
- * is enough. No MAC is computed here: malformed and stale requests end early.
+ * Reads every complete header family (`svix-*`, `webhook-*`). A sender in transition may send both; it is enough that
+ * one of them verifies. No MAC is computed here: malformed and stale requests end early.
  *
  * @throws {WebhookError} `missing_header` (no family is complete), `message_id_invalid`, `timestamp_invalid`,
  * `timestamp_outside_tolerance`, `no_supported_signature`
@@ -89,7 +91,7 @@ function checkAge(ageSeconds: number, toleranceSeconds: number): void {
   const hint = ageSeconds < -1e11 ? ' Is it in milliseconds?' : ''
   throw new WebhookError(
     'timestamp_outside_tolerance',
-    `It is ${distance}; ${toleranceSeconds} s are allowed.${hint}`,
+    `It is ${distance}; the tolerance is ${toleranceSeconds} s.${hint}`,
     {
       ageSeconds,
       toleranceSeconds,
@@ -120,5 +122,5 @@ function missingHeaderError(headers: CollectedHeaders): WebhookError {
   const [svix, standard] = headerFamilies
   const isStandard = headers[svix.id] === undefined && headers[standard.id] !== undefined
   const header = missingHeader(headers, isStandard ? standard : svix) as string
-  return new WebhookError('missing_header', `It is ${header}.`, { header })
+  return new WebhookError('missing_header', `Header: ${header}.`, { header })
 }

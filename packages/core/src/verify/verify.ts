@@ -32,7 +32,7 @@ export interface VerifiedMessage {
   readonly sentAt: Date
   /** The bytes that were verified. */
   readonly body: Uint8Array
-  /** Position of the secret that matched; not 0 during a rotation. */
+  /** Position of the matching secret in the list. Above 0, it is not the first one: a rotation is under way. */
   readonly secretIndex: number
 }
 
@@ -86,7 +86,8 @@ export function verifyEvent<Events extends object = ScrapeNestEvents>(
 }
 
 /**
- * Finds the first secret that signed the body under one of the candidates. Every digest is compared in constant time.
+ * Tries each secret, each of its keys and each candidate, in this order; the first match wins. Digests are compared in
+ * constant time.
  *
  * @throws {WebhookError} `signature_mismatch`
  */
@@ -101,7 +102,7 @@ export function matchSignature(
       for (const candidate of candidates) {
         const { prefix, signatures } = candidate
         // Two header families usually have the same id and timestamp: one HMAC serves both.
-        if (expected?.prefix !== prefix) expected = { prefix, digest: Buffer.from(hmac(key, prefix, body)) }
+        if (expected?.prefix !== prefix) expected = { prefix, digest: hmac(key, prefix, body) }
         const { digest } = expected
         if (signatures.some((signature) => timingSafeEqual(signature, digest)))
           return { signed: candidate, secretIndex }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import type { WebhookRequest } from '../../src/index.ts'
-import { checkBodyHeaders, hasBody, isJson, loggerOf, remoteAddressOf } from '../../src/receive/request.ts'
+import { checkBodyHeaders, isJson, loggerOf, mustCloseIfUnread, remoteAddressOf } from '../../src/receive/request.ts'
 import { answer, deliver, failing, recordingLogger, refusal, testReceiver } from '../deliveries.ts'
 
 describe('checkBodyHeaders', () => {
@@ -75,7 +75,7 @@ describe('a reply before the body was read', () => {
     ['headers that cannot be read', new Proxy({}, { ownKeys: failing(new Error('no')) })],
     ['no headers at all', undefined as unknown as Headers],
   ])('closes the connection: %s', async (_given, headers) => {
-    expect(hasBody({ headers })).toBe(true)
+    expect(mustCloseIfUnread({ headers })).toBe(true)
     expect((await replyWith(headers)).headers).toMatchObject({ connection: 'close' })
   })
 
@@ -84,7 +84,7 @@ describe('a reply before the body was read', () => {
     ['a length of 0', { 'content-length': '0' }],
     ['HTTP/2, which ends the stream instead', { ':method': 'POST', 'content-length': '1' }],
   ])('leaves the connection open: %s', async (_given, headers) => {
-    expect(hasBody({ headers })).toBe(false)
+    expect(mustCloseIfUnread({ headers })).toBe(false)
     expect((await replyWith(headers)).headers).not.toHaveProperty('connection')
   })
 

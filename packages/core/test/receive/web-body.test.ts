@@ -22,6 +22,15 @@ function streamOf(chunks: readonly Uint8Array[], cancel = vi.fn()): ReadableStre
 const limits = { maxBytes: 100_000 }
 
 describe('readWebBody', () => {
+  it('reports a client that disconnected, where the server ends the stream early', async () => {
+    const request = new Request('https://shop.example', {
+      method: 'POST',
+      body: 'half',
+      headers: { 'content-length': '8' },
+    })
+    await expect(readWebBody(request, { maxBytes: 10 })).rejects.toMatchObject({ code: 'body_aborted' })
+  })
+
   it.each<[string, string]>([
     ['a body', 'Zürich 🔑'],
     ['an empty body', ''],

@@ -106,6 +106,21 @@ describe('the rate-limited log', () => {
 })
 
 describe('writeLine', () => {
+  it('writes the line without its error if the logger fails to print that', () => {
+    const lines: unknown[] = []
+    const logger = {
+      warn() {},
+      // As pino's serializer, which writes to the errors it prints.
+      error(fields: { err?: Error }, message: string) {
+        if (fields.err !== undefined) fields.err.name = 'seen'
+        lines.push([fields, message])
+      },
+    }
+    const err = Object.freeze(new Error('frozen'))
+    writeLine({ logger, level: 'error', fields: { code: 'handler_failed', err }, message: 'A handler failed.' })
+    expect(lines).toEqual([[{ code: 'handler_failed' }, 'A handler failed. (The error could not be printed.)']])
+  })
+
   it('survives a logger that throws or rejects', async () => {
     writeLine(lineTo({ warn: failing(new Error('no')), error: failing(new Error('no')) }))
     writeLine(lineTo({ warn: () => Promise.reject(new Error('no')), error() {} }))

@@ -130,7 +130,7 @@ describe('the log', () => {
     expect(receiver.lines[0]).toMatchObject({
       level: 'warn',
       fields: { code: 'source_not_allowed' },
-      message: expect.stringContaining('not in allowedSources. It is 192.0.2.7.'),
+      message: expect.stringContaining('not in allowedSources. Address: 192.0.2.7.'),
     })
   })
 

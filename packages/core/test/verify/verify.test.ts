@@ -98,7 +98,7 @@ describe('verify', () => {
     const at = (ageSeconds: number) => ({ toleranceSeconds: 10, now: () => startMs + ageSeconds * 1000 })
     expect(verify({ headers: family('svix'), body: 'x' }, secret, at(10)).messageId).toBe('msg_1')
     expect(() => verify({ headers: family('svix'), body: 'x' }, secret, at(11))).toThrow(
-      refusal('timestamp_outside_tolerance', '10 s are allowed'),
+      refusal('timestamp_outside_tolerance', 'the tolerance is 10 s'),
     )
   })
 
