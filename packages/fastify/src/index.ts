@@ -126,17 +126,19 @@ function decorate(app: FastifyInstance, name: string | false, receiver: ReadyRec
 }
 
 function addRoute(child: FastifyInstance, path: string, receiver: ReadyReceiver<FastifyRequest>): void {
-  /** The streams Fastify would have parsed. A preParsing hook may have replaced the request's own. */
-  const payloads = new WeakMap<IncomingMessage, Readable>()
+  /** The streams that preParsing hooks have put in place of the request. */
+  const replacedStreams = new WeakMap<IncomingMessage, Readable>()
   child.removeAllContentTypeParsers()
   // Leaves the body unread and `request.body` undefined: hooks of the application that log or copy a body see none.
   // JSON by name as well: for `'*'` alone, Fastify compares the content type with every parser it knows.
   child.addContentTypeParser(['application/json', '*'], (request, payload, done) => {
     const stream = payload as unknown as Readable
-    payloads.set(request.raw, stream)
-    // A stream that a preParsing hook returned, such as one that decompresses, may fail before it is read, or without being
-    // read. Without a listener, that would end the process.
-    if (stream !== request.raw) stream.on('error', () => {})
+    if (stream !== request.raw) {
+      replacedStreams.set(request.raw, stream)
+      // Such a stream, for example one that decompresses, may fail before it is read, or without being read. Without a
+      // listener, that would end the process.
+      stream.on('error', () => {})
+    }
     done(null)
   })
 
@@ -149,7 +151,12 @@ function addRoute(child: FastifyInstance, path: string, receiver: ReadyReceiver<
         headers: request.headers,
         body: (limits) =>
           readRawBody(
-            { request: raw, kept: [() => (raw as { rawBody?: unknown }).rawBody], stream: payloads.get(raw), fix },
+            {
+              request: raw,
+              kept: [() => (raw as { rawBody?: unknown }).rawBody],
+              stream: replacedStreams.get(raw),
+              fix,
+            },
             limits,
           ),
         get remoteAddress() {

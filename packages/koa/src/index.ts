@@ -115,9 +115,9 @@ function detailsOf(ctx: KoaContext): HostDetails {
       // Firebase and similar platforms keep bytes on Node's request, Koa's parsers keep text on Koa's.
       () => request.rawBody,
       () => request.body,
-      () => (request.body as Record<symbol, unknown>)[koaBodyText],
+      () => (request.body as Record<symbol, unknown> | undefined)?.[koaBodyText],
       () => parsed.rawBody,
-      () => (parsed.body as Record<symbol, unknown>)[koaBodyText],
+      () => (parsed.body as Record<symbol, unknown> | undefined)?.[koaBodyText],
     ],
     remoteAddress: () => ctx.ip || undefined,
     fix,
