@@ -2,7 +2,6 @@ import type { Device } from './device.ts'
 
 const readBody = 'node/src/read-body.ts'
 const openDeliveries = 'core/src/receive/open-deliveries.ts'
-const phases = 'core/src/receive/phases.ts'
 
 const captureContext = "new AsyncResource('SCRAPENEST_DELIVERY')"
 
@@ -25,7 +24,7 @@ export const stayed: readonly Device[] = [
     patch: {
       edits: [
         neverTakeBuffered,
-        { file: readBody, from: 'const joined = new JoinChunks() pipeline(stream, joined, () => {})', to: '' },
+        { file: readBody, from: 'const joined = new JoinChunks(maxBytes) pipeline(stream, joined, () => {})', to: '' },
         { file: readBody, from: 'getRawBody(joined,', to: 'getRawBody(stream,' },
       ],
     },
@@ -35,7 +34,11 @@ export const stayed: readonly Device[] = [
     sizes: [500],
     patch: {
       edits: [
-        { file: phases, from: 'position = -1', to: 'position = -1\n  deadline: NodeJS.Timeout | undefined' },
+        {
+          file: openDeliveries,
+          from: 'position = -1 constructor(',
+          to: 'position = -1\n  deadline: NodeJS.Timeout | undefined\n  constructor(',
+        },
         {
           file: openDeliveries,
           from: 'timer ??= ',
@@ -110,9 +113,8 @@ export const stayed: readonly Device[] = [
     sizes: [500],
     patch: {
       edits: [
-        { file: phases, from: 'import { AsyncResource }', to: 'import { AsyncLocalStorage }' },
-        { file: phases, from: captureContext, to: 'AsyncLocalStorage.snapshot()' },
-        { file: phases, from: 'this.#resource.runInAsyncScope(run)', to: 'this.#resource(run)' },
+        { file: openDeliveries, from: captureContext, to: 'AsyncLocalStorage.snapshot()' },
+        { file: openDeliveries, from: 'this.#resource.runInAsyncScope(run)', to: 'this.#resource(run)' },
       ],
     },
   },
@@ -122,8 +124,8 @@ export const stayed: readonly Device[] = [
     sizes: [500],
     patch: {
       edits: [
-        { file: phases, from: captureContext, to: 'undefined' },
-        { file: phases, from: 'this.#resource.runInAsyncScope(run)', to: 'run()' },
+        { file: openDeliveries, from: captureContext, to: 'undefined' },
+        { file: openDeliveries, from: 'this.#resource.runInAsyncScope(run)', to: 'run()' },
       ],
     },
   },

@@ -3,7 +3,7 @@ import type { Device } from './device.ts'
 
 const receiver = 'core/src/receive/receiver.ts'
 const pipeline = 'core/src/receive/pipeline.ts'
-const phases = 'core/src/receive/phases.ts'
+const openDeliveries = 'core/src/receive/open-deliveries.ts'
 const claim = 'core/src/handle/claim.ts'
 const handlers = 'core/src/handle/handlers.ts'
 const duplicates = 'core/src/handle/duplicates.ts'
@@ -105,8 +105,8 @@ export const went: readonly Device[] = [
         {
           file: pipeline,
           imports: 'isThenable',
-          from: 'const secrets = await settings.findSecrets(request, context)',
-          to: `const finding = settings.findSecrets(request, context)
+          from: 'const secrets = await settings.secrets.find(request, context)',
+          to: `const finding = settings.secrets.find(request, context)
             const secrets = isThenable(finding) ? await finding : finding`,
         },
         {
@@ -121,7 +121,7 @@ export const went: readonly Device[] = [
           file: pipeline,
           from: 'const result = await runHandlers(',
           through: 'delivery)',
-          to: `const running = runHandlers(event, { ...facts, attempt: 1, signal, context: delivery.context }, delivery)
+          to: `const running = runHandlers(event, { ...message, attempt: 1, signal, context: delivery.context }, delivery)
             const result = isThenable(running) ? await running : running`,
         },
         {
@@ -156,7 +156,7 @@ export const went: readonly Device[] = [
           file: fastify,
           from: '{ method: request.method, url: request.url, headers: request.headers,',
           through: 'return loggerOf(request) }, }',
-          to: 'new FastifyDelivery(request, payloads)',
+          to: 'new FastifyDelivery(request, replacedStreams)',
         },
         {
           file: fastify,
@@ -166,17 +166,18 @@ export const went: readonly Device[] = [
             declare readonly url: string
             declare readonly headers: object
             #request
-            #payloads
-            constructor(request, payloads) {
+            #replacedStreams
+            constructor(request, replacedStreams) {
               this.method = request.method
               this.url = request.url
               this.headers = request.headers
               this.#request = request
-              this.#payloads = payloads
+              this.#replacedStreams = replacedStreams
             }
             body(limits) {
               const { raw } = this.#request
-              return readRawBody({ request: raw, kept: [() => raw.rawBody], stream: this.#payloads.get(raw), fix }, limits)
+              const stream = this.#replacedStreams.get(raw)
+              return readRawBody({ request: raw, kept: [() => raw.rawBody], stream, fix }, limits)
             }
             get remoteAddress() {
               return this.#request.ip
@@ -200,12 +201,12 @@ export const went: readonly Device[] = [
           file: pipeline,
           imports: 'AbortableDelivery',
           from: 'delivery.controller = new AbortController() const { signal } = delivery.controller',
-          to: `const abortable = new AbortableDelivery(facts, delivery.context)
+          to: `const abortable = new AbortableDelivery(message, delivery.context)
             delivery.controller = abortable`,
         },
         {
           file: pipeline,
-          from: 'runHandlers(event, { ...facts, attempt: 1, signal, context: delivery.context }, delivery)',
+          from: 'runHandlers(event, { ...message, attempt: 1, signal, context: delivery.context }, delivery)',
           to: 'runHandlers(event, abortable, delivery)',
         },
       ],
@@ -217,8 +218,17 @@ export const went: readonly Device[] = [
     patch: {
       module: './linked-ring.ts',
       edits: [
-        { file: receiver, from: "from './open-deliveries.ts'", to: "from '../device.ts'" },
-        { file: phases, from: 'position = -1', to: 'older: unknown\n  newer: unknown' },
+        {
+          file: receiver,
+          imports: 'createOpenDeliveries',
+          from: 'import { createOpenDeliveries, OpenDelivery }',
+          to: 'import { OpenDelivery }',
+        },
+        {
+          file: openDeliveries,
+          from: 'position = -1 constructor(',
+          to: 'older: unknown\n  newer: unknown\n  constructor(',
+        },
       ],
     },
   },
@@ -236,12 +246,12 @@ export const went: readonly Device[] = [
         },
         {
           file: secret,
-          from: "return createHmac('sha256', key).update(prefix).update(body).digest()",
+          from: "return Buffer.from(createHmac('sha256', key).update(prefix).update(body).digest('base64'))",
           to: 'return key.mac(prefix, body)',
         },
         {
           file: signatureHeaders,
-          from: "signatures.push(Buffer.from(base64, 'base64'))",
+          from: 'signatures.push(Buffer.from(base64))',
           to: 'signatures.push(base64)',
         },
         {
@@ -249,6 +259,25 @@ export const went: readonly Device[] = [
           imports: 'isSame',
           from: 'timingSafeEqual(signature, digest)',
           to: 'isSame(signature, digest)',
+        },
+      ],
+    },
+  },
+  {
+    name: 'signatures decoded to 32 bytes and digest(), against base64 text as bytes',
+    measuredIn: 'verify',
+    sizes: [500, 20_000],
+    patch: {
+      edits: [
+        {
+          file: secret,
+          from: "return Buffer.from(createHmac('sha256', key).update(prefix).update(body).digest('base64'))",
+          to: "return createHmac('sha256', key).update(prefix).update(body).digest()",
+        },
+        {
+          file: signatureHeaders,
+          from: 'signatures.push(Buffer.from(base64))',
+          to: "signatures.push(Buffer.from(base64, 'base64'))",
         },
       ],
     },
@@ -294,7 +323,7 @@ export const went: readonly Device[] = [
               if (token === '') continue
               count += 1
               if (token[tokenLength - 1] === '=' && signatureGrammar.test(token)) {
-                signatures.push(Buffer.from(token.slice('v1,'.length, tokenLength), 'base64'))
+                signatures.push(Buffer.from(token.slice('v1,'.length, tokenLength)))
               }
             }
             if (signatures.length === 0)`,

@@ -83,7 +83,7 @@ describe('the adapter of the guide', () => {
     expect(adapter.match(/^import /gm)).toHaveLength(specifiers.length)
     expect(adapter).not.toMatch(/import\(|require\(/)
     const others = specifiers.filter((specifier) => !/^(hono|@hono\/node-server)(\/|$)/.test(specifier))
-    expect(others).toEqual(['@scrapenest-webhooks/core', '@scrapenest-webhooks/core/adapter'])
+    expect(new Set(others)).toEqual(new Set(['@scrapenest-webhooks/core', '@scrapenest-webhooks/core/adapter']))
     expect(entries).toEqual(expect.arrayContaining(others))
   })
 
@@ -134,14 +134,26 @@ describe('the checks that the adapter of the guide is not subject to', () => {
         "a chunked body declares no length": [
           "L01 chunked mid-code-point",
         ],
-        "it is refused before its length is looked at": [
+        "both bodies would only wait for their deadline": [
+          "D02 slow",
+        ],
+        "it is refused before its length is checked": [
           "L01 compressed",
         ],
-        "parsers differ in the content types they take": [
+        "no parser consumes the body; B02 covers content types": [
+          "B03 aborted",
+          "B03 bare",
+          "B03 captured raw body",
+          "B03 chunked mid-code-point",
+          "B03 compressed",
+          "B03 oversized",
+          "B03 slow",
+        ],
+        "parsers differ in the content types they read": [
           "B02 captured raw body",
           "B02 parser first",
         ],
-        "the check itself is about how the body is sent": [
+        "the check itself decides how the body is sent": [
           "E01 compressed",
           "E02 compressed",
           "L02 aborted",
@@ -153,7 +165,7 @@ describe('the checks that the adapter of the guide is not subject to', () => {
         "the host answers 400": [
           "P02 captured raw body",
         ],
-        "the parser inflates by itself": [
+        "the parser decompresses it": [
           "E01 captured raw body",
           "E01 parser first",
         ],
@@ -172,9 +184,6 @@ describe('the checks that the adapter of the guide is not subject to', () => {
           "P01 oversized",
           "P01 parser first",
           "P01 slow",
-        ],
-        "two stalled bodies would only wait for their deadline": [
-          "D02 slow",
         ],
       }
     `)

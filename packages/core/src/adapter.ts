@@ -18,7 +18,7 @@ export type { InboxAttempt, InboxProcessor } from './handle/inbox.ts'
 export { createInboxProcessor } from './handle/inbox-processor.ts'
 // Without them, the inferred type of a value that an adapter exports could not be named.
 export type * from './index.ts'
-export { checkGraceMs, Deadline } from './receive/deadline.ts'
+export { checkGraceMs, Deadline } from './receive/close-deadline.ts'
 export { findKeptBody } from './receive/kept-body.ts'
 export { defaultCloseGraceMs } from './receive/options.ts'
 export { closingConnection, errorReply, notFoundReply } from './receive/reply.ts'

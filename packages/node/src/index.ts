@@ -24,16 +24,8 @@ export {
   RetryLaterError,
   WebhookError,
 } from '@scrapenest-webhooks/core'
-export {
-  abandonReply,
-  type BodySource,
-  type HostDetails,
-  pathOf,
-  pathTwice,
-  readRawBody,
-  toWebhookRequest,
-  writeReply,
-} from './host-request.ts'
+export { abandonReply, type HostDetails, pathOf, pathTwice, toWebhookRequest, writeReply } from './host-request.ts'
+export { type BodySource, readRawBody } from './read-body.ts'
 
 export interface NodeOptions {
   /**

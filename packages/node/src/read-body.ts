@@ -2,8 +2,58 @@ import { IncomingMessage } from 'node:http'
 import { pipeline, type Readable, Transform, type TransformCallback } from 'node:stream'
 import { setImmediate } from 'node:timers'
 import { type BodyLimits, WebhookError } from '@scrapenest-webhooks/core'
-import { bodyTooLarge } from '@scrapenest-webhooks/core/adapter'
+import { bodyTooLarge, findKeptBody } from '@scrapenest-webhooks/core/adapter'
 import getRawBody from 'raw-body'
+
+/** Where the raw body of a request may be. */
+export interface BodySource {
+  readonly request: IncomingMessage
+  /** Where the parsers of this host may have kept the body, most exact first, as for `findKeptBody`. */
+  readonly kept: readonly (() => unknown)[]
+  /** The stream to read. @default the request */
+  readonly stream?: Readable | undefined
+  /** What the operator should do when the body is lost. */
+  readonly fix: string
+}
+
+/**
+ * The exact bytes of the body: what a parser kept, what the stream still has, or what the platform replays.
+ *
+ * @throws {WebhookError} `raw_body_unavailable`, with the fix, or what reading the stream throws.
+ */
+export async function readRawBody(source: BodySource, limits: BodyLimits): Promise<Uint8Array> {
+  const { request, kept, stream = request, fix } = source
+  const contentLength = request.headers['content-length']
+  const keptBody = findKeptBody(kept, contentLength)
+  if (keptBody !== undefined) return keptBody
+  // setEncoding makes a stream return text, which has lost whatever is not UTF-8.
+  if (!stream.readableDidRead && stream.readableEncoding === null) {
+    const body = await readBody(stream, limits)
+    // HTTP/2 ends the stream of a client that disconnected before it was read.
+    if (contentLength !== undefined && body.byteLength < Number(contentLength)) throw new WebhookError('body_aborted')
+    return body
+  }
+  const replayed = findKeptBody([() => readReplayed(request, limits)], contentLength)
+  if (replayed !== undefined) return replayed
+  throw new WebhookError('raw_body_unavailable', fix)
+}
+
+/**
+ * Some serverless platforms read the body themselves and replace `read` and `on` of the request, so that it can be read
+ * once more (Vercel's Node helpers).
+ */
+function readReplayed(request: IncomingMessage, { maxBytes }: BodyLimits): Uint8Array | undefined {
+  if (!Object.hasOwn(request, 'read')) return undefined
+  const chunks: Uint8Array[] = []
+  // One chunk more than allowed is enough for the receiver to refuse it as too large.
+  for (let length = 0; length <= maxBytes; ) {
+    const chunk: unknown = request.read()
+    if (!ArrayBuffer.isView(chunk)) break
+    chunks.push(chunk as Uint8Array)
+    length += chunk.byteLength
+  }
+  return Buffer.concat(chunks)
+}
 
 /**
  * Reads the body of a stream that nothing has read. Settles in every case: with the bytes, at the limit, or when the

@@ -13,7 +13,7 @@ import { type HandlingOptions, type HandlingSettings, handlingOptions, readHandl
 import type { DeliveryOutcome } from '../report/reporter.ts'
 import { defaultToleranceSeconds } from '../verify/signed-headers.ts'
 import { compileAllowedSources } from './allowed-sources.ts'
-import { checkGraceMs, maxTimeoutMs } from './deadline.ts'
+import { checkGraceMs, maxTimeoutMs } from './close-deadline.ts'
 import { type RequestSecrets, readSecretOption, type SecretOption } from './request-secrets.ts'
 
 /**

@@ -3,7 +3,7 @@ import type { EventPattern, EventSchemas, SchemaOutputs, ScrapeNestEvents } from
 import { type AnyHandler, createHandlers, type EventHandler } from '../handle/handlers.ts'
 import { inboxConsumer, warnOfIdlePatterns } from '../handle/inbox-processor.ts'
 import { createReporter, type DeliveryOutcome } from '../report/reporter.ts'
-import { checkGraceMs, Deadline } from './deadline.ts'
+import { checkGraceMs, Deadline } from './close-deadline.ts'
 import { createOpenDeliveries, OpenDelivery } from './open-deliveries.ts'
 import { type ReceiverOptions, type ReceiverSettings, readReceiverOptions } from './options.ts'
 import { phases } from './phases.ts'
