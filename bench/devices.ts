@@ -36,8 +36,8 @@ interface Effort {
 const efforts: Record<'full' | 'short' | 'check', (bytes: number) => Effort> = {
   full: (bytes) =>
     bytes > 10_000
-      ? { processes: 5, rounds: 1, turns: 2, deliveries: 1250, warmUp: 3000 }
-      : { processes: 5, rounds: 1, turns: 2, deliveries: 2500, warmUp: 8000 },
+      ? { processes: 5, rounds: 1, turns: 2, deliveries: 1250, warmUp: 2000 }
+      : { processes: 5, rounds: 1, turns: 2, deliveries: 2500, warmUp: 5000 },
   short: () => ({ processes: 1, rounds: 3, turns: 1, deliveries: 400, warmUp: 1200 }),
   check: () => ({ processes: 1, rounds: 1, turns: 1, deliveries: 64, warmUp: 64 }),
 }

@@ -18,11 +18,10 @@ export type { InboxAttempt, InboxProcessor } from './handle/inbox.ts'
 export { createInboxProcessor } from './handle/inbox-processor.ts'
 // Without them, the inferred type of a value that an adapter exports could not be named.
 export type * from './index.ts'
+export { bodyTooLarge, findKeptBody, readWebBody } from './receive/body.ts'
 export { checkGraceMs, Deadline } from './receive/close-deadline.ts'
-export { findKeptBody } from './receive/kept-body.ts'
 export { defaultCloseGraceMs } from './receive/options.ts'
 export { closingConnection, errorReply, notFoundReply } from './receive/reply.ts'
-export { bodyTooLarge } from './receive/request.ts'
 export {
   type CatalogueSchemas,
   type ReadyReceiver,
@@ -31,5 +30,4 @@ export {
   resolveReceiver,
   type WithReceiver,
 } from './receive/resolve-receiver.ts'
-export { readWebBody } from './receive/web-body.ts'
 export { defaultLogger } from './report/log.ts'

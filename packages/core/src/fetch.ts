@@ -1,6 +1,7 @@
 import { checkHooks, checkPath } from './check.ts'
 import { ConfigurationError } from './errors.ts'
 import type { EventSchemas, SchemaOutputs, ScrapeNestEvents } from './events.ts'
+import { readWebBody } from './receive/body.ts'
 import type { ReceiverOptions } from './receive/options.ts'
 import type { Receiver } from './receive/receiver.ts'
 import { notFoundReply, type WebhookReply } from './receive/reply.ts'
@@ -10,7 +11,6 @@ import {
   resolveReceiver,
   type WithReceiver,
 } from './receive/resolve-receiver.ts'
-import { readWebBody } from './receive/web-body.ts'
 
 export type * from './index.ts'
 

@@ -10,7 +10,7 @@ export class OpenDelivery<Context> implements Subject {
   readonly request: WebhookRequest
   readonly context: Context | undefined
   /** Sends the reply to the host. */
-  readonly reply: (reply: WebhookReply) => void
+  readonly sendReply: (reply: WebhookReply) => void
   /** Monotonic (`performance.now()`). */
   readonly startedAtMs: number = performance.now()
   // Captures the async context of the request. `AsyncLocalStorage.snapshot()` does the same at eighty times the cost.
@@ -26,10 +26,10 @@ export class OpenDelivery<Context> implements Subject {
   /** Position in the list of open deliveries, which maintains it. */
   position = -1
 
-  constructor(request: WebhookRequest, context: Context | undefined, reply: (reply: WebhookReply) => void) {
+  constructor(request: WebhookRequest, context: Context | undefined, sendReply: (reply: WebhookReply) => void) {
     this.request = request
     this.context = context
-    this.reply = reply
+    this.sendReply = sendReply
   }
 
   /** Runs a function in the async context of the request: the deadline timer and `close()` have another one. */

@@ -1,4 +1,4 @@
-import { codeOf, isWebhookError, WebhookError } from '../errors.ts'
+import { codeOf, WebhookError } from '../errors.ts'
 import { probeEventType, type WebhookEvent } from '../events.ts'
 import { claimEvent } from '../handle/claim.ts'
 import type { Delivery } from '../handle/delivery.ts'
@@ -9,11 +9,12 @@ import { parseEnvelope } from '../verify/envelope.ts'
 import { type CollectedHeaders, collectHeaders } from '../verify/headers.ts'
 import { generateSecret, parseSecrets, type SigningSecret } from '../verify/secret.ts'
 import { headersOf, readSignedHeaders, type SignedHeaders } from '../verify/signed-headers.ts'
-import { matchSignature, toBytes } from '../verify/verify.ts'
+import { matchSignature } from '../verify/verify.ts'
+import { checkBodyHeaders, readBody } from './body.ts'
 import type { OpenDelivery } from './open-deliveries.ts'
 import type { ReceiverSettings } from './options.ts'
 import type { Outcome } from './reply.ts'
-import { bodyTooLarge, checkBodyHeaders, isJson, remoteAddressOf, type WebhookRequest } from './request.ts'
+import { remoteAddressOf, type WebhookRequest } from './request.ts'
 
 /** What happens to a delivery, from its headers to the end of its handlers. */
 export type Pipeline<Context> = (delivery: OpenDelivery<Context>) => Promise<Outcome | undefined>
@@ -140,26 +141,6 @@ function checkSource(request: WebhookRequest, isAllowed: (address: string) => bo
   const address = remoteAddressOf(request)
   if (address === undefined) throw new WebhookError('source_not_allowed', 'The host reports no client address.')
   if (!isAllowed(address)) throw new WebhookError('source_not_allowed', `Address: ${address}.`)
-}
-
-/**
- * Reads the body.
- *
- * @throws {WebhookError} `body_too_large`, `body_aborted`, `raw_body_unavailable`, or `content_type_unsupported`
- * instead of the last one if the media type is not JSON: then the sender picked the parser, and the operator is not
- * alarmed.
- */
-async function readBody(request: WebhookRequest, headers: CollectedHeaders, maxBytes: number): Promise<Uint8Array> {
-  let body: Uint8Array
-  try {
-    body = toBytes(await request.body({ maxBytes }))
-  } catch (error) {
-    if (!isWebhookError(error)) throw new WebhookError('body_aborted', undefined, { cause: error })
-    if (error.code !== 'raw_body_unavailable' || isJson(headers)) throw error
-    throw new WebhookError('content_type_unsupported', undefined, { cause: error })
-  }
-  if (body.byteLength > maxBytes) throw bodyTooLarge(maxBytes)
-  return body
 }
 
 /** Stands in where a request has no secret, so that refusing it takes as long as refusing a forgery. */

@@ -3,13 +3,14 @@ import type { EventPattern, EventSchemas, SchemaOutputs, ScrapeNestEvents } from
 import { type AnyHandler, createHandlers, type EventHandler } from '../handle/handlers.ts'
 import { inboxConsumer, warnOfIdlePatterns } from '../handle/inbox-processor.ts'
 import { createReporter, type DeliveryOutcome } from '../report/reporter.ts'
+import { mustCloseIfUnread } from './body.ts'
 import { checkGraceMs, Deadline } from './close-deadline.ts'
 import { createOpenDeliveries, OpenDelivery } from './open-deliveries.ts'
 import { type ReceiverOptions, type ReceiverSettings, readReceiverOptions } from './options.ts'
 import { phases } from './phases.ts'
 import { createPipeline } from './pipeline.ts'
 import { closingConnection, type Outcome, replyTo, type WebhookReply } from './reply.ts'
-import { mustCloseIfUnread, type WebhookRequest } from './request.ts'
+import type { WebhookRequest } from './request.ts'
 
 /** Receives deliveries on any host: an adapter passes the request and writes the reply. */
 export interface Receiver<Events extends object = ScrapeNestEvents, Context = unknown> {
@@ -128,7 +129,7 @@ export function createReceiverFrom<Events extends object, Context>(
     const reply = replyTo(outcome)
     reporter.reportOutcome(() => outcomeOf(delivery, outcome, reply.status))
     const isClosing = !phases[delivery.phase].isBodyRead && mustCloseIfUnread(delivery.request)
-    delivery.reply(isClosing ? closingConnection(reply) : reply)
+    delivery.sendReply(isClosing ? closingConnection(reply) : reply)
   }
 
   function answerLate(delivery: OpenDelivery<Context>): void {

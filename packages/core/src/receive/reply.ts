@@ -14,9 +14,9 @@ export type ReplyStatus = ReturnType<typeof rowOf>['status'] | 404
 export type Outcome = { readonly acknowledgement: Acknowledgement } | { readonly error: unknown }
 
 const acknowledgements: Readonly<Record<Acknowledgement, WebhookReply>> = {
-  accepted: reply(202, { status: 'accepted' }),
-  duplicate: reply(202, { status: 'duplicate' }),
-  dropped: reply(202, { status: 'dropped' }),
+  accepted: buildReply(202, { status: 'accepted' }),
+  duplicate: buildReply(202, { status: 'duplicate' }),
+  dropped: buildReply(202, { status: 'dropped' }),
 }
 
 export function replyTo(outcome: Outcome): WebhookReply {
@@ -29,21 +29,25 @@ export function errorReply(error: unknown): WebhookReply {
   const row = rowOf(code)
   if ('acknowledgement' in row) return acknowledgements[row.acknowledgement]
   const body = { error: row.answeredAs ?? code }
-  if ('allow' in row) return reply(row.status, body, { allow: row.allow })
-  if (!('retryAfterSeconds' in row)) return reply(row.status, body)
+  if ('allow' in row) return buildReply(row.status, body, { allow: row.allow })
+  if (!('retryAfterSeconds' in row)) return buildReply(row.status, body)
   const seconds = code === 'retry_later' ? retryAfterSecondsOf(error) : row.retryAfterSeconds
-  return reply(row.status, body, { 'retry-after': String(seconds) })
+  return buildReply(row.status, body, { 'retry-after': String(seconds) })
 }
 
 /** For adapters that are the whole server: the path is not that of the webhook. Not a delivery, so it has no code. */
-export const notFoundReply: WebhookReply = reply(404, { error: 'not_found' })
+export const notFoundReply: WebhookReply = buildReply(404, { error: 'not_found' })
 
 /** The same reply, closing the connection, so that the rest of an unread body is not parsed as the next request. */
 export function closingConnection(unclosed: WebhookReply): WebhookReply {
   return { ...unclosed, headers: { ...unclosed.headers, connection: 'close' } }
 }
 
-function reply(status: WebhookReply['status'], body: object, headers?: Readonly<Record<string, string>>): WebhookReply {
+function buildReply(
+  status: WebhookReply['status'],
+  body: object,
+  headers?: Readonly<Record<string, string>>,
+): WebhookReply {
   return Object.freeze({
     status,
     // Written out in full: Express and Fastify append a charset to a shorter value.

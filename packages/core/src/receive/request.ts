@@ -1,6 +1,5 @@
-import { WebhookError } from '../errors.ts'
 import type { Logger } from '../report/log.ts'
-import { type CollectedHeaders, collectHeaders, type WebhookHeaders } from '../verify/headers.ts'
+import type { WebhookHeaders } from '../verify/headers.ts'
 
 /** One HTTP request, in a form every host can provide. */
 export interface WebhookRequest {
@@ -24,31 +23,6 @@ export interface BodyLimits {
   readonly maxBytes: number
 }
 
-/**
- * Checks what the headers say about the body, before a byte of it is read.
- *
- * @throws {WebhookError} `content_encoding_unsupported`, or `body_too_large` as declared.
- */
-export function checkBodyHeaders(headers: CollectedHeaders, maxBytes: number): void {
-  const encoding = headers['content-encoding']
-  if (encoding !== undefined && !(typeof encoding === 'string' && /^(identity)?$/i.test(encoding))) {
-    throw new WebhookError('content_encoding_unsupported')
-  }
-  const length = headers['content-length']
-  if (typeof length === 'string' && Number(length) > maxBytes) throw bodyTooLarge(maxBytes)
-}
-
-/** `body_too_large`, with the limit. */
-export function bodyTooLarge(maxBytes: number): WebhookError {
-  return new WebhookError('body_too_large', `The limit is ${maxBytes} bytes.`, { maxBytes })
-}
-
-/** Whether the media type is JSON: `application/json`, `text/json`, or any `+json`. */
-export function isJson(headers: CollectedHeaders): boolean {
-  const contentType = headers['content-type']
-  return typeof contentType === 'string' && /^\s*[^\s;/]+\/([^\s;]+\+)?json\s*(;|$)/i.test(contentType)
-}
-
 /** The client's address, or nothing where the host knows none or its getter throws. */
 export function remoteAddressOf(request: WebhookRequest): string | undefined {
   try {
@@ -64,20 +38,5 @@ export function loggerOf(request: WebhookRequest): Logger | undefined {
     return request.logger
   } catch {
     return undefined
-  }
-}
-
-/**
- * Whether a reply sent without reading the body must close the connection. HTTP/2 (recognized by its pseudo headers)
- * ends the stream instead and has no `connection` header.
- */
-export function mustCloseIfUnread(request: Pick<WebhookRequest, 'headers'>): boolean {
-  try {
-    const headers = collectHeaders(request.headers)
-    if (headers[':method'] !== undefined) return false
-    return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0'
-  } catch {
-    // Headers that contradict each other say nothing about the body: closing is the safe side.
-    return true
   }
 }
