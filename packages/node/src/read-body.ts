@@ -66,7 +66,7 @@ export async function readBody(stream: Readable, { maxBytes }: BodyLimits): Prom
   closeHttp2StreamAfterReply(stream)
   if (stream instanceof IncomingMessage && stream.readableFlowing !== true) {
     // Nearly every body arrives in one segment with its headers and is complete at the end of this turn. Taking it then
-    // is a fifth cheaper per delivery than listening to the stream (`docs/decisions/0010-raw-body.md`).
+    // costs less than listening to the stream (`docs/decisions/0010-raw-body.md`).
     await new Promise(setImmediate)
     if (stream.readableDidRead) throw new WebhookError('raw_body_unavailable', 'Something else read it meanwhile.')
     if (stream.complete && !stream.destroyed && stream.readableLength <= maxBytes) return takeBuffered(stream)
@@ -81,8 +81,8 @@ export async function readBody(stream: Readable, { maxBytes }: BodyLimits): Prom
 }
 
 /**
- * The body of a stream that ended without having been read: a request had none, unless the client disconnected. Any other
- * stream, such as a platform's imitation of a request, had one that is lost.
+ * The body of a stream that ended without having been read: a request had none, unless the client disconnected. Any
+ * other stream, such as a platform's imitation of a request, had one that is lost.
  */
 function withoutBody(stream: Readable & { readonly aborted?: boolean }): Uint8Array {
   if (stream.aborted === true) throw aborted(null)

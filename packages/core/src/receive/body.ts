@@ -103,7 +103,8 @@ const defaultFix = 'request.json() or request.text() was called before. Pass the
  *
  * @param fix what the operator should do when the body has already been read.
  *
- * @throws {WebhookError} `raw_body_unavailable`: something has read it before; `body_too_large`, `body_aborted`: fewer bytes than declared
+ * @throws {WebhookError} `raw_body_unavailable`: something has read it before; `body_too_large`, `body_aborted`: fewer
+ * bytes than declared
  */
 export async function readWebBody(
   request: Request,

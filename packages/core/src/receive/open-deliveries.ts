@@ -13,7 +13,8 @@ export class OpenDelivery<Context> implements Subject {
   readonly sendReply: (reply: WebhookReply) => void
   /** Monotonic (`performance.now()`). */
   readonly startedAtMs: number = performance.now()
-  // Captures the async context of the request. `AsyncLocalStorage.snapshot()` does the same at eighty times the cost.
+  // Captures the async context of the request. `AsyncLocalStorage.snapshot()` does the same at many times the cost
+  // (`bench/devices.ts`).
   readonly #resource = new AsyncResource('SCRAPENEST_DELIVERY')
   phase: Phase = 'headers'
   isAnswered = false
@@ -66,8 +67,8 @@ export interface OpenDeliveries<Context> {
 }
 
 /**
- * One timer serves all deliveries, because setting and clearing one per delivery costs a seventh of a delivery's CPU
- * time (`docs/decisions/0009-plain-devices.md`).
+ * One timer serves all deliveries, because setting and clearing one per delivery costs CPU time
+ * (`docs/decisions/0009-rooms-phases-and-plain-devices.md`).
  *
  * @param onLate answers a delivery. Called `timeoutMs` after its start, if it has not been answered by then.
  */

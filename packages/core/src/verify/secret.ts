@@ -31,7 +31,7 @@ export interface SigningSecret {
 /**
  * HMAC-SHA256 over the content that is signed: `id.timestamp.` and the body (Standard Webhooks, "Signature scheme").
  *
- * @returns its base64 as bytes. A digest of bytes costs a fifth more at 400 B.
+ * @returns its base64 as bytes, which costs less than a digest of bytes (`bench/devices.ts`).
  */
 export function hmac(key: KeyObject, prefix: string, body: Uint8Array): Buffer {
   return Buffer.from(createHmac('sha256', key).update(prefix).update(body).digest('base64'))
