@@ -166,7 +166,7 @@ describe('a server whose inbox does not work', () => {
   it.each([
     {
       why: 'another process keeps it locked',
-      async spoil(file: string, inbox: Inbox) {
+      async breakStore(file: string, inbox: Inbox) {
         await inbox.check()
         const db = new DatabaseSync(file)
         db.exec('BEGIN IMMEDIATE')
@@ -175,14 +175,14 @@ describe('a server whose inbox does not work', () => {
     },
     {
       why: 'its file is no database',
-      async spoil(file: string) {
+      async breakStore(file: string) {
         writeFileSync(file, 'This is a text. '.repeat(1000))
         return () => rmSync(file)
       },
     },
     {
       why: 'its directory cannot be created',
-      async spoil(file: string) {
+      async breakStore(file: string) {
         const directory = dirname(file)
         rmSync(directory, { recursive: true })
         writeFileSync(directory, '')
@@ -191,13 +191,13 @@ describe('a server whose inbox does not work', () => {
     },
   ])(
     'is at fault because $why, and in order again afterwards',
-    async ({ spoil }) => {
+    async ({ breakStore }) => {
       const directory = mkdtempSync(join(tmpdir(), 'scrapenest-doctor-'))
       onTestFinished(() => rmSync(directory, { recursive: true, force: true }))
       const file = join(directory, 'data', 'webhooks.db')
       mkdirSync(dirname(file))
       const inbox = sqliteInbox({ file })
-      const mend = await spoil(file, inbox)
+      const repair = await breakStore(file, inbox)
       const { url } = await startReceiver({ inbox })
       const dead = await doctor(url)
       expect(dead.faults).toEqual(['store_unavailable'])
@@ -205,7 +205,7 @@ describe('a server whose inbox does not work', () => {
       expect(dead.findings[0]?.summary).toBe(
         'The server keeps raw bytes, but its store does not work: it answers 503 store_unavailable.',
       )
-      mend()
+      repair()
       expect((await doctor(url)).faults).toEqual([])
       expect(await inbox.stats()).toEqual({ ready: 0, running: 0, done: 0, dead: 0, unhandled: 0 })
     },

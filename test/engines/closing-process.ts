@@ -1,4 +1,5 @@
-// A worker that closes when it is told to, and does not end its process: node closing-process.ts <engine> <url> <name>
+// A worker that closes on a message from its parent and leaves its process to end by itself:
+// node closing-process.ts <engine> <url> <name>
 import { createWorker } from '@scrapenest-webhooks/inbox'
 import { type InboxEngine, openPlace } from './engine-inboxes.ts'
 

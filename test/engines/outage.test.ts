@@ -115,7 +115,7 @@ describe.each(engines)('an inbox on %s whose server is out of reach', (engine) =
   )
 
   it.skipIf(!hasProgram(needed))(
-    'does not keep a process alive that closes while it is out of reach',
+    'lets a process end that closes while the server is down',
     async () => {
       const child = fork(join(import.meta.dirname, 'closing-process.ts'), [engine, server.url, newPlaceName()])
       onTestFinished(() => void child.kill('SIGKILL'))

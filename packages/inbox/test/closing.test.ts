@@ -141,7 +141,7 @@ describe('the time that close may take', () => {
     expect(calls.slice(-3)).toEqual(['end has ended', 'close', 'close has ended'])
   })
 
-  it('is anew that of a further call, once it has ended and the store is still being closed', async () => {
+  it('starts again with a further call that comes after its end, while the store is still closing', async () => {
     stopTimers()
     const { promise: answer, resolve: answerNow } = openable()
     const { inbox, calls } = slowStore({ end: answer })

@@ -14,7 +14,7 @@ import { SqliteStore } from '../src/sqlite-store.ts'
 import { StoredInbox } from '../src/stored-inbox.ts'
 import { temporaryFile } from './temporary-file.ts'
 
-/** A receiver with an inbox in a file, whose connection and whose file the test can spoil. */
+/** A receiver with an inbox in a file, whose connection and file the test can break. */
 async function receiverOf(file: string): Promise<{
   readonly inbox: Inbox
   readonly db: () => DatabaseSync
@@ -137,7 +137,7 @@ describe('a file that is read-only', () => {
     await vi.waitFor(() => expect(handled).toHaveLength(1))
   })
 
-  it('is opened anew when SQLite said so of a connection', async () => {
+  it('is opened again after SQLite reports the connection as read-only', async () => {
     const { db, deliver, inbox } = await receiverOf(temporaryFile())
     expect((await deliver()).status).toBe(202)
     db().exec('PRAGMA query_only = ON')
@@ -150,7 +150,7 @@ describe('a file that is read-only', () => {
 })
 
 describe('a file that is moved away', () => {
-  it('is answered with 503 rather than written where nobody finds it, and a new one is begun', async () => {
+  it('is answered with 503 rather than written where no one finds it, and a new file is started', async () => {
     const file = temporaryFile()
     const { deliver, errors } = await receiverOf(file)
     expect((await deliver()).status).toBe(202)
@@ -176,7 +176,7 @@ describe('a file that is deleted', () => {
 })
 
 describe('a file that is damaged', () => {
-  it('is told at the start, changed by nobody, and used again once it is mended', async () => {
+  it('is reported at the start, left unchanged, and replaced once it is moved away', async () => {
     const file = temporaryFile()
     writeFileSync(file, 'This is a text and no database at all. '.repeat(100))
     const { deliver, errors, handled, inbox, started } = await receiverOf(file)
@@ -232,7 +232,7 @@ function canMakeReadOnly(): boolean {
   }
 }
 
-/** Another process that holds the write lock of the file until it is told to let go. */
+/** Another process that holds the write lock of the file until the test releases it. */
 async function holdLock(file: string): Promise<{ release(): Promise<void> }> {
   const child = fork(join(import.meta.dirname, 'lock-holder.ts'), [file])
   onTestFinished(() => {

@@ -1,4 +1,4 @@
-/** A clock that stands still until it is told: for the `now` option of receivers and stores. */
+/** A clock that moves only when the test moves it: for the `now` option of receivers and stores. */
 export interface FakeClock {
   /** Milliseconds since 1970. Can be passed on its own: `createReceiver({ now: clock.now, … })`. */
   readonly now: () => number

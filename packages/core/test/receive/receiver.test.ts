@@ -626,7 +626,7 @@ describe('the async context of a request', () => {
     ])
   })
 
-  it('is that of each report at close, whoever calls it', async () => {
+  it('is that of the delivery for each report at close, not that of the caller of close', async () => {
     const { notes, receiver } = notingReceiver()
     storage.run('first request', () => void receiver.receive({ ...deliver(), body: hang }))
     storage.run('second request', () => void receiver.receive(deliver(eventOf('job.created', {}, 'event_2'))))

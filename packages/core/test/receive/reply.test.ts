@@ -33,7 +33,7 @@ describe('a reply', () => {
     expect(errorReply(new WebhookError(code)).headers).toEqual({ ...json, 'retry-after': seconds })
   })
 
-  it('cannot be changed by whoever gets it', async () => {
+  it('is frozen, headers included', async () => {
     const reply = await testReceiver().receive(deliver())
     expect([Object.isFrozen(reply), Object.isFrozen(reply.headers)]).toEqual([true, true])
   })

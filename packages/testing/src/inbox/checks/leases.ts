@@ -89,7 +89,7 @@ interface Run {
   fail(error: Error): void
 }
 
-/** A consumer whose handler of one event hangs, whatever its signal says, until a run of it is told how to end. */
+/** A consumer whose handler of one event ignores its signal and hangs until the test ends the run. */
 function hangingConsumer(eventId: string): { readonly consumer: InboxConsumer; readonly runs: readonly Run[] } {
   const runs: Run[] = []
   const consumer = createInboxConsumer(async (event) => {
