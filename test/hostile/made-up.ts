@@ -35,6 +35,28 @@ export const signedMessage: fc.Arbitrary<{ id: string; timestamp: number; body: 
     secret,
   })
 
+const signatureCharacter = fc.oneof(
+  { weight: 32, arbitrary: fc.constantFrom(...'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=') },
+  { weight: 1, arbitrary: fc.integer({ max: 0x2ff, min: 0 }).map((code) => String.fromCharCode(code)) },
+)
+
+/** Up to three signatures that are almost of the right form, or of the right form and wrong. */
+export const malformedSignature: fc.Arbitrary<string> = fc
+  .tuple(
+    fc.array(
+      fc.tuple(
+        fc.constantFrom('v1,', 'v1,', 'v1,', 'v1a,', 'V1,', 'v1', '', 'v2,', ','),
+        fc.oneof(
+          fc.string({ unit: signatureCharacter, minLength: 43, maxLength: 43 }).map((text) => `${text}=`),
+          fc.string({ unit: signatureCharacter, maxLength: 60 }),
+        ),
+      ),
+      { minLength: 1, maxLength: 3 },
+    ),
+    fc.constantFrom(' ', ' ', ', ', ',', '  '),
+  )
+  .map(([signatures, separator]) => signatures.map((parts) => parts.join('')).join(separator))
+
 /**
  * How to make a value. Some of the values bite whoever touches them, fast-check included, so they are made only inside
  * the try; what is printed of a failed one is how its parts were made.

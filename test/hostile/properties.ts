@@ -2,7 +2,7 @@ import { createReceiver, isWebhookError, sign, verify, type WebhookRequest } fro
 import fc from 'fast-check'
 import { type Budget, type Family, Tally } from './family.ts'
 import { deliveryScenario, tryScenario } from './handling-model.ts'
-import { messageId, oddHeaders, oddValue, type Recipe, secret, signedMessage } from './made-up.ts'
+import { malformedSignature, messageId, oddHeaders, oddValue, type Recipe, secret, signedMessage } from './made-up.ts'
 import { countingStrays, quiet } from './quiet.ts'
 import { outsideTable } from './reply-table.ts'
 
@@ -34,9 +34,11 @@ interface Property {
 /** So wide that the timestamp is never what refuses a changed message. */
 const anyTime = { toleranceSeconds: Number.MAX_SAFE_INTEGER, now: () => 0 }
 
+const fixedSecret = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'
+
 /** Headers that pass, so that the body is asked for. */
 const freshHeaders: fc.Arbitrary<Recipe> = fc.constant(() =>
-  sign({ id: 'msg_1', timestamp: Math.floor(Date.now() / 1000), body: '{}' }, 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'),
+  sign({ id: 'msg_1', timestamp: Math.floor(Date.now() / 1000), body: '{}' }, fixedSecret),
 )
 
 const properties: readonly Property[] = [
@@ -106,6 +108,15 @@ const properties: readonly Property[] = [
     ),
   },
   {
+    name: 'a malformed or wrong signature is refused with its code',
+    runs: { short: 5000, full: 200_000 },
+    property: fc.asyncProperty(malformedSignature, async (signature) => {
+      const headers = { 'svix-id': 'msg_1', 'svix-timestamp': '0', 'svix-signature': signature }
+      const code = codeThrownBy(() => verify({ headers, body: 'x' }, fixedSecret, { now: () => 0 }))
+      insist(['no_supported_signature', 'signature_mismatch', 'missing_header'].includes(code), code)
+    }),
+  },
+  {
     name: 'verify throws nothing but our errors, whatever the message is',
     runs: { short: 500, full: 10_000 },
     property: fc.asyncProperty(oddValue, secret, async (message, secret) => {
@@ -131,7 +142,7 @@ const properties: readonly Property[] = [
     runs: { short: 1000, full: 50_000 },
     property: fc.asyncProperty(oddRequest(), async (request) => {
       const receiver = createReceiver({
-        secret: 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw',
+        secret: fixedSecret,
         logger: quiet,
         maxBodyBytes: 4096,
         replyTimeoutMs: 20,
@@ -204,6 +215,15 @@ function expectRefused(message: Parameters<typeof verify>[0], secret: string): v
     return
   }
   throw new Error(`Accepted: ${JSON.stringify(message.headers)}`)
+}
+
+function codeThrownBy(work: () => unknown): string {
+  try {
+    work()
+    return 'accepted'
+  } catch (error) {
+    return isWebhookError(error) ? error.code : `another error: ${String(error)}`
+  }
 }
 
 function expectOursOrNothing(work: () => unknown): void {

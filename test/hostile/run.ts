@@ -1,4 +1,3 @@
-import { run as constantTime } from './constant-time.ts'
 import { run as differential } from './differential.ts'
 import type { Budget, Family, FamilyResult } from './family.ts'
 import { run as memory } from './memory.ts'
@@ -6,7 +5,7 @@ import { run as properties } from './properties.ts'
 import { run as requests } from './requests.ts'
 import { run as sockets } from './sockets.ts'
 
-const families: Readonly<Record<string, Family>> = { properties, requests, differential, sockets, constantTime, memory }
+const families: Readonly<Record<string, Family>> = { properties, requests, differential, sockets, memory }
 
 /** `run.ts [--budget short] [--seed 1] [family …]`: every family in full, unless told otherwise. */
 const budget: Budget = process.argv.includes('short') ? 'short' : 'full'
