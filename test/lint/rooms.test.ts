@@ -8,78 +8,126 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const biome = fileURLToPath(import.meta.resolve('@biomejs/biome/bin/biome'))
 
-/** Files that import what their room may not, and files that import what it may. */
-const refused: readonly (readonly [file: string, path: string])[] = [
-  ['verify/a.ts', '../report/reporter.ts'],
-  ['verify/b.ts', '../handle/claim.ts'],
-  ['verify/c.ts', '../receive/receiver.ts'],
-  ['verify/d.ts', 'zod'],
-  ['verify/e.ts', '@scrapenest-webhooks/node'],
-  ['report/a.ts', '../handle/claim.ts'],
-  ['report/b.ts', '../receive/reply.ts'],
-  ['handle/a.ts', '../receive/request.ts'],
-  ['receive/a.ts', '../index.ts'],
-  ['receive/b.ts', '../fetch.ts'],
-  ['a.ts', 'raw-body'],
-  ['b.ts', '@scrapenest-webhooks/testing'],
-  ['check.ts', './verify/secret.ts'],
-  ['events.ts', './verify/secret.ts'],
-]
-const allowed: typeof refused = [
-  ['verify/f.ts', '../errors.ts'],
-  ['verify/g.ts', './secret.ts'],
-  ['verify/h.ts', 'node:crypto'],
-  ['report/c.ts', '../verify/headers.ts'],
-  ['handle/b.ts', '../report/reporter.ts'],
-  ['receive/c.ts', '../handle/claim.ts'],
-  ['c.ts', './receive/receiver.ts'],
-]
+interface Rooms {
+  /** Files that import what their room may not. */
+  readonly refused: readonly (readonly [file: string, path: string])[]
+  /** Files that import what their room may. */
+  readonly allowed: readonly (readonly [file: string, path: string])[]
+  /** The room in which a circle is made. */
+  readonly circleIn: string
+}
 
-describe('the linter of this repository', () => {
-  const folder = mkdtempSync(join(tmpdir(), 'rooms-'))
-  const core = join(folder, 'packages/core/src')
-  let findings: readonly { readonly rule: string; readonly file: string }[] = []
+const packages: Readonly<Record<string, Rooms>> = {
+  core: {
+    refused: [
+      ['verify/a.ts', '../report/reporter.ts'],
+      ['verify/b.ts', '../handle/claim.ts'],
+      ['verify/c.ts', '../receive/receiver.ts'],
+      ['verify/d.ts', 'zod'],
+      ['verify/e.ts', '@scrapenest-webhooks/node'],
+      ['report/a.ts', '../handle/claim.ts'],
+      ['report/b.ts', '../receive/reply.ts'],
+      ['handle/a.ts', '../receive/request.ts'],
+      ['receive/a.ts', '../index.ts'],
+      ['receive/b.ts', '../fetch.ts'],
+      ['a.ts', 'raw-body'],
+      ['b.ts', '@scrapenest-webhooks/testing'],
+      ['check.ts', './verify/secret.ts'],
+      ['events.ts', './verify/secret.ts'],
+    ],
+    allowed: [
+      ['verify/f.ts', '../errors.ts'],
+      ['verify/g.ts', './secret.ts'],
+      ['verify/h.ts', 'node:crypto'],
+      ['report/c.ts', '../verify/headers.ts'],
+      ['handle/b.ts', '../report/reporter.ts'],
+      ['receive/c.ts', '../handle/claim.ts'],
+      ['c.ts', './receive/receiver.ts'],
+    ],
+    circleIn: 'receive',
+  },
+  client: {
+    refused: [
+      ['errors.ts', './request/pause.ts'],
+      ['errors.ts', '@scrapenest-webhooks/core'],
+      ['request/a.ts', '../api/connection.ts'],
+      ['request/b.ts', '../download/download.ts'],
+      ['request/c.ts', 'undici'],
+      ['api/a.ts', '../download/artifacts.ts'],
+      ['api/b.ts', '../client.ts'],
+      ['api/c.ts', 'undici'],
+      ['download/a.ts', '../index.ts'],
+      ['download/b.ts', '@scrapenest-webhooks/simulator'],
+      ['download/c.ts', '@scrapenest-webhooks/core/src/errors.ts'],
+      ['a.ts', 'undici'],
+    ],
+    allowed: [
+      ['request/d.ts', '../errors.ts'],
+      ['request/e.ts', 'node:timers/promises'],
+      ['api/d.ts', '../request/pause.ts'],
+      ['api/e.ts', './connection.ts'],
+      ['api/f.ts', '../errors.ts'],
+      ['download/d.ts', '../api/jobs.ts'],
+      ['download/e.ts', '../request/pause.ts'],
+      ['download/f.ts', '@scrapenest-webhooks/core'],
+      ['download/g.ts', '@scrapenest-webhooks/core/adapter'],
+      ['b.ts', './download/artifacts.ts'],
+    ],
+    circleIn: 'download',
+  },
+}
 
-  beforeAll(() => {
-    cpSync(join(root, 'packages/core/src'), core, { recursive: true })
-    const config = JSON.parse(readFileSync(join(root, 'biome.json'), 'utf8'))
-    writeFileSync(join(folder, 'biome.json'), JSON.stringify({ ...config, vcs: { enabled: false } }))
-    for (const [file, path] of [...refused, ...allowed]) {
-      writeFileSync(join(core, file), `import { something } from '${path}'\n\nexport const used: unknown = something\n`)
-    }
-    writeFileSync(
-      join(core, 'receive/circle-one.ts'),
-      "import type { Two } from './circle-two.ts'\n\nexport type One = Two\n",
-    )
-    writeFileSync(
-      join(core, 'receive/circle-two.ts'),
-      "import type { One } from './circle-one.ts'\n\nexport type Two = One\n",
-    )
-    const options = ['lint', '.', '--reporter=json', '--max-diagnostics=none']
-    const { stdout } = spawnSync(process.execPath, [biome, ...options], { cwd: folder, encoding: 'utf8' })
-    const report = JSON.parse(stdout) as {
-      readonly diagnostics: readonly { readonly category: string; readonly location: { readonly path: unknown } }[]
-    }
-    findings = report.diagnostics.map(({ category, location }) => ({
-      rule: category.replace(/^lint\/\w+\//, ''),
-      file: JSON.stringify(location.path)
-        .replace(/^.*packages\/core\/src\//, '')
-        .replace(/".*$/, ''),
-    }))
-  })
+describe.each(Object.entries(packages))(
+  'the linter of this repository, in %s',
+  (name, { refused, allowed, circleIn }) => {
+    const folder = mkdtempSync(join(tmpdir(), 'rooms-'))
+    const source = join(folder, 'packages', name, 'src')
+    let findings: readonly { readonly rule: string; readonly file: string }[] = []
 
-  afterAll(() => rmSync(folder, { recursive: true }))
+    beforeAll(() => {
+      cpSync(join(root, 'packages', name, 'src'), source, { recursive: true })
+      const config = JSON.parse(readFileSync(join(root, 'biome.json'), 'utf8'))
+      writeFileSync(join(folder, 'biome.json'), JSON.stringify({ ...config, vcs: { enabled: false } }))
+      for (const [file, path] of [...refused, ...allowed]) {
+        writeFileSync(
+          join(source, file),
+          `import { something } from '${path}'\n\nexport const used: unknown = something\n`,
+        )
+      }
+      writeFileSync(
+        join(source, circleIn, 'circle-one.ts'),
+        "import type { Two } from './circle-two.ts'\n\nexport type One = Two\n",
+      )
+      writeFileSync(
+        join(source, circleIn, 'circle-two.ts'),
+        "import type { One } from './circle-one.ts'\n\nexport type Two = One\n",
+      )
+      const options = ['lint', '.', '--reporter=json', '--max-diagnostics=none']
+      const { stdout } = spawnSync(process.execPath, [biome, ...options], { cwd: folder, encoding: 'utf8' })
+      const report = JSON.parse(stdout) as {
+        readonly diagnostics: readonly { readonly category: string; readonly location: { readonly path: unknown } }[]
+      }
+      findings = report.diagnostics.map(({ category, location }) => ({
+        rule: category.replace(/^lint\/\w+\//, ''),
+        file: JSON.stringify(location.path)
+          .replace(/^.*packages\/\w+\/src\//, '')
+          .replace(/".*$/, ''),
+      }))
+    })
 
-  it.each(refused)('refuses an import in core/%s of %s', (file) => {
-    expect(findings).toContainEqual({ rule: 'noRestrictedImports', file })
-  })
+    afterAll(() => rmSync(folder, { recursive: true }))
 
-  it.each(allowed)('allows an import in core/%s of %s', (file) => {
-    expect(findings.filter((finding) => finding.file === file)).toEqual([])
-  })
+    it.each(refused)('refuses an import in %s of %s', (file) => {
+      expect(findings).toContainEqual({ rule: 'noRestrictedImports', file })
+    })
 
-  it('refuses an import circle, even of types alone', () => {
-    expect(findings).toContainEqual({ rule: 'noImportCycles', file: 'receive/circle-one.ts' })
-    expect(findings).toContainEqual({ rule: 'noImportCycles', file: 'receive/circle-two.ts' })
-  })
-})
+    it.each(allowed)('allows an import in %s of %s', (file) => {
+      expect(findings.filter((finding) => finding.file === file)).toEqual([])
+    })
+
+    it('refuses an import circle, even of types alone', () => {
+      expect(findings).toContainEqual({ rule: 'noImportCycles', file: `${circleIn}/circle-one.ts` })
+      expect(findings).toContainEqual({ rule: 'noImportCycles', file: `${circleIn}/circle-two.ts` })
+    })
+  },
+)

@@ -1,10 +1,11 @@
 import { ConfigurationError } from '@scrapenest-webhooks/core'
 import { checkKnownOptions, checkWholeNumber } from '@scrapenest-webhooks/core/adapter'
-import { ApiConnection } from './api-connection.ts'
-import { Artifacts, type DownloadDefaults } from './artifacts.ts'
-import type { JobRequest } from './job-request.ts'
-import { type CallOptions, type Job, Jobs, type SubmittedJob, type WaitOptions } from './jobs.ts'
-import { WebhookEndpoints } from './webhook-endpoints.ts'
+import type { CallOptions } from './api/connection.ts'
+import { ApiConnection } from './api/connection.ts'
+import type { JobRequest } from './api/job-request.ts'
+import { type Job, Jobs, type SubmittedJob, type WaitOptions } from './api/jobs.ts'
+import { WebhookEndpoints } from './api/webhook-endpoints.ts'
+import { Artifacts, type DownloadDefaults } from './download/artifacts.ts'
 
 export interface ClientOptions extends DownloadDefaults {
   /** `sn_live_…`. Either this or `accessToken`. */

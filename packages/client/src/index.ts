@@ -1,19 +1,8 @@
-export type { ArtifactEvent, ArtifactSource } from './artifact-locator.ts'
-export type {
-  Artifacts,
-  ArtifactUrl,
-  DownloadDefaults,
-  DownloadedFile,
-  DownloadOptions,
-  DownloadProgress,
-  ReadOptions,
-} from './artifacts.ts'
-export { type ClientOptions, ScrapeNestClient } from './client.ts'
-export * from './errors.ts'
-export type * from './job-request.ts'
+export type { ArtifactUrl } from './api/artifact-url.ts'
+export type { CallOptions } from './api/connection.ts'
+export type * from './api/job-request.ts'
 export type {
   Artifact,
-  CallOptions,
   Job,
   JobCounts,
   JobFilter,
@@ -24,7 +13,7 @@ export type {
   Jobs,
   SubmittedJob,
   WaitOptions,
-} from './jobs.ts'
+} from './api/jobs.ts'
 export type {
   CreatedWebhookEndpoint,
   CursorOptions,
@@ -36,4 +25,15 @@ export type {
   WebhookEndpointStatus,
   WebhookEndpoints,
   WebhookMessageRecord,
-} from './webhook-endpoints.ts'
+} from './api/webhook-endpoints.ts'
+export { type ClientOptions, ScrapeNestClient } from './client.ts'
+export type { ArtifactEvent, ArtifactSource } from './download/artifact-locator.ts'
+export type {
+  Artifacts,
+  DownloadDefaults,
+  DownloadedFile,
+  DownloadOptions,
+  ReadOptions,
+} from './download/artifacts.ts'
+export type { DownloadProgress } from './download/download.ts'
+export * from './errors.ts'

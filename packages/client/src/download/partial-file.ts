@@ -2,7 +2,7 @@ import { createHash, randomUUID } from 'node:crypto'
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
-import { FileWriteError } from './errors.ts'
+import { FileWriteError } from '../errors.ts'
 
 /** Tells this process from an earlier one that had the same id, as each process 1 of a container has. */
 const processToken = randomUUID().slice(0, 8)

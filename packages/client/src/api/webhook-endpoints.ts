@@ -1,7 +1,6 @@
-import { expectFields } from './answer-fields.ts'
-import { type ApiAnswer, type ApiConnection, isRecord, path } from './api-connection.ts'
-import { NotFoundError } from './errors.ts'
-import type { CallOptions } from './jobs.ts'
+import { NotFoundError } from '../errors.ts'
+import { type ApiAnswer, type ApiConnection, type CallOptions, isRecord, path } from './connection.ts'
+import { expectFields } from './response-fields.ts'
 
 export interface WebhookEndpointSettings {
   /** Where deliveries go. ScrapeNest asks for https. */

@@ -1,7 +1,7 @@
 import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
-import { ApiError, isScrapeNestError, type RateLimitError, ScrapeNestClient } from '../src/index.ts'
-import { freeUrl, startServer, startStub } from './stub-server.ts'
+import { ApiError, isScrapeNestError, type RateLimitError, ScrapeNestClient } from '../../src/index.ts'
+import { freeUrl, startServer, startStub } from '../stub-server.ts'
 
 const apiKey = 'sn_live_0123456789abcdef'
 const submission = { job_type: 'light', target_url: 'https://shop.example/item/1' } as const

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest'
-import { isPublicAddress } from '../src/public-address.ts'
+import { isPublicAddress } from '../../src/download/public-address.ts'
 
 it.each([
   '8.8.8.8',

@@ -1,6 +1,7 @@
-import type { Artifacts } from './artifacts.ts'
-import { ArtifactNotFoundError } from './errors.ts'
-import type { Artifact, CallOptions, Jobs } from './jobs.ts'
+import { fetchArtifactUrl } from '../api/artifact-url.ts'
+import type { ApiConnection, CallOptions } from '../api/connection.ts'
+import type { Artifact, Jobs } from '../api/jobs.ts'
+import { ArtifactNotFoundError } from '../errors.ts'
 import { parseSha256 } from './sha256.ts'
 
 /** An `artifact.ready` event; only these fields of it are looked at. */
@@ -30,12 +31,12 @@ export interface ArtifactLocator {
 
 export function createArtifactLocator(
   source: ArtifactSource,
-  { jobs, artifacts }: { readonly jobs: Jobs; readonly artifacts: Artifacts },
+  { connection, jobs }: { readonly connection: ApiConnection; readonly jobs: Jobs },
 ): ArtifactLocator {
   if (source instanceof URL) return { locate: async () => ({ url: source.href }) }
   if (typeof source === 'string') {
     if (/^[a-z][a-z0-9+.-]*:\/\//i.test(source)) return { locate: async () => ({ url: source }) }
-    const locate = async (options: CallOptions) => urlById(artifacts, source, options)
+    const locate = async (options: CallOptions) => urlById(connection, source, options)
     return { locate, renew: locate }
   }
   if ('data' in source) {
@@ -44,24 +45,24 @@ export function createArtifactLocator(
       locate: async () => ({ url: data.download_url }),
       renew: async (options) => {
         const job = await jobs.get(data.job_id, { ...options, include_download_urls: true })
-        return urlOf(artifacts, pickArtifact(job.artifacts, data), options)
+        return urlOf(connection, pickArtifact(job.artifacts, data), options)
       },
     }
   }
   return {
-    locate: async (options) => urlOf(artifacts, source, options),
-    renew: async (options) => ({ ...factsOf(source), ...(await urlById(artifacts, source.artifact_id, options)) }),
+    locate: async (options) => urlOf(connection, source, options),
+    renew: async (options) => ({ ...factsOf(source), ...(await urlById(connection, source.artifact_id, options)) }),
   }
 }
 
-async function urlById(artifacts: Artifacts, artifactId: string, options: CallOptions): Promise<LocatedArtifact> {
-  const { download_url } = await artifacts.getDownloadUrl(artifactId, options)
+async function urlById(connection: ApiConnection, artifactId: string, options: CallOptions): Promise<LocatedArtifact> {
+  const { download_url } = await fetchArtifactUrl(connection, artifactId, options)
   return { url: download_url }
 }
 
-async function urlOf(artifacts: Artifacts, artifact: Artifact, options: CallOptions): Promise<LocatedArtifact> {
+async function urlOf(connection: ApiConnection, artifact: Artifact, options: CallOptions): Promise<LocatedArtifact> {
   if (artifact.download_url) return { ...factsOf(artifact), url: artifact.download_url }
-  return { ...factsOf(artifact), ...(await urlById(artifacts, artifact.artifact_id, options)) }
+  return { ...factsOf(artifact), ...(await urlById(connection, artifact.artifact_id, options)) }
 }
 
 function factsOf({ byte_size, content_hash }: Artifact): Omit<LocatedArtifact, 'url'> {

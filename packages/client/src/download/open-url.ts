@@ -9,7 +9,7 @@ import {
   RequestTimeoutError,
   TooManyRedirectsError,
   UrlNotAllowedError,
-} from './errors.ts'
+} from '../errors.ts'
 import { isPublicAddress } from './public-address.ts'
 
 /** Where a download may lead. */

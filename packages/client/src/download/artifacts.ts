@@ -1,18 +1,11 @@
 import { checkKnownOptions, checkWholeNumber } from '@scrapenest-webhooks/core/adapter'
-import { expectFields } from './answer-fields.ts'
-import { type ApiConnection, path } from './api-connection.ts'
+import { type ArtifactUrl, fetchArtifactUrl } from '../api/artifact-url.ts'
+import type { ApiConnection, CallOptions } from '../api/connection.ts'
+import type { Jobs } from '../api/jobs.ts'
 import { type ArtifactSource, createArtifactLocator } from './artifact-locator.ts'
-import { downloadTo } from './download.ts'
-import type { CallOptions, Jobs } from './jobs.ts'
+import { type DownloadProgress, downloadTo } from './download.ts'
 import { PartialFile } from './partial-file.ts'
 import { checkSha256 } from './sha256.ts'
-
-export interface ArtifactUrl {
-  readonly artifact_id: string
-  /** A credential: whoever has it has the artifact. */
-  readonly download_url: string
-  readonly expires_at?: string
-}
 
 /** What may be said of every download, and once for all in the options of the client. */
 export interface DownloadDefaults {
@@ -34,12 +27,6 @@ export interface ReadOptions extends DownloadDefaults, CallOptions {
 export interface DownloadOptions extends ReadOptions {
   /** The file to write. Its directory is made where it is missing, and a file that is there is replaced at the end. */
   readonly to: string
-}
-
-export interface DownloadProgress {
-  readonly receivedBytes: number
-  /** Where the server said it. */
-  readonly totalBytes: number | undefined
 }
 
 export interface DownloadedFile {
@@ -78,13 +65,11 @@ export class Artifacts {
   }
 
   /** A URL that gives the artifact's bytes for a time, without the API key. */
-  async getDownloadUrl(
+  getDownloadUrl(
     artifactId: string,
-    { ttl_seconds, signal }: CallOptions & { readonly ttl_seconds?: number } = {},
+    options?: CallOptions & { readonly ttl_seconds?: number | undefined },
   ): Promise<ArtifactUrl> {
-    const call = { method: 'GET', path: path`/v1/artifacts/${artifactId}/download`, repeatable: true } as const
-    const answer = await this.#connection.send({ ...call, query: { ttl_seconds }, signal })
-    return expectFields<ArtifactUrl>(answer, ['download_url'])
+    return fetchArtifactUrl(this.#connection, artifactId, options)
   }
 
   /**
@@ -131,7 +116,7 @@ export class Artifacts {
   }
 
   #locator(source: ArtifactSource) {
-    return createArtifactLocator(source, { jobs: this.#jobs, artifacts: this })
+    return createArtifactLocator(source, { connection: this.#connection, jobs: this.#jobs })
   }
 
   #settled(options: ReadOptions, defaultMaxBytes: number) {

@@ -5,11 +5,16 @@ import {
   RequestTimeoutError,
   ResponseInvalidError,
   systemCodeOf,
-} from './errors.ts'
-import { pause } from './pause.ts'
-import { backoffMs, maxRetryDelayMs, retriedStatuses, retryAfterSecondsOf } from './retry-delay.ts'
+} from '../errors.ts'
+import { pause } from '../request/pause.ts'
+import { backoffMs, maxRetryDelayMs, retriedStatuses, retryAfterSecondsOf } from '../request/retry-delay.ts'
 
-export interface ApiCall {
+export interface CallOptions {
+  /** Ends the call, which then rejects with the signal's reason. */
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface ApiCall extends CallOptions {
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
   /** After the base URL, with every id escaped: see `path`. */
   readonly path: string
@@ -20,7 +25,6 @@ export interface ApiCall {
    * did nothing (429), or was never reached.
    */
   readonly repeatable: boolean
-  readonly signal?: AbortSignal | undefined
 }
 
 export interface ApiAnswer {

@@ -1,5 +1,5 @@
-import { type ApiAnswer, isRecord } from './api-connection.ts'
-import { ResponseInvalidError } from './errors.ts'
+import { ResponseInvalidError } from '../errors.ts'
+import { type ApiAnswer, isRecord } from './connection.ts'
 
 /**
  * Takes an answer for what the API documents once the fields are there that we ourselves rely on. The rest is typed by

@@ -2,8 +2,6 @@ import { createHash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { Readable } from 'node:stream'
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
-import type { ArtifactLocator, LocatedArtifact } from './artifact-locator.ts'
-import type { DownloadProgress } from './artifacts.ts'
 import {
   ConnectionError,
   DownloadFailedError,
@@ -11,10 +9,17 @@ import {
   DownloadUrlExpiredError,
   IntegrityError,
   RequestTimeoutError,
-} from './errors.ts'
-import { connectionFailure, type DownloadRules, openDownload } from './guarded-download.ts'
-import { pause } from './pause.ts'
-import { backoffMs, retriedStatuses } from './retry-delay.ts'
+} from '../errors.ts'
+import { pause } from '../request/pause.ts'
+import { backoffMs, retriedStatuses } from '../request/retry-delay.ts'
+import type { ArtifactLocator, LocatedArtifact } from './artifact-locator.ts'
+import { connectionFailure, type DownloadRules, openDownload } from './open-url.ts'
+
+export interface DownloadProgress {
+  readonly receivedBytes: number
+  /** Present if the server declared it. */
+  readonly totalBytes: number | undefined
+}
 
 /** Where the bytes go. They are of no use to anybody before `commit`. */
 export interface Sink<Output> {

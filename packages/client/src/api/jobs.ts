@@ -1,9 +1,9 @@
 import { randomUUID } from 'node:crypto'
-import { expectFields } from './answer-fields.ts'
-import { type ApiAnswer, type ApiConnection, path } from './api-connection.ts'
-import { JobFailedError, JobTimeoutError, ResponseInvalidError } from './errors.ts'
+import { JobFailedError, JobTimeoutError, ResponseInvalidError } from '../errors.ts'
+import { pause } from '../request/pause.ts'
+import { type ApiAnswer, type ApiConnection, type CallOptions, path } from './connection.ts'
 import type { JobRequest, JobType } from './job-request.ts'
-import { pause } from './pause.ts'
+import { expectFields } from './response-fields.ts'
 
 /** A job just submitted. */
 export interface SubmittedJob {
@@ -106,11 +106,6 @@ export interface JobFilter {
   readonly from?: string
   /** ISO 8601. */
   readonly to?: string
-}
-
-export interface CallOptions {
-  /** Ends the call; it then rejects with the signal's reason. */
-  readonly signal?: AbortSignal | undefined
 }
 
 export interface WaitOptions extends CallOptions {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
-import { ScrapeNestClient } from '../src/index.ts'
-import { startStub } from './stub-server.ts'
+import { ScrapeNestClient } from '../../src/index.ts'
+import { startStub } from '../stub-server.ts'
 
 const at = '2026-02-03T10:15:00Z'
 

@@ -6,8 +6,8 @@ import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { brotliCompressSync, gzipSync } from 'node:zlib'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { type DownloadOptions, type FileWriteError, ScrapeNestClient } from '../src/index.ts'
-import { freeUrl, startServer, startStub } from './stub-server.ts'
+import { type DownloadOptions, type FileWriteError, ScrapeNestClient } from '../../src/index.ts'
+import { freeUrl, startServer, startStub } from '../stub-server.ts'
 
 const apiKey = 'sn_live_0123456789abcdef'
 const bytes = randomBytes(300_000)
