@@ -66,10 +66,9 @@ describe('scrapenestWebhooks for fetch', () => {
     expect((await handlerWith()(await signedRequest(undefined, 'https://shop.example/any'))).status).toBe(202)
     const exact = handlerWith({ path: '/webhooks/scrapenest' })
     expect((await exact(await signedRequest(undefined, `${url}?x=1`))).status).toBe(202)
-    expect(await shown(await exact(await signedRequest(undefined, `${url}/`)))).toEqual({
-      status: 404,
-      body: { error: 'not_found' },
-    })
+    const elsewhere = await exact(await signedRequest(undefined, `${url}/`))
+    expect(elsewhere.headers.get('content-type')).toBe('application/json; charset=utf-8')
+    expect(await shown(elsewhere)).toEqual({ status: 404, body: { error: 'not_found' } })
   })
 
   it.each(['', 'webhooks', '/a?b', '/a b', 7, null])('rejects the path %o', (path) => {

@@ -1,3 +1,5 @@
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import { describe, expect, it } from 'vitest'
 import { type ClaimResult, memoryDuplicates } from '../../src/index.ts'
 import { fakeClock, refusal } from '../deliveries.ts'
@@ -163,6 +165,37 @@ describe('memoryDuplicates', () => {
     expect(claim('running')).toEqual({ state: 'in_progress' })
   })
 
+  it('ignores the release of an event that is not claimed', () => {
+    const { claim, release } = store()
+    release('a', '1')
+    expect(claim('a')).toMatchObject({ state: 'claimed' })
+  })
+
+  it('frees the memory of expired claims', () => {
+    const { clock, claim } = store({ maxEvents: 2000 })
+    const grownMiB = heapGrowth(() => {
+      for (let number = 0; number < 60_000; number += 1) {
+        clock.advance(10)
+        claim(`an event that never ends ${number}`, 10)
+      }
+    })
+    expect(grownMiB).toBeLessThan(2)
+    expect(claim('another')).toMatchObject({ state: 'claimed' })
+  })
+
+  it('frees the memory of handled events at their age', () => {
+    const { clock, handle } = store({ rememberSeconds: 1, maxEvents: 1_000_000 })
+    const grownMiB = heapGrowth(() => {
+      for (let number = 0; number < 60_000; number += 1) handle(`an event of long ago ${number}`)
+      for (let number = 0; number < 3; number += 1) {
+        clock.advance(1000)
+        handle(`later ${number}`)
+      }
+    })
+    expect(grownMiB).toBeLessThan(2)
+    handle('another')
+  })
+
   it('gives the place of an expired claim to others, and still considers it done when its handler succeeds', () => {
     const { clock, claim, complete, handle } = store({ maxEvents: 4 })
     const token = tokenOf(claim('outlived'))
@@ -188,3 +221,14 @@ describe('memoryDuplicates', () => {
     expect(duplicates.claim('a', expiry)).toEqual({ state: 'in_progress' })
   })
 })
+
+/** In MiB, after a garbage collection. */
+function heapGrowth(work: () => void): number {
+  setFlagsFromString('--expose-gc')
+  const collect: () => void = runInNewContext('gc')
+  collect()
+  const before = process.memoryUsage().heapUsed
+  work()
+  collect()
+  return (process.memoryUsage().heapUsed - before) / 1024 / 1024
+}

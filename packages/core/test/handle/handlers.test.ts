@@ -145,8 +145,10 @@ describe('an event of an unknown type', () => {
     expect(unknown).toEqual([eventOf(type)])
   })
 
-  it('is acknowledged without onUnknownEvent', async () => {
-    expect(await answer(testReceiver(), deliver(eventOf('event.of.tomorrow')))).toEqual(accepted)
+  it('is acknowledged without onUnknownEvent and without a warning', async () => {
+    const receiver = testReceiver()
+    expect(await answer(receiver, deliver(eventOf('event.of.tomorrow')))).toEqual(accepted)
+    expect(receiver.lines).toEqual([])
   })
 
   it('reaches onUnknownEvent once', async () => {
@@ -181,8 +183,8 @@ describe('a custom catalogue', () => {
 
   it('has no family for a type without a full stop', async () => {
     const { calls, note } = recordCalls()
-    const receiver = createReceiver<{ ping: object; 'undefined.x': object }>({ secret, ...atStart })
-    receiver.onEvent('ping', note('ping')).onEvent('undefined.*', note('family'))
+    const receiver = createReceiver<{ ping: object; 'undefined.x': object; 'pin.x': object }>({ secret, ...atStart })
+    receiver.onEvent('ping', note('ping')).onEvent('undefined.*', note('undefined')).onEvent('pin.*', note('pin'))
     await answer(receiver, deliver(eventOf('ping')))
     expect(calls).toEqual(['ping'])
   })
@@ -330,6 +332,7 @@ describe('combineFailures', () => {
     ['an error and a RetryLaterError', [later, broken], { code: 'handler_failed', cause: broken }],
     ['a RetryLaterError and a PermanentError', [permanent, later], later],
     ['several RetryLaterErrors: the longest delay', [later, muchLater, later], muchLater],
+    ['several equal delays: the first', [later, new RetryLaterError('too', { retryAfterSeconds: 5 })], later],
     ['several PermanentErrors: the first', [permanent, new PermanentError('too')], permanent],
     ['undefined, which can be thrown too', [undefined], { code: 'handler_failed' }],
   ])('combines %s', (_given, failures, expected) => {
@@ -340,6 +343,6 @@ describe('combineFailures', () => {
     const { code, cause } = combineFailures([broken, permanent, 'text'])
     expect(code).toBe('handler_failed')
     expect(cause).toBeInstanceOf(AggregateError)
-    expect((cause as AggregateError).errors).toEqual([broken, 'text'])
+    expect(cause).toMatchObject({ message: 'Several handlers failed.', errors: [broken, 'text'] })
   })
 })

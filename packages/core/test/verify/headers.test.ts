@@ -54,6 +54,17 @@ describe('collectHeaders', () => {
     expect(collectHeaders(headers as unknown as WebhookHeaders)).toEqual({})
   })
 
+  it.each<[string, unknown]>([
+    ['null', null],
+    ['a number', 7],
+    ['an object as long as a name', [{ length: 'svix-id'.length }, 'msg_2']],
+    ['a list as the name', [['svix-id'], 'msg_2']],
+    ['a pair of undefined', ['svix-id', undefined]],
+    ['a pair of null', ['svix-id', null]],
+  ])('skips %s among the pairs', (_what, odd) => {
+    expect(collectHeaders([odd, ...pairs] as unknown as WebhookHeaders)).toEqual(expected)
+  })
+
   it('joins a list of signatures and skips what is not a string in it', () => {
     const headers = { 'svix-signature': ['v1,a', Symbol('b'), 'v1,c'] }
     expect(collectHeaders(headers as unknown as WebhookHeaders)).toEqual({ 'svix-signature': 'v1,a v1,c' })

@@ -40,6 +40,13 @@ const damages: readonly { readonly given: string; readonly text: string; readonl
   { given: 'an asymmetric private key', text: `whsk_${marked}`, saying: 'is an asymmetric key' },
   { given: 'an asymmetric public key', text: `whpk_${marked}`, saying: 'is an asymmetric key' },
   { given: 'the prefix twice', text: `whsec_whsec_${marked}`, saying: 'has something before whsec_' },
+  { given: 'the prefix in the middle', text: `AAAAwhsec_whsec_${marked}`, saying: 'has something before whsec_' },
+  { given: 'the prefix at the end', text: `${marked}whsec_`, saying: 'has something before whsec_' },
+  { given: 'a quote inside', text: `AAAA"${marked}`, saying: 'is not base64' },
+  { given: 'the version of a signature inside', text: `AAAAv1,${marked}`, saying: 'is not base64' },
+  { given: 'the prefix of a private key inside', text: `AAAAwhsk_${marked}`, saying: 'is not base64' },
+  { given: 'the prefix of a public key inside', text: `AAAAwhpk_${marked}`, saying: 'is not base64' },
+  { given: 'a first character that is not base64', text: `!${marked}`, saying: 'is not base64' },
   { given: 'the prefix alone', text: 'whsec_', saying: 'is shorter than 16 bytes' },
   {
     given: 'a space inside',

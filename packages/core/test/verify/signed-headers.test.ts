@@ -45,6 +45,7 @@ describe('readSignedHeaders', () => {
     ['no timestamp', family('svix', { timestamp: undefined }), 'svix-timestamp'],
     ['an empty signature', family('svix', { signature: '' }), 'svix-signature'],
     ['an incomplete webhook family', family('webhook', { signature: undefined }), 'webhook-signature'],
+    ['the ids of both families alone', { 'svix-id': 'msg_1', 'webhook-id': 'msg_1' }, 'svix-timestamp'],
     ['half of each family', { 'svix-id': 'msg_1', ...family('webhook', { id: undefined }) }, 'svix-timestamp'],
     [
       'half of each family, the other way around',
@@ -188,12 +189,20 @@ describe('the signatures', () => {
     expect(readTokens([...Array(15).fill('v1a,x'), token(1), token(2)].join(' '))).toEqual([1])
   })
 
+  it('may be preceded by any number of spaces', () => {
+    expect(readTokens(`${' '.repeat(40)}${token(1)}`)).toEqual([1])
+  })
+
   it.each([
     ['not a string', 7],
     ['an asymmetric one', `v1a,${digest}`],
+    ['two unsupported ones', 'v2,x v1a,x'],
     ['without version', digest],
     ['not canonical base64', `v1,${digest.slice(0, 42)}B=`],
   ])('must include a supported one: %s', (_given, list) => {
-    expect(() => read(family('svix', { signature: list }))).toThrow(refusal('no_supported_signature'))
+    const message = 'Only v1 (HMAC-SHA256) signatures are supported, and none is present.'
+    expect(() => read(family('svix', { signature: list }))).toThrow(
+      expect.objectContaining({ code: 'no_supported_signature', message }),
+    )
   })
 })

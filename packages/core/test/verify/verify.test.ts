@@ -207,10 +207,12 @@ describe('toBytes', () => {
     ['a parsed object', { event_type: 'job.created' }],
     ['an ArrayBuffer', new ArrayBuffer(4)],
     ['a list of numbers', [1, 2]],
+    ['an empty object', {}],
     ['an object with the prototype of bytes', Object.create(Uint8Array.prototype)],
     ['undefined', undefined],
     ['null', null],
   ])('refuses %s and says what to pass', (_given, body) => {
-    expect(() => toBytes(body)).toThrow(refusal('raw_body_unavailable', 'Pass the bytes as they were received'))
+    const message = 'The raw body is no longer available. Pass the bytes as they were received, before any parser.'
+    expect(() => toBytes(body)).toThrow(expect.objectContaining({ code: 'raw_body_unavailable', message }))
   })
 })
