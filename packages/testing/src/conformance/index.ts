@@ -1,6 +1,17 @@
-import { scenarios } from './checks.ts'
-import { runScenario } from './run.ts'
-import type { Condition, ConformanceResult, ConformanceTarget } from './target.ts'
+import { bodyChecks } from './checks/body.ts'
+import { closingChecks } from './checks/closing.ts'
+import { encodingChecks } from './checks/encoding.ts'
+import { envelopeChecks } from './checks/envelope.ts'
+import { handlingChecks } from './checks/handling.ts'
+import { headerChecks } from './checks/headers.ts'
+import { lengthChecks } from './checks/length.ts'
+import { methodChecks } from './checks/method.ts'
+import { secretChecks } from './checks/secret.ts'
+import { signatureChecks } from './checks/signature.ts'
+import { sourceChecks } from './checks/source.ts'
+import type { Condition } from './conditions.ts'
+import { runCheck } from './run-check.ts'
+import type { ConformanceResult, ConformanceTarget } from './target.ts'
 
 /** One rule about how deliveries are answered, as data: runs in any test runner, against any host. */
 export interface ConformanceCheck {
@@ -18,23 +29,34 @@ export interface ConformanceCheck {
 }
 
 /**
- * Every rule about how deliveries are answered. An adapter that passes all of them, under all `conditions`, answers
- * like those of this library.
+ * Every rule about how deliveries are answered, from the cheapest step to the last. An adapter that passes all of them,
+ * under all `conditions`, answers like those of this library.
  *
  * @example
  * for (const check of conformanceChecks) it(check.name, () => check.run(myAdapter))
  */
-export const conformanceChecks: readonly ConformanceCheck[] = scenarios.map((scenario) => ({
-  id: scenario.id,
-  name: scenario.name,
-  run: (target, condition = 'bare') => runScenario(scenario, target, condition),
+export const conformanceChecks: readonly ConformanceCheck[] = [
+  ...methodChecks,
+  ...sourceChecks,
+  ...encodingChecks,
+  ...lengthChecks,
+  ...headerChecks,
+  ...secretChecks,
+  ...signatureChecks,
+  ...bodyChecks,
+  ...envelopeChecks,
+  ...handlingChecks,
+  ...closingChecks,
+].map((definition) => ({
+  id: definition.id,
+  name: definition.name,
+  run: (target, condition = 'bare') => runCheck(definition, target, condition),
 }))
 
-export { ConformanceFailure, conformancePath } from './bed.ts'
-export { conditions } from './run.ts'
+export { conformancePath } from './check-context.ts'
+export { type Arrangement, type Condition, conditions } from './conditions.ts'
+export { ConformanceFailure } from './conformance-failure.ts'
 export type {
-  Arrangement,
-  Condition,
   ConformanceResult,
   ConformanceServer,
   ConformanceTarget,

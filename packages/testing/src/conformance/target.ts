@@ -1,23 +1,19 @@
 import type { ReadyReceiver } from '@scrapenest-webhooks/core/adapter'
+import type { Arrangement, Condition } from './conditions.ts'
 
 /**
- * A host under test: Fastify, Koa, or a host with your own adapter. It starts servers that pass deliveries for
+ * A host under test: Fastify, Koa, or a host with a custom adapter. It starts servers that pass deliveries for
  * `/webhooks/scrapenest` to a receiver, in one of three arrangements.
  */
 export interface ConformanceTarget {
   readonly name: string
-  /** Starts a server on a free port of 127.0.0.1, or says why this host has no such arrangement. */
+  /** Starts a server on a free port of 127.0.0.1, or returns why this host has no such arrangement. */
   listen(receiver: ReadyReceiver, arrangement: Arrangement): Promise<ConformanceServer | NotApplicable>
   /** Where this host answers before the receiver does, or changes the bytes. Every other reply must be the receiver's. */
   readonly exceptions?: readonly HostException[]
+  /** How long to wait for a reply, in milliseconds. @default 5000 */
+  readonly timeoutMs?: number
 }
-
-/**
- * What is registered before the webhook. `bare`: nothing. `parser first`: a parser of JSON, and perhaps of other types,
- * that keeps no bytes. `captured raw body`: a parser that keeps them, in the way the documentation of this host
- * recommends.
- */
-export type Arrangement = 'bare' | 'parser first' | 'captured raw body'
 
 export interface ConformanceServer {
   readonly port: number
@@ -34,9 +30,6 @@ export interface HostException {
   /** The status the host itself answers with; or, as text, why the check does not apply. */
   readonly because: number | string
 }
-
-/** How the host is set up, or how the delivery is sent. */
-export type Condition = Arrangement | 'compressed' | 'chunked mid-code-point' | 'oversized' | 'slow' | 'aborted'
 
 /** The result of one check under one condition: who answered. */
 export type ConformanceResult =

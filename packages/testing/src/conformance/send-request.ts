@@ -1,4 +1,4 @@
-import { type IncomingMessage, request } from 'node:http'
+import { type ClientRequest, type IncomingMessage, request } from 'node:http'
 
 /** A request as it goes on the wire: header lines may repeat; the body may be sent in pieces, stall, or break off. */
 export interface WireRequest {
@@ -13,6 +13,8 @@ export interface WireRequest {
    * then nothing. `aborted`: half of it, then the connection is closed.
    */
   readonly manner: 'whole' | 'bytes' | 'stalled' | 'aborted'
+  /** How long to wait for the complete reply. */
+  readonly timeoutMs: number
 }
 
 export interface WireReply {
@@ -21,34 +23,47 @@ export interface WireReply {
   readonly body: string
 }
 
-/** Sends one request on its own connection. Resolves with `undefined` if the client closes it before the reply. */
-export function send(wire: WireRequest): Promise<WireReply | undefined> {
+/**
+ * Sends one request on its own connection. Resolves with `undefined` if the client closes it before the reply.
+ *
+ * @throws {Error} the server closed the connection without a reply, or did not reply in time.
+ */
+export async function sendRequest(wire: WireRequest): Promise<WireReply | undefined> {
+  const { port, method, path, timeoutMs } = wire
+  const outgoing = request({ host: '127.0.0.1', port, method, path, headers: headersOf(wire), agent: false })
+  const timer = setTimeout(() => outgoing.destroy(new Error(`none within ${timeoutMs} ms`)), timeoutMs)
+  try {
+    return await receiveReply(outgoing, wire)
+  } finally {
+    clearTimeout(timer)
+    outgoing.destroy()
+  }
+}
+
+function receiveReply(outgoing: ClientRequest, { body, manner }: WireRequest): Promise<WireReply | undefined> {
   return new Promise((resolve, reject) => {
-    const { port, method, path, body, manner } = wire
-    const length = manner === 'bytes' ? {} : { 'content-length': String(body.byteLength) }
-    const headers: Record<string, string | string[]> = body.byteLength > 0 ? { ...length } : {}
-    for (const [name, value] of Object.entries(wire.headers))
-      headers[name] = typeof value === 'string' ? value : [...value]
-    const outgoing = request({ host: '127.0.0.1', port, method, path, headers, agent: false })
-    let answered = false
+    let isAnswered = false
     outgoing.on('response', (response) => {
-      answered = true
-      readReply(response).then((reply) => {
-        outgoing.destroy()
-        resolve(reply)
-      }, reject)
+      isAnswered = true
+      readReply(response).then(resolve, reject)
     })
-    // A server that refuses early may close while the client still writes. Only an error without a reply counts.
-    outgoing.on('error', (error) => (answered || manner === 'aborted' ? resolve(undefined) : reject(error)))
-    write(outgoing, body, manner, () => resolve(undefined))
+    outgoing.on('error', (error) => {
+      // A server that refuses early may close the connection while the client still writes.
+      if (!isAnswered) reject(error)
+    })
+    writeBody(outgoing, { body, manner, onAborted: () => resolve(undefined) })
   })
 }
 
-function write(
-  outgoing: ReturnType<typeof request>,
-  body: Uint8Array,
-  manner: WireRequest['manner'],
-  aborted: () => void,
+function headersOf({ headers, body, manner }: WireRequest): Record<string, string | string[]> {
+  const length = manner === 'bytes' || body.byteLength === 0 ? {} : { 'content-length': String(body.byteLength) }
+  const lines = Object.entries(headers).map(([name, value]) => [name, typeof value === 'string' ? value : [...value]])
+  return { ...length, ...Object.fromEntries(lines) }
+}
+
+function writeBody(
+  outgoing: ClientRequest,
+  { body, manner, onAborted }: Pick<WireRequest, 'body' | 'manner'> & { readonly onAborted: () => void },
 ): void {
   if (manner === 'whole' || body.byteLength === 0) {
     outgoing.end(body)
@@ -60,12 +75,8 @@ function write(
     return
   }
   outgoing.write(body.subarray(0, Math.ceil(body.byteLength / 2)), () => {
-    if (manner !== 'aborted') return
     // Gives the bytes time to arrive, so that the server is reading the body when the client disconnects.
-    setTimeout(() => {
-      outgoing.destroy()
-      aborted()
-    }, 30)
+    if (manner === 'aborted') setTimeout(onAborted, 30)
   })
 }
 
