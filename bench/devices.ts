@@ -109,7 +109,7 @@ function lineOf(
   const withDevice = readable(medianOf(rounds.map((round) => round.withDevice)))
   const plain = readable(medianOf(rounds.map((round) => round.plain)))
   const unit = measuredIn === 'verify' ? 'µs per verify()' : 'µs'
-  // DESIGN §7: a device stays only if it saves at least 5 % of a delivery's CPU time.
+  // docs/decisions/0009: a device stays only if it saves at least 5 % of a delivery's CPU time.
   const isExpected = isGuarantee || ratio <= 0.95 === (verdict === 'stayed')
   const percent = `${Math.abs(100 - ratio * 100).toFixed(0)} %`
   const effect = `${ratio < 1 ? 'saves' : 'costs'} ${percent}${isExpected ? '' : ', against the 5 % rule'}`

@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { glob } from 'node:fs/promises'
 import { dirname, join, relative } from 'node:path'
 import { expect, it } from 'vitest'
 import { repository } from './code-blocks.ts'
@@ -28,6 +29,21 @@ it('every page of docs can be reached from the README', async () => {
   }
   expect(pages.filter((page) => page.startsWith('docs/') && !reached.has(page))).toEqual([])
 })
+
+it('every page that code names exists', async () => {
+  const missing: string[] = []
+  const patterns = ['packages/*/{src,test}/**/*.ts', '{test,bench,examples}/**/*.ts']
+  for await (const file of glob(patterns, { cwd: repository, exclude: (name) => name === 'node_modules' })) {
+    const named = (await readPage(file)).matchAll(/(?<!\/)\bdocs\/[\w/-]+(?:\.md)?/g)
+    for (const [path] of named) if (!isPage(path)) missing.push(`${file} names ${path}`)
+  }
+  expect(missing).toEqual([])
+})
+
+/** A page may be named by its number alone, as in docs/decisions/0004. */
+function isPage(path: string): boolean {
+  return existsSync(join(repository, path)) || pages.some((page) => page.startsWith(`${path}-`))
+}
 
 function linksOf(markdown: string): readonly string[] {
   const text = markdown.replaceAll(/^```[\s\S]*?^```/gm, '')

@@ -17,11 +17,7 @@ export default defineConfig({
   },
   test: {
     ...workspace.test,
-    include: [
-      'packages/core/test/**/*.test.ts',
-      'test/hostile/regressions/**/*.test.ts',
-      'test/vectors/*.test.ts',
-    ],
+    include: ['packages/core/test/**/*.test.ts', 'test/hostile/regressions/**/*.test.ts', 'test/vectors/*.test.ts'],
     // These wait for sockets and timers, and would do so for each mutant.
     exclude: ['test/hostile/regressions/{http2,endless,late,ended}*'],
     testTimeout: 5000,
