@@ -75,6 +75,32 @@ const packages: Readonly<Record<string, Rooms>> = {
     ],
     circleIn: 'download',
   },
+  simulator: {
+    refused: [
+      ['delivery/a.ts', '../jobs/jobs.ts'],
+      ['delivery/b.ts', '../api/request.ts'],
+      ['delivery/c.ts', '../options.ts'],
+      ['jobs/a.ts', '../delivery/sender.ts'],
+      ['jobs/b.ts', '../api/request.ts'],
+      ['jobs/c.ts', 'undici'],
+      ['api/a.ts', '../simulator.ts'],
+      ['api/b.ts', '@scrapenest-webhooks/client'],
+      ['a.ts', '@scrapenest-webhooks/testing'],
+      ['timers.ts', './delivery/sender.ts'],
+      ['local-address.ts', '@scrapenest-webhooks/core'],
+    ],
+    allowed: [
+      ['delivery/d.ts', '../timers.ts'],
+      ['delivery/e.ts', 'node:timers/promises'],
+      ['jobs/d.ts', '../local-address.ts'],
+      ['jobs/e.ts', './job.ts'],
+      ['api/c.ts', '../delivery/endpoint.ts'],
+      ['api/d.ts', '../jobs/jobs.ts'],
+      ['b.ts', './api/server.ts'],
+      ['c.ts', '@scrapenest-webhooks/core/adapter'],
+    ],
+    circleIn: 'jobs',
+  },
 }
 
 describe.each(Object.entries(packages))(

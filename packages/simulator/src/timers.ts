@@ -1,20 +1,21 @@
-/** Timers that can be ended all at once, so that nothing is left over when the simulator closes. */
+/** Timers that can be cleared all at once, so that none keeps the process alive after the simulator closes. */
 export class Timers {
-  readonly #running = new Set<NodeJS.Timeout>()
-  #closed = false
+  readonly #pending = new Set<NodeJS.Timeout>()
+  #isClosed = false
 
-  after(milliseconds: number, work: () => void): void {
-    if (this.#closed) return
+  /** Runs `work` after the delay, unless `close` comes first. */
+  after(delayMs: number, work: () => void): void {
+    if (this.#isClosed) return
     const timer = setTimeout(() => {
-      this.#running.delete(timer)
+      this.#pending.delete(timer)
       work()
-    }, milliseconds)
-    this.#running.add(timer)
+    }, delayMs)
+    this.#pending.add(timer)
   }
 
   close(): void {
-    this.#closed = true
-    for (const timer of this.#running) clearTimeout(timer)
-    this.#running.clear()
+    this.#isClosed = true
+    for (const timer of this.#pending) clearTimeout(timer)
+    this.#pending.clear()
   }
 }

@@ -8,13 +8,13 @@ export interface LocalReceiver {
   readonly url: string
   readonly events: readonly WebhookEvent[]
   readonly outcomes: readonly DeliveryOutcome[]
-  /** May be set after the endpoint was created and its secret is known. */
+  /** Can be set later, when the endpoint has been created. */
   secret: string
 }
 
 const closing: (() => Promise<void>)[] = []
 
-/** Runs when the test is over, whatever became of it. */
+/** Runs after the test, passed or failed. */
 export function afterTest(close: () => Promise<void>): void {
   closing.push(close)
 }
@@ -23,7 +23,7 @@ afterEach(async () => {
   for (const close of closing.splice(0).reverse()) await close()
 })
 
-/** A real server with a real receiver in front of it. */
+/** A real server with a real receiver. */
 export async function startReceiver(options: Partial<ReceiverOptions<ScrapeNestEvents>> = {}): Promise<LocalReceiver> {
   const events: WebhookEvent[] = []
   const outcomes: DeliveryOutcome[] = []

@@ -3,6 +3,7 @@ import {
   eventBody,
   faults,
   isLocalHost,
+  sampleEvent,
   sendDelivery,
   signedHeaders,
   startSimulator,
@@ -18,4 +19,4 @@ export const methods = async () => {
   const { register, send, setFaults, idle, close } = await starting
   return { register, send, setFaults, idle, close }
 }
-export const kit = { eventBody, faults, isLocalHost, sendDelivery, signedHeaders }
+export const kit = { eventBody, faults, isLocalHost, sampleEvent, sendDelivery, signedHeaders }

@@ -1,6 +1,5 @@
-import type { JobBody } from './jobs.ts'
+import type { JobRequest } from './job.ts'
 
-/** What the target answered. */
 export interface TargetResponse {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
@@ -12,11 +11,11 @@ export interface TargetResponse {
 const maxBodyBytes = 10 * 1024 * 1024
 
 /**
- * Fetches a job's `target_url` for real. No browser: scripts do not run, whatever the tier.
+ * Fetches the `target_url` of a job. Without a browser: no script runs, whatever the tier.
  *
- * @returns the answer, or the job's `failure_reason`.
+ * @returns the response, or the `failure_reason` of the job.
  */
-export async function fetchTarget(job: JobBody, closing: AbortSignal): Promise<TargetResponse | string> {
+export async function fetchTarget(job: JobRequest, closing: AbortSignal): Promise<TargetResponse | string> {
   const timeout = AbortSignal.timeout(job.timeout_ms ?? 30_000)
   try {
     const response = await fetch(job.target_url, {
@@ -40,6 +39,7 @@ export async function fetchTarget(job: JobBody, closing: AbortSignal): Promise<T
   }
 }
 
+/** @returns `undefined` if the body is too large. */
 async function readBody(response: Response): Promise<Buffer | undefined> {
   const chunks: Uint8Array[] = []
   let byteLength = 0

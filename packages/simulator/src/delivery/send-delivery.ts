@@ -1,34 +1,34 @@
-import { type Agent, type IncomingMessage, request as requestHttp } from 'node:http'
+import { type Agent, type ClientRequest, type IncomingMessage, request as requestHttp } from 'node:http'
 import { request as requestHttps } from 'node:https'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Secret } from '@scrapenest-webhooks/core'
 import { type Fault, faultyBody, staleAgeMs } from './faults.ts'
-import { type SignatureKey, signedHeaders } from './signing.ts'
+import { type SignatureKey, signedHeaders } from './signed-headers.ts'
 
 export interface OutgoingDelivery {
   readonly url: string
   readonly messageId: string
   readonly body: Buffer
-  /** Each signs. */
+  /** There is a signature for each. */
   readonly secrets: readonly Secret[]
   /** @default 'decoded' */
   readonly signatureKey?: SignatureKey | undefined
-  /** Those that concern one request: `tamper`, `stale`, `slow`, `reserialize`, `drop`. */
+  /** Those that affect a single request: `tamper`, `stale`, `slow`, `reserialize`, `drop`. */
   readonly faults?: ReadonlySet<Fault> | undefined
-  /** @default 10000, as ScrapeNest documents it */
+  /** @default 10000, as ScrapeNest documents */
   readonly timeoutMs?: number | undefined
   readonly signal?: AbortSignal | undefined
   readonly agent?: Agent | undefined
 }
 
-/** What became of one attempt. */
+/** The result of one delivery. */
 export interface DeliveryReply {
-  /** Absent where no answer came. */
+  /** Absent when there was no reply. */
   readonly statusCode?: number
-  /** The first 2 KiB of the answer. */
+  /** The first 2 KiB of the reply. */
   readonly responseBody: string
   readonly latencyMs: number
-  /** Why no answer came. */
+  /** Why there was no reply. */
   readonly failure?: string
 }
 
@@ -36,7 +36,7 @@ const maxReplyBytes = 2048
 const slowPieces = 10
 const slowPauseMs = 100
 
-/** Signs and posts one delivery, and tells what came of it. Never rejects, and follows no redirect. */
+/** Signs and posts one delivery. Never rejects, and follows no redirect. */
 export async function sendDelivery(delivery: OutgoingDelivery): Promise<DeliveryReply> {
   const startedMs = performance.now()
   const { timeoutMs = 10_000 } = delivery
@@ -44,15 +44,15 @@ export async function sendDelivery(delivery: OutgoingDelivery): Promise<Delivery
   const signal = delivery.signal === undefined ? timeout : AbortSignal.any([delivery.signal, timeout])
   const latencyMs = (): number => Math.round(performance.now() - startedMs)
   try {
-    const response = await post(delivery, signal)
-    return { statusCode: response.status, responseBody: response.body, latencyMs: latencyMs() }
+    const { statusCode, body } = await post(delivery, signal)
+    return { statusCode, responseBody: body, latencyMs: latencyMs() }
   } catch (error) {
-    const failure = timeout.aborted ? `no answer within ${timeoutMs} ms` : reasonOf(error)
+    const failure = timeout.aborted ? `no reply within ${timeoutMs} ms` : reasonOf(error)
     return { responseBody: '', latencyMs: latencyMs(), failure }
   }
 }
 
-async function post(delivery: OutgoingDelivery, signal: AbortSignal): Promise<{ status: number; body: string }> {
+async function post(delivery: OutgoingDelivery, signal: AbortSignal): Promise<{ statusCode: number; body: string }> {
   const { messageId: id, body, secrets, signatureKey = 'decoded', faults = new Set() } = delivery
   const sentAt = new Date(Date.now() - (faults.has('stale') ? staleAgeMs : 0))
   const bytes = faultyBody(body, faults)
@@ -69,36 +69,40 @@ async function post(delivery: OutgoingDelivery, signal: AbortSignal): Promise<{ 
       ...signedHeaders({ id, sentAt, body }, { secrets, signatureKey }),
     },
   })
-  const answered = new Promise<IncomingMessage>((resolve, reject) => {
+  const responded = new Promise<IncomingMessage>((resolve, reject) => {
     request.once('response', resolve)
     request.on('error', reject)
   })
-  // Writing may take long; a refusal that comes meanwhile is awaited below, and must not count as unhandled until then.
-  answered.catch(() => {})
-  if (faults.has('drop')) {
-    request.write(bytes.subarray(0, bytes.length / 2), () => request.destroy(new Error('connection dropped')))
-  } else if (faults.has('slow')) {
-    for (let piece = 0; piece < slowPieces; piece += 1) {
-      request.write(bytes.subarray((bytes.length * piece) / slowPieces, (bytes.length * (piece + 1)) / slowPieces))
-      await sleep(slowPauseMs, undefined, { signal })
-    }
-    request.end()
-  } else {
-    request.end(bytes)
-  }
-  return readReply(await answered)
+  // A slow body may be refused before `responded` is awaited, which must not count as an unhandled rejection.
+  responded.catch(() => {})
+  if (faults.has('drop')) dropHalfway(request, bytes)
+  else if (faults.has('slow')) await writeSlowly(request, bytes, signal)
+  else request.end(bytes)
+  return readReply(await responded)
 }
 
-async function readReply(response: IncomingMessage): Promise<{ status: number; body: string }> {
+function dropHalfway(request: ClientRequest, bytes: Buffer): void {
+  request.write(bytes.subarray(0, bytes.length / 2), () => request.destroy(new Error('connection dropped')))
+}
+
+async function writeSlowly(request: ClientRequest, bytes: Buffer, signal: AbortSignal): Promise<void> {
+  for (let piece = 0; piece < slowPieces; piece += 1) {
+    request.write(bytes.subarray((bytes.length * piece) / slowPieces, (bytes.length * (piece + 1)) / slowPieces))
+    await sleep(slowPauseMs, undefined, { signal })
+  }
+  request.end()
+}
+
+async function readReply(response: IncomingMessage): Promise<{ statusCode: number; body: string }> {
   const chunks: Buffer[] = []
   let byteLength = 0
   for await (const chunk of response as AsyncIterable<Buffer>) {
-    // Read to the end, so that the connection can be used again, but keep the beginning only.
+    // Read to the end so that the connection can be reused, but keep only the beginning.
     if (byteLength < maxReplyBytes) chunks.push(chunk)
     byteLength += chunk.length
   }
   const body = Buffer.concat(chunks).subarray(0, maxReplyBytes).toString('utf8')
-  return { status: response.statusCode ?? 0, body }
+  return { statusCode: response.statusCode ?? 0, body }
 }
 
 function reasonOf(error: unknown): string {

@@ -1,9 +1,9 @@
 /**
- * An event as bytes. Spaced and escaped unlike `JSON.stringify` does it, as many senders do, so that a receiver which
- * parses and re-serialises the body before verifying it fails here and not first in production.
+ * The bytes of an event, with spaces and escapes that `JSON.stringify` does not produce. Many senders do the same. A
+ * receiver that parses and re-serializes the body before it verifies fails here first, and not in production.
  */
 export function eventBody(event: object): Buffer {
-  // A line break in this output is never inside a string: JSON escapes those.
+  // JSON escapes line breaks inside strings, so those in this output are all indentation.
   const spaced = JSON.stringify(event, null, 1).replace(/\n */g, ' ')
   return Buffer.from(
     spaced.replace(/[\u0080-\uffff]/g, (character) => `\\u${hex4(character)}`),

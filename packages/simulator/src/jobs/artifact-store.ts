@@ -15,55 +15,55 @@ export interface PresignedUrl {
 
 const maxTtlSeconds = 24 * 60 * 60
 
-/** The artifacts of all jobs, and the presigned URLs that give their bytes for a time. */
-export class StoredArtifacts {
-  readonly #all = new Map<string, StoredArtifact>()
+/** The artifacts of all jobs, and the presigned URLs that serve them for a limited time. */
+export class ArtifactStore {
+  /** Where presigned URLs point. Set once the server listens. */
+  origin = ''
+  readonly #artifacts = new Map<string, StoredArtifact>()
   readonly #key = randomBytes(32)
-  readonly #origin: () => string
   readonly #defaultTtlSeconds: number
 
-  constructor({ origin, ttlSeconds }: { readonly origin: () => string; readonly ttlSeconds: number }) {
-    this.#origin = origin
-    this.#defaultTtlSeconds = ttlSeconds
+  constructor({ urlTtlSeconds }: { readonly urlTtlSeconds: number }) {
+    this.#defaultTtlSeconds = urlTtlSeconds
   }
 
   add(type: string, contentType: string, content: string | Uint8Array): StoredArtifact {
     const bytes = typeof content === 'string' ? Buffer.from(content, 'utf8') : content
     const artifact = { id: randomUUID(), type, contentType, bytes, createdAt: new Date() }
-    this.#all.set(artifact.id, artifact)
+    this.#artifacts.set(artifact.id, artifact)
     return artifact
   }
 
   get(id: string): StoredArtifact | undefined {
-    return this.#all.get(id)
+    return this.#artifacts.get(id)
   }
 
   remove(id: string): void {
-    this.#all.delete(id)
+    this.#artifacts.delete(id)
   }
 
   presign(id: string, ttlSeconds: number = this.#defaultTtlSeconds): PresignedUrl {
-    const expiresMs = Date.now() + Math.min(ttlSeconds, maxTtlSeconds) * 1000
-    const url = `${this.#origin()}/storage/${id}?expires=${expiresMs}&signature=${this.#sign(id, expiresMs)}`
-    return { download_url: url, expires_at: new Date(expiresMs).toISOString() }
+    const expiresAtMs = Date.now() + Math.min(ttlSeconds, maxTtlSeconds) * 1000
+    const url = `${this.origin}/storage/${id}?expires=${expiresAtMs}&signature=${this.#sign(id, expiresAtMs)}`
+    return { download_url: url, expires_at: new Date(expiresAtMs).toISOString() }
   }
 
-  /** The artifact of a presigned URL; `expired` also where the URL was altered. */
+  /** Looks up a presigned URL. `expired` also means that the URL was modified. */
   open(id: string, query: URLSearchParams): StoredArtifact | 'expired' | undefined {
-    const expiresMs = Number(query.get('expires'))
+    const expiresAtMs = Number(query.get('expires'))
     const given = Buffer.from(query.get('signature') ?? '')
-    const expected = Buffer.from(this.#sign(id, expiresMs))
+    const expected = Buffer.from(this.#sign(id, expiresAtMs))
     const isSigned = given.length === expected.length && timingSafeEqual(given, expected)
-    if (!isSigned || !(expiresMs > Date.now())) return 'expired'
-    return this.#all.get(id)
+    if (!isSigned || !(expiresAtMs > Date.now())) return 'expired'
+    return this.#artifacts.get(id)
   }
 
-  #sign(id: string, expiresMs: number): string {
-    return createHmac('sha256', this.#key).update(`${id}.${expiresMs}`).digest('hex')
+  #sign(id: string, expiresAtMs: number): string {
+    return createHmac('sha256', this.#key).update(`${id}.${expiresAtMs}`).digest('hex')
   }
 }
 
-/** As the API lists it. */
+/** The artifact as the API lists it. */
 export function describeArtifact(artifact: StoredArtifact, presigned?: PresignedUrl): Record<string, unknown> {
   return {
     artifact_id: artifact.id,

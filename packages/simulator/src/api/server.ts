@@ -1,25 +1,27 @@
 import { createHash, randomUUID, timingSafeEqual } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import { ApiFailure, notFound, readJsonBody } from './api-request.ts'
-import { type ApiState, isLocalHost, routes } from './api-routes.ts'
-import { simulatedNote } from './produce-artifacts.ts'
+import { simulatedNote } from '../jobs/produce-artifacts.ts'
+import { isLocalHost } from '../local-address.ts'
+import { RateLimit } from './rate-limit.ts'
+import { ApiError, notFound, readJsonBody } from './request.ts'
+import { matchPath, routes } from './routes.ts'
+import type { ApiState } from './state.ts'
 
 export interface ApiServerOptions {
   readonly apiKey: string
   readonly requestsPerMinute: number
 }
 
-/** A page to scrape where there is no internet. */
 const examplePage = `<!doctype html>
 <html lang="en"><head><meta charset="utf-8"><title>An item</title></head>
 <body><h1>An item</h1><p class="price">12.50 €</p></body></html>
 `
 
-/** The HTTP side: ScrapeNest's API under `/v1` and `/api/v1`, the storage of presigned URLs, and a page to scrape. */
+/** Serves ScrapeNest's API under `/v1` and `/api/v1`, the artifacts behind presigned URLs, and a page to scrape. */
 export function createApiServer(state: ApiState, options: ApiServerOptions): Server {
-  const limit = new RequestLimit(options.requestsPerMinute)
+  const rateLimit = new RateLimit(options.requestsPerMinute)
 
-  async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
+  async function respond(request: IncomingMessage, response: ServerResponse): Promise<void> {
     refuseOtherHosts(request)
     const url = new URL(request.url ?? '/', 'http://simulator')
     if (request.method === 'GET' && url.pathname === '/pages/example') {
@@ -34,13 +36,13 @@ export function createApiServer(state: ApiState, options: ApiServerOptions): Ser
   async function callApi(request: IncomingMessage, response: ServerResponse, url: URL): Promise<void> {
     const [, path] = /^(?:\/api)?\/v1(\/.*)$/.exec(url.pathname) ?? []
     if (path === undefined) throw notFound('path')
-    limit.count(response)
+    rateLimit.count(response)
     authenticate(request, options.apiKey)
-    for (const [method, pattern, handle] of routes) {
-      const ids = method === request.method ? idsIn(path, pattern) : undefined
+    for (const [method, pattern, route] of routes) {
+      const ids = method === request.method ? matchPath(path, pattern) : undefined
       if (ids === undefined) continue
       const body = await readJsonBody(request)
-      const { status, json } = handle({ ids, query: url.searchParams, body }, state)
+      const { status, json } = route({ ids: ids.map(decodeId), query: url.searchParams, body }, state)
       if (json === undefined) response.writeHead(status).end()
       else sendJson(response, status, json)
       return
@@ -50,36 +52,29 @@ export function createApiServer(state: ApiState, options: ApiServerOptions): Ser
 
   return createServer((request, response) => {
     response.setHeader('x-request-id', `req_${randomUUID().replaceAll('-', '')}`)
-    answer(request, response).catch((error: unknown) => sendFailure(response, error))
+    respond(request, response).catch((error: unknown) => sendError(response, error))
   })
 }
 
-/** A web page that has a name resolve to this machine must not read what the simulator answers. */
+/** DNS rebinding: a web page whose host name resolves to this machine must not read the responses. */
 function refuseOtherHosts({ headers: { host = '' } }: IncomingMessage): void {
   if (URL.canParse(`http://${host}`) && isLocalHost(new URL(`http://${host}`).hostname)) return
-  throw new ApiFailure(403, { code: 'host_not_allowed', message: 'The simulator answers on this machine only.' })
+  throw new ApiError(403, { code: 'host_not_allowed', message: 'The simulator only serves this machine.' })
 }
 
 function authenticate({ headers }: IncomingMessage, apiKey: string): void {
   const bearer = /^Bearer (.+)$/i.exec(headers.authorization ?? '')?.[1]
   const given = headers['x-api-key'] ?? bearer
   if (typeof given === 'string' && timingSafeEqual(sha256(given), sha256(apiKey))) return
-  throw new ApiFailure(401, {
+  throw new ApiError(401, {
     code: 'invalid_api_key',
     message: given === undefined ? 'no API key' : 'unknown API key',
   })
 }
 
+/** Digests have the same length, which `timingSafeEqual` requires. */
 function sha256(text: string): Buffer {
   return createHash('sha256').update(text).digest()
-}
-
-function idsIn(path: string, pattern: string): string[] | undefined {
-  const parts = path.split('/')
-  const expected = pattern.split('/')
-  if (parts.length !== expected.length) return undefined
-  if (!expected.every((part, index) => part === '*' || part === parts[index])) return undefined
-  return parts.filter((_, index) => expected[index] === '*').map(decodeId)
 }
 
 function decodeId(part: string): string {
@@ -94,7 +89,7 @@ function serveArtifact(url: URL, response: ServerResponse, { artifacts }: ApiSta
   const artifact = artifacts.open(url.pathname.slice('/storage/'.length), url.searchParams)
   if (artifact === undefined) throw notFound('artifact')
   if (artifact === 'expired') {
-    throw new ApiFailure(403, { code: 'url_expired', message: 'The URL has expired, or its signature is wrong.' })
+    throw new ApiError(403, { code: 'url_expired', message: 'The URL has expired or its signature is wrong.' })
   }
   response
     .writeHead(200, {
@@ -105,47 +100,19 @@ function serveArtifact(url: URL, response: ServerResponse, { artifacts }: ApiSta
     .end(artifact.bytes)
 }
 
-/** A fixed window of a minute. */
-class RequestLimit {
-  readonly #requestsPerMinute: number
-  #windowEndMs = 0
-  #used = 0
-
-  constructor(requestsPerMinute: number) {
-    this.#requestsPerMinute = requestsPerMinute
-  }
-
-  /** @throws {ApiFailure} 429 */
-  count(response: ServerResponse): void {
-    const nowMs = Date.now()
-    if (nowMs >= this.#windowEndMs) {
-      this.#windowEndMs = nowMs + 60_000
-      this.#used = 0
-    }
-    this.#used += 1
-    const secondsLeft = Math.ceil((this.#windowEndMs - nowMs) / 1000)
-    response.setHeader('x-ratelimit-limit', this.#requestsPerMinute)
-    response.setHeader('x-ratelimit-remaining', Math.max(0, this.#requestsPerMinute - this.#used))
-    response.setHeader('x-ratelimit-reset', Math.ceil(this.#windowEndMs / 1000))
-    if (this.#used <= this.#requestsPerMinute) return
-    response.setHeader('retry-after', secondsLeft)
-    throw new ApiFailure(429, { code: 'rate_limited', message: `over ${this.#requestsPerMinute} requests a minute` })
-  }
-}
-
 function sendJson(response: ServerResponse, status: number, json: object): void {
   response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(json))
 }
 
-function sendFailure(response: ServerResponse, error: unknown): void {
+function sendError(response: ServerResponse, error: unknown): void {
   if (response.headersSent) return void response.destroy()
-  const failure =
-    error instanceof ApiFailure
-      ? error
-      : new ApiFailure(500, { code: 'internal', message: error instanceof Error ? error.message : String(error) })
+  const { status, apiCode: code, message, details } = error instanceof ApiError ? error : internalError(error)
   const request_id = response.getHeader('x-request-id')
-  const { status, apiCode: code, message, details } = failure
-  // What is left unread of a body would be taken for the next request.
+  // An unread rest of the body would be parsed as the next request.
   response.setHeader('connection', 'close')
   sendJson(response, status, { error: { code, message, request_id, details } })
+}
+
+function internalError(error: unknown): ApiError {
+  return new ApiError(500, { code: 'internal', message: error instanceof Error ? error.message : String(error) })
 }

@@ -1,20 +1,20 @@
 import type { IncomingMessage } from 'node:http'
 
-/** One call as a route gets it. */
+/** One request to the API, as its route gets it. */
 export interface ApiRequest {
-  /** What stands in place of the path's `*`s. */
+  /** The parts of the path where the route has `*`. */
   readonly ids: readonly string[]
   readonly query: URLSearchParams
   readonly body: Readonly<Record<string, unknown>>
 }
 
-export interface ApiAnswer {
+export interface ApiResponse {
   readonly status: number
   readonly json?: object
 }
 
-/** An answer of the API that is an error, in the shape ScrapeNest's SDK reads. */
-export class ApiFailure extends Error {
+/** An error response, in the shape that ScrapeNest's SDK reads. */
+export class ApiError extends Error {
   readonly status: number
   readonly apiCode: string
   readonly details: readonly FieldProblem[]
@@ -34,17 +34,18 @@ export interface FieldProblem {
   readonly message: string
 }
 
-export function notFound(what: string): ApiFailure {
-  return new ApiFailure(404, { code: 'not_found', message: `${what} not found` })
+export function notFound(what: string): ApiError {
+  return new ApiError(404, { code: 'not_found', message: `${what} not found` })
 }
 
-/** @throws {ApiFailure} 422, with every problem. */
+/** @throws {ApiError} 422 that lists every problem */
 export function refuseProblems(problems: readonly (FieldProblem | false)[]): void {
   const details = problems.filter((problem) => problem !== false)
   if (details.length === 0) return
-  throw new ApiFailure(422, { code: 'validation_error', message: 'The request is not valid.', details })
+  throw new ApiError(422, { code: 'validation_error', message: 'The request is invalid.', details })
 }
 
+/** @throws {ApiError} 422 */
 export function wholeNumber(
   query: URLSearchParams,
   name: string,
@@ -64,21 +65,25 @@ export function wholeNumber(
 
 const maxBodyBytes = 1024 * 1024
 
-/** @throws {ApiFailure} 400 or 413 */
+/** @throws {ApiError} 400 or 413 */
 export async function readJsonBody(request: IncomingMessage): Promise<Readonly<Record<string, unknown>>> {
   const chunks: Buffer[] = []
   let byteLength = 0
   for await (const chunk of request as AsyncIterable<Buffer>) {
     byteLength += chunk.length
-    if (byteLength > maxBodyBytes) throw new ApiFailure(413, { code: 'too_large', message: 'The body is too large.' })
+    if (byteLength > maxBodyBytes) throw new ApiError(413, { code: 'too_large', message: 'The body is too large.' })
     chunks.push(chunk)
   }
   if (byteLength === 0) return {}
+  const value = parseJson(Buffer.concat(chunks).toString('utf8'))
+  if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>
+  throw new ApiError(400, { code: 'bad_request', message: 'The body is not a JSON object.' })
+}
+
+function parseJson(text: string): unknown {
   try {
-    const value: unknown = JSON.parse(Buffer.concat(chunks).toString('utf8'))
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Record<string, unknown>
+    return JSON.parse(text)
   } catch {
-    // Said below.
+    return undefined
   }
-  throw new ApiFailure(400, { code: 'bad_request', message: 'The body is not a JSON object.' })
 }

@@ -3,18 +3,18 @@ import { crc32, deflateSync } from 'node:zlib'
 export interface PngOptions {
   readonly width: number
   readonly height: number
-  /** What the blocks are drawn from: the same seed gives the same picture. */
+  /** Determines the picture. */
   readonly seed: Uint8Array
-  /** Kept inside the file, where an image viewer shows it. */
+  /** Stored in the file, where image viewers show it. */
   readonly comment: string
 }
 
-/** A picture of coloured blocks: a valid PNG that nobody takes for a real screenshot. */
+/** Draws colored blocks: a valid PNG that cannot be mistaken for a real screenshot. */
 export function generatePng({ width, height, seed, comment }: PngOptions): Buffer {
   const header = Buffer.alloc(13)
   header.writeUInt32BE(width, 0)
   header.writeUInt32BE(height, 4)
-  // 8 bits for each pixel, which is an index into a palette (colour type 3).
+  // 8 bits per pixel, an index into the palette (color type 3).
   header.set([8, 3, 0, 0, 0], 8)
   const palette = Buffer.from([255, 255, 255, ...rgb(seed, 0), ...rgb(seed, 3)])
   return Buffer.concat([
@@ -27,7 +27,7 @@ export function generatePng({ width, height, seed, comment }: PngOptions): Buffe
   ])
 }
 
-/** Each line begins with its filter, 0 for none. */
+/** Each row begins with its filter type; 0 means none. */
 function blocks(width: number, height: number, seed: Uint8Array): Buffer {
   const size = Math.max(1, Math.ceil(Math.max(width, height) / 8))
   const pixels = Buffer.alloc((width + 1) * height)

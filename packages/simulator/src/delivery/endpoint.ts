@@ -1,6 +1,5 @@
 import { randomUUID } from 'node:crypto'
-import type { Secret } from '@scrapenest-webhooks/core'
-import { generateSecret } from '@scrapenest-webhooks/core'
+import { generateSecret, type Secret } from '@scrapenest-webhooks/core'
 
 export interface EndpointSettings {
   readonly name: string
@@ -13,7 +12,7 @@ export interface EndpointSettings {
 
 interface SigningSecret {
   readonly secret: Secret
-  /** Absent while it is the newest. */
+  /** Absent for the current secret. */
   readonly retiresAtMs?: number
 }
 
@@ -36,25 +35,27 @@ export class Endpoint {
     return this.#secrets[0]?.secret ?? ''
   }
 
-  /** Newest first: one, or several during a rotation. */
-  signingSecrets(nowMs: number = Date.now()): readonly Secret[] {
+  /** The secrets that sign now, newest first: one, or several during a rotation. */
+  signingSecrets(): readonly Secret[] {
+    const nowMs = Date.now()
     return this.#secrets.filter(({ retiresAtMs = Infinity }) => retiresAtMs > nowMs).map(({ secret }) => secret)
   }
 
+  /** Replaces the secret. The old one keeps signing for `overlapMs`. */
   rotate(overlapMs: number): void {
     const nowMs = Date.now()
-    const earlier = this.#secrets.map(({ secret, retiresAtMs = nowMs + overlapMs }) => ({ secret, retiresAtMs }))
-    this.#secrets = [{ secret: generateSecret() }, ...earlier].filter(
-      ({ retiresAtMs }: SigningSecret) => retiresAtMs === undefined || retiresAtMs > nowMs,
-    )
+    const earlier = this.#secrets
+      .map(({ secret, retiresAtMs = nowMs + overlapMs }) => ({ secret, retiresAtMs }))
+      .filter(({ retiresAtMs }) => retiresAtMs > nowMs)
+    this.#secrets = [{ secret: generateSecret() }, ...earlier]
   }
 
-  wants(eventType: string): boolean {
+  isSubscribedTo(eventType: string): boolean {
     const { enabled_events } = this.settings
     return this.status === 'active' && (enabled_events === undefined || enabled_events.includes(eventType))
   }
 
-  /** As the API lists it; ScrapeNest's guide calls the id `id`, its SDK `endpoint_id`. */
+  /** The endpoint as the API lists it. ScrapeNest's guide calls its id `id`, the SDK `endpoint_id`. */
   describe(): Record<string, unknown> {
     const { name, url, enabled_events, description = null, metadata = {}, retry_config = null } = this.settings
     return {

@@ -1,45 +1,48 @@
 import { randomUUID } from 'node:crypto'
 import { Agent } from 'node:http'
-import type { Endpoint } from './endpoints.ts'
+import { Timers } from '../timers.ts'
+import type { Endpoint } from './endpoint.ts'
+import type { OutgoingEvent } from './event.ts'
 import { eventBody } from './event-body.ts'
 import { drawFaults, type Fault, type FaultShares } from './faults.ts'
 import { type DeliveryReply, sendDelivery } from './send-delivery.ts'
-import type { SignatureKey } from './signing.ts'
-import { Timers } from './timers.ts'
+import type { SignatureKey } from './signed-headers.ts'
 
-/** An event as it travels: the envelope ScrapeNest documents. */
-export interface OutgoingEvent {
-  readonly event_id: string
-  readonly event_type: string
-  readonly [field: string]: unknown
-}
-
-/** One event on its way to one endpoint. */
+/**
+ * One event for one endpoint.
+ *
+ * - `pending`: sent and not accepted yet; a retry is running or scheduled
+ * - `succeeded`: final; accepted with a 2xx
+ * - `failed`: final; not accepted after the last retry, or the endpoint was deleted
+ */
 export interface Message {
   readonly id: string
   readonly endpoint: Endpoint
   readonly event: OutgoingEvent
   readonly dispatchedAt: Date
   readonly attempts: readonly Attempt[]
-  /** `pending` until it was accepted, or until no retry is left. */
   readonly status: 'pending' | 'succeeded' | 'failed'
 }
 
+/** One request that delivers a message. ScrapeNest's API calls it an attempt. */
 export interface Attempt extends DeliveryReply {
   readonly id: string
   readonly dispatchedAt: Date
   readonly faults: readonly Fault[]
 }
 
-export interface DeliveryEngineOptions {
-  /** How long a retry waits after the attempt before it; as many retries as delays. */
+export type AttemptHook = (message: Message, attempt: Attempt) => void
+
+export interface SenderOptions {
+  /** The delay before each retry; there are as many retries as delays. */
   readonly retryDelaysMs: readonly number[]
-  /** Delays are divided by this. */
+  /** Divides the delays. */
   readonly speed: number
   readonly replyTimeoutMs: number
   readonly signatureKey: SignatureKey
+  readonly faults: FaultShares
   readonly random: () => number
-  readonly onAttempt: ((message: Message, attempt: Attempt) => void) | undefined
+  readonly onAttempt: AttemptHook | undefined
 }
 
 interface PendingMessage extends Message {
@@ -48,26 +51,30 @@ interface PendingMessage extends Message {
   status: Message['status']
 }
 
-/** More are forgotten, oldest first: a simulator may run for days. */
+/** The oldest messages are dropped beyond this: a simulator may run for days. */
 const maxMessages = 10_000
-/** A message that is to be overtaken does not wait longer than this for another. */
+/** A message with the fault `reorder` waits no longer than this for one that overtakes it. */
 const maxHoldMs = 1_000
+/** A head start for the message that overtakes. */
+const overtakeMs = 20
 
-/** Sends events to endpoints until they are accepted: at least once, with retries, and with the faults asked for. */
-export class DeliveryEngine {
-  readonly #options: DeliveryEngineOptions
+/** Sends events to endpoints: at least once, with retries and faults, until they are accepted. */
+export class Sender {
+  readonly #options: SenderOptions
   readonly #timers = new Timers()
-  readonly #aborting = new AbortController()
+  readonly #closing = new AbortController()
   readonly #agent = new Agent({ keepAlive: true })
   readonly #running = new Set<Promise<void>>()
+  /** For each endpoint, the functions that send its held messages. */
   readonly #held = new Map<Endpoint, Set<() => void>>()
   #messages: PendingMessage[] = []
   #pendingCount = 0
   #idleWaiters: (() => void)[] = []
-  shares: FaultShares = {}
+  shares: FaultShares
 
-  constructor(options: DeliveryEngineOptions) {
+  constructor(options: SenderOptions) {
     this.#options = options
+    this.shares = options.faults
   }
 
   /** Newest first. */
@@ -75,12 +82,13 @@ export class DeliveryEngine {
     return this.#messages.filter((message) => message.endpoint === endpoint).reverse()
   }
 
+  /** Oldest first. */
   get messages(): readonly Message[] {
     return this.#messages
   }
 
-  /** Sends an event, with the faults given or those that chance draws. */
-  dispatch(endpoint: Endpoint, event: OutgoingEvent, chosen?: ReadonlySet<Fault>): Message {
+  /** @param chosen the faults of the first attempt. Default: random ones. */
+  send(endpoint: Endpoint, event: OutgoingEvent, chosen?: ReadonlySet<Fault>): Message {
     const message: PendingMessage = {
       id: `msg_${randomUUID().replaceAll('-', '')}`,
       endpoint,
@@ -97,7 +105,7 @@ export class DeliveryEngine {
     if (faults.has('reorder')) this.#hold(endpoint, () => this.#start(message, faults))
     else {
       this.#start(message, faults)
-      this.#release(endpoint)
+      this.#releaseHeld(endpoint)
     }
     return message
   }
@@ -110,76 +118,77 @@ export class DeliveryEngine {
 
   async close(): Promise<void> {
     this.#timers.close()
-    this.#aborting.abort(new Error('the simulator is closing'))
+    this.#closing.abort(new Error('the simulator is closing'))
     await Promise.all(this.#running)
     this.#agent.destroy()
-    for (const resolve of this.#idleWaiters.splice(0)) resolve()
+    this.#resolveIdle()
   }
 
   #hold(endpoint: Endpoint, start: () => void): void {
     const held = this.#held.get(endpoint) ?? new Set()
     this.#held.set(endpoint, held)
-    const once = (): void => {
-      if (held.delete(once)) start()
+    const release = (): void => {
+      // Both the next message and the time limit release it.
+      if (held.delete(release)) start()
     }
-    held.add(once)
-    this.#timers.after(maxHoldMs / this.#options.speed, once)
+    held.add(release)
+    this.#timers.after(maxHoldMs / this.#options.speed, release)
   }
 
-  #release(endpoint: Endpoint): void {
-    const held = [...(this.#held.get(endpoint) ?? [])]
-    if (held.length > 0) this.#timers.after(20, () => held.forEach((start) => void start()))
+  #releaseHeld(endpoint: Endpoint): void {
+    for (const release of this.#held.get(endpoint) ?? []) this.#timers.after(overtakeMs, release)
   }
 
   #start(message: PendingMessage, faults: ReadonlySet<Fault>): void {
-    const run = this.#attempt(message, faults).finally(() => this.#running.delete(run))
+    const run = this.#deliver(message, faults).finally(() => this.#running.delete(run))
     this.#running.add(run)
   }
 
-  async #attempt(message: PendingMessage, faults: ReadonlySet<Fault>): Promise<void> {
+  async #deliver(message: PendingMessage, faults: ReadonlySet<Fault>): Promise<void> {
     const { endpoint } = message
     if (endpoint.status === 'deleted') return this.#settle(message, 'failed')
-    const isAccepted = await this.#send(message, faults)
-    if (this.#aborting.signal.aborted) return
+    const isAccepted = await this.#attempt(message, faults)
+    if (this.#closing.signal.aborted) return
     if (isAccepted) {
       endpoint.consecutiveFailures = 0
-      if (faults.has('duplicate')) await this.#send(message, new Set())
+      if (faults.has('duplicate')) await this.#attempt(message, new Set())
       return this.#settle(message, 'succeeded')
     }
     endpoint.consecutiveFailures += 1
-    this.#retry(message)
+    this.#scheduleRetry(message)
   }
 
-  #retry(message: PendingMessage): void {
-    const delayMs = this.#options.retryDelaysMs[message.attempts.length - 1]
-    if (delayMs === undefined) this.#settle(message, 'failed')
-    else this.#timers.after(delayMs / this.#options.speed, () => this.#start(message, new Set()))
-  }
-
-  async #send(message: PendingMessage, faults: ReadonlySet<Fault>): Promise<boolean> {
+  /** Sends one request. @returns whether the message was accepted. */
+  async #attempt(message: PendingMessage, faults: ReadonlySet<Fault>): Promise<boolean> {
     const { endpoint, body } = message
     const dispatchedAt = new Date()
     const reply = await sendDelivery({
       url: endpoint.settings.url,
       messageId: message.id,
       body,
-      // Asked at each attempt: a retry after a rotation is signed with the secrets of that moment.
+      // Read at each attempt: a retry after a rotation is signed with the secrets of that moment.
       secrets: endpoint.signingSecrets(),
       signatureKey: this.#options.signatureKey,
       faults,
       timeoutMs: this.#options.replyTimeoutMs,
-      signal: this.#aborting.signal,
+      signal: this.#closing.signal,
       agent: this.#agent,
     })
     const attempt = { id: `atmpt_${randomUUID().replaceAll('-', '')}`, dispatchedAt, faults: [...faults], ...reply }
     message.attempts.push(attempt)
-    this.#tell(message, attempt)
+    this.#callHook(message, attempt)
     const { statusCode = 0 } = reply
     return statusCode >= 200 && statusCode < 300
   }
 
-  /** A hook that throws must not end the sending. */
-  #tell(message: Message, attempt: Attempt): void {
+  #scheduleRetry(message: PendingMessage): void {
+    const delayMs = this.#options.retryDelaysMs[message.attempts.length - 1]
+    if (delayMs === undefined) this.#settle(message, 'failed')
+    else this.#timers.after(delayMs / this.#options.speed, () => this.#start(message, new Set()))
+  }
+
+  /** A hook that throws must not stop the deliveries. */
+  #callHook(message: Message, attempt: Attempt): void {
     try {
       this.#options.onAttempt?.(message, attempt)
     } catch (error) {
@@ -190,6 +199,10 @@ export class DeliveryEngine {
   #settle(message: PendingMessage, status: 'succeeded' | 'failed'): void {
     message.status = status
     this.#pendingCount -= 1
-    if (this.#pendingCount === 0) for (const resolve of this.#idleWaiters.splice(0)) resolve()
+    if (this.#pendingCount === 0) this.#resolveIdle()
+  }
+
+  #resolveIdle(): void {
+    for (const resolve of this.#idleWaiters.splice(0)) resolve()
   }
 }

@@ -1,13 +1,19 @@
 import { createHmac } from 'node:crypto'
-import { type Secret, sign } from '@scrapenest-webhooks/core'
+import { ConfigurationError, type Secret, sign } from '@scrapenest-webhooks/core'
 
 /**
- * What the HMAC is keyed with. ScrapeNest's guide decodes the base64 after `whsec_`; its Python SDK 1.2.0 takes the text
- * of the secret as it stands.
+ * The key of the HMAC. ScrapeNest's guide decodes the base64 after `whsec_` (`decoded`); its Python SDK 1.2.0 uses the
+ * text of the secret (`text`). `both` sends one signature of each.
  */
 export type SignatureKey = 'decoded' | 'text' | 'both'
 
-/** The signed headers of one attempt: one signature for each secret and each kind of key, separated by spaces. */
+/** @throws {ConfigurationError} `configuration_invalid` */
+export function checkSignatureKey(value: SignatureKey): SignatureKey {
+  if (['decoded', 'text', 'both'].includes(value)) return value
+  throw new ConfigurationError(`Expected signatureKey to be 'decoded', 'text' or 'both', got ${JSON.stringify(value)}.`)
+}
+
+/** The signed headers of one attempt, with one signature per secret and key, separated by spaces. */
 export function signedHeaders(
   message: { readonly id: string; readonly sentAt: Date; readonly body: Uint8Array },
   { secrets, signatureKey }: { readonly secrets: readonly Secret[]; readonly signatureKey: SignatureKey },
@@ -15,12 +21,12 @@ export function signedHeaders(
   const timestamp = Math.floor(message.sentAt.getTime() / 1000)
   const signatures = secrets.flatMap((secret) => [
     ...(signatureKey === 'text' ? [] : [sign({ ...message, timestamp }, secret)['svix-signature']]),
-    ...(signatureKey === 'decoded' ? [] : [textKeyed({ ...message, timestamp }, secret)]),
+    ...(signatureKey === 'decoded' ? [] : [signWithText({ ...message, timestamp }, secret)]),
   ])
   return { 'svix-id': message.id, 'svix-timestamp': String(timestamp), 'svix-signature': signatures.join(' ') }
 }
 
-function textKeyed(
+function signWithText(
   { id, timestamp, body }: { readonly id: string; readonly timestamp: number; readonly body: Uint8Array },
   secret: Secret,
 ): string {

@@ -1,0 +1,42 @@
+import { describeArtifact } from './artifact-store.ts'
+import type { TargetResponse } from './fetch-target.ts'
+import { describeBlock, type Job } from './job.ts'
+import { simulatedNote } from './produce-artifacts.ts'
+
+/** Only the weight of `stealth` is documented; the others are ours. */
+const creditWeights: Readonly<Record<string, number>> = { light: 1, standard: 10, stealth: 30 }
+
+/** The manifest of a job that has ended, as JSON: what was requested, what happened, and what it cost. */
+export function createManifest(
+  job: Job,
+  {
+    startedAt,
+    completedAt,
+    target,
+  }: { readonly startedAt: Date; readonly completedAt: Date; readonly target: TargetResponse | undefined },
+): string {
+  const { job_type, target_url } = job.request
+  const weight = creditWeights[job_type] ?? 1
+  const charged = job.outcome === 'success'
+  const manifest = {
+    manifest_version: '1.0.0',
+    simulated: true,
+    note: simulatedNote,
+    job_id: job.id,
+    engine: job_type,
+    target_url,
+    final_url: target?.finalUrl ?? null,
+    status: job.status === 'failed' ? 'failed' : 'completed',
+    outcome: job.outcome,
+    block: describeBlock(job),
+    response: target === undefined ? null : { http_status: target.status, headers: target.headers },
+    timing: {
+      started_at: startedAt.toISOString(),
+      finished_at: completedAt.toISOString(),
+      duration_ms: completedAt.getTime() - startedAt.getTime(),
+    },
+    credits: { weight, charged, amount: charged ? weight : 0 },
+    artifacts: job.artifacts.map((artifact) => describeArtifact(artifact)),
+  }
+  return JSON.stringify(manifest, null, 2)
+}

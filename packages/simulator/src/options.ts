@@ -1,0 +1,117 @@
+import { ConfigurationError } from '@scrapenest-webhooks/core'
+import { checkHooks, checkKnownOptions, checkWholeNumber } from '@scrapenest-webhooks/core/adapter'
+import { checkFaultShares, type FaultShares } from './delivery/faults.ts'
+import type { AttemptHook } from './delivery/sender.ts'
+import { checkSignatureKey, type SignatureKey } from './delivery/signed-headers.ts'
+
+export interface SimulatorOptions {
+  /** The port to listen on, on 127.0.0.1. @default 0: any free port; see `simulator.url` */
+  readonly port?: number | undefined
+  /** The API key that requests must carry. @default 'sn_test_simulator' */
+  readonly apiKey?: string | undefined
+  /** Divides the delays between retries: at 3600, an hour passes in a second. @default 1 */
+  readonly speed?: number | undefined
+  /**
+   * The delay before each retry, in milliseconds. There are as many retries as delays.
+   * @default 5 s, then four times the previous delay, up to 12 h; three days in all
+   */
+  readonly retryDelaysMs?: readonly number[] | undefined
+  /** How long a delivery waits for its reply. @default 10000, as ScrapeNest documents */
+  readonly replyTimeoutMs?: number | undefined
+  /**
+   * How long messages are signed with both secrets after a rotation. According to ScrapeNest's SDK the old secret is
+   * invalid at once: 0 does that.
+   * @default 600000
+   */
+  readonly rotationOverlapMs?: number | undefined
+  /** The key of the signatures; see `SignatureKey`. @default 'decoded', as in ScrapeNest's guide */
+  readonly signatureKey?: SignatureKey | undefined
+  /** The probability of each fault. @default no faults */
+  readonly faults?: FaultShares | undefined
+  /** How long a `download_url` is valid, in seconds like the API's `ttl_seconds`. @default 300 */
+  readonly urlTtlSeconds?: number | undefined
+  /** How long a job stays queued. @default 50 */
+  readonly jobDelayMs?: number | undefined
+  /** Requests over this limit are answered 429. @default 600, ScrapeNest's standard tier */
+  readonly requestsPerMinute?: number | undefined
+  /** The random numbers that decide about faults, from 0 up to 1. @default Math.random */
+  readonly random?: (() => number) | undefined
+  /** Called after each attempt to deliver a message. */
+  readonly onAttempt?: AttemptHook | undefined
+}
+
+/** The options after the checks, with their defaults. */
+export interface SimulatorSettings {
+  readonly port: number
+  readonly apiKey: string
+  readonly speed: number
+  readonly retryDelaysMs: readonly number[]
+  readonly replyTimeoutMs: number
+  readonly rotationOverlapMs: number
+  readonly signatureKey: SignatureKey
+  readonly faults: FaultShares
+  readonly urlTtlSeconds: number
+  readonly jobDelayMs: number
+  readonly requestsPerMinute: number
+  readonly random: () => number
+  readonly onAttempt: AttemptHook | undefined
+}
+
+const knownOptions = {
+  apiKey: true,
+  faults: true,
+  jobDelayMs: true,
+  onAttempt: true,
+  port: true,
+  random: true,
+  replyTimeoutMs: true,
+  requestsPerMinute: true,
+  retryDelaysMs: true,
+  rotationOverlapMs: true,
+  signatureKey: true,
+  speed: true,
+  urlTtlSeconds: true,
+} as const satisfies Record<keyof SimulatorOptions, true>
+
+/** @throws {ConfigurationError} `configuration_invalid` */
+export function readSimulatorOptions(options: SimulatorOptions): SimulatorSettings {
+  checkKnownOptions(options, knownOptions)
+  checkHooks(options, ['onAttempt', 'random'])
+  const { apiKey = 'sn_test_simulator', random = Math.random, onAttempt } = options
+  return {
+    port: checkWholeNumber('port', options.port ?? 0, { min: 0, max: 65_535 }),
+    apiKey,
+    speed: checkSpeed(options.speed ?? 1),
+    retryDelaysMs: checkRetryDelays(options.retryDelaysMs ?? threeDaysOfRetries()),
+    replyTimeoutMs: checkWholeNumber('replyTimeoutMs', options.replyTimeoutMs ?? 10_000, { min: 1 }),
+    rotationOverlapMs: checkWholeNumber('rotationOverlapMs', options.rotationOverlapMs ?? 600_000, { min: 0 }),
+    signatureKey: checkSignatureKey(options.signatureKey ?? 'decoded'),
+    faults: checkFaultShares(options.faults ?? {}),
+    urlTtlSeconds: checkWholeNumber('urlTtlSeconds', options.urlTtlSeconds ?? 300, { min: 1 }),
+    jobDelayMs: checkWholeNumber('jobDelayMs', options.jobDelayMs ?? 50, { min: 0 }),
+    requestsPerMinute: checkWholeNumber('requestsPerMinute', options.requestsPerMinute ?? 600, { min: 1 }),
+    random,
+    onAttempt,
+  }
+}
+
+function checkSpeed(speed: number): number {
+  if (speed > 0 && speed < Infinity) return speed
+  throw new ConfigurationError(`Expected speed to be above 0, got ${String(speed)}.`)
+}
+
+function checkRetryDelays(delaysMs: readonly number[]): readonly number[] {
+  for (const [index, delayMs] of delaysMs.entries()) checkWholeNumber(`retryDelaysMs[${index}]`, delayMs, { min: 0 })
+  return delaysMs
+}
+
+/** Exponential backoff for up to three days, as ScrapeNest documents it. The individual delays are ours. */
+function threeDaysOfRetries(): readonly number[] {
+  const delaysMs: number[] = []
+  let totalMs = 0
+  for (let delayMs = 5_000; totalMs + delayMs <= 3 * 86_400_000; delayMs = Math.min(delayMs * 4, 43_200_000)) {
+    delaysMs.push(delayMs)
+    totalMs += delayMs
+  }
+  return delaysMs
+}
