@@ -1,38 +1,38 @@
 import { ConfigurationError } from '@scrapenest-webhooks/core'
-import { checkKnownOptions } from '@scrapenest-webhooks/core/adapter'
+import { checkKnownOptions, checkWholeNumber } from '@scrapenest-webhooks/core/adapter'
 import type { Inbox, InboxOptions } from '@scrapenest-webhooks/inbox'
-import { inboxOptions, settleInboxOptions } from '@scrapenest-webhooks/inbox/engine'
+import { inboxOptions, readInboxOptions } from '@scrapenest-webhooks/inbox/kit'
 import type { ConnectionOptions, Queue } from 'bullmq'
 import { QueueInbox } from './queue-inbox.ts'
-import { Queues } from './queues.ts'
+import { Queues } from './redis/queues.ts'
 
 /**
- * As for every inbox, without what the engine decides by itself: it has its own clock, and it waits for events instead of
- * looking for them.
+ * The options of every inbox, except those that BullMQ decides itself: it has its own clock, and it waits for events instead
+ * of polling.
  *
- * Web and worker processes should be given the same `maxAttempts`, `keepDoneMs` and `keepPayload`.
+ * Give web and worker processes the same `maxAttempts`, `keepDoneMs` and `keepPayload`.
  */
 export interface BullmqInboxOptions extends Omit<InboxOptions, 'now' | 'pollIntervalMs'> {
   /**
-   * How to reach Redis: a URL (`redis://…`), ioredis' options, or a client of ioredis or node-redis that stays yours.
-   * One of `connection` and `queue` must be given.
+   * Where Redis is: a URL (`redis://…`), ioredis options, or an ioredis or node-redis client, which is not closed.
+   * Give either `connection` or `queue`.
    */
   readonly connection?: string | ConnectionOptions | undefined
-  /** A queue of your own, for the events of one receiver. It stays yours: it is not closed. */
+  /** A queue of your own, for the events of one receiver. It is not closed. */
   readonly queue?: Queue | undefined
   /**
-   * What the names of the queues begin with: a receiver named `orders` has the queue `webhooks-orders`. Not with `queue`.
+   * Prefix of the queue names: a receiver named `orders` has the queue `webhooks-orders`. Not with `queue`.
    * @default 'webhooks'
    */
   readonly queuePrefix?: string | undefined
   /**
-   * BullMQ's prefix of all keys in Redis. Not with `queue`, which has its own.
+   * BullMQ's prefix of all Redis keys. Not with `queue`, which has its own.
    * @default 'bull'
    */
   readonly prefix?: string | undefined
   /**
-   * How long an event is recognised as a duplicate, in milliseconds, also when it is no longer kept (`keepDoneMs`).
-   * @default 604800000 (7 days), or `keepDoneMs` where that is longer: ScrapeNest sends again for up to 3 days
+   * How long duplicates of an event are recognized, in milliseconds, even after the event is deleted (`keepDoneMs`).
+   * @default 604800000 (7 days), or `keepDoneMs` if that is longer: ScrapeNest retries for up to 3 days
    */
   readonly rememberMs?: number | undefined
 }
@@ -40,13 +40,13 @@ export interface BullmqInboxOptions extends Omit<InboxOptions, 'now' | 'pollInte
 const week = 604_800_000
 
 /**
- * An inbox on BullMQ, for several machines: each event is a job in Redis, each dead one is in the queue's failed set.
+ * An inbox on BullMQ, for several machines: each event is a job in Redis, and dead ones are in the queue's failed set.
  *
- * It is as durable as the Redis is: with `appendonly yes` and `appendfsync everysec` (Redis' own default for it), a crash
- * of the Redis machine can lose the last second of acknowledged events; with `appendfsync always` it loses none. At the
- * start it tells your logger when Redis is set to lose more than that.
+ * It is as durable as Redis: with `appendonly yes` and `appendfsync everysec` (the default), a crash of the Redis machine
+ * can lose the last second of acknowledged events; with `appendfsync always` it loses none. If Redis is configured to lose
+ * more than that, your logger gets a warning at start.
  *
- * Nothing is connected before it is needed.
+ * Connects when first needed.
  *
  * @throws {ConfigurationError} `configuration_invalid`: an option is missing, malformed or unknown.
  *
@@ -59,23 +59,22 @@ export function bullmqInbox(options: BullmqInboxOptions): Inbox {
   const { connection, queue, queuePrefix = 'webhooks', prefix = 'bull', rememberMs } = options ?? {}
   if ((connection === undefined) === (queue === undefined)) {
     throw new ConfigurationError(
-      'Expected connection or queue, and not both, for example bullmqInbox({ connection: process.env.REDIS_URL }). ' +
-        'If the URL comes from the environment, it is not set there.',
+      'Expected either connection or queue, for example bullmqInbox({ connection: process.env.REDIS_URL }). ' +
+        'If it comes from the environment, the variable is not set.',
     )
   }
   if (queue !== undefined && (options.queuePrefix ?? options.prefix) !== undefined) {
-    throw new ConfigurationError('queuePrefix and prefix are not for a queue of your own: it has its name and prefix.')
+    throw new ConfigurationError(
+      'queuePrefix and prefix cannot be combined with queue, which has its own name and prefix.',
+    )
   }
   if (!/^[A-Za-z0-9_-]{1,64}$/.test(queuePrefix)) {
     throw new ConfigurationError(
       `Expected queuePrefix to be 1 to 64 letters, digits, "-" or "_", got ${JSON.stringify(queuePrefix)}.`,
     )
   }
-  const settings = settleInboxOptions(options)
-  const remembered = rememberMs ?? Math.max(week, settings.keepDoneMs)
-  if (!Number.isInteger(remembered) || remembered < 1000) {
-    throw new ConfigurationError(`Expected rememberMs to be a whole number of at least 1000, got ${remembered}.`)
-  }
+  const settings = readInboxOptions(options)
+  const remembered = checkWholeNumber('rememberMs', rememberMs ?? Math.max(week, settings.keepDoneMs), { min: 1000 })
   const queues = new Queues(queue ?? { connection: connection as string | ConnectionOptions, queuePrefix, prefix })
   return new QueueInbox(queues, { ...settings, rememberMs: remembered })
 }

@@ -14,61 +14,44 @@ import type {
   ReplayResult,
 } from '@scrapenest-webhooks/inbox'
 import {
-  checkPageQuery,
   checkPurgeFilter,
   checkReplayFilter,
   fitsFilter,
   InboxConsumers,
   type InboxSettings,
-} from '@scrapenest-webhooks/inbox/engine'
-import type { Job, JobType, Queue } from 'bullmq'
-import { deduplicationId, type JobData, jobIdForm, jobIdSuffix, newJobId, toJobData } from './job-data.ts'
-import { toRecord, toSummary } from './job-record.ts'
-import { notesOf, QueueWorker, writeNotes } from './queue-worker.ts'
-import { clientOf, type Queues } from './queues.ts'
-import { durabilityProblem } from './redis-durability.ts'
-import { countUnhandled } from './unhandled-count.ts'
+  readQuery,
+  toEventJson,
+} from '@scrapenest-webhooks/inbox/kit'
+import { deduplicationId, eventKeyOf, newJobId } from './jobs/job-data.ts'
+import { listsOf, readIds, stateOf, states } from './jobs/job-lists.ts'
+import { type EventJob, notesOf, writeNotes } from './jobs/job-notes.ts'
+import { cursorForm, readPage } from './jobs/job-pages.ts'
+import { toRecord, toSummary } from './jobs/job-record.ts'
+import { countUnhandled } from './jobs/unhandled-count.ts'
+import { QueueWorker } from './queue-worker.ts'
+import { clientOf, type Queues } from './redis/queues.ts'
+import { durabilityProblem } from './redis/redis-durability.ts'
 
 export interface QueueInboxSettings extends InboxSettings {
   readonly rememberMs: number
 }
 
-/** BullMQ's lists of jobs, by the state an event has in them. */
-const listsOf: Readonly<Record<InboxState, readonly JobType[]>> = {
-  ready: ['wait', 'delayed', 'prioritized'],
-  running: ['active'],
-  done: ['completed'],
-  dead: ['failed'],
-}
-const states = Object.keys(listsOf) as readonly InboxState[]
-
-/** How many jobs are asked for at a time. */
+/** How many jobs are read at a time. */
 const batchLength = 100
 
 interface FoundJob {
   readonly id: string
-  readonly queue: Queue
+  readonly name: string
   readonly state: InboxState
 }
 
-/** The inbox contract on BullMQ's queues. */
+/** The inbox contract on BullMQ's queues. BullMQ claims, renews and retries; `Attempts` runs the handlers. */
 export class QueueInbox implements Inbox {
   readonly capabilities: InboxCapabilities = {
     isDurable: true,
     isShared: true,
     attempts: 'last',
-    filters: [
-      'name',
-      'eventId',
-      'eventType',
-      'state',
-      'isUnhandled',
-      'receivedFrom',
-      'receivedBefore',
-      'finishedBefore',
-    ],
-    replayableStates: ['done', 'dead'],
-    canDropPayload: true,
+    listOrder: 'state',
     canTakeClock: false,
   }
   readonly #queues: Queues
@@ -83,7 +66,7 @@ export class QueueInbox implements Inbox {
     this.#jobOptions = {
       attempts: settings.maxAttempts,
       backoff: { type: 'custom' },
-      // By age BullMQ deletes the job and not the memory of its event.
+      // BullMQ deletes the job by age, and keeps its deduplication key.
       removeOnComplete: { age: Math.ceil(settings.keepDoneMs / 1000) },
       removeOnFail: false,
       stackTraceLimit: 1,
@@ -94,7 +77,7 @@ export class QueueInbox implements Inbox {
     const { name } = event
     const id = deduplicationId(event.eventId)
     const jobId = newJobId(id)
-    const data = toJobData(event)
+    const data = toEventJson(event)
     const options = { ...this.#jobOptions, jobId, deduplication: { id, ttl: this.#settings.rememberMs } }
     if (!this.#queues.isListed(name)) await this.#queues.list(name)
     const job = await this.#queues.answer(name, (queue) => queue.add(event.eventType, data, options))
@@ -125,20 +108,13 @@ export class QueueInbox implements Inbox {
   }
 
   async list(query: InboxQuery = {}): Promise<InboxPage> {
-    const { limit } = checkPageQuery(query, jobIdForm)
-    const { limit: _limit, cursor, ...filter } = query
-    const found = await this.#find(filter)
-    // The id begins with the time.
-    found.sort((one, other) => (one.id < other.id ? 1 : -1))
-    const start = cursor === undefined ? 0 : found.findIndex(({ id }) => id < cursor)
-    if (start < 0) return { events: [] }
+    const { filter, limit, cursor } = readQuery(query, cursorForm)
+    const names = await this.#namesIn(filter)
+    if (filter.eventId === undefined)
+      return await readPage(names, (name) => this.#queues.of(name), { filter, limit, cursor })
+    // One event per name at most: always a single page.
     const events: InboxSummary[] = []
-    let last: string | undefined
-    for await (const { id, summary } of this.#summaries(found.slice(start), filter)) {
-      if (events.length === limit) return { events, ...(last === undefined ? {} : { nextCursor: last }) }
-      events.push(summary)
-      last = id
-    }
+    for await (const { summary } of this.#select(filter)) events.push(summary)
     return { events }
   }
 
@@ -149,7 +125,7 @@ export class QueueInbox implements Inbox {
     await this.#dropped()
     const [found] = await this.#findEvent(eventId, [name])
     if (found === undefined) return undefined
-    const job = await this.#queues.answer(name, (queue) => queue.getJob(found.id))
+    const job: EventJob | undefined = await this.#queues.answer(name, (queue) => queue.getJob(found.id))
     return job === undefined ? undefined : toRecord(job, found.state)
   }
 
@@ -174,7 +150,8 @@ export class QueueInbox implements Inbox {
     await this.#dropped()
     let replayed = 0
     let withoutPayload = 0
-    for (const { job, state, name } of await this.#select(filter)) {
+    for await (const { job, summary } of this.#select(filter)) {
+      const { state, name } = summary
       if (state !== 'done' && state !== 'dead') continue
       if (job.data.signedHeaders === undefined) withoutPayload += 1
       else replayed += Number(await this.#queues.answer(name, () => replayJob(job, state)))
@@ -185,9 +162,9 @@ export class QueueInbox implements Inbox {
   async purge(filter: PurgeFilter): Promise<number> {
     checkPurgeFilter(filter)
     let purged = 0
-    for (const { job, name } of await this.#select(filter)) {
+    for await (const { job, summary } of this.#select(filter)) {
       // One that was replayed in the meantime stays: it can be locked, or gone.
-      purged += Number(await this.#queues.answer(name, () => job.remove().then(() => true)).catch(() => false))
+      purged += Number(await this.#queues.answer(summary.name, () => job.remove().then(() => true)).catch(() => false))
     }
     return purged
   }
@@ -208,60 +185,55 @@ export class QueueInbox implements Inbox {
     for (const worker of this.#workers) await worker.dropped()
   }
 
-  async #select(filter: InboxFilter): Promise<readonly { job: Job<JobData>; state: InboxState; name: string }[]> {
-    const selected: { job: Job<JobData>; state: InboxState; name: string }[] = []
-    for await (const { job, summary } of this.#summaries(await this.#find(filter), filter)) {
-      selected.push({ job, state: summary.state, name: summary.name })
-    }
-    return selected
-  }
-
-  async *#summaries(
-    found: readonly FoundJob[],
-    filter: InboxFilter,
-  ): AsyncGenerator<{ readonly id: string; readonly job: Job<JobData>; readonly summary: InboxSummary }> {
+  /** The selected events with their jobs. Their ids are read first: replaying and purging change the lists. */
+  async *#select(filter: InboxFilter): AsyncGenerator<{ readonly job: EventJob; readonly summary: InboxSummary }> {
+    const found = await this.#find(filter)
     for (let start = 0; start < found.length; start += batchLength) {
       const batch = found.slice(start, start + batchLength)
-      const jobs = await Promise.all(batch.map(({ queue, id }) => queue.getJob(id)))
-      for (const [index, job] of jobs.entries()) {
+      const jobs = await Promise.all(
+        batch.map(({ name, id }): Promise<EventJob | undefined> => this.#queues.of(name).getJob(id)),
+      )
+      for (const [index, { state }] of batch.entries()) {
+        const job = jobs[index]
         // Deleted since its id was read.
         if (job === undefined) continue
-        const { id, state } = batch[index] as FoundJob
         const summary = toSummary(job, state)
-        if (fitsFilter(summary, filter)) yield { id, job, summary }
+        if (fitsFilter(summary, filter)) yield { job, summary }
       }
     }
   }
 
-  /** The jobs that can fit, by what Redis knows of them: name, id and state. */
-  async #find(filter: InboxFilter): Promise<FoundJob[]> {
-    const names = filter.name === undefined ? await this.#queues.names() : [filter.name]
+  async #namesIn({ name }: InboxFilter): Promise<readonly string[]> {
+    return name === undefined ? await this.#queues.names() : [name]
+  }
+
+  /** The jobs that the filter can select, judging by name, id and state alone. */
+  async #find(filter: InboxFilter): Promise<readonly FoundJob[]> {
+    const names = await this.#namesIn(filter)
     if (filter.eventId !== undefined) return await this.#findEvent(filter.eventId, names)
-    const wanted = filter.state === undefined ? states : [filter.state]
-    const found = await Promise.all(names.flatMap((name) => wanted.map((state) => this.#jobsIn(name, state))))
+    const selected = filter.state === undefined ? states : [filter.state]
+    const found = await Promise.all(names.flatMap((name) => selected.map((state) => this.#jobsIn(name, state))))
     return found.flat()
   }
 
-  async #jobsIn(name: string, state: InboxState): Promise<FoundJob[]> {
-    const ids = await this.#queues.answer(name, (queue) => queue.getRanges([...listsOf[state]], 0, -1))
-    const queue = this.#queues.of(name)
-    // A list holds a marker now and then, and a queue of the user's may hold other jobs.
-    return ids.filter((id) => jobIdForm.test(id)).map((id) => ({ id, queue, state }))
+  async #jobsIn(name: string, state: InboxState): Promise<readonly FoundJob[]> {
+    const ids = await this.#queues.answer(name, (queue) => readIds(queue, state))
+    return ids.map((id) => ({ id, name, state }))
   }
 
-  async #findEvent(eventId: string, names: readonly string[]): Promise<FoundJob[]> {
+  async #findEvent(eventId: string, names: readonly string[]): Promise<readonly FoundJob[]> {
+    const key = deduplicationId(eventId)
     const found = await Promise.all(
-      names.map(async (name): Promise<FoundJob[]> => {
+      names.map(async (name): Promise<readonly FoundJob[]> => {
         const remembered = await this.#queues.answer(name, async (queue) => {
-          const id = await queue.getDeduplicationJobId(deduplicationId(eventId))
+          const id = await queue.getDeduplicationJobId(key)
           return id === null ? undefined : { id, state: stateOf(await queue.getJobState(id)) }
         })
-        const queue = this.#queues.of(name)
-        if (remembered?.state !== undefined) return [{ id: remembered.id, queue, state: remembered.state }]
+        if (remembered?.state !== undefined) return [{ id: remembered.id, name, state: remembered.state }]
         if (remembered !== undefined) return []
-        // Forgotten as a duplicate, and perhaps dead or waiting still.
+        // Its duplicates are no longer recognized, but the event may still be waiting or dead.
         const all = await Promise.all(states.map((state) => this.#jobsIn(name, state)))
-        return all.flat().filter(({ id }) => id.endsWith(jobIdSuffix(eventId)))
+        return all.flat().filter(({ id }) => eventKeyOf(id) === key)
       }),
     )
     return found.flat()
@@ -290,8 +262,8 @@ export class QueueInbox implements Inbox {
   }
 }
 
-/** @returns false when somebody else replayed or deleted it in the meantime. */
-async function replayJob(job: Job<JobData>, state: 'done' | 'dead'): Promise<boolean> {
+/** @returns false if it was replayed or deleted elsewhere in the meantime. */
+async function replayJob(job: EventJob, state: 'done' | 'dead'): Promise<boolean> {
   const { replays = 0, failed } = notesOf(job)
   const notes = { replays: replays + 1, stalls: job.stalledCounter, dueAt: Date.now(), ...(failed && { failed }) }
   try {
@@ -303,9 +275,4 @@ async function replayJob(job: Job<JobData>, state: 'done' | 'dead'): Promise<boo
     if (error instanceof Error && 'code' in error && (error.code === -1 || error.code === -3)) return false
     throw error
   }
-}
-
-function stateOf(state: string): InboxState | undefined {
-  if (state === 'waiting') return 'ready'
-  return states.find((one) => listsOf[one].some((list) => list === state))
 }

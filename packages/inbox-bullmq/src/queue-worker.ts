@@ -1,42 +1,43 @@
 import type { InboxConsumer } from '@scrapenest-webhooks/core'
 import {
+  Attempts,
   type ClaimedEvent,
   type CloseBudget,
   type ConsumerWork,
   type EndedAttempt,
   type Ending,
-  EngineAttempts,
   endingOfExpired,
+  fromEventJson,
+  type InboxSettings,
   leaseEnded,
-} from '@scrapenest-webhooks/inbox/engine'
-import { DelayedError, type Job, UnrecoverableError, WaitingError, Worker } from 'bullmq'
-import { type JobData, type JobNotes, type JobResult, toEvent, withoutPayload } from './job-data.ts'
-import type { QueueInboxSettings } from './queue-inbox.ts'
-import type { Queues } from './queues.ts'
-import { unavailable } from './redis-faults.ts'
+  withoutPayload,
+} from '@scrapenest-webhooks/inbox/kit'
+import { DelayedError, UnrecoverableError, WaitingError, Worker } from 'bullmq'
+import type { JobData } from './jobs/job-data.ts'
+import { type EventJob, type JobNotes, type JobResult, notesOf, writeNotes } from './jobs/job-notes.ts'
+import type { Queues } from './redis/queues.ts'
+import { unavailable } from './redis/redis-faults.ts'
 
-type EventJob = Job<JobData, JobResult>
-
-/** BullMQ's own wait after a failed command, in milliseconds: what recovers without a restart should do so soon. */
+/** BullMQ's own pause after a failed command, in milliseconds: short, so that it recovers soon. */
 const recoveryDelayMs = 500
 
 /** A worker of BullMQ that runs the handlers of one receiver. */
 export class QueueWorker implements ConsumerWork {
   readonly #consumer: InboxConsumer
-  readonly #settings: QueueInboxSettings
-  readonly #attempts: EngineAttempts
+  readonly #settings: InboxSettings
+  readonly #attempts: Attempts
   readonly #worker: Worker<JobData, JobResult>
-  /** What to tell of a job once BullMQ has recorded how it ended. */
-  readonly #tales = new WeakMap<EventJob, () => void>()
-  /** Payloads that are being dropped. */
+  /** What to report about a job once BullMQ has recorded how it ended. */
+  readonly #reports = new WeakMap<EventJob, () => void>()
+  /** Updates that drop payloads, in progress. */
   readonly #dropping = new Set<Promise<unknown>>()
   readonly #ownsConnection: boolean
-  #isOut = false
+  #isUnavailable = false
 
-  constructor(queues: Queues, options: { readonly consumer: InboxConsumer; readonly settings: QueueInboxSettings }) {
+  constructor(queues: Queues, options: { readonly consumer: InboxConsumer; readonly settings: InboxSettings }) {
     this.#consumer = options.consumer
     this.#settings = options.settings
-    this.#attempts = new EngineAttempts(options)
+    this.#attempts = new Attempts(options)
     this.#ownsConnection = queues.ownsConnections
     const { concurrency, leaseMs } = options.settings
     const { queueName, options: connection } = queues.workerOptions(options.consumer.name)
@@ -45,7 +46,7 @@ export class QueueWorker implements ConsumerWork {
       concurrency,
       lockDuration: leaseMs,
       stalledInterval: Math.max(10, Math.round(leaseMs / 2)),
-      // The number of deaths an event may cause is maxAttempts, and it is counted at each claim, below.
+      // `maxAttempts` bounds how many processes an event may kill, and is counted at each claim, below.
       maxStalledCount: Number.MAX_SAFE_INTEGER,
       runRetryDelay: recoveryDelayMs,
       settings: { backoffStrategy: (_failed, _type, error) => (error instanceof RetryError ? error.delayMs : 60_000) },
@@ -53,20 +54,20 @@ export class QueueWorker implements ConsumerWork {
     this.#listen()
   }
 
-  /** Resolves when every payload that is to be dropped is. */
+  /** Resolves when no payload is being dropped. */
   async dropped(): Promise<void> {
     await Promise.allSettled(this.#dropping)
   }
 
   async close(budget: CloseBudget): Promise<void> {
-    // Claims nothing more from here on, and waits for what the attempts below bring to an end.
+    // From here on BullMQ claims nothing, and waits for the attempts that are ended below.
     let isClosed = false
-    const closing = this.#worker.close(this.#isOut).then(() => {
+    const closing = this.#worker.close(this.#isUnavailable).then(() => {
       isClosed = true
     })
-    await this.#attempts.close(budget)
+    await budget.waitFor(this.#attempts.close(budget))
     await budget.waitFor(Promise.race([closing, later(recoveryDelayMs * 2)]))
-    // Redis is out of reach: the locks end by themselves.
+    // Redis is unavailable: the locks expire.
     if (!isClosed && this.#ownsConnection) {
       await Promise.race([this.#worker.disconnect().catch(() => {}), later(recoveryDelayMs)])
     }
@@ -75,8 +76,8 @@ export class QueueWorker implements ConsumerWork {
 
   #listen(): void {
     const worker = this.#worker
-    worker.on('locksRenewed', ({ jobIds }: { jobIds: string[] }) => this.#attempts.renewed(jobIds))
-    worker.on('lockRenewalFailed', (jobIds: string[]) => this.#attempts.lost(jobIds))
+    worker.on('locksRenewed', ({ jobIds }: { jobIds: string[] }) => this.#renewed(new Set(jobIds)))
+    worker.on('lockRenewalFailed', (jobIds: string[]) => this.#lost(new Set(jobIds)))
     worker.on('ready', () => this.#reached())
     worker.on('active', () => this.#reached())
     worker.on('error', (error) => this.#failed(error))
@@ -84,7 +85,7 @@ export class QueueWorker implements ConsumerWork {
       if (!this.#settings.keepPayload && !job.returnvalue?.isUnhandled) this.#drop(job)
     })
     worker.on('failed', (job) => {
-      if (job !== undefined) this.#tales.get(job)?.()
+      if (job !== undefined) this.#reports.get(job)?.()
     })
   }
 
@@ -92,46 +93,55 @@ export class QueueWorker implements ConsumerWork {
   #failed(error: Error): void {
     // Lost leases have their own way, and a job whose lock is lost was ended by somebody else.
     if (/could not renew lock|Missing lock|Lock mismatch|not in the active state/i.test(error.message)) return
-    if (!this.#isOut) this.#consumer.report(unavailable(error))
-    this.#isOut = true
+    if (!this.#isUnavailable) this.#consumer.report(unavailable(error))
+    this.#isUnavailable = true
   }
 
   #reached(): void {
-    this.#isOut = false
+    this.#isUnavailable = false
   }
 
-  /** Runs in BullMQ: what it returns completes the job, and what it throws says what else becomes of it. */
+  #renewed(jobIds: ReadonlySet<string>): void {
+    for (const attempt of this.#attempts.held) {
+      if (jobIds.has(attempt.claimed.lease.id)) attempt.renewLease(performance.now())
+    }
+  }
+
+  #lost(jobIds: ReadonlySet<string>): void {
+    for (const attempt of this.#attempts.held) {
+      if (jobIds.has(attempt.claimed.lease.id)) attempt.loseLease()
+    }
+  }
+
+  /** Called by BullMQ: what it returns completes the job, and what it throws says what else becomes of it. */
   async #process(job: EventJob, token: string): Promise<JobResult> {
     const notes = notesOf(job)
     const attempt = job.attemptsStarted - (notes.uncounted ?? 0)
     const claimed: ClaimedEvent = {
       lease: { id: job.id as string, token },
-      event: toEvent(job.name, job.data),
+      event: fromEventJson(job.data),
       attempt,
     }
     if (job.stalledCounter > (notes.stalls ?? 0)) return await this.#endStalled(job, { notes, claimed })
-    const ended = await this.#attempts.run(claimed)
-    return await this.#settle(job, { notes, ended })
+    const claimedAtMs = performance.now()
+    return await this.#attempts.run(claimed, { claimedAtMs, finish: (ended) => this.#settle(job, { notes, ended }) })
   }
 
   async #settle(job: EventJob, { notes, ended }: { notes: JobNotes; ended: EndedAttempt }): Promise<JobResult> {
     const { ending, claimed } = ended
     if (ending.state === 'done') return { isUnhandled: ending.isUnhandled }
-    // Somebody else has the job: whatever is thrown here is refused by Redis, for the lock is not ours.
+    // Another worker may have the job. Redis refuses whatever is thrown here, because the lock is not ours.
     if (ended.isLeaseLost) throw new UnrecoverableError('The lease was lost.')
     if (ending.state === 'ready' && !ending.isCounted) {
       await writeNotes(job, { ...notes, uncounted: (notes.uncounted ?? 0) + 1 })
       await job.moveToWait(claimed.lease.token)
       throw new WaitingError()
     }
-    this.#tales.set(job, () => ended.tell())
+    this.#reports.set(job, () => ended.report())
     return await this.#fail(job, { notes, ending, attempt: claimed.attempt })
   }
 
-  /**
-   * The process that had the job died, or was blocked. The event waits like any that failed: one that kills its process
-   * took others with it, and they must not all be claimed together again until all of them are dead.
-   */
+  /** The process that had the job died or stalled. The job itself is delayed as after any failure: see `endingOfExpired`. */
   async #endStalled(
     job: EventJob,
     { notes, claimed }: { readonly notes: JobNotes; readonly claimed: ClaimedEvent },
@@ -146,7 +156,7 @@ export class QueueWorker implements ConsumerWork {
       await job.moveToDelayed(ending.dueAtMs, claimed.lease.token)
       throw new DelayedError()
     }
-    this.#tales.set(job, () => this.#attempts.tellIfDead(died, ending))
+    this.#reports.set(job, () => this.#attempts.reportIfDead(died, ending))
     return await this.#fail(job, { notes: settled, ending, attempt: died.attempt })
   }
 
@@ -161,7 +171,7 @@ export class QueueWorker implements ConsumerWork {
     await writeNotes(job, { ...notes, ...dueAt, failed })
     const failure =
       ending.state === 'ready' ? new RetryError(ending.dueAtMs - nowMs) : new UnrecoverableError(error.message)
-    // What people see of a failed job on a page for queues.
+    // What pages that list jobs show of a failed one.
     failure.message = `${error.code}: ${error.message}`
     failure.stack = error.stack ?? failure.message
     throw failure
@@ -169,20 +179,11 @@ export class QueueWorker implements ConsumerWork {
 
   #drop(job: EventJob): void {
     const dropping = job.updateData(withoutPayload(job.data)).catch(() => {
-      // It goes with the job, after keepDoneMs.
+      // It is deleted with the job, after keepDoneMs.
     })
     this.#dropping.add(dropping)
     void dropping.finally(() => this.#dropping.delete(dropping))
   }
-}
-
-export function notesOf(job: Pick<Job, 'progress'>): JobNotes {
-  // BullMQ begins with the number 0.
-  return typeof job.progress === 'object' ? (job.progress as JobNotes) : {}
-}
-
-export async function writeNotes(job: Pick<Job, 'updateProgress'>, notes: JobNotes): Promise<void> {
-  await job.updateProgress(notes)
 }
 
 /** A failure after which the job is tried again. */

@@ -1,147 +1,80 @@
-import {
-  ConfigurationError,
-  type Delivery,
-  type InboxConsumer,
-  type InboxEvent,
-  WebhookError,
-} from '@scrapenest-webhooks/core'
+import { ConfigurationError, type Delivery, type InboxEvent, WebhookError } from '@scrapenest-webhooks/core'
 import type { InboxProcessor } from '@scrapenest-webhooks/core/adapter'
-import {
-  type Inbox,
-  type InboxCapabilities,
-  type InboxPage,
-  type InboxQuery,
-  type InboxRecord,
-  type InboxStats,
-  LeaseLostError,
-  type PurgeFilter,
-  type ReplayFilter,
-  type ReplayResult,
-} from '@scrapenest-webhooks/inbox'
-import {
-  checkPageQuery,
-  checkPurgeFilter,
-  checkReplayFilter,
-  InboxConsumers,
-  type InboxSettings,
-  WorkLoop,
-} from '@scrapenest-webhooks/inbox/engine'
+import { type Inbox, LeaseLostError } from '@scrapenest-webhooks/inbox'
+import { type InboxSettings, StoredInbox } from '@scrapenest-webhooks/inbox/kit'
 import type { BossStore } from './boss-store.ts'
-import { cursorForm } from './job-rows.ts'
-import type { PgBossInbox } from './pg-boss-inbox.ts'
 import { type TransactionLike, toDb } from './transaction.ts'
 
-/** The inbox contract on pg-boss: it stores, claims, retries and buries; the loop only asks it for as much as fits. */
-export class BossInbox implements PgBossInbox {
+export interface PgBossInbox extends Inbox {
+  /**
+   * Completes the event inside a transaction of your own: what the handler wrote there and the completion are committed
+   * together, or neither is. After a rollback the event is tried again.
+   *
+   * Call it at the end of a handler, right before the commit: until then the transaction locks the event's row.
+   *
+   * @param delivery the one that the handler received.
+   * @throws {WebhookError} `event_in_progress`: the lease was lost, and another worker may be handling the event. Let the
+   * transaction roll back.
+   * @throws {ConfigurationError} `configuration_invalid`: it is not a transaction, or the delivery is not from this inbox.
+   *
+   * @example
+   * const inbox = pgBossInbox({ connectionString })
+   * const onEvent = {
+   *   'artifact.ready': (event, delivery) => transaction(pool, async (client) => {
+   *     await client.query('INSERT INTO artifacts (job_id) VALUES ($1)', [event.data.job_id])
+   *     await inbox.completeIn(client, delivery)
+   *   }),
+   * }
+   */
+  completeIn(transaction: TransactionLike, delivery: Pick<Delivery, 'signal'>): Promise<void>
+}
+
+/** The inbox on pg-boss: a stored inbox, plus `completeIn`. */
+export class BossInbox extends StoredInbox implements PgBossInbox {
   readonly #store: BossStore
-  readonly #settings: InboxSettings
-  readonly #consumers = new InboxConsumers<WorkLoop>({ closeStore: () => this.#store.close() })
-  /** What runs here, by the signal that its handlers were given. */
-  readonly #running = new WeakMap<AbortSignal, InboxEvent>()
+  readonly #running: WeakMap<AbortSignal, InboxEvent>
 
   constructor(store: BossStore, settings: InboxSettings) {
-    this.#store = store
-    this.#settings = settings
-  }
-
-  get capabilities(): InboxCapabilities {
-    return this.#store.capabilities
-  }
-
-  async put(event: InboxEvent): Promise<'stored' | 'duplicate'> {
-    const result = await this.#store.put(event)
-    if (result === 'stored') this.#wake(event.name)
-    return result
-  }
-
-  async start(consumer: InboxConsumer): Promise<void> {
-    await this.#consumers.start(consumer, {
-      work: () => {
-        const process = this.#watched(consumer.process as InboxProcessor)
-        return new WorkLoop(this.#store, { consumer: { ...consumer, process }, settings: this.#settings })
-      },
-      open: () => this.#openFor(consumer),
+    const running = new WeakMap<AbortSignal, InboxEvent>()
+    super(store, settings, {
+      // pg-boss deletes them, and replaces their memory: the job itself is what recognizes a duplicate.
+      deletesDone: false,
+      wrapProcessor: (processor) => withoutOpenTransaction(processor, { store, running }),
     })
-  }
-
-  async check(): Promise<void> {
-    await this.#store.check(this.#consumers.all()[0]?.name)
-  }
-
-  async close(options?: Parameters<Inbox['close']>[0]): Promise<void> {
-    await this.#consumers.close(options)
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.close()
+    this.#store = store
+    this.#running = running
   }
 
   async completeIn(transaction: TransactionLike, { signal }: Pick<Delivery, 'signal'>): Promise<void> {
     const db = toDb(transaction)
     const event = this.#running.get(signal)
     if (event === undefined) {
-      throw new ConfigurationError('Expected the delivery that a handler of this inbox was given, and that still runs.')
+      throw new ConfigurationError('Expected the delivery of a handler of this inbox that is still running.')
     }
     if (!(await this.#store.completeIn(db, event))) throw new LeaseLostError()
   }
+}
 
-  async list(query: InboxQuery = {}): Promise<InboxPage> {
-    const { limit } = checkPageQuery(query, cursorForm)
-    const { limit: _limit, cursor, ...filter } = query
-    return await this.#store.list(filter, { limit, cursor })
-  }
-
-  async get(
-    eventId: string,
-    { name = 'scrapenest' }: { readonly name?: string } = {},
-  ): Promise<InboxRecord | undefined> {
-    return await this.#store.get(eventId, name)
-  }
-
-  async stats({ name }: { readonly name?: string } = {}): Promise<InboxStats> {
-    return await this.#store.stats(name)
-  }
-
-  async replay(filter: ReplayFilter): Promise<ReplayResult> {
-    checkReplayFilter(filter)
-    const result = await this.#store.replay(filter)
-    for (const loop of this.#consumers.works()) loop.wake()
-    return result
-  }
-
-  async purge(filter: PurgeFilter): Promise<number> {
-    checkPurgeFilter(filter)
-    return await this.#store.purge(filter)
-  }
-
-  async #openFor(consumer: InboxConsumer): Promise<void> {
+/**
+ * The same handlers, whose attempt fails if they end without an error but the transaction that was to complete their event
+ * was not committed.
+ */
+function withoutOpenTransaction(
+  processor: InboxProcessor,
+  { store, running }: { readonly store: BossStore; readonly running: WeakMap<AbortSignal, InboxEvent> },
+): InboxProcessor {
+  return async (event, attempt) => {
+    running.set(attempt.signal, event)
     try {
-      await this.#store.open(consumer.name)
-    } finally {
-      // Also if PostgreSQL cannot be reached yet: the loop finds out when it can.
-      this.#consumers.workOf(consumer)?.wake()
-    }
-  }
-
-  /** Knows what runs, and does not take for done what a transaction of the user's was to complete and did not. */
-  #watched(process: InboxProcessor): InboxProcessor {
-    return async (event, attempt) => {
-      this.#running.set(attempt.signal, event)
-      try {
-        const result = await process(event, attempt)
-        if (await this.#store.isStillRunning(event)) {
-          const problem =
-            'The handler ended without an error, but the transaction that completes its event was not committed.'
-          throw new WebhookError('handler_failed', undefined, { cause: new Error(problem) })
-        }
-        return result
-      } finally {
-        this.#running.delete(attempt.signal)
+      const result = await processor(event, attempt)
+      if (await store.isStillRunning(event)) {
+        const problem =
+          'The handler ended without an error, but the transaction that completes its event was not committed.'
+        throw new WebhookError('handler_failed', undefined, { cause: new Error(problem) })
       }
+      return result
+    } finally {
+      running.delete(attempt.signal)
     }
-  }
-
-  #wake(name: string): void {
-    for (const loop of this.#consumers.works(name)) loop.wake()
   }
 }

@@ -7,70 +7,62 @@ import type {
   InboxStats,
   ReplayResult,
 } from '@scrapenest-webhooks/inbox'
-import type {
-  Claim,
-  ClaimRequest,
-  Ending,
-  EventStore,
-  ExpiredAttempt,
-  InboxSettings,
-  Lease,
-} from '@scrapenest-webhooks/inbox/engine'
+import {
+  type Claim,
+  type ClaimRequest,
+  type Ending,
+  type EventStore,
+  type ExpiredAttempt,
+  fromEventJson,
+  type InboxSettings,
+  type Lease,
+  toEventJson,
+} from '@scrapenest-webhooks/inbox/kit'
 import type { Db } from 'pg-boss'
-import { answerInTime, type Boss } from './boss.ts'
-import { purgeJobs, replayJobs } from './boss-changes.ts'
-import { BossClaims } from './boss-claims.ts'
-import { BossEndings } from './boss-endings.ts'
-import { BossLookups } from './boss-lookups.ts'
-import { jobIdOf, toJobData } from './job-data.ts'
-import { HeldClaims } from './leases.ts'
-import { answering } from './postgres-faults.ts'
+import { type Boss, watchRetryDelaySeconds } from './boss.ts'
+import { delayOf, Endings } from './endings.ts'
+import { type JobData, jobIdOf } from './jobs/job-data.ts'
+import { cursorForm, cursorOf, type JobRow, rowColumns, selection, toRecord, toSummary } from './jobs/job-rows.ts'
+import { attemptOf, HeldClaims, leaseOf, nameOf } from './jobs/leases.ts'
+
+/** How many due times are remembered. What is due beyond them is found by the regular poll. */
+const rememberedDueTimes = 1000
+
+/** How far PostgreSQL's clock may be behind ours, in milliseconds, for what is due here to be due there too. */
+const clockSlackMs = 5
+
+/** The copies that pg-boss makes of dead events, in the dead letter queues of the queues in the first value. */
+const isDeadLetter = "name IN (SELECT unnest($1::text[]) || '/dead')"
 
 /**
- * The events in pg-boss's table of jobs. A claim is `fetch`, with pg-boss's count of retries as the token that fences it;
- * its lease is the heartbeat; its end is `complete` or `fail`. What pg-boss has no call for is SQL on the same table: how
- * long until the next attempt and whether there is one, lists and counts, `replay` and `purge`.
+ * The events in pg-boss's table of jobs. A claim is pg-boss's `fetch`, fenced by its retry count; the lease is pg-boss's
+ * heartbeat, renewed by `touch`; the ending is `complete` or `fail`. What pg-boss has no call for is SQL on the same table.
  */
 export class BossStore implements EventStore {
   readonly capabilities: InboxCapabilities = {
     isDurable: true,
     isShared: true,
     attempts: 'last',
-    filters: [
-      'name',
-      'eventId',
-      'eventType',
-      'state',
-      'isUnhandled',
-      'receivedFrom',
-      'receivedBefore',
-      'finishedBefore',
-    ],
-    replayableStates: ['done', 'dead'],
-    canDropPayload: true,
+    listOrder: 'stored',
     canTakeClock: false,
   }
+  readonly cursorForm: RegExp = cursorForm
   readonly #boss: Boss
   readonly #settings: InboxSettings
   readonly #held = new HeldClaims()
-  readonly #claims: BossClaims
-  readonly #endings: BossEndings
-  readonly #lookups: BossLookups
+  readonly #endings: Endings
+  /** When events that failed here, or whose lease ended, are due again. */
+  #due: { readonly name: string; readonly dueAtMs: number }[] = []
 
   constructor(boss: Boss, settings: InboxSettings) {
     this.#boss = boss
     this.#settings = settings
-    const held = this.#held
-    const claims = new BossClaims(boss, held)
-    this.#claims = claims
-    this.#endings = new BossEndings(boss, { held, claims, settings })
-    this.#lookups = new BossLookups(boss)
+    this.#endings = new Endings(boss, { held: this.#held, settings })
   }
 
-  /** @param name whose queue is to be there, so that the first delivery need not wait for it. */
-  async open(name?: string): Promise<void> {
-    if (name === undefined) await this.#boss.ready()
-    else await this.#boss.withQueue(name)
+  async open(name: string): Promise<void> {
+    // Creates the queue, so that the first delivery need not wait for it.
+    await this.#boss.call(name, async () => {})
   }
 
   async close(): Promise<void> {
@@ -78,68 +70,170 @@ export class BossStore implements EventStore {
     await this.#boss.close()
   }
 
-  /** @param name a receiver that has a queue, so that none is made for this. */
-  async check(name: string = 'scrapenest'): Promise<void> {
-    await answering(async () => await answerInTime(this.#boss.tryInsert(name)))
+  async check(name: string): Promise<void> {
+    await this.#boss.tryInsert(name)
   }
 
   async put(event: InboxEvent): Promise<'stored' | 'duplicate'> {
-    return await answering(async () => {
-      const { name } = event
-      const boss = await this.#boss.withQueue(name)
-      const options = { ...this.#boss.sendOptions(name), id: jobIdOf(event) }
-      const id = await answerInTime(boss.send(this.#boss.queueOf(name), toJobData(event), options))
-      return id === null ? 'duplicate' : 'stored'
+    const { name } = event
+    const options = { ...this.#boss.sendOptions(name), id: jobIdOf(event) }
+    const id = await this.#boss.callInTime(name, (boss, queue) => boss.send(queue, toEventJson(event), options))
+    return id === null ? 'duplicate' : 'stored'
+  }
+
+  async claim({ name, limit, nowMs }: ClaimRequest): Promise<Claim> {
+    const jobs = await this.#boss.call(name, (boss, queue) => boss.fetch<JobData>(queue, { batchSize: limit }))
+    const claimed = jobs.map(({ id, retryCount, data }) => {
+      const lease = leaseOf(name, { id, retryCount })
+      const event = fromEventJson(data)
+      this.#held.add({ lease, event, replays: data.replays ?? 0, isCompleting: false })
+      return { lease, event, attempt: retryCount + 1 }
     })
+    this.#due = this.#due.filter(({ dueAtMs }) => dueAtMs > nowMs)
+    const dueOfName = this.#due.filter((due) => due.name === name).map(({ dueAtMs }) => dueAtMs)
+    return { claimed, nextDueAtMs: dueOfName.length > 0 ? Math.min(...dueOfName) : undefined }
   }
 
-  async claim(request: ClaimRequest): Promise<Claim> {
-    return await answering(async () => await this.#claims.claim(request))
-  }
-
+  /** pg-boss finds them too, once a minute. Here they are found sooner, and a dead one is reported. */
   async expired(name: string): Promise<readonly ExpiredAttempt[]> {
-    return await answering(async () => await this.#claims.expired(name))
+    const rows = await this.#boss.call(name, async (_boss, queue) =>
+      this.#boss.sql<JobRow>(
+        `SELECT ${rowColumns} FROM ${this.#boss.schema}.job
+         WHERE name = $1 AND state = 'active' AND heartbeat_on + heartbeat_seconds * interval '1s' < now() LIMIT 100`,
+        [queue],
+      ),
+    )
+    return rows.map(({ id, retry_count: retryCount, data, started_on: startedOn }) => ({
+      lease: leaseOf(name, { id, retryCount }),
+      event: fromEventJson(data),
+      attempt: retryCount + 1,
+      startedAtMs: startedOn?.getTime() ?? Date.now(),
+    }))
   }
 
   async renew(leases: readonly Lease[]): Promise<ReadonlySet<string>> {
-    return await answering(async () => await this.#claims.renew(leases))
+    const renewed = new Set<string>()
+    const leasesByName = new Map<string, Lease[]>()
+    for (const lease of leases) {
+      // Its row is locked by the handler's own transaction, so no other worker can claim it.
+      if (this.#held.of(lease)?.isCompleting === true) renewed.add(lease.id)
+      else leasesByName.set(nameOf(lease), [...(leasesByName.get(nameOf(lease)) ?? []), lease])
+    }
+    for (const [name, ofName] of leasesByName) {
+      const { settled = [] } = (await this.#boss.call(name, (boss, queue) =>
+        boss.touch(queue, ofName.map(attemptOf)),
+      )) as { settled?: readonly string[] }
+      const touched = new Set(settled)
+      for (const lease of ofName) if (touched.has(attemptOf(lease).id)) renewed.add(lease.id)
+    }
+    return renewed
   }
 
   async end(lease: Lease, ending: Ending): Promise<boolean> {
-    return await answering(async () => await this.#endings.end(lease, ending))
+    const isEnded = await this.#endings.end(lease, ending)
+    if (isEnded && ending.state === 'ready') this.#rememberDue(nameOf(lease), delayOf(ending))
+    return isEnded
   }
 
-  /** Completes an attempt that runs here, inside a transaction of the user's. @returns false when its lease is lost. */
+  /** Completes an attempt of this process inside a transaction of the user's. @returns false if its lease is lost. */
   async completeIn(db: Db, event: InboxEvent): Promise<boolean> {
     return await this.#endings.completeIn(db, event)
   }
 
-  /** Whether an attempt whose completion went into a transaction is not completed: that was rolled back, or still is open. */
+  /** See `Endings.isStillRunning`. */
   async isStillRunning(event: InboxEvent): Promise<boolean> {
     return await this.#endings.isStillRunning(event)
   }
 
   async list(
     filter: InboxFilter,
-    page: { readonly limit: number; readonly cursor: string | undefined },
+    { limit, cursor }: { readonly limit: number; readonly cursor: string | undefined },
   ): Promise<InboxPage> {
-    return await answering(async () => await this.#lookups.list(filter, page))
+    const { where, values } = selection(filter, await this.#boss.queuesOf(filter.name))
+    const [createdUs, id] = cursor?.split('_') ?? []
+    const next = values.length + 1
+    const after = `(created_on, id) < (timestamptz 'epoch' + $${next}::bigint * interval '1 microsecond', $${next + 1}::uuid)`
+    const rows = await this.#boss.sql<JobRow>(
+      `SELECT ${rowColumns} FROM ${this.#boss.schema}.job WHERE ${where}${cursor === undefined ? '' : ` AND ${after}`}
+       ORDER BY created_on DESC, id DESC LIMIT ${limit + 1}`,
+      cursor === undefined ? values : [...values, createdUs, id],
+    )
+    const page = rows.slice(0, limit)
+    const last = page.at(-1)
+    return { events: page.map(toSummary), ...(rows.length > limit && last ? { nextCursor: cursorOf(last) } : {}) }
   }
 
   async get(eventId: string, name: string): Promise<InboxRecord | undefined> {
-    return await answering(async () => await this.#lookups.get(eventId, name))
+    const [row] = await this.#boss.sql<JobRow>(
+      `SELECT ${rowColumns} FROM ${this.#boss.schema}.job WHERE name = $1 AND id = $2`,
+      [this.#boss.queueOf(name), jobIdOf({ name, eventId })],
+    )
+    return row === undefined ? undefined : toRecord(row)
   }
 
   async stats(name: string | undefined): Promise<InboxStats> {
-    return await answering(async () => await this.#lookups.stats(name))
+    const [counts] = await this.#boss.sql<
+      Record<keyof Omit<InboxStats, 'oldestReadyAt'>, string> & { oldest: Date | null }
+    >(
+      `SELECT count(*) FILTER (WHERE state < 'active') AS ready,
+              count(*) FILTER (WHERE state = 'active') AS running,
+              count(*) FILTER (WHERE state = 'completed') AS done,
+              count(*) FILTER (WHERE state > 'completed') AS dead,
+              count(*) FILTER (WHERE state = 'completed' AND (output->>'isUnhandled')::boolean) AS unhandled,
+              min(start_after) FILTER (WHERE state < 'active') AS oldest
+       FROM ${this.#boss.schema}.job WHERE name = ANY($1)`,
+      [await this.#boss.queuesOf(name)],
+    )
+    const { oldest, ready, running, done, dead, unhandled } = counts ?? { oldest: null }
+    return {
+      ready: Number(ready ?? 0),
+      running: Number(running ?? 0),
+      done: Number(done ?? 0),
+      dead: Number(dead ?? 0),
+      unhandled: Number(unhandled ?? 0),
+      ...(oldest === null ? {} : { oldestReadyAt: oldest }),
+    }
   }
 
+  /** Each event stays the same job; the copy of a dead one is deleted. */
   async replay(filter: InboxFilter): Promise<ReplayResult> {
-    const { maxAttempts } = this.#settings
-    return await answering(async () => await replayJobs(this.#boss, { filter, maxAttempts }))
+    const { schema, deleteAfterSeconds } = this.#boss
+    const { where, values } = selection(filter, await this.#boss.queuesOf(filter.name))
+    const final = `${where} AND state >= 'completed'`
+    const [counted] = await this.#boss.sql<{ replayed: string; without: string }>(
+      `WITH without AS (SELECT id FROM ${schema}.job WHERE ${final} AND NOT data ? 'signedHeaders'),
+       replayed AS (
+         UPDATE ${schema}.job
+         SET state = 'created', retry_count = 0, retry_limit = ${this.#settings.maxAttempts - 1}, started_on = NULL,
+           completed_on = NULL, heartbeat_on = NULL, start_after = now(), deletion_seconds = ${deleteAfterSeconds},
+           keep_until = now() + (keep_until - created_on), retry_delay = ${watchRetryDelaySeconds}, retry_backoff = true,
+           data = data || jsonb_build_object('replays', COALESCE((data->>'replays')::int, 0) + 1)
+         WHERE ${final} AND data ? 'signedHeaders'
+         RETURNING id
+       ),
+       letters AS (DELETE FROM ${schema}.job WHERE ${isDeadLetter} AND source_id IN (SELECT id FROM replayed))
+       SELECT (SELECT count(*) FROM replayed) AS replayed, (SELECT count(*) FROM without) AS without`,
+      values,
+    )
+    return { replayed: Number(counted?.replayed), withoutPayload: Number(counted?.without) }
   }
 
+  /** Deletes the copies of dead events with them. */
   async purge(filter: InboxFilter): Promise<number> {
-    return await answering(async () => await purgeJobs(this.#boss, filter))
+    const { schema } = this.#boss
+    const { where, values } = selection(filter, await this.#boss.queuesOf(filter.name))
+    const [counted] = await this.#boss.sql<{ purged: string }>(
+      `WITH purged AS (DELETE FROM ${schema}.job WHERE ${where} AND state >= 'completed' RETURNING id),
+       letters AS (DELETE FROM ${schema}.job WHERE ${isDeadLetter} AND source_id IN (SELECT id FROM purged))
+       SELECT count(*) AS purged FROM purged`,
+      values,
+    )
+    return Number(counted?.purged)
+  }
+
+  /** So that an event is claimed when it is due, and not at the next regular poll. */
+  #rememberDue(name: string, delayMs: number): void {
+    if (this.#due.length >= rememberedDueTimes) return
+    this.#due.push({ name, dueAtMs: this.#settings.now() + delayMs + clockSlackMs })
   }
 }

@@ -1,4 +1,4 @@
-import type { InboxSettings } from '@scrapenest-webhooks/inbox/engine'
+import type { InboxSettings } from '@scrapenest-webhooks/inbox/kit'
 import { type Db, PgBoss, type SendOptions } from 'pg-boss'
 import { unavailable } from './postgres-faults.ts'
 
@@ -15,16 +15,19 @@ const answerTimeoutMs = 800
 /** Ten years: an acknowledged event is never deleted because it waited, and a dead letter stays until it is purged. */
 const foreverSeconds = 315_360_000
 
-/** What pg-boss makes its jittered delays of, for the attempts whose lease it finds ended before a worker does. */
+/** The base of pg-boss's own jittered delays, for attempts whose expired lease it finds before a worker does. */
 export const watchRetryDelaySeconds = 30
 
-/** An SQLSTATE that PostgreSQL has no meaning for. */
+/** An SQLSTATE without a meaning in PostgreSQL. */
 const rolledBack = 'SNRBK'
 
 /** pg-boss's own limit. */
 const longestExpirySeconds = 86_400
 
-/** The user's pg-boss, or one of our own: started when it is needed, with a queue for each receiver's name. */
+/**
+ * The user's pg-boss, or our own: started when it is first needed, with a queue for each receiver's name. Every call to
+ * PostgreSQL goes through here, and rejects with `store_unavailable` if it fails.
+ */
 export class Boss {
   readonly schema: string
   readonly heartbeatSeconds: number
@@ -45,79 +48,54 @@ export class Boss {
       typeof source === 'string'
         ? new PgBoss({ connectionString: source, schema, schedule: false, connectionTimeoutMillis: answerTimeoutMs })
         : source
-    // Without a listener an error would end the process. Whoever needs the database finds out, and tells.
+    // Without a listener an error would end the process. The next call rejects, and its caller reports it.
     if (typeof source === 'string') this.#boss.on('error', () => {})
   }
 
-  /** Rejects with `store_unavailable` when PostgreSQL cannot be reached. */
-  async ready(): Promise<PgBoss> {
-    if (!this.#isStarted) {
-      this.#starting ??= this.#boss.start().finally(() => {
-        this.#starting = undefined
-      })
-      try {
-        await this.#starting
-      } catch (error) {
-        throw unavailable(error)
-      }
-      this.#isStarted = true
-    }
-    return this.#boss
+  /** Calls pg-boss once the queue of this receiver's name exists. */
+  async call<Answer>(name: string, ask: (boss: PgBoss, queue: string) => Promise<Answer>): Promise<Answer> {
+    return await answering(async () => await ask(await this.#withQueue(name), this.queueOf(name)))
   }
 
-  /** pg-boss, with the queue of this receiver's name in it. */
-  async withQueue(name: string): Promise<PgBoss> {
-    const boss = await this.ready()
-    let making = this.#queues.get(name)
-    if (making === undefined) {
-      making = this.#makeQueue(boss, name)
-      this.#queues.set(name, making)
-      making.catch(() => this.#queues.delete(name))
-    }
-    try {
-      await making
-    } catch (error) {
-      throw unavailable(error)
-    }
-    return boss
+  /** As `call`, and rejects if the answer takes too long for a delivery; what was asked may still be done later. */
+  async callInTime<Answer>(name: string, ask: (boss: PgBoss, queue: string) => Promise<Answer>): Promise<Answer> {
+    return await this.call(name, async (boss, queue) => await inTime(ask(boss, queue)))
+  }
+
+  /** Runs SQL, for what pg-boss has no call for. */
+  async sql<Row>(text: string, values: unknown[], db?: Db): Promise<readonly Row[]> {
+    return await answering(async () => {
+      const { rows } = await (db ?? (await this.#started()).getDb()).executeSql(text, values)
+      return rows as Row[]
+    })
   }
 
   queueOf(name: string): string {
     return `${this.#options.queuePrefix}/${name}`
   }
 
-  deadLettersOf(name: string): string {
-    return `${this.queueOf(name)}/dead`
-  }
-
-  /** The queue of this name; without one, those of all names, those of other processes included. */
+  /** The queue of this name; without one, those of all names, including those of other processes. */
   async queuesOf(name: string | undefined): Promise<string[]> {
     const names = name === undefined ? await this.#names() : [name]
     return names.map((one) => this.queueOf(one))
   }
 
-  /** Runs SQL of our own, for what pg-boss has no call for. */
-  async sql<Row>(text: string, values: unknown[], db?: Db): Promise<readonly Row[]> {
-    const boss = await this.ready()
-    const { rows } = await (db ?? boss.getDb()).executeSql(text, values)
-    return rows as Row[]
-  }
-
   /**
    * Inserts a job into the queue of this name and rolls back: rejects when the schema is missing, or PostgreSQL takes no
-   * writes. In one statement, because each goes to whatever connection the pool, or an adapter of the user's, has free.
+   * writes. In one statement, because each goes to any free connection of the pool, or of the user's adapter.
    */
   async tryInsert(name: string): Promise<void> {
-    const boss = await this.withQueue(name)
-    // Names and prefixes hold nothing that SQL gives a meaning to between quotes; a DO block takes no parameters.
-    await boss.getDb().executeSql(
-      `DO $$ BEGIN
-         INSERT INTO ${this.schema}.job (name) VALUES ('${this.queueOf(name)}');
-         RAISE SQLSTATE '${rolledBack}';
-       EXCEPTION WHEN SQLSTATE '${rolledBack}' THEN NULL;
-       END $$`,
-      [],
-    )
+    await this.callInTime(name, async (boss, queue) => {
+      // Names and prefixes contain nothing that SQL interprets between quotes; a DO block takes no parameters.
+      await boss.getDb().executeSql(
+        `DO $$ BEGIN
+           INSERT INTO ${this.schema}.job (name) VALUES ('${queue}');
+           RAISE SQLSTATE '${rolledBack}';
+         EXCEPTION WHEN SQLSTATE '${rolledBack}' THEN NULL;
+         END $$`,
+        [],
+      )
+    })
   }
 
   /** What each job is sent with: its queue may be older than these settings. */
@@ -126,43 +104,78 @@ export class Boss {
     const longestRunSeconds = Math.ceil((handlerTimeoutMs + graceMs) / 1000) + this.heartbeatSeconds
     return {
       retryLimit: maxAttempts - 1,
-      // Where pg-boss itself finds an attempt dead; where a worker does, its backoff decides.
+      // For attempts that pg-boss itself finds dead; for those a worker finds, the backoff decides.
       retryDelay: watchRetryDelaySeconds,
       retryBackoff: true,
       heartbeatSeconds: this.heartbeatSeconds,
       expireInSeconds: Math.min(longestExpirySeconds, longestRunSeconds),
       retentionSeconds: foreverSeconds,
       deleteAfterSeconds: this.deleteAfterSeconds,
-      deadLetter: this.deadLettersOf(name),
+      deadLetter: this.#deadLettersOf(name),
     }
   }
 
   async close(): Promise<void> {
     this.#queues.clear()
     if (typeof this.#options.source !== 'string') return
-    // A start in progress would otherwise be taken for one after this.
+    // A start in progress would otherwise count as one after this.
     await this.#starting?.catch(() => {})
     this.#isStarted = false
     await this.#boss.stop({ graceful: false }).catch(() => {})
   }
 
+  async #started(): Promise<PgBoss> {
+    if (!this.#isStarted) {
+      this.#starting ??= this.#boss.start().finally(() => {
+        this.#starting = undefined
+      })
+      await this.#starting
+      this.#isStarted = true
+    }
+    return this.#boss
+  }
+
+  async #withQueue(name: string): Promise<PgBoss> {
+    const boss = await this.#started()
+    let creating = this.#queues.get(name)
+    if (creating === undefined) {
+      creating = this.#createQueue(boss, name)
+      this.#queues.set(name, creating)
+      creating.catch(() => this.#queues.delete(name))
+    }
+    await creating
+    return boss
+  }
+
+  async #createQueue(boss: PgBoss, name: string): Promise<void> {
+    const deadLetter = this.#deadLettersOf(name)
+    // If another process has created them, that is a success.
+    await boss.createQueue(deadLetter, { retentionSeconds: foreverSeconds, deleteAfterSeconds: 0 })
+    await boss.createQueue(this.queueOf(name), { ...this.sendOptions(name), deadLetter })
+  }
+
+  #deadLettersOf(name: string): string {
+    return `${this.queueOf(name)}/dead`
+  }
+
   async #names(): Promise<readonly string[]> {
-    const queues = await this.ready().then((boss) => boss.getQueues())
+    const queues = await answering(async () => await (await this.#started()).getQueues())
     const prefix = `${this.#options.queuePrefix}/`
     const names = queues.filter(({ name }) => name.startsWith(prefix)).map(({ name }) => name.slice(prefix.length))
     return names.filter((name) => !name.includes('/'))
   }
+}
 
-  async #makeQueue(boss: PgBoss, name: string): Promise<void> {
-    const deadLetter = this.deadLettersOf(name)
-    // Where another process made them first, that is a success.
-    await boss.createQueue(deadLetter, { retentionSeconds: foreverSeconds, deleteAfterSeconds: 0 })
-    await boss.createQueue(this.queueOf(name), { ...this.sendOptions(name), deadLetter })
+/** What PostgreSQL, its client or pg-boss throws becomes the inbox's own failure. */
+async function answering<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
+  try {
+    return await ask()
+  } catch (error) {
+    throw unavailable(error)
   }
 }
 
-/** Rejects with `store_unavailable` when the answer does not come in time; what was asked may be done later all the same. */
-export async function answerInTime<Answer>(answer: Promise<Answer>): Promise<Answer> {
+async function inTime<Answer>(answer: Promise<Answer>): Promise<Answer> {
   let timer: NodeJS.Timeout | undefined
   const late = new Promise<never>((_resolve, reject) => {
     timer = setTimeout(() => reject(unavailable(undefined)), answerTimeoutMs)

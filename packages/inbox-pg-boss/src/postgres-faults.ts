@@ -1,17 +1,8 @@
 import { isWebhookError } from '@scrapenest-webhooks/core'
 import { InboxUnavailableError } from '@scrapenest-webhooks/inbox'
 
-/** PostgreSQL's SQLSTATE of a full disk, of a read-only server, and of one that is starting or stopping. */
+/** SQLSTATEs of a full disk and of a read-only server. */
 const faultOf = { '53100': 'full', '25006': 'read_only' } as const
-
-/** Asks PostgreSQL; what it throws becomes the inbox's own failure. */
-export async function answering<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
-  try {
-    return await ask()
-  } catch (error) {
-    throw unavailable(error)
-  }
-}
 
 /** What PostgreSQL, its client or pg-boss threw, as the inbox's own failure. */
 export function unavailable(error: unknown): Error {
@@ -21,7 +12,7 @@ export function unavailable(error: unknown): Error {
   const detail = typeof message === 'string' && message !== '' ? message : String(code ?? 'it did not answer in time')
   return new InboxUnavailableError(
     fault,
-    `PostgreSQL cannot be reached, or refused: ${detail}. It is tried again until it can be.`,
+    `PostgreSQL is unavailable, or refused: ${detail}. The inbox keeps trying.`,
     error,
   )
 }

@@ -1,30 +1,35 @@
-import type { InboxConnection, WebhookEvent } from '@scrapenest-webhooks/core'
+import type { InboxConnection, WebhookErrorCode, WebhookEvent } from '@scrapenest-webhooks/core'
 
 /**
- * Where an event is on its way:
- * - `ready`: waits to be handled, from its due time on. Entered when it is stored, when an attempt failed and another is
- *   allowed, when a closing process gave it back, when the lease of a process that died has ended, and by `replay`.
- * - `running`: a worker has claimed it, with a lease and a token. The attempt is counted here, before it begins. Left when
- *   the attempt ends, or when the lease does.
- * - `done`: its handlers succeeded, or there were none (`isUnhandled`). Kept to recognise duplicates, then purged.
- * - `dead`: it will not be tried again by itself: its attempts are used up, or a failure said that trying is useless.
- *   Kept until it is replayed or purged.
+ * The life of a stored event, state by state. The attempt's side of it is `RunningAttempt`.
+ *
+ * - `ready`: waits until it is due. Entered when the event is stored (due at once), after a failed attempt (due after the
+ *   backoff), when a closing process gives it back (due at once, the attempt not counted), and by `replay` (due at once,
+ *   with no attempt counted). Left when a worker claims it.
+ * - `running`: claimed by a worker. The attempt is counted now, before its handlers run, so an event that kills its process
+ *   runs out of attempts. The claim is a lease of `leaseMs`: the worker renews it while handlers run and until the ending is
+ *   recorded. Left when the ending is recorded; or when the lease ends, because the process died or stalled. Then any worker
+ *   ends the attempt as failed with `lease_ended`, and what the old worker does no longer counts, because its token is not
+ *   the lease's any more.
+ * - `done`: the handlers succeeded, or there were none (`isUnhandled`). Kept for `keepDoneMs` to recognize duplicates, then
+ *   deleted. Left by `replay` and `purge`.
+ * - `dead`: the last of `maxAttempts` failed, or a failure was permanent. It is reported, and kept until `replay` or
+ *   `purge`.
  */
 export type InboxState = 'ready' | 'running' | 'done' | 'dead'
 
 /**
- * Keeps verified events durably and runs their handlers, at least once each; effectively once by (`name`, `event_id`):
- * two runs of one event overlap only where a process was blocked for longer than its lease, and then one completion counts.
+ * Stores verified events durably and runs their handlers at least once; effectively once by (`name`, `event_id`). Two runs
+ * of one event overlap only if a process stalls past its lease, and then only one completion counts.
  *
- * Give it to a receiver as `inbox`, or to `createWorker`. The methods below are for people and tools: they work in any
+ * Pass it to a receiver as `inbox`, or to `createWorker`. The methods below are for people and tools: they work in any
  * process that can reach the store, whether or not it was started.
  */
 export interface Inbox extends InboxConnection, AsyncDisposable {
   readonly capabilities: InboxCapabilities
   /**
-   * Rejects when the store does not work: it cannot be reached, or takes no writes. Proven by a write that leaves nothing
-   * behind, in no more time than `put` takes. A receiver calls it for probes only, such as those of
-   * `scrapenest-webhooks doctor`.
+   * Rejects when the store is unavailable or takes no writes. Proven by a write that leaves nothing behind, in no more time
+   * than `put` takes. A receiver calls it for probes only, such as those of `scrapenest-webhooks doctor`.
    *
    * @throws {WebhookError} `store_unavailable`
    */
@@ -32,8 +37,8 @@ export interface Inbox extends InboxConnection, AsyncDisposable {
   /**
    * Stops claiming, waits for running handlers, aborts the rest, gives their events back without counting the attempt, and
    * closes the store, all within `graceMs`. Handlers are aborted shortly before it ends: up to a second, at most half of it.
-   * Giving events back takes a write to the store, which is waited for up to 100 ms, however short `graceMs` is. A store
-   * that has not answered by then is closed in the background.
+   * Giving events back takes a write to the store, which may take 100 ms even if `graceMs` is shorter. A store that has not
+   * answered by then is closed in the background.
    *
    * Idempotent; a further call can only shorten the time.
    *
@@ -42,17 +47,17 @@ export interface Inbox extends InboxConnection, AsyncDisposable {
    * @throws {ConfigurationError} `configuration_invalid`: an invalid `graceMs`. Nothing is closed then.
    */
   close(options?: Partial<Parameters<InboxConnection['close']>[0]>): Promise<void>
-  /** The events that fit, the latest stored first, one page at a time. Bodies and headers are never in a list. */
+  /** Lists the selected events one page at a time, without bodies and headers. For their order see `capabilities.listOrder`. */
   list(query?: InboxQuery): Promise<InboxPage>
   /**
-   * Everything that is kept of one event, or `undefined` when there is no such event.
+   * Everything stored about one event, or `undefined` if there is no such event.
    *
    * @param options.name the receiver's name. Default `'scrapenest'`.
    */
   get(eventId: string, options?: { readonly name?: string }): Promise<InboxRecord | undefined>
   /** @param options.name the receiver's name. Default: all of them together. */
   stats(options?: { readonly name?: string }): Promise<InboxStats>
-  /** Makes dead or done events ready again, with a fresh number of attempts. Events whose body was dropped stay as they are. */
+  /** Makes dead or done events ready again, with no attempt counted. Events whose body was dropped stay as they are. */
   replay(filter: ReplayFilter): Promise<ReplayResult>
   /**
    * Deletes dead or done events for good; a later delivery of one of them is stored as new.
@@ -62,22 +67,21 @@ export interface Inbox extends InboxConnection, AsyncDisposable {
   purge(filter: PurgeFilter): Promise<number>
 }
 
-/** What an engine can do. What it cannot is refused with a `ConfigurationError`, and never answered with less. */
+/** Where engines differ. Everything else in this contract holds for each of them. */
 export interface InboxCapabilities {
-  /** Whether an event survives the end of the process. */
+  /** Whether events survive the end of the process. */
   readonly isDurable: boolean
-  /** Whether several processes can work on the same store; of `sqliteInbox` it is true where Node carries SQLite 3.51.3 or later. */
+  /** Whether several processes can use the same store. For `sqliteInbox` this takes SQLite 3.51.3 or later. */
   readonly isShared: boolean
-  /** Which attempts `get` gives: every one, or the last only. */
+  /** Which attempts `get` returns: every one, or only the last. */
   readonly attempts: 'every' | 'last'
-  /** By what `list`, `replay` and `purge` can select. */
-  readonly filters: readonly InboxFilterName[]
-  /** Which events can be replayed. */
-  readonly replayableStates: readonly FinalState[]
-  /** Whether the body of a done event can be dropped while the event is remembered. */
-  readonly canDropPayload: boolean
   /**
-   * Whether the option `now` decides what is due; else the engine, or its server, goes by a clock of its own.
+   * `stored`: the latest stored first. `state`: state by state (ready, running, done, dead), and in each the latest to enter
+   * it first; only within a page the latest stored first.
+   */
+  readonly listOrder: 'stored' | 'state'
+  /**
+   * Whether the option `now` decides what is due; otherwise the engine, or its server, uses a clock of its own.
    * @default true
    */
   readonly canTakeClock?: boolean | undefined
@@ -85,7 +89,7 @@ export interface InboxCapabilities {
 
 export type FinalState = 'done' | 'dead'
 
-/** Selects events; conditions are joined by "and". */
+/** Selects the events that fulfill every condition. */
 export interface InboxFilter {
   readonly name?: string | undefined
   readonly eventId?: string | undefined
@@ -101,12 +105,10 @@ export interface InboxFilter {
   readonly finishedBefore?: Date | undefined
 }
 
-export type InboxFilterName = keyof InboxFilter
-
 export interface InboxQuery extends InboxFilter {
-  /** How many events a page holds at most. @default 50, at most 1000 */
+  /** Maximum number of events on a page, up to 1000. @default 50 */
   readonly limit?: number | undefined
-  /** `nextCursor` of the page before. */
+  /** `nextCursor` of the previous page. */
   readonly cursor?: string | undefined
 }
 
@@ -116,18 +118,18 @@ export interface InboxPage {
   readonly nextCursor?: string | undefined
 }
 
-/** One event, or those of one state: a replay of everything must be asked for state by state. */
+/** One event, or those of one state: nothing replays everything. */
 export type ReplayFilter = InboxFilter & ({ readonly eventId: string } | { readonly state: FinalState })
 
 export type PurgeFilter = InboxFilter & { readonly state: FinalState }
 
 export interface ReplayResult {
   readonly replayed: number
-  /** Events that fitted, but whose body was dropped (`keepPayload: false`). */
+  /** Events that were selected, but whose body was dropped (`keepPayload: false`). */
   readonly withoutPayload: number
 }
 
-/** What is known of an event without its content. */
+/** An event without its content. */
 export interface InboxSummary {
   readonly name: string
   readonly eventId: string
@@ -135,50 +137,47 @@ export interface InboxSummary {
   /** `svix-id`. */
   readonly messageId: string
   readonly state: InboxState
-  /** Done, because no handler was there for it. Can be replayed once there is one. */
+  /** Done because there was no handler for it. Can be replayed once there is one. */
   readonly isUnhandled: boolean
-  /** How many attempts were begun since it was stored, or last replayed. */
+  /** Attempts begun since it was stored or last replayed. */
   readonly attempts: number
-  /** How often it was replayed. */
+  /** Times it was replayed. */
   readonly replays: number
   readonly sentAt: Date
   readonly receivedAt: Date
   /** When the next attempt may begin; while `running`, when the lease ends. Absent when done or dead. */
   readonly dueAt?: Date | undefined
-  /** When it was done or dead. */
+  /** When it became done or dead. */
   readonly finishedAt?: Date | undefined
 }
 
 export interface InboxRecord extends InboxSummary {
   /** The bytes that were verified; absent once dropped (`keepPayload: false`). */
   readonly body?: Uint8Array | undefined
-  /** The event in the body, its data unchecked; absent where the body was dropped or is no event. */
+  /** The event in the body, its data unchecked; absent if the body was dropped or is not JSON. */
   readonly envelope?: WebhookEvent | undefined
-  /** The signed headers, as received; dropped together with the body. */
+  /** The signed headers as received; dropped together with the body. */
   readonly signedHeaders?: Readonly<Record<string, string>> | undefined
   readonly secretIndex: number
-  /** Ended attempts in their order, those before a replay included. */
+  /** Ended attempts in order, including those before a replay. */
   readonly history: readonly InboxAttemptRecord[]
 }
 
 export interface InboxAttemptRecord {
   readonly attempt: number
-  /** How often the event had been replayed when this attempt began. */
+  /** Times the event had been replayed when this attempt began. */
   readonly replay: number
   readonly startedAt: Date
   readonly durationMs: number
-  /** Why it failed; absent where it succeeded. */
+  /** Why it failed; absent if it succeeded. */
   readonly error?: AttemptError | undefined
 }
 
 /** A failure as it is stored. */
 export interface AttemptError {
-  /**
-   * A code of this library (`handler_failed`, `handler_timeout`, `schema_mismatch`, …), or `lease_ended`: the process died,
-   * or was blocked for longer than its lease.
-   */
-  readonly code: string
-  /** Of the handler's own error, where there is one. */
+  /** `lease_ended`: the process died, or stalled past its lease. */
+  readonly code: WebhookErrorCode | 'lease_ended'
+  /** Of the handler's own error, if there is one. */
   readonly name: string
   readonly message: string
   readonly stack?: string | undefined
@@ -187,10 +186,10 @@ export interface AttemptError {
 export interface InboxStats {
   readonly ready: number
   readonly running: number
-  /** `unhandled` included. */
+  /** Including `unhandled`. */
   readonly done: number
   readonly dead: number
   readonly unhandled: number
-  /** Since when the event that has waited longest could be running: how far the workers are behind. Absent when none waits. */
+  /** When the event that has waited longest became due: how far the workers are behind. Absent if none waits. */
   readonly oldestReadyAt?: Date | undefined
 }

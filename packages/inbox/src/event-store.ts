@@ -10,45 +10,54 @@ import type {
 } from './contract.ts'
 
 /**
- * Where the events are: what a queue of our own needs of its storage. Everything that takes time or chance (leases,
- * backoff, retention) is decided above it, once for all stores.
+ * Where events are stored: implement it, and `StoredInbox` makes an `Inbox` of it. Everything that takes time or chance
+ * (leases, backoff, retention) is decided above the store, once for all stores.
  *
- * Each method is atomic, also against other processes where the store is shared, and rejects with a `WebhookError`.
+ * Each method is atomic, also against other processes if the store is shared, and rejects with a `WebhookError`.
  */
 export interface EventStore {
   readonly capabilities: InboxCapabilities
-  /** Makes the store ready. Every other method does so too, so that a store out of reach at first is used once it is there. */
-  open(): Promise<void>
+  /**
+   * Makes the store ready. Every other method does so too, so that a store that was unavailable at first is used once it
+   * is available.
+   *
+   * @param name the receiver whose events are about to be stored or claimed.
+   */
+  open(name: string): Promise<void>
   close(): Promise<void>
   /**
    * Rejects when a `put` would fail now. Writes and leaves nothing behind, and takes no longer than `put`. Without it,
    * `open` is called instead.
+   *
+   * @param name a receiver that uses the store.
    */
-  check?(): Promise<void>
+  check?(name: string): Promise<void>
   /** Resolves when the event would survive a crash. */
   put(event: InboxEvent, options: { readonly nowMs: number }): Promise<'stored' | 'duplicate'>
-  /** Makes running what is due, oldest first, and counts the attempt. */
+  /** Moves events that are due from `ready` to `running`, oldest first, and counts the attempt. */
   claim(request: ClaimRequest): Promise<Claim>
-  /** The attempts whose lease has ended, some of them at least: they ran in a process that died, or was blocked. */
+  /** Attempts whose lease has ended, at least some of them: their process died, or stalled past the lease. */
   expired(name: string, options: { readonly nowMs: number }): Promise<readonly ExpiredAttempt[]>
-  /** Moves the end of leases that are still held. @returns the ids of those that are. */
+  /** Extends the leases that are still held. @returns the ids of those. */
   renew(leases: readonly Lease[], options: { readonly endsAtMs: number }): Promise<ReadonlySet<string>>
-  /** Ends an attempt. Does nothing where somebody ended it before, whoever it was. @returns whether it was ended here. */
+  /** Ends an attempt, unless it has already ended. @returns whether it was ended here. */
   end(lease: Lease, ending: Ending): Promise<boolean>
   /**
    * The latest stored first.
    *
-   * @param page.cursor the `nextCursor` of the page before, which is a text of 1 to 15 digits.
+   * @param page.cursor the `nextCursor` of the previous page.
    */
   list(filter: InboxFilter, page: { readonly limit: number; readonly cursor: string | undefined }): Promise<InboxPage>
+  /** What `nextCursor` looks like. Default: 1 to 15 digits. */
+  readonly cursorForm?: RegExp
   get(eventId: string, name: string): Promise<InboxRecord | undefined>
   stats(name: string | undefined): Promise<InboxStats>
-  /** Makes ready, with no attempt counted, what is dead or done and still has its body. */
+  /** Makes dead and done events that still have their body ready again, with no attempt counted. */
   replay(filter: InboxFilter, options: { readonly nowMs: number }): Promise<ReplayResult>
   /**
-   * Acts on dead and done events only, in small steps with pauses, so that deliveries are not held up.
+   * Deletes dead and done events, in small steps with pauses, so that deliveries are not delayed.
    *
-   * @param options.signal ends it after the step that is under way.
+   * @param options.signal ends it after the current step.
    */
   purge(filter: InboxFilter, options?: { readonly signal?: AbortSignal }): Promise<number>
 }
@@ -56,7 +65,7 @@ export interface EventStore {
 export interface ClaimRequest {
   readonly name: string
   readonly limit: number
-  /** Unique to this claim: it is what ends the attempt. */
+  /** Unique to this claim. Required to renew the leases and to end the attempts. */
   readonly token: string
   readonly nowMs: number
   readonly leaseEndsAtMs: number
@@ -64,7 +73,7 @@ export interface ClaimRequest {
 
 export interface Claim {
   readonly claimed: readonly ClaimedEvent[]
-  /** When the next event of this name is due, or the next lease ends; absent when there is none. */
+  /** When the next event of this name is due, or the next lease ends; `undefined` if there is none. */
   readonly nextDueAtMs: number | undefined
 }
 
@@ -79,7 +88,7 @@ export interface ExpiredAttempt extends ClaimedEvent {
   readonly startedAtMs: number
 }
 
-/** What fences an attempt: whoever claims the event next has another token. */
+/** Fences an attempt: the next claim of the event has another token. */
 export interface Lease {
   readonly id: string
   readonly token: string
@@ -92,7 +101,7 @@ export type Ending = {
   readonly error?: AttemptError | undefined
 } & (
   | { readonly state: 'done'; readonly isUnhandled: boolean; readonly keepsPayload: boolean }
-  /** `isCounted: false` gives the attempt back: it was not the event's fault that it ended. */
+  /** `isCounted: false`: the attempt does not count, because the event did not cause its end. */
   | { readonly state: 'ready'; readonly dueAtMs: number; readonly isCounted: boolean }
   | { readonly state: 'dead' }
 )

@@ -8,7 +8,6 @@ export type {
   InboxAttemptRecord,
   InboxCapabilities,
   InboxFilter,
-  InboxFilterName,
   InboxPage,
   InboxQuery,
   InboxRecord,
@@ -26,7 +25,7 @@ export {
   type InboxFault,
   InboxUnavailableError,
   LeaseLostError,
-} from './inbox-errors.ts'
-export type { InboxOptions } from './inbox-options.ts'
+} from './errors.ts'
 export { memoryInbox } from './memory-inbox.ts'
+export type { InboxOptions } from './options.ts'
 export { type SqliteInboxOptions, sqliteInbox } from './sqlite-inbox.ts'

@@ -1,8 +1,8 @@
 import { checkKnownOptions } from '@scrapenest-webhooks/core/adapter'
 import type { Inbox } from './contract.ts'
-import { type InboxOptions, inboxOptions, settleInboxOptions } from './inbox-options.ts'
-import { MemoryStore } from './memory-store.ts'
-import { StoredInbox } from './stored-inbox.ts'
+import { type InboxOptions, inboxOptions, readInboxOptions } from './options.ts'
+import { MemoryStore } from './store/memory-store.ts'
+import { StoredInbox } from './store/stored-inbox.ts'
 
 /**
  * An inbox in this process's memory, for tests and demos only: what it has acknowledged is lost when the process ends.
@@ -12,5 +12,5 @@ import { StoredInbox } from './stored-inbox.ts'
  */
 export function memoryInbox(options: InboxOptions = {}): Inbox {
   checkKnownOptions(options, inboxOptions)
-  return new StoredInbox(new MemoryStore(), settleInboxOptions(options))
+  return new StoredInbox(new MemoryStore(), readInboxOptions(options))
 }

@@ -2,9 +2,9 @@ import { resolve } from 'node:path'
 import { ConfigurationError } from '@scrapenest-webhooks/core'
 import { checkKnownOptions } from '@scrapenest-webhooks/core/adapter'
 import type { Inbox } from './contract.ts'
-import { type InboxOptions, inboxOptions, settleInboxOptions } from './inbox-options.ts'
-import { SqliteStore } from './sqlite-store.ts'
-import { StoredInbox } from './stored-inbox.ts'
+import { type InboxOptions, inboxOptions, readInboxOptions } from './options.ts'
+import { SqliteStore } from './sqlite/store.ts'
+import { StoredInbox } from './store/stored-inbox.ts'
 
 export interface SqliteInboxOptions extends InboxOptions {
   /**
@@ -36,5 +36,5 @@ export function sqliteInbox(options: SqliteInboxOptions): Inbox {
   }
   checkKnownOptions(options, { ...inboxOptions, file: true })
   // Resolved here: a later change of the working directory must not make a second file.
-  return new StoredInbox(new SqliteStore({ file: resolve(options.file) }), settleInboxOptions(options))
+  return new StoredInbox(new SqliteStore({ file: resolve(options.file) }), readInboxOptions(options))
 }

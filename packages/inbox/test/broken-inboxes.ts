@@ -3,10 +3,10 @@ import { ConfigurationError, type InboxConsumer, WebhookError } from '@scrapenes
 import { codeOf, type InboxProcessor } from '@scrapenest-webhooks/core/adapter'
 import { createInboxEvent, type InboxCheckOptions } from '@scrapenest-webhooks/testing'
 import type { EventStore, Lease } from '../src/event-store.ts'
-import { settleInboxOptions } from '../src/inbox-options.ts'
 import { type Inbox, type InboxCapabilities, type InboxFilter, memoryInbox } from '../src/index.ts'
-import { MemoryStore } from '../src/memory-store.ts'
-import { StoredInbox } from '../src/stored-inbox.ts'
+import { readInboxOptions } from '../src/options.ts'
+import { MemoryStore } from '../src/store/memory-store.ts'
+import { StoredInbox } from '../src/store/stored-inbox.ts'
 
 /** An inbox in memory that breaks one promise. */
 export interface BrokenInbox {
@@ -468,7 +468,7 @@ export function openModestInbox(options: InboxCheckOptions): Inbox {
 function storeWith(change: (store: EventStore) => Partial<EventStore>): BrokenInbox['open'] {
   return (options) => {
     const store = new MemoryStore()
-    return new StoredInbox(changed<EventStore>(store, change(store)), settleInboxOptions(options))
+    return new StoredInbox(changed<EventStore>(store, change(store)), readInboxOptions(options))
   }
 }
 
@@ -524,7 +524,7 @@ function openUnfenced(options: InboxCheckOptions): Inbox {
     for (const { lease, event } of claimed.claimed) leases.set(event.eventId, lease)
     return claimed
   }
-  const inbox = new StoredInbox(changed<EventStore>(store, { claim }), settleInboxOptions(options))
+  const inbox = new StoredInbox(changed<EventStore>(store, { claim }), readInboxOptions(options))
   const complete = (process: InboxProcessor): InboxProcessor => {
     return async (event, attempt) => {
       const result = await process(event, attempt)

@@ -10,7 +10,7 @@ import {
   memoryInbox,
   sqliteInbox,
 } from '@scrapenest-webhooks/inbox'
-import * as enginesKit from '@scrapenest-webhooks/inbox/engine'
+import * as enginesKit from '@scrapenest-webhooks/inbox/kit'
 
 export const inbox = sqliteInbox({ file: './data/webhooks.db', backoff: jitteredBackoff() })
 export const inMemory = memoryInbox()

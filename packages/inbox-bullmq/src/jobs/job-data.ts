@@ -1,0 +1,39 @@
+import { createHash, randomBytes } from 'node:crypto'
+import type { EventJson } from '@scrapenest-webhooks/inbox/kit'
+
+/** The data of a job: its event. The name of the job is the event's type, for pages that list jobs. */
+export type JobData = EventJson
+
+/** Distinguishes ids of this process from those that others create in the same millisecond. */
+const processId = randomBytes(6).toString('hex')
+let lastMs = 0
+let countInMs = 0
+
+/**
+ * A new id for a job. It starts with the time, so that ids sort as events were stored. Then comes what makes it unique,
+ * because BullMQ takes an id that exists for the same job. Then the event's key, by which the event is found once its
+ * duplicates are no longer recognized. An id is never all digits and contains no colon: BullMQ forbids both.
+ *
+ * @param eventKey the event's `deduplicationId`.
+ */
+export function newJobId(eventKey: string): string {
+  const nowMs = Math.max(lastMs, Date.now())
+  countInMs = nowMs === lastMs ? countInMs + 1 : 0
+  lastMs = nowMs
+  const time = nowMs.toString(36).padStart(9, '0') + countInMs.toString(36).padStart(4, '0')
+  return `e${time}-${processId}-${eventKey}`
+}
+
+const jobIdForm = /^e[0-9a-z]{13,}-[0-9a-f]{12}-(.+)$/
+
+/** The event's key in the id of its job; `undefined` for any other id: a queue of the user's may contain other jobs. */
+export function eventKeyOf(jobId: string): string | undefined {
+  return jobIdForm.exec(jobId)?.[1]
+}
+
+/** The event's id if it is short and plain, as ScrapeNest's are; otherwise a hash, which its dot tells from an id. */
+export function deduplicationId(eventId: string): string {
+  if (/^[A-Za-z0-9_-]{1,64}$/.test(eventId)) return eventId
+  // JSON tells half surrogates apart, which UTF-8 cannot.
+  return `sha256.${createHash('sha256').update(JSON.stringify(eventId)).digest('base64url')}`
+}

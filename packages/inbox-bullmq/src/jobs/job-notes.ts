@@ -1,0 +1,39 @@
+import type { AttemptError } from '@scrapenest-webhooks/inbox'
+import type { Job } from 'bullmq'
+import type { JobData } from './job-data.ts'
+
+/** A job of this inbox. */
+export type EventJob = Job<JobData, JobResult>
+
+/** What a completed job returns. */
+export interface JobResult {
+  readonly isUnhandled: boolean
+}
+
+/** What BullMQ does not count itself. Stored as the job's progress, which BullMQ leaves to its users. */
+export interface JobNotes {
+  /** Claims that were not attempts: given back by a closing process, or postponed after another process died. */
+  readonly uncounted?: number
+  /** How many of BullMQ's `stalledCounter` were dealt with. */
+  readonly stalls?: number
+  readonly replays?: number
+  /** When the next attempt may begin, in milliseconds since 1970. */
+  readonly dueAt?: number
+  /** The last attempt that failed. */
+  readonly failed?: {
+    readonly attempt: number
+    readonly replay: number
+    readonly startedAt: number
+    readonly durationMs: number
+    readonly error: AttemptError
+  }
+}
+
+export function notesOf(job: Pick<Job, 'progress'>): JobNotes {
+  // BullMQ starts with the number 0.
+  return typeof job.progress === 'object' ? (job.progress as JobNotes) : {}
+}
+
+export async function writeNotes(job: Pick<Job, 'updateProgress'>, notes: JobNotes): Promise<void> {
+  await job.updateProgress(notes)
+}

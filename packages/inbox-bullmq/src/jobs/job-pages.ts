@@ -1,0 +1,115 @@
+import { ConfigurationError } from '@scrapenest-webhooks/core'
+import type { InboxFilter, InboxPage, InboxSummary } from '@scrapenest-webhooks/inbox'
+import { fitsFilter, type PageRequest } from '@scrapenest-webhooks/inbox/kit'
+import type { JobType, Queue } from 'bullmq'
+import { eventKeyOf } from './job-data.ts'
+import { type ListPosition, listsOf, readList, states } from './job-lists.ts'
+import { toSummary } from './job-record.ts'
+
+/** How many jobs are read at a time. */
+const batchLength = 100
+
+export const cursorForm: RegExp = /^[A-Za-z0-9_-]{1,1000}$/
+
+/** One list of one receiver's queue, and the state of the events in it. */
+interface Source {
+  readonly name: string
+  readonly state: InboxSummary['state']
+  readonly list: JobType
+}
+
+/** Where a page ended. */
+interface Place extends ListPosition {
+  readonly name: string
+  readonly list: JobType
+}
+
+interface Found {
+  readonly place: Place
+  readonly summary: InboxSummary
+}
+
+/**
+ * One page of events. BullMQ has no order across its lists, so a page continues list by list where the last one ended, and
+ * reads no more than it returns, and what the filter leaves out.
+ *
+ * @param queueOf the queue of a receiver's name.
+ */
+export async function readPage(
+  names: readonly string[],
+  queueOf: (name: string) => Queue,
+  { filter, limit, cursor }: PageRequest,
+): Promise<InboxPage> {
+  const found: Found[] = []
+  // One more than the page holds tells whether there is another.
+  for await (const one of eventsAfter(cursor, { sources: sourcesOf(names, filter), queueOf, filter })) {
+    found.push(one)
+    if (found.length > limit) break
+  }
+  const page = found.slice(0, limit)
+  const last = page.at(-1)
+  // An id starts with the time.
+  page.sort((one, other) => (one.place.id < other.place.id ? 1 : -1))
+  return {
+    events: page.map(({ summary }) => summary),
+    ...(found.length > limit && last !== undefined ? { nextCursor: toCursor(last.place) } : {}),
+  }
+}
+
+/** In an order that does not change between two pages. */
+function sourcesOf(names: readonly string[], filter: InboxFilter): readonly Source[] {
+  const selected = filter.state === undefined ? states : [filter.state]
+  return selected.flatMap((state) =>
+    listsOf[state].flatMap((list) => names.toSorted().map((name) => ({ name, state, list }))),
+  )
+}
+
+interface Scan {
+  readonly sources: readonly Source[]
+  readonly queueOf: (name: string) => Queue
+  readonly filter: InboxFilter
+}
+
+async function* eventsAfter(cursor: string | undefined, { sources, queueOf, filter }: Scan): AsyncGenerator<Found> {
+  const place = cursor === undefined ? undefined : readCursor(cursor)
+  const isPlace = ({ name, list }: Source): boolean => name === place?.name && list === place.list
+  const first = Math.max(0, sources.findIndex(isPlace))
+  for (const source of sources.slice(first)) {
+    const after = isPlace(source) ? place : undefined
+    for await (const found of eventsIn(source, { queue: queueOf(source.name), after })) {
+      if (fitsFilter(found.summary, filter)) yield found
+    }
+  }
+}
+
+async function* eventsIn(
+  { name, state, list }: Source,
+  { queue, after: start }: { readonly queue: Queue; readonly after: ListPosition | undefined },
+): AsyncGenerator<Found> {
+  let after = start
+  for (;;) {
+    const positions = await readList(queue, list, { after, length: batchLength })
+    const jobs = await Promise.all(positions.map(({ id }) => queue.getJob(id)))
+    for (const [index, position] of positions.entries()) {
+      const job = jobs[index]
+      // Deleted since its id was read, a marker of BullMQ's, or another job in a queue of the user's.
+      if (job === undefined || eventKeyOf(position.id) === undefined) continue
+      yield { place: { ...position, name, list }, summary: toSummary(job, state) }
+    }
+    after = positions.at(-1)
+    if (positions.length < batchLength) return
+  }
+}
+
+function toCursor({ name, list, id, index }: Place): string {
+  return Buffer.from(JSON.stringify([name, list, index, id])).toString('base64url')
+}
+
+/** @throws {ConfigurationError} `configuration_invalid` */
+function readCursor(cursor: string): Place {
+  try {
+    const [name, list, index, id] = JSON.parse(Buffer.from(cursor, 'base64url').toString())
+    if (Number.isSafeInteger(index) && typeof id === 'string') return { name, list, index, id }
+  } catch {}
+  throw new ConfigurationError('Expected `cursor` to be the `nextCursor` of the previous page.')
+}

@@ -1,0 +1,56 @@
+import type { InboxEvent } from '@scrapenest-webhooks/core'
+import type { Lease } from '@scrapenest-webhooks/inbox/kit'
+import type { JobAttempt } from 'pg-boss'
+
+/** The lease of a claimed job. Its id names the receiver and the job, its token the attempt. */
+export function leaseOf(name: string, { id, retryCount }: JobAttempt): Lease {
+  return { id: `${name}/${id}`, token: String(retryCount) }
+}
+
+/** The receiver's name in a lease. A name contains no slash. */
+export function nameOf({ id }: Lease): string {
+  return id.slice(0, id.indexOf('/'))
+}
+
+/** What pg-boss fences an attempt by: its retry count identifies the claim. */
+export function attemptOf({ id, token }: Lease): JobAttempt {
+  return { id: id.slice(id.indexOf('/') + 1), retryCount: Number(token) }
+}
+
+export interface HeldClaim {
+  readonly lease: Lease
+  readonly event: InboxEvent
+  readonly replays: number
+  /** Whether the handler has put the completion into its own transaction. */
+  isCompleting: boolean
+}
+
+/** The claims of this process that have not ended. */
+export class HeldClaims {
+  readonly #claims = new Map<string, HeldClaim>()
+
+  add(claim: HeldClaim): void {
+    this.#claims.set(keyOf(claim.lease), claim)
+  }
+
+  of(lease: Lease): HeldClaim | undefined {
+    return this.#claims.get(keyOf(lease))
+  }
+
+  /** By identity: the event object that the handler received. */
+  ofEvent(event: InboxEvent): HeldClaim | undefined {
+    return [...this.#claims.values()].find((claim) => claim.event === event)
+  }
+
+  release(lease: Lease): void {
+    this.#claims.delete(keyOf(lease))
+  }
+
+  clear(): void {
+    this.#claims.clear()
+  }
+}
+
+function keyOf({ id, token }: Lease): string {
+  return `${id} ${token}`
+}

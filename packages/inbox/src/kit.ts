@@ -1,0 +1,39 @@
+/**
+ * Building blocks for inboxes. Applications import the main entry instead.
+ *
+ * To put the inbox on a database, implement `EventStore` and wrap it: `new StoredInbox(store, readInboxOptions(options))`.
+ * `sqliteInbox`, `memoryInbox` and the pg-boss inbox are built that way; `examples/own-inbox` is one more. To build on a
+ * queue that claims events and renews leases itself, use `Attempts` and `InboxConsumers`, as the BullMQ inbox does. The
+ * checks in `@scrapenest-webhooks/testing/inbox` are what either must pass.
+ *
+ * @module
+ */
+export type {
+  Claim,
+  ClaimedEvent,
+  ClaimRequest,
+  Ending,
+  EventStore,
+  ExpiredAttempt,
+  Lease,
+} from './event-store.ts'
+// Without them, the inferred type of a value that an engine exports could not be named.
+export type * from './index.ts'
+export { type InboxSettings, inboxOptions, readInboxOptions } from './options.ts'
+export { toStorableText } from './storable-text.ts'
+export {
+  bodyOf,
+  type EventJson,
+  exactNames,
+  fromEventJson,
+  readEnvelope,
+  toEventJson,
+  withoutPayload,
+} from './store/event-json.ts'
+export { checkPurgeFilter, checkReplayFilter, fitsFilter, type PageRequest, readQuery } from './store/filters.ts'
+export { StoredInbox, type StoredInboxOptions } from './store/stored-inbox.ts'
+export { leaseEnded } from './worker/attempt-error.ts'
+export { Attempts, type AttemptsOptions, type EndedAttempt } from './worker/attempts.ts'
+export { CloseBudget } from './worker/close-budget.ts'
+export { type ConsumerStart, type ConsumerWork, InboxConsumers } from './worker/consumers.ts'
+export { endingOfExpired } from './worker/ending.ts'

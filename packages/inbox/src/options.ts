@@ -1,0 +1,110 @@
+import { ConfigurationError } from '@scrapenest-webhooks/core'
+import { checkHooks, checkWholeNumber } from '@scrapenest-webhooks/core/adapter'
+import { type Backoff, jitteredBackoff } from './backoff.ts'
+
+/** How events are processed and kept, whatever the store. */
+export interface InboxOptions {
+  /**
+   * How many events of one receiver this process handles at the same time.
+   * @default 10
+   */
+  readonly concurrency?: number | undefined
+  /**
+   * How often an event is tried before it is dead, its process's deaths included.
+   * @default 8: with the default backoff the last attempt is up to 8 hours after the first
+   */
+  readonly maxAttempts?: number | undefined
+  /**
+   * The delay before the next attempt, in milliseconds, given how many have failed. A `RetryLaterError` comes before it.
+   * @default jitteredBackoff()
+   */
+  readonly backoff?: Backoff | undefined
+  /**
+   * How long the handlers of an event may take, in milliseconds.
+   * @default 60000: then their `signal` is aborted, and the attempt fails unless they succeed within `graceMs` all the same
+   */
+  readonly handlerTimeoutMs?: number | undefined
+  /**
+   * How long a handler that is over its time limit keeps its place, in milliseconds.
+   * @default 10000: then the attempt has failed, whatever becomes of the handler
+   */
+  readonly graceMs?: number | undefined
+  /**
+   * How long a claim holds without being renewed, in milliseconds. It is renewed while handlers run.
+   * @default 60000: the events of a process that died are tried again after this time
+   */
+  readonly leaseMs?: number | undefined
+  /**
+   * How often to look for events that another process stored, in milliseconds. What this process stores is seen at once.
+   * @default 1000
+   */
+  readonly pollIntervalMs?: number | undefined
+  /**
+   * Whether bodies and signed headers stay when an event is done.
+   * @default true: `false` saves space and keeps no personal data, and done events cannot be replayed
+   */
+  readonly keepPayload?: boolean | undefined
+  /**
+   * How long done events are kept, in milliseconds. Dead ones stay until `purge`.
+   * @default 604800000 (7 days): ScrapeNest sends again for up to 3 days, and what was purged is no duplicate any more
+   */
+  readonly keepDoneMs?: number | undefined
+  /** The clock, in milliseconds since 1970. @default Date.now */
+  readonly now?: (() => number) | undefined
+  /** Chance for the default backoff, from 0 up to 1. @default Math.random */
+  readonly random?: (() => number) | undefined
+}
+
+/** The options with every default filled in and every rule checked. */
+export interface InboxSettings {
+  readonly concurrency: number
+  readonly maxAttempts: number
+  readonly backoff: Backoff
+  readonly handlerTimeoutMs: number
+  readonly graceMs: number
+  readonly leaseMs: number
+  readonly pollIntervalMs: number
+  readonly keepPayload: boolean
+  readonly keepDoneMs: number
+  readonly now: () => number
+}
+
+export const inboxOptions: Readonly<Record<keyof InboxOptions, true>> = {
+  backoff: true,
+  concurrency: true,
+  graceMs: true,
+  handlerTimeoutMs: true,
+  keepDoneMs: true,
+  keepPayload: true,
+  leaseMs: true,
+  maxAttempts: true,
+  now: true,
+  pollIntervalMs: true,
+  random: true,
+}
+
+/** The largest delay that Node's timers keep. */
+const maxTimeoutMs = 2_147_483_647
+
+/** @throws {ConfigurationError} `configuration_invalid`, with the option and what to do about it. */
+export function readInboxOptions(options: InboxOptions): InboxSettings {
+  checkHooks(options, ['backoff', 'now', 'random'])
+  const { keepPayload = true, now = Date.now } = options
+  if (typeof keepPayload !== 'boolean') {
+    throw new ConfigurationError(`Expected keepPayload to be true or false, got ${typeof keepPayload}.`)
+  }
+  const milliseconds = (name: keyof InboxOptions, value: number, min: number): number =>
+    checkWholeNumber(name, value, { min, max: maxTimeoutMs })
+  return {
+    concurrency: checkWholeNumber('concurrency', options.concurrency ?? 10, { min: 1, max: 1000 }),
+    maxAttempts: checkWholeNumber('maxAttempts', options.maxAttempts ?? 8, { min: 1 }),
+    backoff: options.backoff ?? jitteredBackoff(undefined, options.random),
+    handlerTimeoutMs: milliseconds('handlerTimeoutMs', options.handlerTimeoutMs ?? 60_000, 1),
+    graceMs: milliseconds('graceMs', options.graceMs ?? 10_000, 0),
+    leaseMs: milliseconds('leaseMs', options.leaseMs ?? 60_000, 30),
+    pollIntervalMs: milliseconds('pollIntervalMs', options.pollIntervalMs ?? 1000, 1),
+    keepPayload,
+    keepDoneMs: checkWholeNumber('keepDoneMs', options.keepDoneMs ?? 604_800_000, { min: 0 }),
+    now,
+  }
+}

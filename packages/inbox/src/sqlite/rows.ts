@@ -1,0 +1,119 @@
+import type { SQLInputValue } from 'node:sqlite'
+import type { InboxEvent } from '@scrapenest-webhooks/core'
+import type {
+  AttemptError,
+  InboxAttemptRecord,
+  InboxFilter,
+  InboxRecord,
+  InboxState,
+  InboxSummary,
+} from '../contract.ts'
+import { readEnvelope } from '../store/event-json.ts'
+
+/** A row of `events`, named as in the SQL. */
+export interface EventRow {
+  readonly id: number
+  readonly name: string
+  readonly event_id: string
+  readonly event_type: string
+  readonly message_id: string
+  readonly secret_index: number
+  readonly sent_at_ms: number
+  readonly received_at_ms: number
+  readonly state: InboxState
+  readonly is_unhandled: number
+  readonly attempts: number
+  readonly replays: number
+  readonly due_at_ms: number | null
+  readonly finished_at_ms: number | null
+}
+
+/** The same beside its payload; without one where it was dropped. */
+export interface EventRowWithPayload extends EventRow {
+  readonly signed_headers: string | null
+  readonly body: Uint8Array | null
+}
+
+export interface AttemptRow {
+  readonly attempt: number
+  readonly replay: number
+  readonly startedAtMs: number
+  readonly durationMs: number
+  readonly error: string | null
+}
+
+/** Parameters of a statement: only what every version of node:sqlite binds. */
+export type Parameters = Record<string, SQLInputValue>
+
+/** In the order of `insertEvent`. */
+export function toColumns(event: InboxEvent): readonly SQLInputValue[] {
+  const { name, eventId, eventType, messageId, secretIndex, sentAt, receivedAt } = event
+  return [name, eventId, eventType, messageId, secretIndex, sentAt.getTime(), receivedAt.getTime()]
+}
+
+/** All conditions but `eventId`, which has an index and so a statement of its own. */
+export function toConditions(filter: InboxFilter): Parameters {
+  return {
+    name: filter.name ?? null,
+    eventType: filter.eventType ?? null,
+    state: filter.state ?? null,
+    // Booleans are bound by Node 24 only.
+    isUnhandled: filter.isUnhandled === undefined ? null : Number(filter.isUnhandled),
+    receivedFromMs: filter.receivedFrom?.getTime() ?? null,
+    receivedBeforeMs: filter.receivedBefore?.getTime() ?? null,
+    finishedBeforeMs: filter.finishedBefore?.getTime() ?? null,
+  }
+}
+
+/** An event as handlers get it. */
+export function toEvent(row: EventRowWithPayload): InboxEvent {
+  return {
+    name: row.name,
+    eventId: row.event_id,
+    eventType: row.event_type,
+    messageId: row.message_id,
+    sentAt: new Date(row.sent_at_ms),
+    receivedAt: new Date(row.received_at_ms),
+    signedHeaders: JSON.parse(row.signed_headers ?? '{}'),
+    body: row.body ?? new Uint8Array(),
+    secretIndex: row.secret_index,
+  }
+}
+
+export function toSummary(row: EventRow): InboxSummary {
+  return {
+    name: row.name,
+    eventId: row.event_id,
+    eventType: row.event_type,
+    messageId: row.message_id,
+    state: row.state,
+    isUnhandled: row.is_unhandled === 1,
+    attempts: row.attempts,
+    replays: row.replays,
+    sentAt: new Date(row.sent_at_ms),
+    receivedAt: new Date(row.received_at_ms),
+    dueAt: row.due_at_ms === null ? undefined : new Date(row.due_at_ms),
+    finishedAt: row.finished_at_ms === null ? undefined : new Date(row.finished_at_ms),
+  }
+}
+
+export function toRecord(row: EventRowWithPayload, attempts: readonly AttemptRow[]): InboxRecord {
+  return {
+    ...toSummary(row),
+    body: row.body ?? undefined,
+    envelope: row.body === null ? undefined : readEnvelope(row.body),
+    signedHeaders: row.signed_headers === null ? undefined : JSON.parse(row.signed_headers),
+    secretIndex: row.secret_index,
+    history: attempts.map(toAttempt),
+  }
+}
+
+function toAttempt({ attempt, replay, startedAtMs, durationMs, error }: AttemptRow): InboxAttemptRecord {
+  return {
+    attempt,
+    replay,
+    startedAt: new Date(startedAtMs),
+    durationMs,
+    error: error === null ? undefined : (JSON.parse(error) as AttemptError),
+  }
+}

@@ -1,0 +1,359 @@
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { InboxEvent } from '@scrapenest-webhooks/core'
+import type { InboxCapabilities, InboxFilter, InboxPage, InboxRecord, InboxStats, ReplayResult } from '../contract.ts'
+import type { Claim, ClaimedEvent, ClaimRequest, Ending, EventStore, ExpiredAttempt, Lease } from '../event-store.ts'
+import { isLocked } from './errors.ts'
+import { canBeShared, SqliteFile, type SqliteFileOptions } from './file.ts'
+import { GroupCommit, lockRetryMs } from './group-commit.ts'
+import {
+  type AttemptRow,
+  type EventRow,
+  type EventRowWithPayload,
+  type Parameters,
+  toColumns,
+  toConditions,
+  toEvent,
+  toRecord,
+  toSummary,
+} from './rows.ts'
+import { prepareStatements, type Statements } from './statements.ts'
+
+export type SqliteStoreOptions = Omit<SqliteFileOptions<Statements>, 'prepare'>
+
+/** How long an operation waits for another process's lock. The sender waits ten seconds, and its retry costs little. */
+const lockTimeoutMs = 1000
+
+/** How many rows a list looks at before it lets others have their turn. */
+const sliceLength = 2000
+
+/** How many events are deleted or replayed in one transaction. */
+const stepLength = 100
+
+/** Events in one SQLite file. All writes of one turn of the event loop share a transaction; nothing waits in this thread. */
+export class SqliteStore implements EventStore {
+  readonly capabilities: InboxCapabilities = {
+    isDurable: true,
+    isShared: canBeShared(process.versions['sqlite'] ?? '0'),
+    attempts: 'every',
+    listOrder: 'stored',
+  }
+  readonly #file: SqliteFile<Statements>
+  readonly #writes: GroupCommit<Statements>
+
+  constructor(options: SqliteStoreOptions) {
+    const file = new SqliteFile({ ...options, prepare: prepareStatements })
+    this.#file = file
+    this.#writes = new GroupCommit({ transact: (work) => file.transact(work), isLocked, lockTimeoutMs })
+  }
+
+  async open(): Promise<void> {
+    await this.#read(() => undefined)
+  }
+
+  async close(): Promise<void> {
+    await this.#writes.settled()
+    this.#file.close()
+  }
+
+  async put(event: InboxEvent, { nowMs }: { readonly nowMs: number }): Promise<'stored' | 'duplicate'> {
+    const columns = toColumns(event)
+    const signedHeaders = JSON.stringify(event.signedHeaders)
+    return await this.#writes.run((statements) => {
+      const inserted = statements.insertEvent.get(nowMs, ...columns)
+      if (inserted === undefined) return 'duplicate'
+      statements.insertPayload.run(inserted['id'] as number, signedHeaders, event.body)
+      return 'stored'
+    })
+  }
+
+  /**
+   * Stores an event as `put` does and deletes it in the same transaction. It is committed, not rolled back: only a commit
+   * writes to the disk, and no other connection sees what is gone by then.
+   */
+  async check(): Promise<void> {
+    const columns = toColumns(checkEvent)
+    await this.#writes.run((statements) => {
+      const { id } = statements.insertEvent.get(0, ...columns) as { readonly id: number }
+      statements.insertPayload.run(id, '{}', checkEvent.body)
+      statements.discardEvent.run({ id })
+      statements.discardCounts.run({ name: checkEvent.name })
+    })
+  }
+
+  async claim(request: ClaimRequest): Promise<Claim> {
+    const { name, nowMs } = request
+    if (!this.#writes.isWaiting) {
+      // An idle worker takes no lock and writes nothing. With writes under way it would not see what they are about to do.
+      const nextDueAtMs = await this.#read((statements) => nextDue(statements, name))
+      if (nextDueAtMs === undefined || nextDueAtMs > nowMs) return { claimed: [], nextDueAtMs }
+    }
+    return await this.#writes.run((statements) => ({
+      claimed: claimReady(statements, request),
+      nextDueAtMs: nextDue(statements, name),
+    }))
+  }
+
+  async expired(name: string, { nowMs }: { readonly nowMs: number }): Promise<readonly ExpiredAttempt[]> {
+    return await this.#read((statements) =>
+      (statements.expired.all({ name, nowMs }) as unknown as ExpiredRow[]).map(({ id, token, startedAtMs }) => ({
+        ...claimedEvent(statements, id, token),
+        startedAtMs,
+      })),
+    )
+  }
+
+  async renew(leases: readonly Lease[], { endsAtMs }: { readonly endsAtMs: number }): Promise<ReadonlySet<string>> {
+    return await this.#writes.run((statements) => {
+      const held = leases.filter((lease) => statements.renew.run({ ...leaseParameters(lease), endsAtMs }).changes === 1)
+      return new Set(held.map(({ id }) => id))
+    })
+  }
+
+  async end(lease: Lease, ending: Ending): Promise<boolean> {
+    const { state, startedAtMs, nowMs, error } = ending
+    const parameters = {
+      ...leaseParameters(lease),
+      state,
+      isUnhandled: Number(state === 'done' && ending.isUnhandled),
+      dueAtMs: state === 'ready' ? ending.dueAtMs : null,
+      finishedAtMs: state === 'ready' ? null : nowMs,
+      givenBack: Number(state === 'ready' && !ending.isCounted),
+    }
+    const durationMs = Math.max(0, nowMs - startedAtMs)
+    return await this.#writes.run((statements) => {
+      const ended = statements.end.get(parameters)
+      if (ended === undefined) return false
+      const { id } = parameters
+      const { attempt, replays } = ended as { readonly attempt: number; readonly replays: number }
+      statements.insertAttempt.run({
+        id,
+        attempt,
+        replay: replays,
+        startedAtMs,
+        durationMs,
+        error: error === undefined ? null : JSON.stringify(error),
+      })
+      if (state === 'done' && !ending.keepsPayload) statements.deletePayload.run({ id })
+      return true
+    })
+  }
+
+  async list(
+    filter: InboxFilter,
+    { limit, cursor }: { readonly limit: number; readonly cursor: string | undefined },
+  ): Promise<InboxPage> {
+    const { eventId } = filter
+    const conditions = toConditions(filter)
+    const rows: EventRow[] = []
+    let untilId: number | undefined = cursor === undefined ? Number.MAX_SAFE_INTEGER : Number(cursor)
+    // One more than the page holds tells whether there is another.
+    while (untilId !== undefined && rows.length <= limit) {
+      const slice: Slice = { untilId, limit: limit + 1 - rows.length, conditions, eventId }
+      const found: Found = await this.#read((statements) => latestBefore(statements, slice))
+      rows.push(...found.rows)
+      untilId = found.untilId
+    }
+    const page = rows.slice(0, limit)
+    return {
+      events: page.map(toSummary),
+      ...(rows.length > limit ? { nextCursor: String(page.at(-1)?.id) } : {}),
+    }
+  }
+
+  async get(eventId: string, name: string): Promise<InboxRecord | undefined> {
+    return await this.#read((statements) => {
+      const id = statements.identifyOne.get({ eventId, name })?.['id'] as number | undefined
+      if (id === undefined) return undefined
+      const attempts = statements.history.all({ id }) as unknown as AttemptRow[]
+      return toRecord(readRow(statements, id), attempts)
+    })
+  }
+
+  async stats(name: string | undefined): Promise<InboxStats> {
+    return await this.#read((statements) => readStats(statements, name))
+  }
+
+  async replay(filter: InboxFilter, { nowMs }: { readonly nowMs: number }): Promise<ReplayResult> {
+    const conditions = toConditions(filter)
+    let replayed = 0
+    let withoutPayload = 0
+    for await (const ids of this.#steps(filter)) {
+      await this.#writes.run((statements) => {
+        for (const id of ids) {
+          if (statements.replay.run({ id, nowMs, ...conditions }).changes === 1) replayed += 1
+          else if (statements.isFinal.get({ id, ...conditions }) !== undefined) withoutPayload += 1
+        }
+      })
+    }
+    return { replayed, withoutPayload }
+  }
+
+  async purge(filter: InboxFilter, { signal }: { readonly signal?: AbortSignal } = {}): Promise<number> {
+    const conditions = toConditions(filter)
+    let purged = 0
+    for await (const ids of this.#steps(filter)) {
+      if (signal?.aborted === true) break
+      purged += await this.#writes.run((statements) => {
+        let deleted = 0
+        for (const id of ids) deleted += Number(statements.delete.run({ id, ...conditions }).changes)
+        return deleted
+      })
+    }
+    return purged
+  }
+
+  /**
+   * The ids of the events that fit, a step's worth at a time and with pauses between the steps: whoever waits for the
+   * file, in this process or another, comes first.
+   */
+  async *#steps(filter: InboxFilter): AsyncGenerator<readonly number[]> {
+    if (filter.eventId !== undefined) {
+      const parameters = { eventId: filter.eventId, name: filter.name ?? null }
+      yield await this.#read(({ identify }) => identify.all(parameters).map(({ id }) => id as number))
+      return
+    }
+    const conditions = toConditions(filter)
+    const finishedBeforeMs = filter.finishedBefore?.getTime()
+    let fromId: number | undefined = 0
+    while (fromId !== undefined) {
+      const from: number = fromId
+      const step: Step = await this.#read((statements) => idsFrom(statements, from, { conditions, finishedBeforeMs }))
+      const startedAtMs = performance.now()
+      if (step.ids.length > 0) yield step.ids
+      // At most a fifth of the time is ours.
+      await sleep(Math.min(100, 1 + 4 * (performance.now() - startedAtMs)))
+      fromId = step.nextId
+    }
+  }
+
+  /** Readers wait for no writer in WAL mode, but for a process that keeps the file to itself, or recovers its log. */
+  async #read<Result>(read: (statements: Statements) => Result): Promise<Result> {
+    const giveUpAtMs = performance.now() + lockTimeoutMs
+    for (;;) {
+      try {
+        return this.#file.use(read)
+      } catch (error) {
+        if (!isLocked(error) || performance.now() > giveUpAtMs) throw error
+        await sleep(lockRetryMs())
+      }
+    }
+  }
+}
+
+/** What `check` stores: no receiver has an empty name, and the body takes pages of its own, as events do. */
+const checkEvent: InboxEvent = {
+  name: '',
+  eventId: '',
+  eventType: '',
+  messageId: '',
+  sentAt: new Date(0),
+  receivedAt: new Date(0),
+  signedHeaders: {},
+  body: new Uint8Array(4096),
+  secretIndex: 0,
+}
+
+function leaseParameters({ id, token }: Lease): { readonly id: number; readonly token: string } {
+  return { id: Number(id), token }
+}
+
+function nextDue(statements: Statements, name: string): number | undefined {
+  return (statements.nextDue.get({ name })?.['dueAtMs'] as number | null | undefined) ?? undefined
+}
+
+function readRow(statements: Statements, id: number): EventRowWithPayload {
+  return statements.event.get({ id }) as unknown as EventRowWithPayload
+}
+
+interface ExpiredRow {
+  readonly id: number
+  readonly token: string
+  readonly startedAtMs: number
+}
+
+function claimReady(statements: Statements, request: ClaimRequest): ClaimedEvent[] {
+  const { name, limit, token, nowMs, leaseEndsAtMs } = request
+  const ids = statements.claim.all({ name, limit, token, nowMs, leaseEndsAtMs }) as unknown as { readonly id: number }[]
+  // RETURNING gives rows in no certain order; an id is older the smaller it is.
+  ids.sort((one, other) => one.id - other.id)
+  return ids.map(({ id }) => claimedEvent(statements, id, token))
+}
+
+function claimedEvent(statements: Statements, id: number, token: string): ClaimedEvent {
+  const row = readRow(statements, id)
+  return { lease: { id: String(id), token }, event: toEvent(row), attempt: row.attempts }
+}
+
+interface Slice {
+  readonly untilId: number
+  readonly limit: number
+  readonly conditions: Parameters
+  readonly eventId: string | undefined
+}
+
+interface Found {
+  readonly rows: readonly EventRow[]
+  /** Where the next slice begins; absent after the last. */
+  readonly untilId: number | undefined
+}
+
+/** The latest events before an id, as far as one slice goes, and where the next slice begins. */
+function latestBefore(statements: Statements, slice: Slice): Found {
+  const { conditions, limit, eventId } = slice
+  if (eventId !== undefined) {
+    const { untilId } = slice
+    const rows = statements.latestOfId.all({ ...conditions, eventId, untilId, limit }) as unknown as EventRow[]
+    return { rows, untilId: undefined }
+  }
+  const lastId = statements.lastIdBefore.get({ untilId: slice.untilId })?.['id'] as number | null
+  if (lastId === null) return { rows: [], untilId: undefined }
+  const untilId = lastId + 1
+  const fromId = Math.max(0, untilId - sliceLength)
+  const rows = statements.latestInSlice.all({ ...conditions, fromId, untilId, limit }) as unknown as EventRow[]
+  return { rows, untilId: fromId === 0 ? undefined : fromId }
+}
+
+interface Step {
+  readonly ids: readonly number[]
+  /** Where the next step begins; absent after the last. */
+  readonly nextId: number | undefined
+}
+
+/** The ids of one step from an id on, and where the next step begins. */
+function idsFrom(
+  statements: Statements,
+  fromId: number,
+  filter: { readonly conditions: Parameters; readonly finishedBeforeMs: number | undefined },
+): Step {
+  const first = statements.firstIdFrom.get({ fromId })?.['id'] as number | null
+  if (first === null) return { ids: [], nextId: undefined }
+  // Ids are in the order of arrival, and nothing is finished before it was received: from here on all is too young.
+  if (filter.finishedBeforeMs !== undefined && readRow(statements, first).received_at_ms >= filter.finishedBeforeMs) {
+    return { ids: [], nextId: undefined }
+  }
+  const untilId = first + sliceLength
+  const rows = statements.idsInSlice.all({ ...filter.conditions, fromId: first, untilId, limit: stepLength })
+  const ids = rows.map(({ id }) => id as number)
+  const lastId = ids.length === stepLength ? (ids.at(-1) as number) + 1 : untilId
+  return { ids, nextId: lastId }
+}
+
+function readStats(statements: Statements, name: string | undefined): InboxStats {
+  const counts = new Map<string, number>()
+  for (const row of statements.counts.all({ name: name ?? null }))
+    counts.set(String(row['kind']), Number(row['events']))
+  const count = (kind: string): number => counts.get(kind) ?? 0
+  let oldestReadyMs = Number.POSITIVE_INFINITY
+  for (const row of statements.names.all({ name: name ?? null })) {
+    const dueAtMs = statements.oldestReady.get({ name: row['name'] as string })?.['dueAtMs']
+    if (typeof dueAtMs === 'number') oldestReadyMs = Math.min(oldestReadyMs, dueAtMs)
+  }
+  return {
+    ready: count('ready'),
+    running: count('running'),
+    done: count('done') + count('unhandled'),
+    dead: count('dead'),
+    unhandled: count('unhandled'),
+    ...(Number.isFinite(oldestReadyMs) ? { oldestReadyAt: new Date(oldestReadyMs) } : {}),
+  }
+}

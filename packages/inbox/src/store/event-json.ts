@@ -1,0 +1,86 @@
+import { isUtf8 } from 'node:buffer'
+import type { InboxEvent, WebhookEvent } from '@scrapenest-webhooks/core'
+import { toStorableText } from '../storable-text.ts'
+
+/** An event as JSON, for engines that store JSON. Times are milliseconds since 1970. */
+export interface EventJson {
+  readonly name: string
+  readonly eventId: string
+  readonly eventType: string
+  /** Id and type once more, as JSON in a string, if they contain what PostgreSQL's `jsonb` refuses. */
+  readonly exact?: string
+  readonly messageId: string
+  readonly sentAt: number
+  readonly receivedAt: number
+  readonly secretIndex: number
+  /** This and the body are gone once the event is done, if `keepPayload` is false. */
+  readonly signedHeaders?: Readonly<Record<string, string>>
+  /** Text if the bytes are UTF-8, which is shorter than base64 and readable. */
+  readonly body?: string
+  readonly bodyBase64?: string
+}
+
+export function toEventJson(event: InboxEvent): EventJson {
+  const { name, eventId, eventType, messageId, sentAt, receivedAt, secretIndex, signedHeaders, body } = event
+  const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength)
+  const text = isUtf8(bytes) && !bytes.includes(0) ? { body: bytes.toString('utf8') } : undefined
+  const storable = { eventId: toStorableText(eventId), eventType: toStorableText(eventType) }
+  const isExact = storable.eventId === eventId && storable.eventType === eventType
+  return {
+    name,
+    ...storable,
+    ...(isExact ? {} : { exact: JSON.stringify([eventId, eventType]) }),
+    messageId,
+    sentAt: sentAt.getTime(),
+    receivedAt: receivedAt.getTime(),
+    secretIndex,
+    signedHeaders,
+    ...(text ?? { bodyBase64: bytes.toString('base64') }),
+  }
+}
+
+/** The event that was stored. What waits or runs always has its payload. */
+export function fromEventJson(json: EventJson): InboxEvent {
+  const { name, messageId, sentAt, receivedAt, secretIndex, signedHeaders = {} } = json
+  return {
+    name,
+    ...exactNames(json),
+    messageId,
+    sentAt: new Date(sentAt),
+    receivedAt: new Date(receivedAt),
+    signedHeaders,
+    body: bodyOf(json) ?? Buffer.alloc(0),
+    secretIndex,
+  }
+}
+
+/** Id and type as received. */
+export function exactNames({ eventId, eventType, exact }: EventJson): Pick<InboxEvent, 'eventId' | 'eventType'> {
+  if (exact === undefined) return { eventId, eventType }
+  const [id, type] = JSON.parse(exact) as [string, string]
+  return { eventId: id, eventType: type }
+}
+
+/** `undefined` once the payload was dropped. */
+export function bodyOf({ body, bodyBase64 }: Pick<EventJson, 'body' | 'bodyBase64'>): Uint8Array | undefined {
+  if (body !== undefined) return Buffer.from(body, 'utf8')
+  return bodyBase64 === undefined ? undefined : Buffer.from(bodyBase64, 'base64')
+}
+
+export function withoutPayload<Json extends EventJson>(
+  json: Json,
+): Omit<Json, 'signedHeaders' | 'body' | 'bodyBase64'> {
+  const { signedHeaders: _headers, body: _body, bodyBase64: _bodyBase64, ...rest } = json
+  return rest
+}
+
+const utf8 = new TextDecoder('utf-8', { fatal: true })
+
+/** The event in stored bytes, its data unchecked; `undefined` if they are not JSON. */
+export function readEnvelope(body: Uint8Array): WebhookEvent | undefined {
+  try {
+    return JSON.parse(utf8.decode(body))
+  } catch {
+    return undefined
+  }
+}

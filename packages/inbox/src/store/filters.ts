@@ -1,0 +1,66 @@
+import { ConfigurationError } from '@scrapenest-webhooks/core'
+import { checkKnownOptions, checkWholeNumber } from '@scrapenest-webhooks/core/adapter'
+import type { InboxFilter, InboxQuery, InboxSummary, PurgeFilter, ReplayFilter } from '../contract.ts'
+
+const filterFields: Readonly<Record<keyof InboxFilter, true>> = {
+  eventId: true,
+  eventType: true,
+  finishedBefore: true,
+  isUnhandled: true,
+  name: true,
+  receivedBefore: true,
+  receivedFrom: true,
+  state: true,
+}
+
+export interface PageRequest {
+  readonly filter: InboxFilter
+  readonly limit: number
+  readonly cursor: string | undefined
+}
+
+/**
+ * @param cursorForm what a `nextCursor` of this engine looks like.
+ * @throws {ConfigurationError} `configuration_invalid`
+ */
+export function readQuery(query: InboxQuery, cursorForm: RegExp): PageRequest {
+  checkKnownOptions(query, { ...filterFields, cursor: true, limit: true })
+  const { limit = 50, cursor, ...filter } = query
+  checkWholeNumber('limit', limit, { min: 1, max: 1000 })
+  if (cursor !== undefined && !cursorForm.test(cursor)) {
+    throw new ConfigurationError('Expected `cursor` to be the `nextCursor` of the previous page.')
+  }
+  return { filter, limit, cursor }
+}
+
+/** @throws {ConfigurationError} `configuration_invalid` */
+export function checkReplayFilter(filter: ReplayFilter): void {
+  checkKnownOptions(filter, filterFields)
+  if (filter.eventId !== undefined || filter.state !== undefined) return
+  throw new ConfigurationError(
+    "replay needs an `eventId` or a `state` ('dead' or 'done'), so that nothing runs by accident.",
+  )
+}
+
+/** @throws {ConfigurationError} `configuration_invalid` */
+export function checkPurgeFilter(filter: PurgeFilter): void {
+  // A misspelled condition would select everything.
+  checkKnownOptions(filter, filterFields)
+  const { state } = filter
+  if (state === 'dead' || state === 'done') return
+  throw new ConfigurationError(
+    "purge needs a `state` of 'dead' or 'done': waiting and running events are never deleted.",
+  )
+}
+
+/** Whether the filter selects an event. For stores that cannot select themselves. */
+export function fitsFilter(summary: InboxSummary, filter: InboxFilter): boolean {
+  for (const field of ['name', 'eventId', 'eventType', 'state', 'isUnhandled'] as const) {
+    if (filter[field] !== undefined && filter[field] !== summary[field]) return false
+  }
+  const { receivedAt, finishedAt } = summary
+  const { receivedFrom, receivedBefore, finishedBefore } = filter
+  if (receivedFrom !== undefined && receivedAt < receivedFrom) return false
+  if (receivedBefore !== undefined && receivedAt >= receivedBefore) return false
+  return finishedBefore === undefined || (finishedAt !== undefined && finishedAt < finishedBefore)
+}

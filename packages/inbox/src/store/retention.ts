@@ -1,0 +1,48 @@
+import type { EventStore } from '../event-store.ts'
+import type { InboxSettings } from '../options.ts'
+
+const longestIntervalMs = 60_000
+const shortestIntervalMs = 100
+
+/** Deletes done events when they are old enough. Dead ones are never deleted by themselves. */
+export class Retention {
+  readonly #store: EventStore
+  readonly #settings: InboxSettings
+  #timer: NodeJS.Timeout | undefined
+  #purging: Promise<void> | undefined
+  #stopping = new AbortController()
+
+  constructor(store: EventStore, settings: InboxSettings) {
+    this.#store = store
+    this.#settings = settings
+  }
+
+  start(): void {
+    const intervalMs = Math.min(longestIntervalMs, Math.max(shortestIntervalMs, this.#settings.keepDoneMs / 10))
+    this.#timer ??= setInterval(() => this.#purge(), intervalMs).unref()
+  }
+
+  /** Resolves when no purge is under way. */
+  async stop(): Promise<void> {
+    clearInterval(this.#timer)
+    this.#timer = undefined
+    // A long purge must not hold up the end of the process; the next one goes on with it.
+    this.#stopping.abort()
+    await this.#purging
+    this.#stopping = new AbortController()
+  }
+
+  #purge(): void {
+    const finishedBefore = new Date(this.#settings.now() - this.#settings.keepDoneMs)
+    this.#purging ??= this.#store
+      .purge({ state: 'done', finishedBefore }, { signal: this.#stopping.signal })
+      // A store out of reach is told by the one who needs it sooner; what was not deleted now is deleted later.
+      .then(
+        () => {},
+        () => {},
+      )
+      .finally(() => {
+        this.#purging = undefined
+      })
+  }
+}

@@ -1,0 +1,69 @@
+import { isWebhookError } from '@scrapenest-webhooks/core'
+import { codeOf } from '@scrapenest-webhooks/core/adapter'
+import type { AttemptError } from '../contract.ts'
+import { toStorableText } from '../storable-text.ts'
+
+/** A message or a stack can be of any length, and every attempt stores one. In UTF-16 code units. */
+const maxTextLength = 8192
+
+/**
+ * What is stored of a failure: plain text, whatever was thrown. The handler's own error is stored, not the
+ * `handler_failed` around it. Never throws.
+ */
+export function toAttemptError(error: unknown): AttemptError {
+  const code = codeOf(error) ?? 'handler_failed'
+  const thrown = isWebhookError(error) && code === 'handler_failed' ? read(error, 'cause') : error
+  if (!isErrorLike(thrown)) return { code, name: typeof thrown, message: toText(thrown) }
+  const stack = read(thrown, 'stack')
+  return {
+    code,
+    name: toText(read(thrown, 'name') ?? 'Error'),
+    message: messageOf(thrown),
+    ...(typeof stack === 'string' ? { stack: toText(stack) } : {}),
+  }
+}
+
+/** The end of an attempt about which nothing more is known. */
+export const leaseEnded: AttemptError = {
+  code: 'lease_ended',
+  name: 'LeaseEndedError',
+  message: 'The process that handled the event ended, or stalled past its lease.',
+}
+
+/** By its fields, not by `instanceof`: an error of another realm (Jest, `node:vm`) has another constructor. */
+function isErrorLike(value: unknown): value is object {
+  return Object(value) === value && (read(value, 'message') !== undefined || read(value, 'stack') !== undefined)
+}
+
+/** The message, and those of the errors in an AggregateError. */
+function messageOf(error: object): string {
+  const parts = [read(error, 'message') ?? '']
+  const inner = read(error, 'errors')
+  try {
+    if (Array.isArray(inner)) for (const one of inner.slice(0, 10)) parts.push(one)
+  } catch {
+    // A proxy that throws.
+  }
+  return toText(parts.map(toText).join(' '))
+}
+
+/** A thrown value can be anything, including a proxy or an object with a getter that throws. */
+function read(value: unknown, field: string): unknown {
+  try {
+    return (value as Record<string, unknown>)[field]
+  } catch {
+    return undefined
+  }
+}
+
+function toText(value: unknown): string {
+  let text: string
+  try {
+    text = String(value)
+  } catch {
+    text = 'a value that cannot be shown as text'
+  }
+  if (text.length <= maxTextLength) return toStorableText(text)
+  // Cut between code points.
+  return `${toStorableText(text.slice(0, maxTextLength).replace(/[\uD800-\uDBFF]$/, ''))}…`
+}

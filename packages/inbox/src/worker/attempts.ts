@@ -1,0 +1,122 @@
+import { type InboxConsumer, WebhookError } from '@scrapenest-webhooks/core'
+import type { InboxProcessor } from '@scrapenest-webhooks/core/adapter'
+import { DeadEventError } from '../errors.ts'
+import type { ClaimedEvent, Ending } from '../event-store.ts'
+import type { InboxSettings } from '../options.ts'
+import type { CloseBudget } from './close-budget.ts'
+import { endingOf } from './ending.ts'
+import { type Outcome, RunningAttempt } from './running-attempt.ts'
+
+export interface AttemptsOptions {
+  /** A consumer with a processor. */
+  readonly consumer: InboxConsumer
+  readonly settings: InboxSettings
+}
+
+/** An attempt whose handlers have settled or were given up. */
+export interface EndedAttempt {
+  readonly claimed: ClaimedEvent
+  /** What to record. Nothing is recorded once the lease is lost. */
+  readonly ending: Ending
+  /** Can become true while the ending is being recorded. */
+  readonly isLeaseLost: boolean
+  /** Reports what no handler threw: a timeout, or the event's death. Called once the ending is recorded. */
+  report(): void
+}
+
+/**
+ * The attempts of one consumer that run in this process. What claims events calls `run`, renews the leases of `held`,
+ * and records the endings; everything else about an attempt happens here, the same for every engine.
+ */
+export class Attempts {
+  readonly #consumer: InboxConsumer
+  readonly #settings: InboxSettings
+  readonly #held = new Map<RunningAttempt, Promise<unknown>>()
+  #leaseTimer: NodeJS.Timeout | undefined
+  #isClosing = false
+
+  constructor({ consumer, settings }: AttemptsOptions) {
+    this.#consumer = consumer
+    this.#settings = settings
+  }
+
+  /** Whose lease must be renewed: running, or ended and not yet recorded. */
+  get held(): readonly RunningAttempt[] {
+    return [...this.#held.keys()].filter(({ isLeaseLost }) => !isLeaseLost)
+  }
+
+  /** Whether an attempt is not finished yet. */
+  holds(attempt: RunningAttempt): boolean {
+    return this.#held.has(attempt)
+  }
+
+  /**
+   * Runs the handlers of a claimed event, and `finish` when they have ended. The lease counts as held until `finish`
+   * settles, because what succeeded must not run again while it is being recorded.
+   *
+   * An event that is claimed while closing goes back without its handlers being called.
+   *
+   * @param options.claimedAtMs when the claim was sent, by `performance.now()`: the lease counts from then.
+   * @returns what `finish` resolves to, or rejects with.
+   */
+  run<Finished>(
+    claimed: ClaimedEvent,
+    {
+      claimedAtMs,
+      finish,
+    }: { readonly claimedAtMs: number; readonly finish: (ended: EndedAttempt) => Promise<Finished> },
+  ): Promise<Finished> {
+    const { handlerTimeoutMs, graceMs, leaseMs } = this.#settings
+    // The caller creates attempts only for a consumer with a processor.
+    const processor = this.#consumer.process as InboxProcessor
+    const attempt = new RunningAttempt({ claimed, claimedAtMs, processor, handlerTimeoutMs, graceMs, leaseMs })
+    this.#leaseTimer ??= setInterval(() => this.#checkLeases(), leaseMs / 4).unref()
+    const finished = this.#runAndFinish(attempt, finish).finally(() => this.#held.delete(attempt))
+    this.#held.set(attempt, finished)
+    return finished
+  }
+
+  /** Reports an event that died without an attempt in this process, such as one whose lease ended. */
+  reportIfDead({ attempt, event }: ClaimedEvent, { state, error }: Ending): void {
+    if (state === 'dead' && error !== undefined) this.#consumer.report(new DeadEventError(attempt, error.code), event)
+  }
+
+  /** Waits for running handlers, aborts the rest within the budget, and resolves when every attempt is finished. */
+  async close(budget: CloseBudget): Promise<void> {
+    this.#isClosing = true
+    await budget.endAttempts(this.#held)
+    clearInterval(this.#leaseTimer)
+    this.#leaseTimer = undefined
+  }
+
+  async #runAndFinish<Finished>(
+    attempt: RunningAttempt,
+    finish: (ended: EndedAttempt) => Promise<Finished>,
+  ): Promise<Finished> {
+    const startedAtMs = this.#settings.now()
+    if (this.#isClosing) attempt.abort(new WebhookError('receiver_closing'))
+    const outcome: Outcome = this.#isClosing ? { kind: 'given_up' } : await attempt.run()
+    const ending = endingOf(attempt, outcome, { startedAtMs, settings: this.#settings })
+    const { claimed } = attempt
+    return await finish({
+      claimed,
+      ending,
+      get isLeaseLost() {
+        return attempt.isLeaseLost
+      },
+      report: () => this.#report(attempt, outcome, ending),
+    })
+  }
+
+  /** What handlers threw was reported when they threw it. */
+  #report({ claimed, abortReason }: RunningAttempt, outcome: Outcome, ending: Ending): void {
+    if (outcome.kind !== 'succeeded' && abortReason?.code === 'handler_timeout') {
+      this.#consumer.report(abortReason, claimed.event)
+    }
+    this.reportIfDead(claimed, ending)
+  }
+
+  #checkLeases(): void {
+    for (const attempt of this.held) attempt.checkLease()
+  }
+}

@@ -1,0 +1,161 @@
+import { ConfigurationError, type InboxConsumer } from '@scrapenest-webhooks/core'
+import { checkGraceMs, defaultCloseGraceMs } from '@scrapenest-webhooks/core/adapter'
+import type { Inbox } from '../contract.ts'
+import { CloseBudget } from './close-budget.ts'
+
+/** What claims events and runs handlers for one consumer. */
+export interface ConsumerWork {
+  /**
+   * Claims nothing more and ends what runs, handlers by `budget.endAttempts`. Resolves when it will not use the store
+   * again, however late that is.
+   */
+  close(budget: CloseBudget): Promise<void>
+}
+
+/** How a consumer is started. */
+export interface ConsumerStart<Work> {
+  /** Creates what works for the consumer. Not called for one without a processor, or one that is here already. */
+  readonly work: () => Work
+  /** Opens the store. Called after an earlier `close` of it has ended, and not at all if the consumer has left by then. */
+  readonly open: () => Promise<void>
+}
+
+/** Consumers that leave together, and how long that may take. */
+interface Departure {
+  readonly consumers: ReadonlySet<InboxConsumer>
+  readonly budget: CloseBudget
+  /** Settles when they have left or the budget has ended. */
+  readonly ended: Promise<void>
+}
+
+/**
+ * The consumers of an inbox, and the work for each of them. A consumer is in one of three states:
+ * - *here*: entered by `start`. It may have no work: a receiver that only stores has no processor.
+ * - *leaving*: entered by `close`, for as long as its handlers run and its events are given back, within the budget. A
+ *   further `close` shortens the budget. Starting it again makes it here, with new work.
+ * - *gone*: the store is closed when the last consumer has left, and opened again for the next.
+ */
+export class InboxConsumers<Work extends ConsumerWork> {
+  readonly #closeStore: () => Promise<void>
+  readonly #here = new Map<InboxConsumer, Work | undefined>()
+  readonly #departures = new Set<Departure>()
+  readonly #openings = new Set<Promise<void>>()
+  /** How many departures still have work that uses the store. */
+  #leavingWorks = 0
+  /** What goes on after a budget has ended, until the store has answered. */
+  readonly #background = new Set<Promise<void>>()
+  /** Resolves when the store is not being closed. */
+  #storeClosed: Promise<void> = Promise.resolve()
+
+  /** @param options.closeStore closes what all consumers share, when the last one has left. */
+  constructor({ closeStore }: { readonly closeStore: () => Promise<void> }) {
+    this.#closeStore = closeStore
+  }
+
+  has(consumer: InboxConsumer): boolean {
+    return this.#here.has(consumer)
+  }
+
+  /** The consumers that are here. */
+  all(): readonly InboxConsumer[] {
+    return [...this.#here.keys()]
+  }
+
+  /** `undefined` for a consumer without a processor, or one that is leaving or gone. */
+  workOf(consumer: InboxConsumer): Work | undefined {
+    return this.#here.get(consumer)
+  }
+
+  /** The work for all consumers that are here, or for those of one name. */
+  works(name?: string): readonly Work[] {
+    const works: Work[] = []
+    for (const [consumer, work] of this.#here) {
+      if (work !== undefined && (name === undefined || consumer.name === name)) works.push(work)
+    }
+    return works
+  }
+
+  /** @throws {ConfigurationError} `configuration_invalid`: another consumer of the same name has a processor. */
+  async start(consumer: InboxConsumer, { work, open }: ConsumerStart<Work>): Promise<void> {
+    if (!this.has(consumer)) {
+      if (consumer.process !== undefined) this.#checkAlone(consumer.name)
+      this.#here.set(consumer, consumer.process === undefined ? undefined : work())
+    }
+    const opening = this.#storeClosed.then(() => (this.has(consumer) ? open() : undefined))
+    this.#openings.add(opening)
+    try {
+      await opening
+    } finally {
+      this.#openings.delete(opening)
+    }
+  }
+
+  /**
+   * Implements `Inbox.close`.
+   *
+   * @throws {ConfigurationError} `configuration_invalid`: an invalid `graceMs`. Nothing is closed then.
+   */
+  async close({ graceMs = defaultCloseGraceMs, consumer }: Parameters<Inbox['close']>[0] = {}): Promise<void> {
+    checkGraceMs('graceMs', graceMs)
+    const departures = [...this.#departures].filter(
+      ({ consumers }) => consumer === undefined || consumers.has(consumer),
+    )
+    for (const { budget } of departures) budget.shorten(graceMs)
+    const leaving = consumer === undefined ? this.all() : [consumer].filter((one) => this.has(one))
+    if (leaving.length > 0 || departures.length === 0) {
+      // A close of everyone also waits for what an earlier one has left to the background.
+      departures.push(this.#depart(leaving, graceMs, consumer === undefined ? [...this.#background] : []))
+    }
+    await Promise.all(departures.map(({ ended }) => ended))
+  }
+
+  #depart(leaving: readonly InboxConsumer[], graceMs: number, earlier: readonly Promise<void>[]): Departure {
+    const budget = new CloseBudget(graceMs)
+    const ended = this.#leave(leaving, budget, earlier).finally(() => this.#departures.delete(departure))
+    const departure: Departure = { consumers: new Set(leaving), budget, ended }
+    this.#departures.add(departure)
+    return departure
+  }
+
+  /** Rejects with what the work or the store rejects with within the budget. */
+  async #leave(
+    leaving: readonly InboxConsumer[],
+    budget: CloseBudget,
+    earlier: readonly Promise<void>[],
+  ): Promise<void> {
+    const works = leaving.map((one) => this.#here.get(one))
+    for (const one of leaving) this.#here.delete(one)
+    const failures: unknown[] = []
+    const fail = (error: unknown): void => void failures.push(error)
+    this.#leavingWorks += 1
+    const worked = Promise.all(works.map((work) => work?.close(budget).catch(fail)))
+    const left = worked
+      .then(async () => {
+        this.#leavingWorks -= 1
+        await this.#closeStoreWithLast()
+      })
+      .catch(fail)
+    this.#background.add(left)
+    void left.then(() => this.#background.delete(left))
+    await budget.waitFor(Promise.all([left, ...earlier]))
+    budget.stop()
+    if (failures.length > 0) throw failures[0]
+  }
+
+  async #closeStoreWithLast(): Promise<void> {
+    if (this.#here.size > 0 || this.#leavingWorks > 0) return
+    // A store that is still being opened would otherwise be opened after it was closed.
+    await Promise.allSettled(this.#openings)
+    if (this.#here.size > 0) return
+    const closed = this.#storeClosed.then(this.#closeStore)
+    this.#storeClosed = closed.catch(() => {})
+    await closed
+  }
+
+  #checkAlone(name: string): void {
+    if (this.works(name).length === 0) return
+    throw new ConfigurationError(
+      `Two receivers or workers named '${name}' process the same inbox. Give each its own name, or one of them processing: false.`,
+    )
+  }
+}

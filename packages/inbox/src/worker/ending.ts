@@ -1,0 +1,67 @@
+import { isWebhookError } from '@scrapenest-webhooks/core'
+import type { Ending, ExpiredAttempt } from '../event-store.ts'
+import type { InboxSettings } from '../options.ts'
+import { leaseEnded, toAttemptError } from './attempt-error.ts'
+import type { Outcome, RunningAttempt } from './running-attempt.ts'
+
+/** Failures after which another attempt would fail in the same way. */
+const permanentFailures: ReadonlySet<string> = new Set(['permanent_failure', 'schema_mismatch', 'envelope_invalid'])
+
+/**
+ * Decides what becomes of an event whose attempt ended in this process. The first that fits:
+ * 1. The handlers succeeded, or there were none: `done`.
+ * 2. The failure is permanent: `dead`.
+ * 3. This process is closing: `ready` at once, and the attempt does not count.
+ * 4. It was the last attempt: `dead`.
+ * 5. Otherwise: `ready` after `retryAfterSeconds` of a `RetryLaterError`, or the backoff.
+ */
+export function endingOf(
+  attempt: RunningAttempt,
+  outcome: Outcome,
+  { startedAtMs, settings }: { readonly startedAtMs: number; readonly settings: InboxSettings },
+): Ending {
+  const nowMs = settings.now()
+  if (outcome.kind === 'succeeded') {
+    const isUnhandled = outcome.result === 'unhandled'
+    // An unhandled event keeps its body in any case: it can be replayed once there is a handler.
+    return { state: 'done', isUnhandled, keepsPayload: settings.keepPayload || isUnhandled, startedAtMs, nowMs }
+  }
+  const failure = failureOf(attempt, outcome)
+  const error = toAttemptError(failure)
+  if (permanentFailures.has(error.code)) return { state: 'dead', startedAtMs, nowMs, error }
+  if (error.code === 'receiver_closing') {
+    return { state: 'ready', dueAtMs: nowMs, isCounted: false, startedAtMs, nowMs, error }
+  }
+  const failedAttempts = attempt.claimed.attempt
+  if (failedAttempts >= settings.maxAttempts) return { state: 'dead', startedAtMs, nowMs, error }
+  const delayMs = delayAfter(failure, failedAttempts, settings)
+  return { state: 'ready', dueAtMs: nowMs + delayMs, isCounted: true, startedAtMs, nowMs, error }
+}
+
+/**
+ * Decides what becomes of an event whose lease ended: `dead` after the last attempt, otherwise `ready` after the backoff.
+ * An event that kills its process takes others with it, and they must not all be claimed together until all are dead.
+ */
+export function endingOfExpired({ attempt, startedAtMs }: ExpiredAttempt, settings: InboxSettings): Ending {
+  const nowMs = settings.now()
+  const facts = { startedAtMs, nowMs, error: leaseEnded }
+  if (attempt >= settings.maxAttempts) return { state: 'dead', ...facts }
+  return { state: 'ready', dueAtMs: nowMs + delayAfter(undefined, attempt, settings), isCounted: true, ...facts }
+}
+
+/** What the handlers threw. If they were aborted and threw nothing with a code of ours, why they were aborted. */
+function failureOf({ abortReason }: RunningAttempt, outcome: Outcome): unknown {
+  if (outcome.kind !== 'failed') return abortReason
+  const hasOwnCode = isWebhookError(outcome.error) && outcome.error.code !== 'handler_failed'
+  return hasOwnCode || abortReason === undefined ? outcome.error : abortReason
+}
+
+function delayAfter(failure: unknown, failedAttempts: number, { backoff }: InboxSettings): number {
+  if (isWebhookError(failure) && failure.code === 'retry_later') return failure.retryAfterSeconds * 1000
+  try {
+    const delayMs = backoff(failedAttempts)
+    if (Number.isFinite(delayMs) && delayMs >= 0) return Math.round(delayMs)
+  } catch {}
+  // A custom backoff that throws, or returns no usable number, neither stops the work nor makes the event due at once.
+  return 60_000
+}

@@ -1,0 +1,114 @@
+import type { WebhookError } from '@scrapenest-webhooks/core'
+import type { DispatchResult, InboxProcessor } from '@scrapenest-webhooks/core/adapter'
+import { HandlerOverdueError, LeaseLostError } from '../errors.ts'
+import type { ClaimedEvent } from '../event-store.ts'
+
+export interface RunningAttemptOptions {
+  readonly claimed: ClaimedEvent
+  /** By `performance.now()`. */
+  readonly claimedAtMs: number
+  readonly processor: InboxProcessor
+  /** In milliseconds. */
+  readonly handlerTimeoutMs: number
+  /** How long aborted handlers may take to settle, in milliseconds. */
+  readonly graceMs: number
+  /** How long the lease lasts from the claim, and from each renewal, in milliseconds. */
+  readonly leaseMs: number
+}
+
+/** How the handlers ended, or that they are no longer waited for. */
+export type Outcome =
+  | { readonly kind: 'succeeded'; readonly result: DispatchResult }
+  | { readonly kind: 'failed'; readonly error: unknown }
+  | { readonly kind: 'given_up' }
+
+/**
+ * One run of an event's handlers, and its lease.
+ *
+ * The handlers:
+ * - *running*: until they settle.
+ * - *aborted*: entered at the time limit, when the lease is lost, or when the worker closes. Their `signal` says so. They
+ *   have `graceMs` to settle, or what closing leaves them (`CloseBudget`), and their result still counts.
+ * - *given up*: entered after that. They may keep running, but no one waits for them and nothing they do counts.
+ *
+ * The lease:
+ * - *held*: from the claim on. `renewLease` extends it.
+ * - *lost*: entered when the store says so, or when it has not been renewed for `leaseMs`. Another worker may have the
+ *   event by then, so the handlers are aborted and nothing about this attempt is recorded.
+ */
+export class RunningAttempt {
+  readonly claimed: ClaimedEvent
+  readonly #options: RunningAttemptOptions
+  readonly #controller = new AbortController()
+  readonly #givenUp: Promise<Outcome>
+  #resolveGivenUp!: (outcome: Outcome) => void
+  #graceTimer: NodeJS.Timeout | undefined
+  /** Monotonic (`performance.now()`): setting the clock neither ends a lease nor extends it. */
+  #leaseEndsAtMs: number
+  #isLeaseLost = false
+
+  constructor(options: RunningAttemptOptions) {
+    this.#options = options
+    this.claimed = options.claimed
+    this.#leaseEndsAtMs = options.claimedAtMs + options.leaseMs
+    this.#givenUp = new Promise((resolve) => {
+      this.#resolveGivenUp = resolve
+    })
+  }
+
+  /** Why the handlers were aborted; `undefined` if they were not. */
+  get abortReason(): WebhookError | undefined {
+    return this.#controller.signal.reason
+  }
+
+  get isLeaseLost(): boolean {
+    return this.#isLeaseLost
+  }
+
+  async run(): Promise<Outcome> {
+    const { handlerTimeoutMs } = this.#options
+    const timer = setTimeout(() => this.abort(new HandlerOverdueError(handlerTimeoutMs)), handlerTimeoutMs).unref()
+    try {
+      return await Promise.race([this.#runHandlers(), this.#givenUp])
+    } finally {
+      clearTimeout(timer)
+      clearTimeout(this.#graceTimer)
+    }
+  }
+
+  /** Only the first reason counts. */
+  abort(reason: WebhookError): void {
+    if (this.#controller.signal.aborted) return
+    this.#controller.abort(reason)
+    this.#graceTimer = setTimeout(() => this.giveUp(), this.#options.graceMs).unref()
+  }
+
+  giveUp(): void {
+    this.#resolveGivenUp({ kind: 'given_up' })
+  }
+
+  /** @param sinceMs when the renewal was sent, by `performance.now()`: the store counts from no earlier than that. */
+  renewLease(sinceMs: number): void {
+    this.#leaseEndsAtMs = sinceMs + this.#options.leaseMs
+  }
+
+  loseLease(): void {
+    this.#isLeaseLost = true
+    this.abort(new LeaseLostError())
+  }
+
+  /** Loses the lease if it was not renewed in time. */
+  checkLease(): void {
+    if (this.#leaseEndsAtMs <= performance.now()) this.loseLease()
+  }
+
+  async #runHandlers(): Promise<Outcome> {
+    const { processor, claimed } = this.#options
+    try {
+      const result = await processor(claimed.event, { attempt: claimed.attempt, signal: this.#controller.signal })
+      return { kind: 'succeeded', result }
+    } catch (error) {
+      return { kind: 'failed', error }
+    }
+  }
+}

@@ -1,0 +1,162 @@
+import { randomUUID } from 'node:crypto'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { InboxConsumer } from '@scrapenest-webhooks/core'
+import type { Claim, EventStore } from '../event-store.ts'
+import type { InboxSettings } from '../options.ts'
+import { Attempts, type EndedAttempt } from './attempts.ts'
+import type { CloseBudget } from './close-budget.ts'
+import type { ConsumerWork } from './consumers.ts'
+import { endingOfExpired } from './ending.ts'
+
+/** Between two tries to record an ending while the store is unavailable. */
+const recordRetryMs = 250
+
+/**
+ * Claims the events of one consumer from an `EventStore`, as many at a time as `concurrency` allows, renews their leases
+ * and records how their attempts end.
+ *
+ * It looks for work when it is woken (an event was stored, a slot became free), when the next event is due, and every
+ * `pollIntervalMs` for what other processes stored. While all slots are taken it does not look.
+ */
+export class WorkLoop implements ConsumerWork {
+  readonly #store: EventStore
+  readonly #consumer: InboxConsumer
+  readonly #settings: InboxSettings
+  readonly #attempts: Attempts
+  #freeSlots: number
+  #claiming: Promise<void> = Promise.resolve()
+  #isClaiming = false
+  #isWoken = false
+  #isClosing = false
+  #isStoreUnavailable = false
+  #timer: NodeJS.Timeout | undefined
+  #renewal: NodeJS.Timeout | undefined
+
+  constructor(store: EventStore, options: { readonly consumer: InboxConsumer; readonly settings: InboxSettings }) {
+    this.#store = store
+    this.#consumer = options.consumer
+    this.#settings = options.settings
+    this.#attempts = new Attempts(options)
+    this.#freeSlots = options.settings.concurrency
+  }
+
+  /** Looks for work now, or once more if it is already looking. */
+  wake(): void {
+    this.#isWoken = true
+    if (this.#isClosing || this.#isClaiming) return
+    clearTimeout(this.#timer)
+    this.#claiming = this.#claimWhileWoken()
+  }
+
+  /** Claims nothing more, and resolves when the ending of every attempt has been recorded, or the store has failed to. */
+  async close(budget: CloseBudget): Promise<void> {
+    this.#isClosing = true
+    clearTimeout(this.#timer)
+    await this.#attempts.close(budget)
+    // A claim in progress gives back what it claims.
+    await this.#claiming
+    await this.#attempts.close(budget)
+    clearInterval(this.#renewal)
+  }
+
+  async #claimWhileWoken(): Promise<void> {
+    this.#isClaiming = true
+    let delayMs = this.#settings.pollIntervalMs
+    while (this.#isWoken && !this.#isClosing && this.#freeSlots > 0) {
+      this.#isWoken = false
+      try {
+        delayMs = this.#untilDue(await this.#claim())
+        this.#isStoreUnavailable = false
+      } catch (error) {
+        this.#storeFailed(error)
+        delayMs = this.#settings.pollIntervalMs
+      }
+    }
+    this.#isClaiming = false
+    // A slot that becomes free wakes the loop; until then there is no point in looking.
+    if (this.#isClosing || this.#freeSlots === 0) return
+    // Unreferenced: what is due later is stored, and no reason to keep a process alive.
+    this.#timer = setTimeout(() => this.wake(), delayMs).unref()
+  }
+
+  async #claim(): Promise<Claim> {
+    const { leaseMs, now } = this.#settings
+    const { name } = this.#consumer
+    await this.#endExpired(now())
+    const nowMs = now()
+    const claimedAtMs = performance.now()
+    const request = { name, limit: this.#freeSlots, token: randomUUID(), nowMs, leaseEndsAtMs: nowMs + leaseMs }
+    const claim = await this.#store.claim(request)
+    for (const claimed of claim.claimed) {
+      this.#freeSlots -= 1
+      this.#renewal ??= setInterval(() => void this.#renew(), leaseMs / 3).unref()
+      void this.#attempts.run(claimed, { claimedAtMs, finish: (ended) => this.#finish(ended) })
+    }
+    return claim
+  }
+
+  /** Another process may do so at the same time: one of the two ends the attempt and reports it. */
+  async #endExpired(nowMs: number): Promise<void> {
+    for (const expired of await this.#store.expired(this.#consumer.name, { nowMs })) {
+      const ending = endingOfExpired(expired, this.#settings)
+      if (await this.#store.end(expired.lease, ending)) this.#attempts.reportIfDead(expired, ending)
+    }
+  }
+
+  #untilDue({ nextDueAtMs }: Claim): number {
+    const { pollIntervalMs, now } = this.#settings
+    if (nextDueAtMs === undefined) return pollIntervalMs
+    return Math.min(pollIntervalMs, Math.max(1, nextDueAtMs - now()))
+  }
+
+  /** The slot is free as soon as the handlers have ended. */
+  async #finish(ended: EndedAttempt): Promise<void> {
+    this.#freeSlots += 1
+    const recorded = this.#record(ended)
+    // Woken before it is recorded: the next claim then shares its transaction.
+    this.wake()
+    if (await recorded) ended.report()
+  }
+
+  /**
+   * Tries again while the store is unavailable: what succeeded should not run twice. The lease is renewed meanwhile.
+   *
+   * @returns whether the ending was recorded here.
+   */
+  async #record(ended: EndedAttempt): Promise<boolean> {
+    while (!ended.isLeaseLost) {
+      try {
+        return await this.#store.end(ended.claimed.lease, ended.ending)
+      } catch (error) {
+        this.#storeFailed(error)
+        if (this.#isClosing) return false
+        await sleep(recordRetryMs, undefined, { ref: false })
+      }
+    }
+    return false
+  }
+
+  async #renew(): Promise<void> {
+    const { leaseMs, now } = this.#settings
+    const attempts = this.#attempts.held
+    if (attempts.length === 0) return
+    const sentAtMs = performance.now()
+    try {
+      const leases = attempts.map(({ claimed }) => claimed.lease)
+      const renewed = await this.#store.renew(leases, { endsAtMs: now() + leaseMs })
+      for (const attempt of attempts) {
+        if (renewed.has(attempt.claimed.lease.id)) attempt.renewLease(sentAtMs)
+        // One that was recorded in the meantime has no lease and needs none.
+        else if (this.#attempts.holds(attempt)) attempt.loseLease()
+      }
+    } catch (error) {
+      this.#storeFailed(error)
+    }
+  }
+
+  /** Reported once, until the store has worked again. */
+  #storeFailed(error: unknown): void {
+    if (!this.#isStoreUnavailable) this.#consumer.report(error)
+    this.#isStoreUnavailable = true
+  }
+}

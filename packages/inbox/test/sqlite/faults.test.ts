@@ -1,0 +1,263 @@
+import { execFileSync, fork } from 'node:child_process'
+import { once } from 'node:events'
+import { chmodSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { DatabaseSync } from 'node:sqlite'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createReceiver, type WebhookReply } from '@scrapenest-webhooks/core'
+import { createEvent, generateSecret, signDelivery } from '@scrapenest-webhooks/testing'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import type { Inbox } from '../../src/index.ts'
+import { readInboxOptions } from '../../src/options.ts'
+import { SqliteStore } from '../../src/sqlite/store.ts'
+import { StoredInbox } from '../../src/store/stored-inbox.ts'
+import { temporaryFile } from '../temporary-file.ts'
+
+/** A receiver with an inbox in a file, whose connection and file the test can break. */
+async function receiverOf(file: string): Promise<{
+  readonly inbox: Inbox
+  readonly db: () => DatabaseSync
+  readonly handled: string[]
+  readonly errors: { readonly code: string; readonly message: string }[]
+  readonly deliver: (bytes?: number) => Promise<WebhookReply>
+  readonly started: Promise<void>
+}> {
+  const secret = generateSecret()
+  let db: DatabaseSync | undefined
+  const store = new SqliteStore({
+    file,
+    onOpen: (opened) => {
+      db = opened
+    },
+  })
+  const inbox = new StoredInbox(store, readInboxOptions({ pollIntervalMs: 20 }))
+  const handled: string[] = []
+  const errors: { code: string; message: string }[] = []
+  const receiver = createReceiver({
+    secret,
+    inbox,
+    onEvent: { '*': (event) => handled.push(event.event_id) },
+    onError: (error, { code }) => errors.push({ code, message: (error as Error).message }),
+    logger: { warn() {}, error() {} },
+  })
+  onTestFinished(() => receiver.close({ graceMs: 100 }))
+  const started = receiver.start()
+  started.catch(() => {})
+  await started.catch(() => {})
+  return {
+    inbox,
+    db: () => db as DatabaseSync,
+    handled,
+    errors,
+    started,
+    deliver(bytes = 10) {
+      const event = createEvent('job.created', { data: { target_url: 'x'.repeat(bytes) } })
+      const { method, headers, body } = signDelivery(event, { secret })
+      return receiver.receive({ method, headers, body: async () => body })
+    },
+  }
+}
+
+const unavailable = { status: 503, headers: { 'retry-after': '30' }, body: '{"error":"store_unavailable"}' }
+
+describe('a full disk', () => {
+  it('is answered with 503 to exactly what was not stored, and ends without a restart', async () => {
+    const { db, deliver, errors, handled, inbox } = await receiverOf(temporaryFile())
+    expect((await deliver()).status).toBe(202)
+    await vi.waitFor(async () => expect(await inbox.stats()).toMatchObject({ done: 1 }))
+    const pages = Object.values(db().prepare('PRAGMA page_count').get() ?? {})[0] as number
+    db().exec(`PRAGMA max_page_count = ${pages + 4}`)
+    const replies = await Promise.all(Array.from({ length: 6 }, () => deliver(20_000)))
+    expect(replies).toEqual(Array.from({ length: 6 }, () => expect.objectContaining({ status: 503 })))
+    expect(replies[0]).toMatchObject(unavailable)
+    expect(errors[0]).toMatchObject({ code: 'store_unavailable', message: expect.stringContaining('cannot grow') })
+    expect(await inbox.stats()).toMatchObject({ done: 1, ready: 0 })
+    db().exec(`PRAGMA max_page_count = ${pages}`)
+    await expect(inbox.check()).rejects.toMatchObject({ code: 'store_unavailable', fault: 'full' })
+    db().exec('PRAGMA max_page_count = 1000000')
+    await inbox.check()
+    expect((await deliver(20_000)).status).toBe(202)
+    await vi.waitFor(() => expect(handled).toHaveLength(2))
+  })
+})
+
+describe('a lock that another process holds', () => {
+  // A machine that is busy with something else stops the event loop too; a lock would do so every time.
+  it('is answered with 503 after about a second, and never stops the event loop for 50 ms', {
+    retry: 4,
+  }, async ({ annotate }) => {
+    const file = temporaryFile()
+    const { deliver, handled, inbox } = await receiverOf(file)
+    expect((await deliver()).status).toBe(202)
+    const holder = await holdLock(file)
+    const longestDelayMs = watchEventLoop()
+    const startedAtMs = performance.now()
+    const replies = await Promise.all(Array.from({ length: 20 }, () => deliver()))
+    const waitedMs = performance.now() - startedAtMs
+    const delayMs = longestDelayMs()
+    await annotate(`503 after ${Math.round(waitedMs)} ms, longest event loop delay ${delayMs.toFixed(1)} ms`)
+    for (const reply of replies) expect(reply).toMatchObject(unavailable)
+    expect(waitedMs).toBeGreaterThan(900)
+    expect(waitedMs).toBeLessThan(2000)
+    expect(delayMs).toBeLessThan(50)
+    await expect(inbox.check()).rejects.toMatchObject({ code: 'store_unavailable', fault: 'locked' })
+    await holder.release()
+    await inbox.check()
+    expect((await deliver()).status).toBe(202)
+    await vi.waitFor(() => expect(handled).toHaveLength(2))
+  })
+
+  it('is waited for when it is short', async () => {
+    const file = temporaryFile()
+    const { deliver } = await receiverOf(file)
+    const holder = await holdLock(file)
+    const reply = deliver()
+    await sleep(200)
+    await holder.release()
+    expect((await reply).status).toBe(202)
+  })
+})
+
+describe('a file that is read-only', () => {
+  it.skipIf(!canMakeReadOnly())('is answered with 503, and is written once it can be, without a restart', async () => {
+    const file = temporaryFile()
+    writeFileSync(file, '')
+    const allowWriting = makeReadOnly(file)
+    const { deliver, errors, handled, inbox, started } = await receiverOf(file)
+    await expect(started).rejects.toMatchObject({ code: 'store_unavailable', fault: 'read_only' })
+    await expect(inbox.check()).rejects.toMatchObject({ code: 'store_unavailable', fault: 'read_only' })
+    expect(await deliver()).toMatchObject(unavailable)
+    expect(errors[0]).toMatchObject({
+      code: 'store_unavailable',
+      message: expect.stringContaining('cannot be written'),
+    })
+    allowWriting()
+    expect((await deliver()).status).toBe(202)
+    await vi.waitFor(() => expect(handled).toHaveLength(1))
+  })
+
+  it('is opened again after SQLite reports the connection as read-only', async () => {
+    const { db, deliver, inbox } = await receiverOf(temporaryFile())
+    expect((await deliver()).status).toBe(202)
+    db().exec('PRAGMA query_only = ON')
+    expect(await deliver()).toMatchObject(unavailable)
+    expect((await deliver()).status).toBe(202)
+    db().exec('PRAGMA query_only = ON')
+    await expect(inbox.check()).rejects.toMatchObject({ code: 'store_unavailable', fault: 'read_only' })
+    expect((await deliver()).status).toBe(202)
+  })
+})
+
+describe('a file that is moved away', () => {
+  it('is answered with 503 rather than written where no one finds it, and a new file is started', async () => {
+    const file = temporaryFile()
+    const { deliver, errors } = await receiverOf(file)
+    expect((await deliver()).status).toBe(202)
+    for (const suffix of ['', '-wal', '-shm']) renameSync(file + suffix, `${file}.moved${suffix}`)
+    expect(await deliver()).toMatchObject(unavailable)
+    expect(errors[0]).toMatchObject({
+      code: 'store_unavailable',
+      message: expect.stringContaining('was moved or deleted'),
+    })
+    expect((await deliver()).status).toBe(202)
+  })
+})
+
+describe('a file that is deleted', () => {
+  it('does not pass a check, which would otherwise vouch for a file that no one finds', async () => {
+    const file = temporaryFile()
+    const { deliver, inbox } = await receiverOf(file)
+    expect((await deliver()).status).toBe(202)
+    for (const suffix of ['', '-wal', '-shm']) rmSync(file + suffix)
+    await expect(inbox.check()).rejects.toMatchObject({ code: 'store_unavailable', fault: 'moved' })
+    await inbox.check()
+  })
+})
+
+describe('a file that is damaged', () => {
+  it('is reported at the start, left unchanged, and replaced once it is moved away', async () => {
+    const file = temporaryFile()
+    writeFileSync(file, 'This is a text and no database at all. '.repeat(100))
+    const { deliver, errors, handled, inbox, started } = await receiverOf(file)
+    await expect(started).rejects.toMatchObject({ code: 'store_unavailable', fault: 'corrupt' })
+    await expect(inbox.check()).rejects.toMatchObject({ code: 'store_unavailable', fault: 'corrupt' })
+    expect(errors[0]?.message).toMatch(/is damaged, or is no SQLite database\. Restore it/)
+    expect(await deliver()).toMatchObject(unavailable)
+    renameSync(file, `${file}.damaged`)
+    expect((await deliver()).status).toBe(202)
+    await vi.waitFor(() => expect(handled).toHaveLength(1))
+  })
+})
+
+describe('a directory that cannot be made', () => {
+  it('is told at the start, and the inbox works once it is there', async () => {
+    const file = temporaryFile()
+    writeFileSync(file, '')
+    const { deliver, inbox, started } = await receiverOf(join(file, 'webhooks.db'))
+    await expect(started).rejects.toMatchObject({ code: 'store_unavailable', fault: 'cannot_open' })
+    await expect(inbox.check()).rejects.toMatchObject({ code: 'store_unavailable', fault: 'cannot_open' })
+    expect(await deliver()).toMatchObject(unavailable)
+    renameSync(file, `${file}.moved`)
+    expect((await deliver()).status).toBe(202)
+  })
+})
+
+/** @returns a function that makes it writable again. */
+function makeReadOnly(file: string): () => void {
+  chmodSync(file, 0o400)
+  // Permissions mean nothing to root, as whom tests run in many a container; this attribute does.
+  const isRoot = process.getuid?.() === 0
+  if (isRoot) execFileSync('chattr', ['+i', file])
+  const undo = (): void => {
+    if (isRoot) execFileSync('chattr', ['-i', file])
+    chmodSync(file, 0o600)
+  }
+  onTestFinished(undo)
+  return undo
+}
+
+/** Whether a file can be made read-only here: not to root on a file system without attributes. */
+function canMakeReadOnly(): boolean {
+  if (process.getuid?.() !== 0) return true
+  const directory = mkdtempSync(join(tmpdir(), 'scrapenest-inbox-'))
+  try {
+    execFileSync('chattr', ['+i', directory], { stdio: 'ignore' })
+    execFileSync('chattr', ['-i', directory])
+    return true
+  } catch {
+    return false
+  } finally {
+    rmSync(directory, { recursive: true })
+  }
+}
+
+/** Another process that holds the write lock of the file until the test releases it. */
+async function holdLock(file: string): Promise<{ release(): Promise<void> }> {
+  const child = fork(join(import.meta.dirname, 'lock-holder.ts'), [file])
+  onTestFinished(() => {
+    child.kill('SIGKILL')
+  })
+  await once(child, 'message')
+  return {
+    async release() {
+      child.send('release')
+      await once(child, 'exit')
+    },
+  }
+}
+
+/** @returns a function that gives the longest time, in milliseconds, for which nothing else could run. */
+function watchEventLoop(): () => number {
+  let longestMs = 0
+  let lastMs = performance.now()
+  const timer = setInterval(() => {
+    const nowMs = performance.now()
+    longestMs = Math.max(longestMs, nowMs - lastMs - 1)
+    lastMs = nowMs
+  }, 1)
+  return () => {
+    clearInterval(timer)
+    return longestMs
+  }
+}

@@ -1,0 +1,139 @@
+import { describe, expect, it } from 'vitest'
+import { GroupCommit } from '../../src/sqlite/group-commit.ts'
+
+/** A store that keeps what is written to it only when the whole transaction succeeds. */
+class Journal {
+  readonly transactions: string[][] = []
+  isLocked = false
+  attempts = 0
+  failure: Error | undefined
+
+  transact(work: (write: (line: string) => void) => void): void {
+    this.attempts += 1
+    if (this.isLocked) throw new Error('locked')
+    const lines: string[] = []
+    work((line) => lines.push(line))
+    if (this.failure !== undefined) throw this.failure
+    this.transactions.push(lines)
+  }
+}
+
+function createGroupCommit(lockTimeoutMs: number = 1000): {
+  readonly journal: Journal
+  readonly commit: GroupCommit<(line: string) => void>
+} {
+  const journal = new Journal()
+  const isLocked = (error: unknown): boolean => (error as Error).message === 'locked'
+  return { journal, commit: new GroupCommit({ transact: (work) => journal.transact(work), isLocked, lockTimeoutMs }) }
+}
+
+describe('GroupCommit', () => {
+  // Tried again, because a machine that is busy with something else may take the time of a whole transaction.
+  it('commits all operations of one turn together, in their order', { retry: 4 }, async () => {
+    const { journal, commit } = createGroupCommit()
+    const results = await Promise.all(
+      ['a', 'b', 'c'].map((line) =>
+        commit.run((write) => {
+          write(line)
+          return line.toUpperCase()
+        }),
+      ),
+    )
+    expect(results).toEqual(['A', 'B', 'C'])
+    await commit.run((write) => write('d'))
+    expect(journal.transactions).toEqual([['a', 'b', 'c'], ['d']])
+  })
+
+  it('waits for those that come one turn later', { retry: 4 }, async () => {
+    const { journal, commit } = createGroupCommit()
+    const first = commit.run((write) => write('a'))
+    await new Promise(setImmediate)
+    await Promise.all([first, commit.run((write) => write('b'))])
+    expect(journal.transactions).toEqual([['a', 'b']])
+  })
+
+  it('does not wait for ever where each turn brings more', async () => {
+    const { journal, commit } = createGroupCommit()
+    let isDone = false
+    const first = commit
+      .run((write) => write('a'))
+      .then(() => {
+        isDone = true
+      })
+    const others: Promise<void>[] = []
+    // An end all the same: without one a failure of this test would hang.
+    for (let turn = 0; turn < 1_000_000 && !isDone; turn += 1) {
+      others.push(commit.run((write) => write('b')))
+      await new Promise(setImmediate)
+    }
+    expect(isDone).toBe(true)
+    await Promise.all([first, ...others])
+    expect(journal.transactions.flat()).toHaveLength(1 + others.length)
+  })
+
+  it('rejects exactly the operations of the transaction that failed', async () => {
+    const { journal, commit } = createGroupCommit()
+    journal.failure = new Error('full')
+    const held = ['a', 'b'].map((line) => commit.run((write) => write(line)))
+    const results = await Promise.allSettled(held)
+    expect(results.map(({ status }) => status)).toEqual(['rejected', 'rejected'])
+    journal.failure = undefined
+    await commit.run((write) => write('c'))
+    expect(journal.transactions).toEqual([['c']])
+  })
+
+  it('leaves operations that the failed transaction did not reach for the next', async () => {
+    const { journal, commit } = createGroupCommit()
+    const results = await Promise.allSettled([
+      commit.run((write) => write('a')),
+      commit.run(() => {
+        throw new Error('refused')
+      }),
+      commit.run((write) => write('c')),
+    ])
+    expect(results.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'fulfilled'])
+    expect(journal.transactions).toEqual([['c']])
+  })
+
+  it('commits a crowd in several transactions, so that the event loop gets its turn', async () => {
+    const { journal, commit } = createGroupCommit()
+    const spin = (): void => {
+      const untilMs = performance.now() + 3
+      while (performance.now() < untilMs);
+    }
+    let turns = 0
+    const turn = (): void => {
+      turns += 1
+      if (turns < 100) setImmediate(turn)
+    }
+    setImmediate(turn)
+    await Promise.all(Array.from({ length: 12 }, () => commit.run(spin)))
+    expect(journal.transactions.length).toBeGreaterThanOrEqual(3)
+    expect(turns).toBeGreaterThanOrEqual(3)
+  })
+
+  it('tries again while another process holds the lock', async () => {
+    const { journal, commit } = createGroupCommit()
+    journal.isLocked = true
+    const waiting = commit.run((write) => write('a'))
+    setTimeout(() => {
+      journal.isLocked = false
+    }, 60)
+    await waiting
+    expect(journal.transactions).toEqual([['a']])
+    expect(journal.attempts).toBeGreaterThan(1)
+  })
+
+  it('gives an operation up when the lock was held for longer than it waits, and keeps the younger ones', async () => {
+    const { journal, commit } = createGroupCommit(100)
+    journal.isLocked = true
+    const old = commit.run((write) => write('old'))
+    old.catch(() => {})
+    await new Promise((resolve) => setTimeout(resolve, 70))
+    const young = commit.run((write) => write('young'))
+    await expect(old).rejects.toThrow('locked')
+    journal.isLocked = false
+    await young
+    expect(journal.transactions).toEqual([['young']])
+  })
+})

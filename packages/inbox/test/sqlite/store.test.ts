@@ -1,0 +1,109 @@
+import { statSync } from 'node:fs'
+import { DatabaseSync } from 'node:sqlite'
+import { createInboxEvent } from '@scrapenest-webhooks/testing'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { type Inbox, sqliteInbox } from '../../src/index.ts'
+import { temporaryFile } from '../temporary-file.ts'
+
+const day = 86_400_000
+const begin = Date.UTC(2026, 0, 1)
+
+/** An inbox in which one event per second has been done, but for every thousandth, which is dead. */
+async function filledInbox(events: number): Promise<{ readonly inbox: Inbox; readonly file: string }> {
+  const file = temporaryFile()
+  const inbox = sqliteInbox({ file })
+  onTestFinished(() => inbox.close())
+  await inbox.stats()
+  const db = new DatabaseSync(file)
+  db.exec(`
+    BEGIN;
+    INSERT INTO events (name, event_id, event_type, message_id, secret_index, sent_at_ms, received_at_ms, state, attempts,
+      finished_at_ms)
+    SELECT 'scrapenest', 'event-' || i, 'job.created', 'msg-' || i, 0, ${begin} + i * 1000, ${begin} + i * 1000,
+      iif(i % 1000 = 0, 'dead', 'done'), 1, ${begin} + i * 1000
+    FROM (WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${events}) SELECT i FROM n);
+    INSERT INTO payloads SELECT id, '{}', x'7b7d' FROM events;
+    INSERT INTO attempts SELECT id, 1, 1, 0, received_at_ms, 5, NULL FROM events;
+    COMMIT`)
+  db.close()
+  return { inbox, file }
+}
+
+describe('many events in a file', () => {
+  it('are listed across slices, also where few fit', async () => {
+    const { inbox } = await filledInbox(9_500)
+    const first = await inbox.list({ state: 'dead', limit: 4 })
+    expect(first.events.map(({ eventId }) => eventId)).toEqual(['event-9000', 'event-8000', 'event-7000', 'event-6000'])
+    const second = await inbox.list({ state: 'dead', limit: 100, cursor: first.nextCursor })
+    expect(second.events.map(({ eventId }) => eventId)).toEqual([5, 4, 3, 2, 1].map((n) => `event-${n}000`))
+    expect(second.nextCursor).toBeUndefined()
+  })
+
+  it('are counted without being looked at', async () => {
+    const { inbox } = await filledInbox(5_000)
+    expect(await inbox.stats()).toEqual({ ready: 0, running: 0, done: 4_995, dead: 5, unhandled: 0 })
+  })
+
+  it('are purged by age, with everything that belongs to them, and the dead stay', async () => {
+    const { inbox, file } = await filledInbox(5_000)
+    expect(await inbox.purge({ state: 'done', finishedBefore: new Date(begin + 3_000_500) })).toBe(2_997)
+    expect(await inbox.stats()).toMatchObject({ done: 1_998, dead: 5 })
+    const db = new DatabaseSync(file, { readOnly: true })
+    onTestFinished(() => db.close())
+    for (const table of ['events', 'payloads', 'attempts']) {
+      expect(db.prepare(`SELECT count(*) AS n FROM ${table}`).get()).toEqual({ n: 2_003 })
+    }
+  })
+
+  it('are purged in steps that let deliveries in between', async () => {
+    const { inbox } = await filledInbox(3_000)
+    let stored = 0
+    let isPurging = true
+    const purge = inbox.purge({ state: 'done' }).finally(() => {
+      isPurging = false
+    })
+    while (isPurging) {
+      await inbox.put(createInboxEvent())
+      stored += 1
+    }
+    expect(await purge).toBe(2_997)
+    expect(stored).toBeGreaterThan(30)
+    expect((await inbox.stats()).ready).toBe(stored)
+  })
+
+  it('are replayed as filtered', async () => {
+    const { inbox } = await filledInbox(3_000)
+    const receivedFrom = new Date(begin + 2_500_000)
+    expect(await inbox.replay({ state: 'done', receivedFrom })).toEqual({ replayed: 500, withoutPayload: 0 })
+    expect(await inbox.stats()).toMatchObject({ ready: 500, done: 2_497, dead: 3 })
+  })
+
+  it('tell since when the oldest of those that are due has waited', async () => {
+    const file = temporaryFile()
+    let nowMs = begin
+    const inbox = sqliteInbox({ file, now: () => nowMs })
+    onTestFinished(() => inbox.close())
+    await inbox.put(createInboxEvent({ name: 'one' }))
+    nowMs += day
+    await inbox.put(createInboxEvent({ name: 'two' }))
+    expect((await inbox.stats()).oldestReadyAt).toEqual(new Date(begin))
+    expect((await inbox.stats({ name: 'two' })).oldestReadyAt).toEqual(new Date(begin + day))
+  })
+})
+
+describe('a check', () => {
+  it('is committed to the disk, and leaves no row in any table', async () => {
+    const file = temporaryFile()
+    const inbox = sqliteInbox({ file })
+    onTestFinished(() => inbox.close())
+    await inbox.stats()
+    const bytesBefore = statSync(`${file}-wal`).size
+    await inbox.check()
+    expect(statSync(`${file}-wal`).size).toBeGreaterThan(bytesBefore)
+    const db = new DatabaseSync(file, { readOnly: true })
+    onTestFinished(() => db.close())
+    for (const table of ['events', 'payloads', 'attempts', 'counts']) {
+      expect(db.prepare(`SELECT count(*) AS n FROM ${table}`).get()).toEqual({ n: 0 })
+    }
+  })
+})
