@@ -49,7 +49,7 @@ const amounts = {
 const names = {
   none: 'without an inbox',
   put: 'stored in the inbox',
-  process: 'stored, and handled beside',
+  process: 'stored and handled',
   each: 'one commit per request',
 } as const
 

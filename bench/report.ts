@@ -97,7 +97,7 @@ export function targetLine(target: Target): string {
   return `  ${styleText(isMet(target) ? 'green' : 'red', plainTargetLine(target))}`
 }
 
-export function plainTargetLine(target: Target): string {
+function plainTargetLine(target: Target): string {
   const { what, ratio, atLeast, atMost, note, excess } = target
   const bound = atLeast === undefined ? `at most ${atMost}` : `at least ${atLeast}`
   const details = note === undefined ? bound : `${bound}; ${note}`

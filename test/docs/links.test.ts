@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs'
-import { glob } from 'node:fs/promises'
-import { dirname, join, relative } from 'node:path'
+import { glob, readdir } from 'node:fs/promises'
+import { basename, dirname, join, relative } from 'node:path'
 import { expect, it } from 'vitest'
 import { repository } from './code-blocks.ts'
 import { allPages, readPage } from './pages.ts'
@@ -28,6 +28,11 @@ it('every page of docs can be reached from the README', async () => {
     }
   }
   expect(pages.filter((page) => page.startsWith('docs/') && !reached.has(page))).toEqual([])
+})
+
+it('docs/performance.md shows every chart', async () => {
+  const shown = linksOf(await readPage('docs/performance.md')).filter((link) => link.startsWith('charts/'))
+  expect(shown.map((link) => basename(link)).sort()).toEqual((await readdir(join(repository, 'docs/charts'))).sort())
 })
 
 it('every page that code names exists', async () => {
