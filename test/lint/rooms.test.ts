@@ -101,6 +101,56 @@ const packages: Readonly<Record<string, Rooms>> = {
     ],
     circleIn: 'jobs',
   },
+  inbox: {
+    refused: [
+      ['contract.ts', './store/filters.ts'],
+      ['event-store.ts', './worker/ending.ts'],
+      ['worker/a.ts', '../store/stored-inbox.ts'],
+      ['worker/b.ts', '../sqlite/store.ts'],
+      ['worker/c.ts', '../index.ts'],
+      ['store/a.ts', '../sqlite/store.ts'],
+      ['store/b.ts', '../kit.ts'],
+      ['sqlite/a.ts', '../worker/attempts.ts'],
+      ['sqlite/b.ts', 'better-sqlite3'],
+      ['a.ts', '@scrapenest-webhooks/testing'],
+    ],
+    allowed: [
+      ['worker/d.ts', '../event-store.ts'],
+      ['worker/e.ts', './ending.ts'],
+      ['store/c.ts', '../worker/work-loop.ts'],
+      ['sqlite/c.ts', '../store/event-json.ts'],
+      ['sqlite/d.ts', 'node:timers/promises'],
+      ['sqlite/e.ts', '@scrapenest-webhooks/core/adapter'],
+      ['b.ts', './sqlite/store.ts'],
+    ],
+    circleIn: 'worker',
+  },
+  'inbox-bullmq': {
+    refused: [
+      ['redis/a.ts', '../jobs/job-data.ts'],
+      ['redis/b.ts', '../queue-inbox.ts'],
+      ['jobs/a.ts', '../queue-worker.ts'],
+      ['jobs/b.ts', '@scrapenest-webhooks/inbox-pg-boss'],
+    ],
+    allowed: [
+      ['redis/c.ts', 'bullmq'],
+      ['jobs/c.ts', '../redis/queues.ts'],
+      ['jobs/d.ts', '@scrapenest-webhooks/inbox/kit'],
+      ['a.ts', './jobs/job-data.ts'],
+    ],
+    circleIn: 'jobs',
+  },
+  'inbox-pg-boss': {
+    refused: [
+      ['jobs/a.ts', '../boss.ts'],
+      ['jobs/b.ts', 'pg'],
+    ],
+    allowed: [
+      ['jobs/c.ts', 'pg-boss'],
+      ['a.ts', './jobs/job-rows.ts'],
+    ],
+    circleIn: 'jobs',
+  },
 }
 
 describe.each(Object.entries(packages))(
@@ -136,7 +186,7 @@ describe.each(Object.entries(packages))(
       findings = report.diagnostics.map(({ category, location }) => ({
         rule: category.replace(/^lint\/\w+\//, ''),
         file: JSON.stringify(location.path)
-          .replace(/^.*packages\/\w+\/src\//, '')
+          .replace(/^.*packages\/[\w-]+\/src\//, '')
           .replace(/".*$/, ''),
       }))
     })
