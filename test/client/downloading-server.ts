@@ -1,7 +1,7 @@
 // A server whose handler downloads what it is told of, behind an inbox: started, killed and started again by a test.
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import { FileWriteError, ScrapeNestClient } from '@scrapenest-webhooks/client'
+import { isScrapeNestError, ScrapeNestClient } from '@scrapenest-webhooks/client'
 import { sqliteInbox } from '@scrapenest-webhooks/inbox'
 import { scrapenestWebhooks } from '@scrapenest-webhooks/node'
 
@@ -16,7 +16,10 @@ const handler = scrapenestWebhooks({
   secret,
   inbox: sqliteInbox({ file: `${folder}/webhooks.db`, leaseMs: 500, backoff: () => 50, maxAttempts: 1_000 }),
   logger: { warn() {}, error() {} },
-  onError: (error) => say({ failed: error instanceof FileWriteError ? error.systemCode : String(error) }),
+  onError: (error) => {
+    const isWriteError = isScrapeNestError(error) && error.code === 'file_write_failed'
+    say({ failed: isWriteError ? error.systemCode : String(error) })
+  },
   onEvent: {
     'artifact.ready': async (event, { signal, attempt }) => {
       const onProgress = (): void => say({ receiving: attempt })

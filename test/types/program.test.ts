@@ -18,7 +18,7 @@ describe('the type tests', () => {
   const typeTests = readdirSync(here).filter((name) => name.endsWith('.test-d.ts'))
 
   it('are there', () => {
-    expect(typeTests).toEqual(['events.test-d.ts', 'hosts.test-d.ts', 'inbox-suite.test-d.ts', 'schemas.test-d.ts'])
+    expect(typeTests).toEqual(['client-errors.test-d.ts', 'events.test-d.ts', 'hosts.test-d.ts', 'schemas.test-d.ts'])
   })
 
   it('are all compiled by `tsc -b`', () => {

@@ -1,7 +1,6 @@
 import { ConfigurationError } from '@scrapenest-webhooks/core'
 import { checkKnownOptions, checkWholeNumber } from '@scrapenest-webhooks/core/adapter'
-import type { CallOptions } from './api/connection.ts'
-import { ApiConnection } from './api/connection.ts'
+import { ApiConnection, type CallOptions } from './api/connection.ts'
 import type { JobRequest } from './api/job-request.ts'
 import { type Job, Jobs, type SubmittedJob, type WaitOptions } from './api/jobs.ts'
 import { WebhookEndpoints } from './api/webhook-endpoints.ts'
@@ -10,18 +9,18 @@ import { Artifacts, type DownloadDefaults } from './download/artifacts.ts'
 export interface ClientOptions extends DownloadDefaults {
   /** `sn_live_…`. Either this or `accessToken`. */
   readonly apiKey?: string | undefined
-  /** Sent as a bearer token instead of a key. */
+  /** Sent as a bearer token, instead of a key. */
   readonly accessToken?: string | undefined
   /**
-   * Where the API is; paths are appended to it. https, or http on this machine.
+   * The URL of the API, to which paths are appended. https, or http on this machine.
    * @default 'https://api.scrapenest.com'
    */
   readonly baseUrl?: string | undefined
-  /** Sends the API calls, for example through a proxy. Downloads do not go through it. @default the global fetch */
+  /** Sends the API calls, for example through a proxy. Downloads do not use it. @default the global fetch */
   readonly fetch?: typeof globalThis.fetch | undefined
-  /** How long one attempt may take, and how long a download may stand still, in milliseconds. @default 30000 */
+  /** Maximum duration of each attempt of a call, and of each silence during a download. @default 30000 */
   readonly timeoutMs?: number | undefined
-  /** How often a call that is safe to repeat is sent again. @default 2 */
+  /** How often a call that is safe to repeat is retried. @default 2 */
   readonly maxRetries?: number | undefined
 }
 
@@ -38,7 +37,7 @@ const knownOptions = {
 
 /**
  * ScrapeNest's API: webhook endpoints, jobs, artifacts. Methods are named after ScrapeNest's Python SDK, in camelCase;
- * what crosses the wire keeps its wire name.
+ * fields keep their names on the wire.
  *
  * @throws {ConfigurationError} `configuration_invalid`
  *
@@ -75,12 +74,12 @@ export class ScrapeNestClient {
     })
   }
 
-  /** Submits a job and gives it back at once; its webhook, `jobs.wait` or `jobs.get` tell the rest. */
+  /** Submits a job without waiting for it. Its webhook, `jobs.wait` or `jobs.get` report the rest. */
   submit(request: JobRequest, options?: CallOptions): Promise<SubmittedJob> {
     return this.jobs.create(request, options)
   }
 
-  /** `submit`, under the name that ScrapeNest's guide gives it. */
+  /** `submit`, as ScrapeNest's guide calls it. */
   scrapeAsync(request: JobRequest, options?: CallOptions): Promise<SubmittedJob> {
     return this.jobs.create(request, options)
   }
@@ -99,9 +98,11 @@ function authentication({ apiKey, accessToken }: ClientOptions) {
       'Expected either apiKey or accessToken, for example apiKey: process.env.SCRAPENEST_API_KEY (is the variable set?).',
     )
   }
-  // A line break would be a header of its own; fetch refuses it too, and quotes the key in its error.
+  // A line break would start another header. fetch refuses it too, but quotes the key in its error.
   if (!/^[\x21-\x7e]+$/.test(credential)) {
-    throw new ConfigurationError('The API key contains a space, a line break or another character that no key has.')
+    throw new ConfigurationError(
+      'The API key contains a space, a line break or another character that keys never have.',
+    )
   }
   const header = apiKey === undefined ? { authorization: `Bearer ${credential}` } : { 'x-api-key': credential }
   return { credential, headers: { accept: 'application/json', 'user-agent': 'scrapenest-webhooks-client', ...header } }
@@ -112,10 +113,10 @@ function checkBaseUrl(text: string): string {
   const url = new URL(text)
   const isLocal = /^(localhost|127(\.[0-9]+){3}|\[::1\])$/.test(url.hostname)
   if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLocal)) {
-    throw new ConfigurationError('Expected baseUrl to be https: the API key would travel in the clear.')
+    throw new ConfigurationError('Expected baseUrl to be https. Over http the API key would be sent unencrypted.')
   }
   if (url.username !== '' || url.search !== '' || url.hash !== '') {
-    throw new ConfigurationError('Expected baseUrl without a user name, a query and a fragment.')
+    throw new ConfigurationError('Expected baseUrl to have no user name, query or fragment.')
   }
   return url.href.replace(/\/+$/, '')
 }

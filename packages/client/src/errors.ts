@@ -1,377 +1,225 @@
-/**
- * Every failure this client reports, one class and one code each. A wrong option is core's `ConfigurationError`; an
- * aborted call rejects with its signal's own reason.
- *
- * No message and no printed error holds the API key, or a `download_url`, which is a credential too.
- */
-
-export type ClientErrorCode =
-  | 'address_not_allowed'
-  | 'artifact_not_found'
-  | 'authentication_failed'
-  | 'conflict'
-  | 'connection_failed'
-  | 'download_failed'
-  | 'download_too_large'
-  | 'download_url_expired'
-  | 'file_write_failed'
-  | 'integrity_mismatch'
-  | 'job_failed'
-  | 'job_timeout'
-  | 'not_found'
-  | 'permission_denied'
-  | 'rate_limited'
-  | 'request_invalid'
-  | 'request_timeout'
-  | 'response_invalid'
-  | 'server_error'
-  | 'too_many_redirects'
-  | 'unexpected_status'
-  | 'url_not_allowed'
-  | 'validation_failed'
-
-/** The root of every error of this client. Abstract: each failure has a class and a code of its own. */
-export abstract class ScrapeNestError extends Error {
-  /** Recognises our errors across two installed copies of this package, where `instanceof` fails. */
-  get library(): 'scrapenest-client' {
-    return 'scrapenest-client'
-  }
-  abstract override readonly name: string
-  /** Stable across releases. */
-  abstract readonly code: ClientErrorCode
-}
-
-/** Narrows any value to an error of this client, also one thrown by a second installed copy. Never throws. */
-export function isScrapeNestError(value: unknown): value is AnyClientError {
-  try {
-    const { library, code } = value as Partial<AnyClientError>
-    return library === 'scrapenest-client' && typeof code === 'string'
-  } catch {
-    return false
-  }
-}
-
 /** What is known of an API call that was answered with an error. */
-export interface ApiFailure {
+export interface ErrorResponseFacts {
   /** Method and path: `POST /v1/jobs`. */
   readonly request: string
   readonly status: number
   /** How often the request was sent. */
   readonly attempts: number
   /** ScrapeNest's own code for the error. */
-  readonly apiCode?: string | undefined
-  readonly apiMessage?: string | undefined
-  /** What ScrapeNest's support asks for. */
-  readonly requestId?: string | undefined
-  /** Problems field by field; `validation_failed` has them. */
+  readonly apiCode: string | undefined
+  /** The id that ScrapeNest's support asks for. */
+  readonly requestId: string | undefined
+  /** Problems field by field. `validation_failed` has them. */
   readonly details: readonly Readonly<Record<string, unknown>>[]
-  readonly retryAfterSeconds?: number | undefined
-  /** The first 8 KiB of the answer. */
+  /** Seconds until the request may be sent again, if the API says so. */
+  readonly retryAfterSeconds: number | undefined
+  /** The first 8 KiB of the response. Not enumerable and never printed: a response may quote what was sent. */
   readonly body: string
 }
 
-/** The API answered with an error. */
-export abstract class ApiError extends ScrapeNestError implements Omit<ApiFailure, 'apiMessage' | 'body'> {
-  readonly request: string
-  readonly status: number
-  readonly attempts: number
-  readonly apiCode: string | undefined
-  readonly requestId: string | undefined
-  readonly details: readonly Readonly<Record<string, unknown>>[]
-  readonly retryAfterSeconds: number | undefined
-  readonly #body: string
+type NoFacts = Readonly<Record<never, never>>
 
-  constructor(failure: ApiFailure, advice = '') {
-    const said = failure.apiMessage ?? failure.apiCode
-    const id = failure.requestId === undefined ? '' : ` (request ${failure.requestId})`
-    super(`${failure.request} was answered ${failure.status}${said ? `: ${said}` : ''}${id}.${advice && ` ${advice}`}`)
-    this.request = failure.request
-    this.status = failure.status
-    this.attempts = failure.attempts
-    this.apiCode = failure.apiCode
-    this.requestId = failure.requestId
-    this.details = failure.details
-    this.retryAfterSeconds = failure.retryAfterSeconds
-    this.#body = failure.body
+/** The closed list of codes, stable across releases, with the facts that an error of each code carries. */
+export interface ScrapeNestErrorFacts {
+  /** The host's address is private, loopback, link-local or reserved. */
+  readonly address_not_allowed: { readonly address: string }
+  /** The job has no such artifact, or several that cannot be told apart. */
+  readonly artifact_not_found: NoFacts
+  /** 401: the key is missing, wrong or revoked. */
+  readonly authentication_failed: ErrorResponseFacts
+  /** 409: the request does not fit the current state of what it changes. */
+  readonly conflict: ErrorResponseFacts
+  /** The server was not reached, or the connection broke. */
+  readonly connection_failed: {
+    /** How often the request was sent. */
+    readonly attempts: number
+  }
+  /** The storage returned an error that does not mean an expired URL. */
+  readonly download_failed: { readonly status: number }
+  /** The artifact is longer than `maxBytes`, as declared or as counted. */
+  readonly download_too_large: { readonly maxBytes: number }
+  /** The storage refused the URL, and it could not be renewed or the renewed one was refused as well. */
+  readonly download_url_expired: { readonly status: number }
+  /** The file could not be written: for example a full disk, or no permission. */
+  readonly file_write_failed: {
+    readonly path: string
+    /** The system's own code, for example `ENOSPC`. */
+    readonly systemCode: string | undefined
+  }
+  /** The size or the SHA-256 differs from what was expected. */
+  readonly integrity_mismatch: NoFacts
+  /** The job ended as `failed`. */
+  readonly job_failed: { readonly jobId: string; readonly failureReason: string | undefined }
+  /** The job did not end in time. It keeps running at ScrapeNest. */
+  readonly job_timeout: { readonly jobId: string; readonly timeoutMs: number }
+  /** 404: this organization has no such thing. */
+  readonly not_found: ErrorResponseFacts
+  /** 403: the key lacks the scope, or its IP allowlist lacks this machine's address. */
+  readonly permission_denied: ErrorResponseFacts
+  /** 429: over a limit of the key or the organization, after the retries too. */
+  readonly rate_limited: ErrorResponseFacts
+  /** 400: the request was malformed. */
+  readonly request_invalid: ErrorResponseFacts
+  /** No response within `timeoutMs`, or no further byte of a download. */
+  readonly request_timeout: { readonly timeoutMs: number }
+  /** A success whose body is not what the API documents. */
+  readonly response_invalid: NoFacts
+  /** 5xx, after the retries too. */
+  readonly server_error: ErrorResponseFacts
+  /** The download was redirected too often. */
+  readonly too_many_redirects: NoFacts
+  /** A status the API does not document, for example a redirect, which is never followed with the key. */
+  readonly unexpected_status: ErrorResponseFacts
+  /** The URL is malformed, is not https, or contains a user name or password. */
+  readonly url_not_allowed: NoFacts
+  /** 422: a field is wrong; `details` names it. */
+  readonly validation_failed: ErrorResponseFacts
+}
+
+export type ScrapeNestErrorCode = keyof ScrapeNestErrorFacts
+
+/** The codes of error responses of the API. */
+export type ErrorResponseCode = {
+  [Code in ScrapeNestErrorCode]: ScrapeNestErrorFacts[Code] extends ErrorResponseFacts ? Code : never
+}[ScrapeNestErrorCode]
+
+interface Row<Facts> {
+  readonly facts: Readonly<Record<keyof Facts, true>>
+  /** The status that this code stands for. */
+  readonly status?: Facts extends ErrorResponseFacts ? number : never
+  /** What to do. Added to every message of this code. */
+  readonly advice?: string
+}
+
+const none = {}
+const ofErrorResponse: Row<ErrorResponseFacts>['facts'] = {
+  request: true,
+  status: true,
+  attempts: true,
+  apiCode: true,
+  requestId: true,
+  details: true,
+  retryAfterSeconds: true,
+  body: true,
+}
+
+/**
+ * What is the same for every error of a code. To add a code, add it to ScrapeNestErrorFacts, to this table and to the
+ * README. The compiler checks this table, a test the README.
+ */
+const table: { readonly [Code in ScrapeNestErrorCode]: Row<ScrapeNestErrorFacts[Code]> } = {
+  address_not_allowed: {
+    facts: { address: true },
+    advice: 'If that is intended, as with a simulator on this machine, set allowPrivateAddresses.',
+  },
+  artifact_not_found: { facts: none },
+  authentication_failed: {
+    facts: ofErrorResponse,
+    status: 401,
+    advice: 'Check the API key, and that it belongs to this base URL.',
+  },
+  conflict: { facts: ofErrorResponse, status: 409 },
+  connection_failed: { facts: { attempts: true } },
+  download_failed: { facts: { status: true } },
+  download_too_large: { facts: { maxBytes: true }, advice: 'If that is expected, raise maxBytes.' },
+  download_url_expired: { facts: { status: true } },
+  file_write_failed: { facts: { path: true, systemCode: true }, advice: 'No partial file is left under this name.' },
+  integrity_mismatch: { facts: none, advice: 'Nothing was kept. Download it again.' },
+  job_failed: { facts: { jobId: true, failureReason: true } },
+  job_timeout: {
+    facts: { jobId: true, timeoutMs: true },
+    advice: 'It keeps running: call jobs.wait again, or wait for its webhook.',
+  },
+  not_found: { facts: ofErrorResponse, status: 404 },
+  permission_denied: {
+    facts: ofErrorResponse,
+    status: 403,
+    advice: 'Check the scopes of the API key, and its IP allowlist.',
+  },
+  rate_limited: { facts: ofErrorResponse, status: 429 },
+  request_invalid: { facts: ofErrorResponse, status: 400 },
+  request_timeout: { facts: { timeoutMs: true } },
+  response_invalid: { facts: none, advice: 'Check baseUrl.' },
+  server_error: { facts: ofErrorResponse },
+  too_many_redirects: { facts: none },
+  unexpected_status: { facts: ofErrorResponse, advice: 'Check baseUrl.' },
+  url_not_allowed: { facts: none },
+  validation_failed: { facts: ofErrorResponse, status: 422 },
+}
+
+/** The code of an error response, as the API documents them. */
+export function codeOfStatus(status: number): ErrorResponseCode {
+  for (const [code, row] of Object.entries(table)) {
+    // The type of a row allows a status for these codes only.
+    if (row.status === status) return code as ErrorResponseCode
+  }
+  return status >= 500 ? 'server_error' : 'unexpected_status'
+}
+
+/** A code, a message, and the facts of the code. */
+export type ScrapeNestErrorOptions = {
+  [Code in ScrapeNestErrorCode]: ErrorOptions & {
+    readonly code: Code
+    /** What happened. The advice of the code follows. */
+    readonly message: string
+  } & ScrapeNestErrorFacts[Code]
+}[ScrapeNestErrorCode]
+
+/**
+ * What this client throws. `isScrapeNestError` narrows to it, and then `code` to the facts of the code. A wrong option is
+ * core's `configuration_invalid`, and an aborted call rejects with its signal's own reason.
+ *
+ * No message and no printed error contains the API key or a `download_url`, which is a credential too.
+ */
+export class ScrapeNestError extends Error {
+  readonly code: ScrapeNestErrorCode
+
+  constructor(options: ScrapeNestErrorOptions) {
+    const { code, message, cause, ...facts } = options
+    const { advice } = table[code]
+    super(advice === undefined ? message : `${message} ${advice}`, cause === undefined ? undefined : { cause })
+    this.code = code
+    // Only some codes have a body.
+    const { body, ...printed } = facts as Partial<ErrorResponseFacts>
+    Object.assign(this, printed)
+    // A getter, because inspect prints values that are not enumerable when asked for hidden ones.
+    if (body !== undefined) Object.defineProperty(this, 'body', { get: () => body })
   }
 
-  /** The first 8 KiB of the answer. Only shown where it is asked for: an answer may quote what was sent. */
-  get body(): string {
-    return this.#body
+  // On the prototype, so that the stack begins with it.
+  override get name(): 'ScrapeNestError' {
+    return 'ScrapeNestError'
   }
-}
 
-/** 400: the request was malformed. */
-export class BadRequestError extends ApiError {
-  override readonly name = 'BadRequestError'
-  readonly code = 'request_invalid'
-}
-
-/** 401: the key is missing, wrong or revoked. */
-export class AuthenticationError extends ApiError {
-  override readonly name = 'AuthenticationError'
-  readonly code = 'authentication_failed'
-  constructor(failure: ApiFailure) {
-    super(failure, 'Check the API key, and that it belongs to this base URL.')
-  }
-}
-
-/** 403: the key lacks the scope, or the caller's address is not on its allowlist. */
-export class PermissionDeniedError extends ApiError {
-  override readonly name = 'PermissionDeniedError'
-  readonly code = 'permission_denied'
-  constructor(failure: ApiFailure) {
-    super(failure, 'Check the scopes of the API key, and its IP allowlist.')
-  }
-}
-
-/** 404: no such thing, for this organisation. */
-export class NotFoundError extends ApiError {
-  override readonly name = 'NotFoundError'
-  readonly code = 'not_found'
-}
-
-/** 409: the request does not fit the state the thing is in. */
-export class ConflictError extends ApiError {
-  override readonly name = 'ConflictError'
-  readonly code = 'conflict'
-}
-
-/** 422: a field is wrong; `details` says which. */
-export class ValidationError extends ApiError {
-  override readonly name = 'ValidationError'
-  readonly code = 'validation_failed'
-}
-
-/** 429: over a limit of the key or the organisation, and still so after the retries. */
-export class RateLimitError extends ApiError {
-  override readonly name = 'RateLimitError'
-  readonly code = 'rate_limited'
-}
-
-/** 5xx, and still so after the retries. */
-export class ServerError extends ApiError {
-  override readonly name = 'ServerError'
-  readonly code = 'server_error'
-}
-
-/** A status the API does not document, for example a redirect, which is never followed with the key. */
-export class UnexpectedStatusError extends ApiError {
-  override readonly name = 'UnexpectedStatusError'
-  readonly code = 'unexpected_status'
-  constructor(failure: ApiFailure) {
-    super(failure, 'Check baseUrl.')
-  }
-}
-
-/** The answer was a success, but not what the API documents. */
-export class ResponseInvalidError extends ScrapeNestError {
-  override readonly name = 'ResponseInvalidError'
-  readonly code = 'response_invalid'
-  constructor(request: string, problem: string, options?: ErrorOptions) {
-    super(`The answer to ${request} is not what ScrapeNest's API gives: ${problem}. Check baseUrl.`, options)
-  }
-}
-
-/** The server could not be reached, or the connection broke. */
-export class ConnectionError extends ScrapeNestError {
-  override readonly name = 'ConnectionError'
-  readonly code = 'connection_failed'
-  readonly attempts: number
-  constructor(request: string, { attempts, cause }: { readonly attempts: number; readonly cause: unknown }) {
-    super(`${request} failed: ${reasonOf(cause)}. Sent ${attempts === 1 ? 'once' : `${attempts} times`}.`, { cause })
-    this.attempts = attempts
-  }
-}
-
-/** No answer, or no further byte, within `timeoutMs`. */
-export class RequestTimeoutError extends ScrapeNestError {
-  override readonly name = 'RequestTimeoutError'
-  readonly code = 'request_timeout'
-  readonly timeoutMs: number
-  constructor(request: string, timeoutMs: number) {
-    super(`${request}: nothing came for ${timeoutMs} ms.`)
-    this.timeoutMs = timeoutMs
-  }
-}
-
-/** The job ended as `failed`. */
-export class JobFailedError extends ScrapeNestError {
-  override readonly name = 'JobFailedError'
-  readonly code = 'job_failed'
-  readonly jobId: string
-  readonly failureReason: string | undefined
-  constructor(jobId: string, failureReason: string | undefined) {
-    super(`Job ${jobId} failed: ${failureReason ?? 'no reason was given'}.`)
-    this.jobId = jobId
-    this.failureReason = failureReason
-  }
-}
-
-/** The job had not ended when the waiting did. It goes on at ScrapeNest. */
-export class JobTimeoutError extends ScrapeNestError {
-  override readonly name = 'JobTimeoutError'
-  readonly code = 'job_timeout'
-  readonly jobId: string
-  readonly timeoutMs: number
-  constructor(jobId: string, timeoutMs: number) {
-    super(
-      `Job ${jobId} had not ended after ${timeoutMs} ms. It goes on: wait again with jobs.wait, or for its webhook.`,
-    )
-    this.jobId = jobId
-    this.timeoutMs = timeoutMs
-  }
-}
-
-/** The job has no such artifact, or several of which none can be told to be the one. */
-export class ArtifactNotFoundError extends ScrapeNestError {
-  override readonly name = 'ArtifactNotFoundError'
-  readonly code = 'artifact_not_found'
-}
-
-/** The URL is not https, not a URL, or carries credentials. */
-export class UrlNotAllowedError extends ScrapeNestError {
-  override readonly name = 'UrlNotAllowedError'
-  readonly code = 'url_not_allowed'
-}
-
-/** The host's address is private, loopback, link-local or reserved. */
-export class AddressNotAllowedError extends ScrapeNestError {
-  override readonly name = 'AddressNotAllowedError'
-  readonly code = 'address_not_allowed'
-  readonly address: string
-  constructor(host: string, address: string) {
-    super(
-      `${host} is at ${address}, which is not an address of the public internet. ` +
-        'Where that is meant, as with a simulator on this machine, set allowPrivateAddresses.',
-    )
-    this.address = address
-  }
-}
-
-/** The download was redirected too often. */
-export class TooManyRedirectsError extends ScrapeNestError {
-  override readonly name = 'TooManyRedirectsError'
-  readonly code = 'too_many_redirects'
-  constructor(host: string, maxRedirects: number) {
-    super(`The download from ${host} was redirected more than ${maxRedirects} times.`)
+  /** Recognizes errors of another installed copy of this package, where `instanceof` fails. */
+  get library(): 'scrapenest-client' {
+    return 'scrapenest-client'
   }
 }
 
-/** The storage refused the URL, and there was no way to renew it, or the renewed one was refused as well. */
-export class DownloadUrlExpiredError extends ScrapeNestError {
-  override readonly name = 'DownloadUrlExpiredError'
-  readonly code = 'download_url_expired'
-  readonly status: number
-  constructor(host: string, { status, renewed }: { readonly status: number; readonly renewed: boolean }) {
-    super(
-      `${host} answered ${status}: the download_url has expired or was changed. ` +
-        (renewed
-          ? 'A new one was refused as well.'
-          : 'Give the whole event, or the artifact’s id: then an expired URL is renewed.'),
-    )
-    this.status = status
+/** Every error of this client, discriminated by `code`. */
+export type AnyScrapeNestError = {
+  [Code in ScrapeNestErrorCode]: ScrapeNestError & { readonly code: Code } & ScrapeNestErrorFacts[Code]
+}[ScrapeNestErrorCode]
+
+/**
+ * Narrows any value to an error of this client, thrown by this copy or another. An object that lacks the facts of its
+ * code is not one. Never throws.
+ *
+ * @example
+ * if (isScrapeNestError(error) && error.code === 'rate_limited') wait(error.retryAfterSeconds)
+ */
+export function isScrapeNestError(value: unknown): value is AnyScrapeNestError {
+  try {
+    const { library, code, message } = value as Partial<ScrapeNestError>
+    if (library !== 'scrapenest-client' || typeof message !== 'string' || !isCode(code)) return false
+    return Object.keys(table[code].facts).every((name) => name in (value as object))
+  } catch {
+    // null, or a proxy or getter that throws.
+    return false
   }
 }
 
-/** The storage answered with an error that is not an expired URL. */
-export class DownloadFailedError extends ScrapeNestError {
-  override readonly name = 'DownloadFailedError'
-  readonly code = 'download_failed'
-  readonly status: number
-  constructor(host: string, status: number) {
-    super(`${host} answered the download with ${status}.`)
-    this.status = status
-  }
-}
-
-/** The artifact is longer than `maxBytes`, as declared or as counted. */
-export class DownloadTooLargeError extends ScrapeNestError {
-  override readonly name = 'DownloadTooLargeError'
-  readonly code = 'download_too_large'
-  readonly maxBytes: number
-  constructor(maxBytes: number) {
-    super(`The artifact is longer than ${maxBytes} bytes. Raise maxBytes if it may be.`)
-    this.maxBytes = maxBytes
-  }
-}
-
-/** What came is not what was expected: another size, or another SHA-256. Nothing was kept. */
-export class IntegrityError extends ScrapeNestError {
-  override readonly name = 'IntegrityError'
-  readonly code = 'integrity_mismatch'
-  constructor(what: 'size' | 'SHA-256', { expected, actual }: { readonly expected: string; readonly actual: string }) {
-    super(`Expected an artifact with the ${what} ${expected}, got ${actual}. Nothing was kept; download it again.`)
-  }
-}
-
-/** The file could not be written: the disk is full, the directory is not writable. Nothing was left behind. */
-export class FileWriteError extends ScrapeNestError {
-  override readonly name = 'FileWriteError'
-  readonly code = 'file_write_failed'
-  readonly path: string
-  /** The system's own code, for example `ENOSPC`. */
-  readonly systemCode: string | undefined
-  constructor(path: string, cause: unknown) {
-    super(`${path} could not be written: ${reasonOf(cause)}. There is no partial file under this name.`, { cause })
-    this.path = path
-    this.systemCode = systemCodeOf(cause)
-  }
-}
-
-/** The closed union of all errors of the client, discriminated by `code`. */
-export type AnyClientError =
-  | AddressNotAllowedError
-  | ArtifactNotFoundError
-  | AuthenticationError
-  | BadRequestError
-  | ConflictError
-  | ConnectionError
-  | DownloadFailedError
-  | DownloadTooLargeError
-  | DownloadUrlExpiredError
-  | FileWriteError
-  | IntegrityError
-  | JobFailedError
-  | JobTimeoutError
-  | NotFoundError
-  | PermissionDeniedError
-  | RateLimitError
-  | RequestTimeoutError
-  | ResponseInvalidError
-  | ServerError
-  | TooManyRedirectsError
-  | UnexpectedStatusError
-  | UrlNotAllowedError
-  | ValidationError
-
-const errorOf: Readonly<Record<number, new (failure: ApiFailure) => AnyClientError & ApiError>> = {
-  400: BadRequestError,
-  401: AuthenticationError,
-  403: PermissionDeniedError,
-  404: NotFoundError,
-  409: ConflictError,
-  422: ValidationError,
-  429: RateLimitError,
-}
-
-/** The error of a status, as the API documents them. */
-export function apiErrorOf(failure: ApiFailure): AnyClientError & ApiError {
-  const fallback = failure.status >= 500 ? ServerError : UnexpectedStatusError
-  return new (errorOf[failure.status] ?? fallback)(failure)
-}
-
-/** The system's code of a failure (`ECONNREFUSED`), which `fetch` keeps in its cause. */
-export function systemCodeOf(error: unknown): string | undefined {
-  for (let cause = error, depth = 0; depth < 4; depth += 1) {
-    if (!(cause instanceof Error)) return undefined
-    if ('code' in cause && typeof cause.code === 'string') return cause.code
-    cause = cause instanceof AggregateError ? cause.errors[0] : cause.cause
-  }
-  return undefined
-}
-
-/** Never the message of an unknown error: Node's own quote URLs, and a `download_url` is a credential. */
-function reasonOf(cause: unknown): string {
-  return systemCodeOf(cause) ?? (cause instanceof Error ? cause.name : 'unknown reason')
+function isCode(value: unknown): value is ScrapeNestErrorCode {
+  return typeof value === 'string' && Object.hasOwn(table, value)
 }

@@ -1,6 +1,17 @@
-export type { ArtifactUrl } from './api/artifact-url.ts'
+export type { ArtifactUrl, ArtifactUrlOptions } from './api/artifact-url.ts'
 export type { CallOptions } from './api/connection.ts'
-export type * from './api/job-request.ts'
+export type {
+  ArtifactOptions,
+  ExtractionHook,
+  HttpMethod,
+  JobAction,
+  JobRequest,
+  JobType,
+  LightJobRequest,
+  StandardJobRequest,
+  StealthJobRequest,
+  WaitUntil,
+} from './api/job-request.ts'
 export type {
   Artifact,
   Job,
@@ -36,4 +47,13 @@ export type {
   ReadOptions,
 } from './download/artifacts.ts'
 export type { DownloadProgress } from './download/download.ts'
-export * from './errors.ts'
+export {
+  type AnyScrapeNestError,
+  type ErrorResponseCode,
+  type ErrorResponseFacts,
+  isScrapeNestError,
+  ScrapeNestError,
+  type ScrapeNestErrorCode,
+  type ScrapeNestErrorFacts,
+  type ScrapeNestErrorOptions,
+} from './errors.ts'

@@ -1,5 +1,6 @@
-import { type ApiConnection, type CallOptions, path } from './connection.ts'
-import { expectFields } from './response-fields.ts'
+import type { ApiConnection, CallOptions } from './connection.ts'
+import { path } from './path.ts'
+import { expectFields } from './response.ts'
 
 export interface ArtifactUrl {
   readonly artifact_id: string
@@ -8,13 +9,17 @@ export interface ArtifactUrl {
   readonly expires_at?: string
 }
 
+export interface ArtifactUrlOptions extends CallOptions {
+  /** How long the URL is valid. */
+  readonly ttl_seconds?: number | undefined
+}
+
 /** Asks the API for a URL that returns the artifact's bytes for a while, without the API key. */
-export async function fetchArtifactUrl(
+export async function getArtifactUrl(
   connection: ApiConnection,
   artifactId: string,
-  { ttl_seconds, signal }: CallOptions & { readonly ttl_seconds?: number | undefined } = {},
+  { ttl_seconds, signal }: ArtifactUrlOptions = {},
 ): Promise<ArtifactUrl> {
-  const call = { method: 'GET', path: path`/v1/artifacts/${artifactId}/download`, repeatable: true } as const
-  const answer = await connection.send({ ...call, query: { ttl_seconds }, signal })
-  return expectFields<ArtifactUrl>(answer, ['download_url'])
+  const call = { method: 'GET', path: path`/v1/artifacts/${artifactId}/download`, idempotent: true } as const
+  return expectFields<ArtifactUrl>(await connection.send({ ...call, query: { ttl_seconds }, signal }), ['download_url'])
 }

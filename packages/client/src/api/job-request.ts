@@ -1,20 +1,18 @@
-/** What a job may ask for. What crosses the wire keeps its wire name; the lists of values are ScrapeNest's and open. */
-
-/** Any text, with the values that are known offered by the editor. */
+/** Any text. The editor offers the known values; ScrapeNest's lists are open. */
 type Open<Known extends string> = Known | (string & {})
 
 export type JobType = 'light' | 'standard' | 'stealth'
 export type HttpMethod = Open<'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'HEAD'>
 export type WaitUntil = Open<'load' | 'domcontentloaded' | 'networkidle' | 'commit'>
 
-/** A job of one of the three tiers; the editor offers each tier's own options. */
+/** A job of one of the three tiers. Fields keep their names on the wire. */
 export type JobRequest = LightJobRequest | StandardJobRequest | StealthJobRequest
 
 interface AnyJobRequest {
   readonly target_url: string
   readonly timeout_ms?: number
   readonly tags?: readonly string[]
-  /** The same token gives the same job. @default a new one for each call, which makes the call safe to retry */
+  /** The same token returns the same job. @default a new one for each call, which makes the call safe to retry */
   readonly idempotency_token?: string
   readonly headers?: Readonly<Record<string, string>>
   readonly user_agent?: string

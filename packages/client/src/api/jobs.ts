@@ -1,17 +1,18 @@
 import { randomUUID } from 'node:crypto'
-import { JobFailedError, JobTimeoutError, ResponseInvalidError } from '../errors.ts'
+import { ScrapeNestError } from '../errors.ts'
 import { pause } from '../request/pause.ts'
-import { type ApiAnswer, type ApiConnection, type CallOptions, path } from './connection.ts'
+import type { ApiConnection, CallOptions } from './connection.ts'
 import type { JobRequest, JobType } from './job-request.ts'
-import { expectFields } from './response-fields.ts'
+import { path } from './path.ts'
+import { type ApiResponse, expectFields, invalidResponse } from './response.ts'
 
-/** A job just submitted. */
+/** A submitted job. */
 export interface SubmittedJob {
   readonly job_id: string
   readonly status: string
   readonly created_at: string
   readonly artifact_ids?: readonly string[]
-  /** Whether the token named a job that was already there. */
+  /** Whether the token belongs to a job that already existed. */
   readonly idempotent_replay: boolean
 }
 
@@ -22,7 +23,7 @@ export interface JobSummary {
   readonly target_url: string
   readonly created_at: string
   readonly job_type?: string
-  /** `success`, `blocked` or `failed`. A scrape that its target refused has `status: 'succeeded'` and is `blocked`. */
+  /** `success`, `blocked` or `failed`. A scrape refused by its target has `status: 'succeeded'` and is `blocked`. */
   readonly outcome?: string | null
   readonly block?: { readonly blocked: boolean; readonly signal?: string; readonly http_status?: number } | null
   readonly tags?: readonly string[]
@@ -44,7 +45,7 @@ export interface Artifact {
   /** The SHA-256 of its bytes. */
   readonly content_hash?: string | null
   readonly created_at?: string | null
-  /** A credential: whoever has it has the artifact. Present where `include_download_urls` asked for it. */
+  /** A credential: anyone who has it can download the artifact. Present if `include_download_urls` was set. */
   readonly download_url?: string | null
   readonly expires_at?: string | null
 }
@@ -72,7 +73,7 @@ export interface JobCounts {
   readonly queued: number
 }
 
-/** What became of a job, in full: the artifact `manifest`, parsed. */
+/** The full result of a job: its artifact `manifest`, parsed. */
 export interface JobManifest {
   readonly manifest_version: string
   readonly job_id: string
@@ -109,17 +110,17 @@ export interface JobFilter {
 }
 
 export interface WaitOptions extends CallOptions {
-  /** How long to wait for the job to end, in milliseconds. @default 30000; then `job_timeout`, and the job goes on */
+  /** How long to wait for the job to end. @default 30000: then `job_timeout`, and the job keeps running */
   readonly timeoutMs?: number
-  /** The first pause between two looks; each is half as long again as the one before, up to 5 s. @default 1000 */
+  /** The first pause between two requests. Each pause is 1.5 times the one before, up to 5 s. @default 1000 */
   readonly pollMs?: number
-  /** Gives back a job that failed. @default false: it throws `job_failed` */
+  /** Returns a job that failed. @default false: throws `job_failed` */
   readonly returnFailed?: boolean
 }
 
 const maxPollMs = 5_000
 
-/** `client.jobs`: submit, look up, list. */
+/** `client.jobs`: submit, get, list, wait. */
 export class Jobs {
   readonly #connection: ApiConnection
   readonly #readArtifact: (artifactId: string, options: CallOptions) => Promise<Uint8Array>
@@ -132,13 +133,13 @@ export class Jobs {
     this.#readArtifact = readArtifact
   }
 
-  /** Submits a job and gives it back at once. A retry cannot submit it twice: see `idempotency_token`. */
+  /** Submits a job without waiting for it. A retry cannot submit it twice: see `idempotency_token`. */
   async create(request: JobRequest, { signal }: CallOptions = {}): Promise<SubmittedJob> {
     const json = { idempotency_token: randomUUID(), ...request }
-    const answer = await this.#connection.send({ method: 'POST', path: '/v1/jobs', json, repeatable: true, signal })
-    const job = expectFields<SubmittedJob>(answer, ['job_id'])
-    // A replay of the token is answered 200, but so is a repeat of our own whose first answer was lost.
-    return { ...job, idempotent_replay: answer.status === 200 }
+    const response = await this.#connection.send({ method: 'POST', path: '/v1/jobs', json, idempotent: true, signal })
+    const job = expectFields<SubmittedJob>(response, ['job_id'])
+    // 200 means that the token was used before: by an earlier call, or by an attempt of this one whose response was lost.
+    return { ...job, idempotent_replay: response.status === 200 }
   }
 
   async get(
@@ -146,8 +147,8 @@ export class Jobs {
     options: CallOptions & { readonly include_download_urls?: boolean; readonly ttl_seconds?: number } = {},
   ): Promise<Job> {
     const { signal, ...query } = options
-    const answer = await this.#get(path`/v1/jobs/${jobId}`, { query, signal })
-    const job = expectFields<Job>(answer, ['job_id', 'status'])
+    const response = await this.#get(path`/v1/jobs/${jobId}`, { query, signal })
+    const job = expectFields<Job>(response, ['job_id', 'status'])
     return { ...job, artifacts: (job.artifacts ?? []).map(readArtifactFields) }
   }
 
@@ -159,7 +160,7 @@ export class Jobs {
     return expectFields<JobPage>(await this.#get('/v1/jobs', { query, signal }), ['items', 'total'])
   }
 
-  /** Every job that matches, page after page. */
+  /** All matching jobs, page by page. */
   async *iter(
     options: JobFilter & CallOptions & { readonly pageSize?: number } = {},
   ): AsyncGenerator<JobSummary, void, void> {
@@ -179,7 +180,7 @@ export class Jobs {
   }
 
   /**
-   * Looks at the job until it has ended. A webhook tells the same without asking.
+   * Polls the job until it has ended. A webhook reports the same without polling.
    *
    * @throws {ScrapeNestError} `job_failed`, `job_timeout`, or what `get` throws.
    */
@@ -191,15 +192,15 @@ export class Jobs {
       if (job.status === 'succeeded') return job
       if (job.status === 'failed') {
         if (returnFailed) return job
-        throw new JobFailedError(jobId, job.failure_reason ?? undefined)
+        throw jobFailed(jobId, job.failure_reason ?? undefined)
       }
       const remainingMs = deadline - performance.now()
-      if (remainingMs <= 0) throw new JobTimeoutError(jobId, timeoutMs)
+      if (remainingMs <= 0) throw jobTimedOut(jobId, timeoutMs)
       await pause(Math.min(pauseMs, remainingMs), signal)
     }
   }
 
-  /** The job's manifest: outcome, credits, the target's response. `undefined` while it has none. */
+  /** The job's manifest: outcome, credits, the target's response. `undefined` while there is none. */
   async getManifest(jobId: string, options: CallOptions = {}): Promise<JobManifest | undefined> {
     const job = await this.get(jobId, options)
     const manifest = job.artifacts.find(({ artifact_type }) => artifact_type === 'manifest')
@@ -208,16 +209,26 @@ export class Jobs {
     try {
       return JSON.parse(new TextDecoder().decode(bytes)) as JobManifest
     } catch (cause) {
-      throw new ResponseInvalidError(`the download of the manifest of job ${jobId}`, 'it is not JSON', { cause })
+      throw invalidResponse(`the download of the manifest of job ${jobId}`, 'is not JSON', { cause })
     }
   }
 
   #get(
     path: string,
     { query, signal }: CallOptions & { query: Record<string, string | number | boolean> },
-  ): Promise<ApiAnswer> {
-    return this.#connection.send({ method: 'GET', path, query, repeatable: true, signal })
+  ): Promise<ApiResponse> {
+    return this.#connection.send({ method: 'GET', path, query, idempotent: true, signal })
   }
+}
+
+function jobFailed(jobId: string, failureReason: string | undefined): ScrapeNestError {
+  const message = `Job ${jobId} failed: ${failureReason ?? 'no reason given'}.`
+  return new ScrapeNestError({ code: 'job_failed', message, jobId, failureReason })
+}
+
+function jobTimedOut(jobId: string, timeoutMs: number): ScrapeNestError {
+  const message = `Job ${jobId} did not finish within ${timeoutMs} ms.`
+  return new ScrapeNestError({ code: 'job_timeout', message, jobId, timeoutMs })
 }
 
 /** `byte_size` was called `size_bytes`. */

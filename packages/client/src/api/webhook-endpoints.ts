@@ -1,13 +1,14 @@
-import { NotFoundError } from '../errors.ts'
-import { type ApiAnswer, type ApiConnection, type CallOptions, isRecord, path } from './connection.ts'
-import { expectFields } from './response-fields.ts'
+import { isScrapeNestError, ScrapeNestError } from '../errors.ts'
+import type { ApiConnection, CallOptions } from './connection.ts'
+import { path } from './path.ts'
+import { type ApiResponse, expectFields, isRecord } from './response.ts'
 
 export interface WebhookEndpointSettings {
   /** Where deliveries go. ScrapeNest asks for https. */
   readonly url: string
   /** @default the URL's host */
   readonly name?: string
-  /** The event types to be told of. ScrapeNest's guide has this field, its SDK has not. @default every type */
+  /** The event types to deliver. ScrapeNest's guide has this field, its SDK does not. @default every type */
   readonly enabled_events?: readonly string[]
   readonly description?: string
   readonly metadata?: Readonly<Record<string, string>>
@@ -34,12 +35,12 @@ export interface WebhookEndpoint {
   readonly last_health_checked_at?: string | null
 }
 
-/** A new endpoint. `secret` is shown this once: keep it before anything else. */
+/** A new endpoint. `secret` is only shown this once: store it first. */
 export interface CreatedWebhookEndpoint extends WebhookEndpoint {
   readonly secret: string
 }
 
-/** `secret` is shown this once. A lost one is replaced by rotating again. */
+/** `secret` is only shown this once. If it is lost, rotate again. */
 export interface RotatedSecret {
   readonly endpoint_id: string
   readonly secret: string
@@ -54,7 +55,7 @@ export interface WebhookEndpointStatus {
   readonly resumed_at?: string
 }
 
-/** One event on its way to an endpoint. */
+/** One event sent to an endpoint. */
 export interface WebhookMessageRecord {
   readonly message_id: string
   readonly status: string
@@ -76,7 +77,7 @@ export interface WebhookAttempt {
 
 export interface CursorPage<Item> {
   readonly items: readonly Item[]
-  /** Gives the next page when it is handed back. */
+  /** Pass it as `iterator` to get the next page. */
   readonly iterator?: string | null
   readonly prev_iterator?: string | null
   readonly done: boolean
@@ -88,8 +89,6 @@ export interface CursorOptions extends CallOptions {
   readonly iterator?: string
 }
 
-const base = '/v1/webhook-endpoints'
-
 /** `client.webhookEndpoints`: register, rotate, and see what was delivered. */
 export class WebhookEndpoints {
   readonly #connection: ApiConnection
@@ -99,86 +98,95 @@ export class WebhookEndpoints {
   }
 
   async list({ signal }: CallOptions = {}): Promise<readonly WebhookEndpoint[]> {
-    const answer = await this.#connection.send({ method: 'GET', path: base, repeatable: true, signal })
-    const { items } = expectFields<{ items: readonly WebhookEndpoint[] }>(answer, ['items'])
-    return items.map((data) => endpointOf({ ...answer, data }))
+    const response = await this.#connection.send({
+      method: 'GET',
+      path: '/v1/webhook-endpoints',
+      idempotent: true,
+      signal,
+    })
+    const { items } = expectFields<{ items: readonly WebhookEndpoint[] }>(response, ['items'])
+    return items.map((data) => endpointOf({ ...response, data }))
   }
 
   /**
-   * The API has no call for one endpoint: this asks for all and picks.
+   * The API has no call for one endpoint: this lists all of them.
    *
-   * @throws {NotFoundError} `not_found`
+   * @throws {ScrapeNestError} `not_found`
    */
   async get(endpointId: string, options: CallOptions = {}): Promise<WebhookEndpoint> {
     const found = (await this.list(options)).find(({ endpoint_id }) => endpoint_id === endpointId)
     if (found !== undefined) return found
-    throw new NotFoundError({
-      request: `GET ${base}`,
+    throw new ScrapeNestError({
+      code: 'not_found',
+      message: `No webhook endpoint has the id ${JSON.stringify(endpointId)}.`,
+      request: 'GET /v1/webhook-endpoints',
       status: 404,
       attempts: 1,
-      apiMessage: `no webhook endpoint has the id ${JSON.stringify(endpointId)}`,
+      apiCode: undefined,
+      requestId: undefined,
       details: [],
+      retryAfterSeconds: undefined,
       body: '',
     })
   }
 
-  /** Registers an endpoint. Not repeated after a lost answer, which would register a second one. */
+  /** Registers an endpoint. Not retried after a lost response, which could register a second one. */
   async create(settings: WebhookEndpointSettings, { signal }: CallOptions = {}): Promise<CreatedWebhookEndpoint> {
-    const json = withName(settings)
-    const answer = await this.#connection.send({ method: 'POST', path: base, json, repeatable: false, signal })
-    const created = expectFields<CreatedWebhookEndpoint>(answer, ['secret'])
-    return { ...created, ...endpointOf(answer) }
+    const call = { method: 'POST', path: '/v1/webhook-endpoints', json: withName(settings), idempotent: false } as const
+    const response = await this.#connection.send({ ...call, signal })
+    const created = expectFields<CreatedWebhookEndpoint>(response, ['secret'])
+    return { ...created, ...endpointOf(response) }
   }
 
-  /** Replaces the settings of an endpoint: what is left out is cleared. */
+  /** Replaces the settings of an endpoint: omitted settings are cleared. */
   async update(
     endpointId: string,
     settings: WebhookEndpointSettings,
     { signal }: CallOptions = {},
   ): Promise<WebhookEndpoint> {
     const json = withName(settings)
-    const call = { method: 'PUT', path: path`/v1/webhook-endpoints/${endpointId}`, json, repeatable: true } as const
+    const call = { method: 'PUT', path: path`/v1/webhook-endpoints/${endpointId}`, json, idempotent: true } as const
     return endpointOf(await this.#connection.send({ ...call, signal }))
   }
 
   async delete(endpointId: string, { signal }: CallOptions = {}): Promise<void> {
-    const call = { method: 'DELETE', path: path`/v1/webhook-endpoints/${endpointId}`, repeatable: true } as const
+    const call = { method: 'DELETE', path: path`/v1/webhook-endpoints/${endpointId}`, idempotent: true } as const
     try {
       await this.#connection.send({ ...call, signal })
     } catch (error) {
-      // Gone at the second attempt: the first one did it, and its answer was lost.
-      if (error instanceof NotFoundError && error.attempts > 1) return
+      // A retry that finds nothing: an earlier attempt deleted it, and its response was lost.
+      if (isScrapeNestError(error) && error.code === 'not_found' && error.attempts > 1) return
       throw error
     }
   }
 
   /**
-   * Gives the endpoint a new secret. ScrapeNest's SDK says that the old one is invalid at once; `rotatingSecret` and its
-   * guide say how to lose no delivery. Not repeated after a lost answer, which would make the new secret an old one.
+   * Replaces the endpoint's secret. According to ScrapeNest's SDK the old one is invalid at once; see `rotatingSecret` and
+   * its guide for how to lose no delivery. Not retried after a lost response, which could replace the new secret as well.
    */
   async rotateSecret(endpointId: string, { signal }: CallOptions = {}): Promise<RotatedSecret> {
     const call = { method: 'POST', path: path`/v1/webhook-endpoints/${endpointId}/rotate-secret` } as const
-    const answer = await this.#connection.send({ ...call, repeatable: false, signal })
-    return { ...expectFields<RotatedSecret>(answer, ['secret']), endpoint_id: endpointId }
+    const response = await this.#connection.send({ ...call, idempotent: false, signal })
+    return { ...expectFields<RotatedSecret>(response, ['secret']), endpoint_id: endpointId }
   }
 
   /** Deliveries stop until `resume`. */
   async pause(endpointId: string, { signal }: CallOptions = {}): Promise<WebhookEndpointStatus> {
-    const call = { method: 'POST', path: path`/v1/webhook-endpoints/${endpointId}/pause`, repeatable: true } as const
+    const call = { method: 'POST', path: path`/v1/webhook-endpoints/${endpointId}/pause`, idempotent: true } as const
     return expectFields<WebhookEndpointStatus>(await this.#connection.send({ ...call, signal }), ['status'])
   }
 
   async resume(endpointId: string, { signal }: CallOptions = {}): Promise<WebhookEndpointStatus> {
-    const call = { method: 'POST', path: path`/v1/webhook-endpoints/${endpointId}/resume`, repeatable: true } as const
+    const call = { method: 'POST', path: path`/v1/webhook-endpoints/${endpointId}/resume`, idempotent: true } as const
     return expectFields<WebhookEndpointStatus>(await this.#connection.send({ ...call, signal }), ['status'])
   }
 
-  /** One page of the events that were sent to an endpoint, newest first. */
+  /** One page of the events sent to an endpoint, newest first. */
   async messages(endpointId: string, options: CursorOptions = {}): Promise<CursorPage<WebhookMessageRecord>> {
     return this.#page(path`/v1/webhook-endpoints/${endpointId}/messages`, options)
   }
 
-  /** Every event that was sent to an endpoint, page after page. */
+  /** All events sent to an endpoint, page by page. */
   async *iterMessages(
     endpointId: string,
     { pageSize = 50, signal }: CallOptions & { readonly pageSize?: number } = {},
@@ -190,13 +198,13 @@ export class WebhookEndpoints {
         ...(iterator !== undefined && { iterator }),
       })
       yield* page.items
-      // A cursor that does not move would have us ask for ever.
+      // A cursor that does not move would make this endless.
       if (page.done || !page.iterator || page.iterator === iterator) return
       iterator = page.iterator
     }
   }
 
-  /** The attempts to deliver one event: statuses, times, and what the server answered. */
+  /** The attempts to deliver one event: statuses, times, and the server's replies. */
   async attempts(
     endpointId: string,
     messageId: string,
@@ -206,21 +214,21 @@ export class WebhookEndpoints {
   }
 
   async #page<Item>(path: string, { signal, ...query }: CursorOptions): Promise<CursorPage<Item>> {
-    const answer = await this.#connection.send({ method: 'GET', path, query: { ...query }, repeatable: true, signal })
-    const page = expectFields<CursorPage<Item>>(answer, ['items'])
+    const response = await this.#connection.send({ method: 'GET', path, query: { ...query }, idempotent: true, signal })
+    const page = expectFields<CursorPage<Item>>(response, ['items'])
     return { ...page, done: page.done ?? true }
   }
 }
 
-/** ScrapeNest's guide creates an endpoint without a name, its SDK only with one. */
+/** ScrapeNest's guide creates endpoints without a name; its SDK requires one. */
 function withName(settings: WebhookEndpointSettings): WebhookEndpointSettings {
   if (settings.name !== undefined || !URL.canParse(settings.url)) return settings
   return { ...settings, name: new URL(settings.url).host }
 }
 
-/** `endpoint_id` is called `id` in ScrapeNest's guide. */
-function endpointOf(answer: ApiAnswer): WebhookEndpoint {
-  const { data } = answer
+/** ScrapeNest's guide calls `endpoint_id` `id`. */
+function endpointOf(response: ApiResponse): WebhookEndpoint {
+  const { data } = response
   const named = isRecord(data) && data['endpoint_id'] === undefined ? { ...data, endpoint_id: data['id'] } : data
-  return expectFields<WebhookEndpoint>({ ...answer, data: named }, ['endpoint_id'])
+  return expectFields<WebhookEndpoint>({ ...response, data: named }, ['endpoint_id'])
 }

@@ -1,5 +1,5 @@
 import { checkKnownOptions, checkWholeNumber } from '@scrapenest-webhooks/core/adapter'
-import { type ArtifactUrl, fetchArtifactUrl } from '../api/artifact-url.ts'
+import { type ArtifactUrl, type ArtifactUrlOptions, getArtifactUrl } from '../api/artifact-url.ts'
 import type { ApiConnection, CallOptions } from '../api/connection.ts'
 import type { Jobs } from '../api/jobs.ts'
 import { type ArtifactSource, createArtifactLocator } from './artifact-locator.ts'
@@ -7,33 +7,33 @@ import { type DownloadProgress, downloadTo } from './download.ts'
 import { PartialFile } from './partial-file.ts'
 import { checkSha256 } from './sha256.ts'
 
-/** What may be said of every download, and once for all in the options of the client. */
+/** Options of each download that also have a default in the options of the client. */
 export interface DownloadDefaults {
-  /** Takes private, loopback and link-local addresses: for a simulator on this machine. @default false */
+  /** Accepts private, loopback and link-local addresses: for a simulator on this machine. @default false */
   readonly allowPrivateAddresses?: boolean | undefined
-  /** Takes plain `http:`: for a simulator on this machine. @default false */
+  /** Accepts plain `http:`: for a simulator on this machine. @default false */
   readonly allowInsecure?: boolean | undefined
 }
 
 export interface ReadOptions extends DownloadDefaults, CallOptions {
-  /** Longer artifacts are refused. @default 1 GiB for a file, 64 MiB for bytes and text */
+  /** Maximum length of the artifact. @default 1 GiB for a file, 64 MiB for bytes and text */
   readonly maxBytes?: number | undefined
-  /** What the bytes must have, in hex or base64. @default what ScrapeNest says of the artifact, where it is known */
+  /** The expected SHA-256, in hex or base64. @default what ScrapeNest states about the artifact, if known */
   readonly sha256?: string | undefined
-  /** Told after each chunk. */
+  /** Called after each chunk. */
   readonly onProgress?: ((progress: DownloadProgress) => void) | undefined
 }
 
 export interface DownloadOptions extends ReadOptions {
-  /** The file to write. Its directory is made where it is missing, and a file that is there is replaced at the end. */
+  /** The file to write. A missing directory is created, and an existing file is replaced at the end. */
   readonly to: string
 }
 
 export interface DownloadedFile {
-  /** Absolute. */
+  /** The absolute path. */
   readonly path: string
   readonly byteLength: number
-  /** In lower-case hex. */
+  /** Lower-case hex. */
   readonly sha256: string
   readonly contentType: string | undefined
 }
@@ -52,7 +52,7 @@ const readOptions = {
   signal: true,
 } as const satisfies Record<keyof ReadOptions, true>
 
-/** `client.artifacts`: the bytes of what jobs produced. */
+/** `client.artifacts`: what jobs produced. */
 export class Artifacts {
   readonly #connection: ApiConnection
   readonly #jobs: Jobs
@@ -64,25 +64,23 @@ export class Artifacts {
     this.#settings = settings
   }
 
-  /** A URL that gives the artifact's bytes for a time, without the API key. */
-  getDownloadUrl(
-    artifactId: string,
-    options?: CallOptions & { readonly ttl_seconds?: number | undefined },
-  ): Promise<ArtifactUrl> {
-    return fetchArtifactUrl(this.#connection, artifactId, options)
+  /** A URL that returns the artifact's bytes for a while, without the API key. */
+  getDownloadUrl(artifactId: string, options?: ArtifactUrlOptions): Promise<ArtifactUrl> {
+    return getArtifactUrl(this.#connection, artifactId, options)
   }
 
   /**
-   * Downloads an artifact to a file, which is there whole or not at all: the bytes go to a temporary name beside it,
-   * are made durable, checked, and then renamed. An expired URL is renewed, where there is more to go by than the URL.
+   * Downloads an artifact to a file that is either whole or absent: the bytes are written under a temporary name next to
+   * it, flushed to disk, checked, and then renamed. An expired URL is renewed if more than the URL is known.
    *
-   * The URL comes from JSON that travelled: only https is taken and only addresses of the public internet, on each
-   * redirect too, and the API key is never sent along.
+   * The URL came in JSON from elsewhere: only https and addresses of the public internet are accepted, on each redirect
+   * too, and the API key is never sent there.
    *
    * @param source the `artifact.ready` event, an artifact of a job, its id, or a `download_url`.
    * @throws {ScrapeNestError} `url_not_allowed`, `address_not_allowed`, `too_many_redirects`, `download_url_expired`,
    * `download_failed`, `download_too_large`, `integrity_mismatch`, `artifact_not_found`, `connection_failed`,
-   * `request_timeout`, `file_write_failed`, or an error of the API; the signal's reason when aborted.
+   * `request_timeout`, `file_write_failed`, or a code of the API.
+   * @throws the signal's reason when aborted.
    *
    * @example
    * await client.artifacts.download(event, { to: `data/${event.data.job_id}.png` })
@@ -107,7 +105,7 @@ export class Artifacts {
     return output
   }
 
-  /** The artifact as text. @param options.encoding as `TextDecoder` knows it. Default `utf-8`. */
+  /** The artifact as text. @param options.encoding a label that `TextDecoder` knows. Default `utf-8`. */
   async downloadText(
     source: ArtifactSource,
     { encoding = 'utf-8', ...options }: ReadOptions & { readonly encoding?: string } = {},

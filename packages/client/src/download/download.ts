@@ -2,18 +2,11 @@ import { createHash } from 'node:crypto'
 import type { IncomingMessage } from 'node:http'
 import type { Readable } from 'node:stream'
 import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
-import {
-  ConnectionError,
-  DownloadFailedError,
-  DownloadTooLargeError,
-  DownloadUrlExpiredError,
-  IntegrityError,
-  RequestTimeoutError,
-} from '../errors.ts'
+import { isScrapeNestError, ScrapeNestError } from '../errors.ts'
 import { pause } from '../request/pause.ts'
-import { backoffMs, retriedStatuses } from '../request/retry-delay.ts'
+import { backoffMs, retriedStatuses } from '../request/retry.ts'
 import type { ArtifactLocator, LocatedArtifact } from './artifact-locator.ts'
-import { connectionFailure, type DownloadRules, openDownload } from './open-url.ts'
+import { connectionFailure, type DownloadRules, openUrl } from './open-url.ts'
 
 export interface DownloadProgress {
   readonly receivedBytes: number
@@ -21,7 +14,7 @@ export interface DownloadProgress {
   readonly totalBytes: number | undefined
 }
 
-/** Where the bytes go. They are of no use to anybody before `commit`. */
+/** Where the bytes go. Nothing is visible before `commit`. */
 export interface Sink<Output> {
   write(chunk: Uint8Array): Promise<void>
   commit(): Promise<Output>
@@ -32,7 +25,7 @@ export interface Sink<Output> {
 export interface DownloadSettings extends DownloadRules {
   readonly maxRetries: number
   readonly maxBytes: number
-  /** In lower-case hex. */
+  /** Lower-case hex. */
   readonly sha256: string | undefined
   readonly onProgress: ((progress: DownloadProgress) => void) | undefined
 }
@@ -44,10 +37,10 @@ interface Downloaded<Output> {
   readonly contentType: string | undefined
 }
 
-/** With these a storage answers an expired or altered URL: S3 says 403, Google 400, others 401 or 410. */
+/** Statuses for an expired or modified URL: S3 returns 403, Google 400, others 401 or 410. */
 const expiredStatuses: ReadonlySet<number> = new Set([400, 401, 403, 410])
 
-/** Brings an artifact into a sink. Its URL is renewed once, where it has expired and more is known than the URL. */
+/** Downloads an artifact into a sink. An expired URL is renewed once, if more than the URL is known. */
 export async function downloadTo<Output>(
   createSink: () => Promise<Sink<Output>>,
   locator: ArtifactLocator,
@@ -57,14 +50,15 @@ export async function downloadTo<Output>(
   signal?.throwIfAborted()
   const first = await downloadWithRetries(createSink, await locator.locate({ signal }), settings)
   if (!(first instanceof ExpiredUrl)) return first
-  if (locator.renew === undefined)
-    throw new DownloadUrlExpiredError(first.host, { status: first.status, renewed: false })
+  if (locator.renew === undefined) {
+    throw urlExpired(first, 'To have an expired URL renewed, pass the whole event, or the id of the artifact.')
+  }
   const second = await downloadWithRetries(createSink, await locator.renew({ signal }), settings)
   if (!(second instanceof ExpiredUrl)) return second
-  throw new DownloadUrlExpiredError(second.host, { status: second.status, renewed: true })
+  throw urlExpired(second, 'The renewed URL was refused as well.')
 }
 
-/** A result, not an error: the caller is told only where it cannot be renewed. */
+/** A result, not an error: it is only an error if the URL cannot be renewed. */
 class ExpiredUrl {
   readonly host: string
   readonly status: number
@@ -72,6 +66,11 @@ class ExpiredUrl {
     this.host = host
     this.status = status
   }
+}
+
+function urlExpired({ host, status }: ExpiredUrl, detail: string): ScrapeNestError {
+  const message = `${host} returned ${status}: the download_url has expired or was modified. ${detail}`
+  return new ScrapeNestError({ code: 'download_url_expired', message, status })
 }
 
 async function downloadWithRetries<Output>(
@@ -90,8 +89,9 @@ async function downloadWithRetries<Output>(
 }
 
 function isWorthRetrying(error: unknown): boolean {
-  if (error instanceof DownloadFailedError) return retriedStatuses.has(error.status)
-  return error instanceof ConnectionError || error instanceof RequestTimeoutError
+  if (!isScrapeNestError(error)) return false
+  if (error.code === 'download_failed') return retriedStatuses.has(error.status)
+  return error.code === 'connection_failed' || error.code === 'request_timeout'
 }
 
 async function attemptDownload<Output>(
@@ -99,12 +99,17 @@ async function attemptDownload<Output>(
   located: LocatedArtifact,
   settings: DownloadSettings,
 ): Promise<Downloaded<Output> | ExpiredUrl> {
-  const response = await openDownload(located.url, settings)
+  const response = await openUrl(located.url, settings)
   const { host } = new URL(located.url)
   const { statusCode: status = 0 } = response
   try {
     if (expiredStatuses.has(status)) return new ExpiredUrl(host, status)
-    if (status !== 200) throw new DownloadFailedError(host, status)
+    if (status !== 200)
+      throw new ScrapeNestError({
+        code: 'download_failed',
+        message: `${host} returned ${status} for the download.`,
+        status,
+      })
     return await receive(await createSink(), { response, host, located, settings })
   } finally {
     response.destroy()
@@ -126,10 +131,10 @@ async function receive<Output>(
   const totalBytes = declaredLength(response) ?? located.byteLength
   let receivedBytes = 0
   try {
-    if (totalBytes !== undefined && totalBytes > maxBytes) throw new DownloadTooLargeError(maxBytes)
+    if (totalBytes !== undefined && totalBytes > maxBytes) throw tooLarge(maxBytes)
     for await (const chunk of chunksOf(download)) {
       receivedBytes += chunk.byteLength
-      if (receivedBytes > maxBytes) throw new DownloadTooLargeError(maxBytes)
+      if (receivedBytes > maxBytes) throw tooLarge(maxBytes)
       hash.update(chunk)
       await sink.write(chunk)
       settings.onProgress?.({ receivedBytes, totalBytes })
@@ -143,6 +148,11 @@ async function receive<Output>(
     await sink.discard()
     throw error
   }
+}
+
+function tooLarge(maxBytes: number): ScrapeNestError {
+  const message = `The artifact is longer than ${maxBytes} bytes.`
+  return new ScrapeNestError({ code: 'download_too_large', message, maxBytes })
 }
 
 /** The decoded bytes. Failures of the connection become ours here, where they cannot be taken for the sink's. */
@@ -197,10 +207,18 @@ function checkIntegrity(
 ): void {
   for (const { byteLength, sha256 } of expectations) {
     if (byteLength !== undefined && byteLength !== actual.byteLength) {
-      throw new IntegrityError('size', { expected: `${byteLength} bytes`, actual: `${actual.byteLength} bytes` })
+      throw integrityMismatch('size', { expected: `${byteLength} bytes`, actual: `${actual.byteLength} bytes` })
     }
     if (sha256 !== undefined && sha256 !== actual.sha256) {
-      throw new IntegrityError('SHA-256', { expected: sha256, actual: actual.sha256 })
+      throw integrityMismatch('SHA-256', { expected: sha256, actual: actual.sha256 })
     }
   }
+}
+
+function integrityMismatch(
+  property: 'size' | 'SHA-256',
+  { expected, actual }: { readonly expected: string; readonly actual: string },
+): ScrapeNestError {
+  const message = `Expected an artifact with the ${property} ${expected}, got ${actual}.`
+  return new ScrapeNestError({ code: 'integrity_mismatch', message })
 }

@@ -2,18 +2,19 @@ import { createHash, randomUUID } from 'node:crypto'
 import { type FileHandle, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises'
 import { hostname } from 'node:os'
 import { basename, dirname, join, resolve } from 'node:path'
-import { FileWriteError } from '../errors.ts'
+import { ScrapeNestError } from '../errors.ts'
+import { reasonOf, systemCodeOf } from '../request/system-code.ts'
 
-/** Tells this process from an earlier one that had the same id, as each process 1 of a container has. */
+/** Distinguishes this process from an earlier one with the same id: in a container, every process may be 1. */
 const processToken = randomUUID().slice(0, 8)
 const hostToken = digest(hostname()).slice(0, 8)
 
-/** Nobody pauses this long between two chunks: `timeoutMs` would have ended it. */
+/** No running download is silent for this long: `timeoutMs` would have ended it. */
 const staleAfterMs = 24 * 60 * 60 * 1000
 
 /**
- * A file on its way: written under a name of its own beside its target, so that the target is either whole or absent,
- * whatever happens to this process, the disk or the machine.
+ * A file that is being downloaded. It is written under a temporary name next to its target, so that the target is either
+ * whole or absent, whatever happens to this process, the disk or the machine.
  */
 export class PartialFile {
   readonly #target: string
@@ -27,9 +28,9 @@ export class PartialFile {
   }
 
   /**
-   * Creates the directory where it is missing, and removes what crashed processes left of the same target.
+   * Creates a missing directory, and removes what crashed processes left behind for the same target.
    *
-   * @throws {FileWriteError} `file_write_failed`
+   * @throws {ScrapeNestError} `file_write_failed`
    */
   static async create(path: string): Promise<PartialFile> {
     const target = resolve(path)
@@ -41,19 +42,19 @@ export class PartialFile {
       const temporary = join(directory, `${prefixOf(target)}${owner}${suffix}`)
       return new PartialFile(target, { temporary, handle: await open(temporary, 'wx') })
     } catch (error) {
-      throw new FileWriteError(target, error)
+      throw writeFailed(target, error)
     }
   }
 
-  /** @throws {FileWriteError} `file_write_failed` */
+  /** @throws {ScrapeNestError} `file_write_failed` */
   async write(chunk: Uint8Array): Promise<void> {
     await this.#guard(async () => this.#handle.writeFile(chunk))
   }
 
   /**
-   * Makes it durable, and only then visible. After this the file survives a power failure.
+   * Flushes the file to disk and then renames it. After this it survives a power failure.
    *
-   * @throws {FileWriteError} `file_write_failed`
+   * @throws {ScrapeNestError} `file_write_failed`
    */
   async commit(): Promise<string> {
     await this.#guard(async () => {
@@ -65,7 +66,7 @@ export class PartialFile {
     return this.#target
   }
 
-  /** Removes what was written. Never throws: it runs where something else has failed already. */
+  /** Removes what was written. Never throws: something else has failed already. */
   async discard(): Promise<void> {
     await this.#handle.close().catch(() => {})
     await rm(this.#temporary, { force: true }).catch(() => {})
@@ -75,14 +76,14 @@ export class PartialFile {
     try {
       await work()
     } catch (error) {
-      throw new FileWriteError(this.#target, error)
+      throw writeFailed(this.#target, error)
     }
   }
 }
 
 const suffix = '.partial'
 
-/** A digest, because a name that is already as long as names may be leaves no room beside it. */
+/** A digest, because the longest possible name leaves no room for a prefix. */
 function prefixOf(target: string): string {
   return `.scrapenest-${digest(basename(target)).slice(0, 16)}-`
 }
@@ -103,18 +104,18 @@ function isRunning(pid: number, token: string | undefined): boolean {
     process.kill(pid, 0)
     return true
   } catch (error) {
-    // Another user's process is there too; it only may not be signalled.
+    // EPERM: the process exists, but belongs to another user.
     return (error as NodeJS.ErrnoException).code === 'EPERM'
   }
 }
 
-/** On a shared disk the processes of other machines cannot be asked. */
+/** Whether a process on another machine that shares the disk must have crashed. */
 async function isOld(path: string): Promise<boolean> {
   const found = await stat(path).catch(() => undefined)
   return found !== undefined && Date.now() - found.mtimeMs > staleAfterMs
 }
 
-/** Without it a power failure may take the new name away again. Windows cannot open a directory, and needs no such call. */
+/** Otherwise a power failure may undo the rename. Windows cannot open a directory and does not need this. */
 async function syncDirectory(directory: string): Promise<void> {
   if (process.platform === 'win32') return
   const handle = await open(directory, 'r')
@@ -123,6 +124,11 @@ async function syncDirectory(directory: string): Promise<void> {
   } finally {
     await handle.close()
   }
+}
+
+function writeFailed(path: string, cause: unknown): ScrapeNestError {
+  const message = `${path} could not be written: ${reasonOf(cause)}.`
+  return new ScrapeNestError({ code: 'file_write_failed', message, path, systemCode: systemCodeOf(cause), cause })
 }
 
 function digest(text: string): string {

@@ -1,8 +1,8 @@
 import { BlockList, isIP } from 'node:net'
 
 /**
- * What is not the public internet (IANA's special-purpose registries), and what wraps an IPv4 address in an IPv6 one,
- * because the wrapped address is where such a packet ends.
+ * Ranges that are not the public internet (IANA's special-purpose registries), and IPv6 ranges that wrap an IPv4 address,
+ * because packets may be forwarded to the wrapped address.
  */
 const reserved: Readonly<Record<'ipv4' | 'ipv6', readonly string[]>> = {
   ipv4: [
@@ -46,10 +46,10 @@ for (const family of ['ipv4', 'ipv6'] as const) {
   }
 }
 
-/** Whether an address (text, as the resolver gives it) is one of the public internet. What is no address is not. */
+/** Whether text is an IP address of the public internet. */
 export function isPublicAddress(address: string): boolean {
   const version = isIP(address)
   if (version === 4) return !blocked.check(address, 'ipv4')
-  // BlockList looks through ::ffff:a.b.c.d by itself; a zone (`fe80::1%eth0`) belongs to link-local addresses only.
+  // BlockList unwraps ::ffff:a.b.c.d itself. Only link-local addresses have a zone (`fe80::1%eth0`).
   return version === 6 && !address.includes('%') && !blocked.check(address, 'ipv6')
 }

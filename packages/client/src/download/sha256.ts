@@ -1,9 +1,9 @@
 import { ConfigurationError } from '@scrapenest-webhooks/core'
 
 /**
- * Reads a SHA-256 in hex or base64, with or without `sha256:` before it: ScrapeNest does not document which it sends.
+ * Parses a SHA-256 in hex or base64, with or without a `sha256:` prefix: ScrapeNest does not document which it sends.
  *
- * @returns lower-case hex, or `undefined` where it is none of these.
+ * @returns lower-case hex, or `undefined` for anything else.
  */
 export function parseSha256(text: string): string | undefined {
   const value = text.trim().replace(/^sha-?256[:=-]/i, '')

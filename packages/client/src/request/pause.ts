@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** Waits; rejects with the signal's own reason when aborted, where Node's timer gives an error of its own. */
+/** Waits. When aborted it rejects with the signal's own reason, where Node's timer has an error of its own. */
 export async function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
   try {
     await sleep(milliseconds, undefined, { signal })

@@ -1,6 +1,11 @@
 import { inspect } from 'node:util'
 import { describe, expect, it } from 'vitest'
-import { ApiError, isScrapeNestError, type RateLimitError, ScrapeNestClient } from '../../src/index.ts'
+import {
+  type AnyScrapeNestError,
+  type ErrorResponseFacts,
+  isScrapeNestError,
+  ScrapeNestClient,
+} from '../../src/index.ts'
 import { freeUrl, startServer, startStub } from '../stub-server.ts'
 
 const apiKey = 'sn_live_0123456789abcdef'
@@ -18,7 +23,14 @@ async function failureOf(promise: Promise<unknown>): Promise<unknown> {
   )
 }
 
-/** Answers as the API documents them, one for each status, and both shapes of the body. */
+/** The error that an error response of the API became. */
+async function responseErrorOf(promise: Promise<unknown>): Promise<AnyScrapeNestError & ErrorResponseFacts> {
+  const error = await failureOf(promise)
+  if (isScrapeNestError(error) && 'body' in error) return error
+  return expect.fail(`expected the error of a response, got ${inspect(error)}`)
+}
+
+/** Error responses as the API documents them, one for each status, and both forms of the body. */
 const recorded = [
   [
     400,
@@ -46,13 +58,11 @@ const recorded = [
 describe('errors of the API', () => {
   it.each(recorded)('%i becomes %s, with what the answer says', async (status, code, body) => {
     const { url } = await startStub({ status, body, headers: { 'x-request-id': 'req_header' } })
-    const error = await failureOf(clientOf(url).jobs.get('job_1'))
-    expect(error).toBeInstanceOf(ApiError)
+    const error = await responseErrorOf(clientOf(url).jobs.get('job_1'))
     expect(error).toMatchObject({ code, status, request: 'GET /v1/jobs/job_1', attempts: 1 })
-    expect(isScrapeNestError(error)).toBe(true)
-    expect((error as ApiError).body).toBe(typeof body === 'string' ? body : JSON.stringify(body))
-    expect((error as ApiError).requestId).toBe([400, 401].includes(status) ? `req_${status}` : 'req_header')
-    if (status === 422) expect((error as ApiError).details).toEqual([{ field: 'target_url', message: 'not a URL' }])
+    expect(error.body).toBe(typeof body === 'string' ? body : JSON.stringify(body))
+    expect(error.requestId).toBe([400, 401].includes(status) ? `req_${status}` : 'req_header')
+    if (status === 422) expect(error.details).toEqual([{ field: 'target_url', message: 'not a URL' }])
     if (status === 409)
       expect(error).toMatchObject({ apiCode: 'conflict', message: expect.stringContaining('already paused') })
   })
@@ -63,7 +73,7 @@ describe('errors of the API', () => {
       const timer = setInterval(() => response.write('x'.repeat(65_536)), 1)
       response.once('close', () => clearInterval(timer))
     })
-    const error = (await failureOf(clientOf(url).jobs.get('job_1'))) as ApiError
+    const error = await responseErrorOf(clientOf(url).jobs.get('job_1'))
     expect(error.code).toBe('server_error')
     expect(error.body.length).toBe(8192)
   })
@@ -72,7 +82,7 @@ describe('errors of the API', () => {
     const body = { error: { code: 'invalid_api_key', message: `the key ${apiKey} is unknown`, request_id: apiKey } }
     const { url } = await startStub({ status: 401, body })
     const client = clientOf(url)
-    const error = (await failureOf(client.jobs.get('job_1'))) as ApiError
+    const error = await responseErrorOf(client.jobs.get('job_1'))
     for (const shown of [
       error.message,
       error.body,
@@ -170,7 +180,7 @@ describe('retries', () => {
 
   it('hands a long Retry-After to the caller instead of waiting or coming too early', async () => {
     const { url, requests } = await startStub({ status: 429, headers: { 'retry-after': '3600' } })
-    const error = (await failureOf(clientOf(url, { maxRetries: 5 }).jobs.list())) as RateLimitError
+    const error = await failureOf(clientOf(url, { maxRetries: 5 }).jobs.list())
     expect(error).toMatchObject({ code: 'rate_limited', retryAfterSeconds: 3600, attempts: 1 })
     expect(requests).toHaveLength(1)
   })

@@ -1,10 +1,9 @@
 // Exported values with inferred types, in an application whose only package of ours is the client.
 import {
-  type ApiFailure,
   isScrapeNestError,
-  NotFoundError,
-  RateLimitError,
   ScrapeNestClient,
+  ScrapeNestError,
+  type ScrapeNestErrorOptions,
 } from '@scrapenest-webhooks/client'
 
 const event = { data: { job_id: 'job', artifact_type: 'html', download_url: 'https://artifacts.example/page' } }
@@ -48,5 +47,7 @@ export const tries = client.webhookEndpoints.attempts('endpoint', 'message')
 
 export const asOurs = (error: unknown) => (isScrapeNestError(error) ? error : undefined)
 export const codeOf = (error: unknown) => (isScrapeNestError(error) ? error.code : undefined)
-export const limited = (error: unknown) => (error instanceof RateLimitError ? error.retryAfterSeconds : undefined)
-export const notFound = (failure: ApiFailure) => new NotFoundError(failure)
+export const limited = (error: unknown) =>
+  isScrapeNestError(error) && error.code === 'rate_limited' ? error : undefined
+export const details = (error: unknown) => (isScrapeNestError(error) && 'details' in error ? error.details : undefined)
+export const failure = (options: ScrapeNestErrorOptions) => new ScrapeNestError(options)

@@ -1,0 +1,38 @@
+import { ScrapeNestError } from '../errors.ts'
+
+/** A success. */
+export interface ApiResponse {
+  readonly status: number
+  /** The parsed body; `undefined` if it is empty. */
+  readonly data: unknown
+  /** Method and path, for messages. */
+  readonly request: string
+}
+
+/**
+ * Checks the fields this client relies on. The rest is typed after the documentation and not checked, so that a field
+ * that ScrapeNest adds or omits breaks no caller.
+ *
+ * @throws {ScrapeNestError} `response_invalid`
+ */
+export function expectFields<Body>(response: ApiResponse, names: readonly (keyof Body & string)[]): Body {
+  const { data, request } = response
+  if (!isRecord(data)) throw invalidResponse(request, 'is not a JSON object')
+  for (const name of names) {
+    if (data[name] === undefined) throw invalidResponse(request, `has no ${name}`)
+  }
+  return data as Body
+}
+
+/** `response_invalid`. @param problem what follows "The response". */
+export function invalidResponse(request: string, problem: string, options?: ErrorOptions): ScrapeNestError {
+  return new ScrapeNestError({
+    code: 'response_invalid',
+    message: `The response to ${request} ${problem}.`,
+    ...options,
+  })
+}
+
+export function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
