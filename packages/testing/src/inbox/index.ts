@@ -1,53 +1,49 @@
-import { playOn } from './bed.ts'
-import { attempts } from './checks/attempts.ts'
-import { capabilities } from './checks/capabilities.ts'
-import { closing } from './checks/closing.ts'
-import { leases } from './checks/leases.ts'
-import { looking } from './checks/looking.ts'
-import { replaying } from './checks/replaying.ts'
-import { storing } from './checks/storing.ts'
+import { attemptChecks } from './checks/attempts.ts'
+import { capabilityChecks } from './checks/capabilities.ts'
+import { closingChecks } from './checks/closing.ts'
+import { leaseChecks } from './checks/leases.ts'
+import { listingChecks } from './checks/listing.ts'
+import { replayingChecks } from './checks/replaying.ts'
+import { storingChecks } from './checks/storing.ts'
+import { runInboxCheck } from './run-check.ts'
 import type { InboxCheckResult, InboxTarget } from './target.ts'
 
-/** One rule of what an inbox does, as data: run it from any test runner, against any engine. */
+/** One rule about an inbox, as data: runs in any test runner, against any engine. */
 export interface InboxCheck {
   /** Stable across releases. */
   readonly id: string
-  /** The rule, with the words of RFC 2119. */
+  /** The rule, in the terms of RFC 2119. */
   readonly name: string
   /**
-   * Tries the rule on an engine, with a place of its own, and closes what it opened.
+   * Checks the rule on an engine, with a place of its own, and closes what it opened.
    *
-   * @throws {Error} when the engine breaks the rule.
+   * @throws {Error} the engine breaks the rule.
    */
   run(target: InboxTarget): Promise<InboxCheckResult>
 }
 
 /**
- * Every rule of the inbox that can be seen in one process. An engine that passes them all behaves as ours do, and does
- * what its `capabilities` say.
+ * Every rule about an inbox that can be checked in one process. An engine that passes all of them behaves like those of
+ * this library, within its `capabilities`.
  *
  * @example
  * for (const check of inboxChecks) it(`${check.id} ${check.name}`, () => check.run(myEngine))
  */
 export const inboxChecks: readonly InboxCheck[] = [
-  ...storing,
-  ...attempts,
-  ...leases,
-  ...replaying,
-  ...looking,
-  ...closing,
-  ...capabilities,
-].map((scenario) => ({ id: scenario.id, name: scenario.name, run: (target) => playOn(target, scenario) }))
+  ...storingChecks,
+  ...attemptChecks,
+  ...leaseChecks,
+  ...replayingChecks,
+  ...listingChecks,
+  ...closingChecks,
+  ...capabilityChecks,
+].map((definition) => ({
+  id: definition.id,
+  name: definition.name,
+  run: (target) => runInboxCheck(definition, target),
+}))
 
-export type {
-  InboxUnderTest,
-  InboxUnderTestAttempt,
-  InboxUnderTestCapabilities,
-  InboxUnderTestFilter,
-  InboxUnderTestRecord,
-  InboxUnderTestState,
-  InboxUnderTestStats,
-  InboxUnderTestSummary,
-} from './contract.ts'
-export { createInboxConsumer, createInboxEvent, untilInboxStats } from './fixtures.ts'
+export { createInboxConsumer } from './inbox-consumer.ts'
+export { createInboxEvent } from './inbox-event.ts'
+export { untilInboxStats } from './inbox-stats.ts'
 export type { InboxCheckOptions, InboxCheckResult, InboxPlace, InboxTarget } from './target.ts'

@@ -1,47 +1,42 @@
-import type { InboxUnderTest } from './contract.ts'
+// Without `@ts-ignore`, an application that checks declarations and has no inbox could not compile against this package.
+// biome-ignore lint/suspicious/noTsIgnore: an expected error would itself be an error where the inbox is installed.
+/** @ts-ignore */
+import type { Inbox, InboxOptions } from '@scrapenest-webhooks/inbox'
 
-/** An engine under test: how an empty place for events is made, and an inbox on it. */
+/** An engine under test: how to create an empty place for events, and open inboxes on it. */
 export interface InboxTarget {
   readonly name: string
-  /** Makes an empty place: a file, a schema, a prefix of keys. Called once for each check. */
+  /** Creates an empty place: a file, a schema, a key prefix. Called once per check. */
   createPlace(): InboxPlace | Promise<InboxPlace>
-  /** How long to wait for what the engine should come to, in milliseconds. @default 5000 */
+  /** How long to wait for an expected state, in milliseconds. @default 5000 */
   readonly timeoutMs?: number
 }
 
-/** Where the events of one check are kept. */
+/** Where the events of one check are stored. */
 export interface InboxPlace {
   /**
-   * Gives an inbox on this place. Called twice by the checks of `isDurable` and `isShared`, as two processes would; the
-   * checks close what they were given.
+   * Opens an inbox on this place. The checks of `isDurable` and `isShared` call it twice, as two processes would. The
+   * checks close every inbox they open.
    */
-  open(options: InboxCheckOptions): InboxUnderTest
-  /** Deletes the place. Called when its inboxes are closed. */
+  open(options: InboxCheckOptions): Inbox
+  /** Deletes the place. Called after its inboxes have been closed. */
   dispose?(): Promise<void> | void
 }
 
-/** The options of an inbox that checks set: those of `InboxOptions` in `@scrapenest-webhooks/inbox`, with its defaults. */
-export interface InboxCheckOptions {
-  /** The delay before the next attempt, in milliseconds. */
-  readonly backoff?: (failedAttempts: number) => number
-  readonly concurrency?: number
-  readonly graceMs?: number
-  readonly handlerTimeoutMs?: number
-  readonly keepPayload?: boolean
-  readonly leaseMs?: number
-  readonly maxAttempts?: number
-  /** The clock, in milliseconds since 1970. Given only where `canTakeClock` is not `false`. */
-  readonly now?: () => number
-}
+/** The options that checks set. `now` is set only if `canTakeClock` is not `false`. */
+export type InboxCheckOptions = Pick<
+  InboxOptions,
+  'backoff' | 'concurrency' | 'graceMs' | 'handlerTimeoutMs' | 'keepPayload' | 'leaseMs' | 'maxAttempts' | 'now'
+>
 
 /**
- * What came of one check that did not fail:
+ * The result of one check that did not fail:
  * - `pass`: the engine does all of it.
- * - `pass without`: the engine says that it cannot do some of it, and refuses it, or the check has asked for less.
- * - `not applicable`: the engine says that it cannot do it at all.
+ * - `pass without`: the engine declares that it does less, and the check required less.
+ * - `not applicable`: the engine declares that it cannot do this at all.
  */
 export interface InboxCheckResult {
   readonly cell: 'pass' | 'pass without' | 'not applicable'
-  /** What the engine cannot do, as `attempts: every` or `isShared`. Empty for `pass`. */
+  /** What the engine cannot do, such as `attempts: every` or `isShared`. Empty for `pass`. */
   readonly missing: readonly string[]
 }

@@ -8,21 +8,23 @@ import {
   SchemaMismatchError,
   WebhookError,
 } from '@scrapenest-webhooks/core'
-import { aWhileMs, countsOf, type InboxScenario, soon } from '../bed.ts'
-import { createInboxConsumer, createInboxEvent } from '../fixtures.ts'
+import type { InboxCheckDefinition } from '../check-definition.ts'
+import { createInboxConsumer } from '../inbox-consumer.ts'
+import { createInboxEvent } from '../inbox-event.ts'
+import { pause, retrySoon } from '../timing.ts'
 
-/** How handlers are run, and what becomes of an event after each attempt. */
-export const attempts: readonly InboxScenario[] = [
+/** How handlers run, and the state of an event after each attempt. */
+export const attemptChecks: readonly InboxCheckDefinition[] = [
   {
     id: 'I06',
-    name: 'MUST give the handlers what was put, byte for byte',
-    async play(bed) {
-      const inbox = bed.open()
+    name: 'MUST pass the handlers what was put, byte for byte',
+    async run(context) {
+      const inbox = context.open()
       const event = createInboxEvent({ body: randomBytes(1_048_576), secretIndex: 1 })
       const seen: InboxEvent[] = []
       await inbox.put(event)
       await inbox.start(createInboxConsumer((stored) => seen.push(stored)))
-      await bed.until(() => seen.length > 0, 'the handler is called')
+      await context.until(() => seen.length > 0, 'the handler is called')
       const [{ body, ...facts }] = seen as [InboxEvent]
       const { body: sent, ...sentFacts } = event
       assert.ok(Buffer.from(body).equals(sent))
@@ -31,38 +33,38 @@ export const attempts: readonly InboxScenario[] = [
   },
   {
     id: 'I07',
-    name: 'MUST handle an event once when its handlers succeed, whether it was stored before the start or after',
-    async play(bed) {
-      const inbox = bed.open()
+    name: 'MUST handle an event once when its handlers succeed, whether it was stored before or after the start',
+    async run(context) {
+      const inbox = context.open()
       const runs: string[] = []
       const [early, late] = [createInboxEvent(), createInboxEvent()]
       await inbox.put(early)
       await inbox.start(createInboxConsumer((event) => runs.push(event.eventId)))
       await inbox.put(late)
-      await bed.untilStats(inbox, { done: 2 })
-      await sleep(aWhileMs)
+      await context.untilStats(inbox, { done: 2 })
+      await pause()
       assert.deepEqual(runs.sort(), [early.eventId, late.eventId].sort())
       const record = await inbox.get(early.eventId)
       assert.equal(record?.attempts, 1)
-      bed.expectHistory(record, ({ attempt, error }) => ({ attempt, error }), [{ attempt: 1, error: undefined }])
+      context.expectHistory(record, ({ attempt, error }) => ({ attempt, error }), [{ attempt: 1, error: undefined }])
     },
   },
   {
     id: 'I08',
-    name: 'MUST leave events alone where nobody processes',
-    async play(bed) {
-      const inbox = bed.open()
+    name: 'MUST leave events ready if its consumer does not process them',
+    async run(context) {
+      const inbox = context.open()
       await inbox.start({ name: 'scrapenest', report() {} })
       await inbox.put(createInboxEvent())
-      await sleep(aWhileMs)
-      assert.deepEqual(await countsOf(inbox), { ready: 1, running: 0, done: 0, dead: 0, unhandled: 0 })
+      await pause()
+      await context.expectCounts(inbox, { ready: 1 })
     },
   },
   {
     id: 'I09',
-    name: 'MUST try again after a failure, and count the attempts',
-    async play(bed) {
-      const inbox = bed.open({ backoff: soon })
+    name: 'MUST retry after a failure, and count the attempts',
+    async run(context) {
+      const inbox = context.open({ backoff: retrySoon })
       const counted: number[] = []
       const event = createInboxEvent()
       await inbox.start(
@@ -73,11 +75,11 @@ export const attempts: readonly InboxScenario[] = [
         }),
       )
       await inbox.put(event)
-      await bed.untilStats(inbox, { done: 1 })
+      await context.untilStats(inbox, { done: 1 })
       assert.deepEqual(counted, [1, 2, 3, 4])
       const record = await inbox.get(event.eventId)
       assert.equal(record?.attempts, 4)
-      bed.expectHistory(record, ({ attempt, error }) => [attempt, error?.code, error?.message], [
+      context.expectHistory(record, ({ attempt, error }) => [attempt, error?.code, error?.message], [
         [1, 'handler_failed', 'failure 1'],
         [2, 'handler_failed', 'failure 2'],
         [3, 'handler_failed', 'failure 3'],
@@ -87,9 +89,9 @@ export const attempts: readonly InboxScenario[] = [
   },
   {
     id: 'I10',
-    name: 'MUST keep an event as dead after maxAttempts, and tell',
-    async play(bed) {
-      const inbox = bed.open({ backoff: soon, maxAttempts: 3 })
+    name: 'MUST keep an event as dead after maxAttempts, and report it',
+    async run(context) {
+      const inbox = context.open({ backoff: retrySoon, maxAttempts: 3 })
       const reports: string[] = []
       let runs = 0
       const event = createInboxEvent()
@@ -101,23 +103,23 @@ export const attempts: readonly InboxScenario[] = [
         report: (_, reported) => reports.push(String(reported?.eventId)),
       })
       await inbox.put(event)
-      await bed.untilStats(inbox, { dead: 1 })
-      await sleep(aWhileMs)
+      await context.untilStats(inbox, { dead: 1 })
+      await pause()
       assert.equal(runs, 3)
       assert.deepEqual(reports, [event.eventId])
       assert.equal(await inbox.put(event), 'duplicate')
     },
   },
   ...[
-    new PermanentError('no use'),
+    new PermanentError('useless'),
     new SchemaMismatchError('job.created', []),
-    new WebhookError('envelope_invalid', 'no use'),
+    new WebhookError('envelope_invalid', 'useless'),
   ].map(
-    (error, index): InboxScenario => ({
+    (error, index): InboxCheckDefinition => ({
       id: `I11.${index + 1}`,
-      name: `MUST not try again after ${error.code}`,
-      async play(bed) {
-        const inbox = bed.open({ backoff: soon })
+      name: `MUST NOT retry after ${error.code}`,
+      async run(context) {
+        const inbox = context.open({ backoff: retrySoon })
         const event = createInboxEvent()
         await inbox.start(
           createInboxConsumer(() => {
@@ -125,7 +127,7 @@ export const attempts: readonly InboxScenario[] = [
           }),
         )
         await inbox.put(event)
-        await bed.untilStats(inbox, { dead: 1 })
+        await context.untilStats(inbox, { dead: 1 })
         const record = await inbox.get(event.eventId)
         assert.equal(record?.attempts, 1)
         assert.equal(record?.history.at(-1)?.error?.code, error.code)
@@ -134,9 +136,9 @@ export const attempts: readonly InboxScenario[] = [
   ),
   {
     id: 'I12',
-    name: 'MUST try again when RetryLaterError says, and not before',
-    async play(bed) {
-      const inbox = bed.open({ backoff: soon })
+    name: 'MUST retry when RetryLaterError says, and not before',
+    async run(context) {
+      const inbox = context.open({ backoff: retrySoon })
       const event = createInboxEvent()
       const startedAtMs: number[] = []
       await inbox.start(
@@ -146,19 +148,19 @@ export const attempts: readonly InboxScenario[] = [
         }),
       )
       await inbox.put(event)
-      await bed.until(() => startedAtMs.length > 0, 'the handler is called')
-      // However short the patience with this engine is, it is patience on top of the second.
+      await context.until(() => startedAtMs.length > 0, 'the handler is called')
+      // `untilStats` may give up sooner than that.
       await sleep(1000)
-      await bed.untilStats(inbox, { done: 1 })
+      await context.untilStats(inbox, { done: 1 })
       const [first = 0, second = 0] = startedAtMs
-      assert.ok(second - first >= 999, `tried again after ${second - first} ms`)
+      assert.ok(second - first >= 999, `retried after ${second - first} ms`)
     },
   },
   {
     id: 'I13',
-    name: 'MUST abort handlers at their time limit, tell, and try again',
-    async play(bed) {
-      const inbox = bed.open({ handlerTimeoutMs: 30, graceMs: 1000, backoff: soon })
+    name: 'MUST abort handlers at handlerTimeoutMs, report it, and retry',
+    async run(context) {
+      const inbox = context.open({ handlerTimeoutMs: 30, graceMs: 1000, backoff: retrySoon })
       const event = createInboxEvent()
       const reports: unknown[] = []
       await inbox.start({
@@ -173,16 +175,16 @@ export const attempts: readonly InboxScenario[] = [
         report: (error) => reports.push((error as { code?: unknown }).code),
       })
       await inbox.put(event)
-      await bed.untilStats(inbox, { done: 1 })
+      await context.untilStats(inbox, { done: 1 })
       assert.equal((await inbox.get(event.eventId))?.attempts, 2)
       assert.deepEqual(reports, ['handler_timeout'])
     },
   },
   {
     id: 'I14',
-    name: 'MUST let an overdue handler keep its place for graceMs only, and count nothing it does afterwards',
-    async play(bed) {
-      const inbox = bed.open({ handlerTimeoutMs: 20, graceMs: 20, concurrency: 1, backoff: () => 60_000 })
+    name: 'MUST let an overdue handler keep its slot for graceMs only, and ignore its result',
+    async run(context) {
+      const inbox = context.open({ handlerTimeoutMs: 20, graceMs: 20, concurrency: 1, backoff: () => 60_000 })
       const [stuck, next] = [createInboxEvent(), createInboxEvent()]
       let letGo: () => void = () => {}
       const handled: string[] = []
@@ -198,20 +200,20 @@ export const attempts: readonly InboxScenario[] = [
       )
       await inbox.put(stuck)
       await inbox.put(next)
-      await bed.untilStats(inbox, { done: 1, ready: 1 })
+      await context.untilStats(inbox, { done: 1, ready: 1 })
       letGo()
-      await bed.until(() => handled.length === 2, 'both handlers have ended')
-      await sleep(aWhileMs)
+      await context.until(() => handled.length === 2, 'both handlers have ended')
+      await pause()
       const record = await inbox.get(stuck.eventId)
       assert.equal(record?.state, 'ready')
-      bed.expectHistory(record, ({ error }) => error?.code, ['handler_timeout'])
+      context.expectHistory(record, ({ error }) => error?.code, ['handler_timeout'])
     },
   },
   {
     id: 'I15',
-    name: 'MUST run no more handlers at a time than concurrency allows, and all of them in the end',
-    async play(bed) {
-      const inbox = bed.open({ concurrency: 3 })
+    name: 'MUST run at most `concurrency` handlers at a time, and all of them eventually',
+    async run(context) {
+      const inbox = context.open({ concurrency: 3 })
       let running = 0
       let most = 0
       await inbox.start(
@@ -223,15 +225,15 @@ export const attempts: readonly InboxScenario[] = [
         }),
       )
       await Promise.all(Array.from({ length: 40 }, () => inbox.put(createInboxEvent())))
-      await bed.untilStats(inbox, { done: 40 })
+      await context.untilStats(inbox, { done: 40 })
       assert.equal(most, 3)
     },
   },
   {
     id: 'I16',
-    name: 'MUST give each consumer the events of its name, and go on for the others when one closes',
-    async play(bed) {
-      const inbox = bed.open()
+    name: 'MUST pass each consumer the events of its name, and continue for the others when one closes',
+    async run(context) {
+      const inbox = context.open()
       const seen: string[] = []
       const consumerOf = (name: string) => createInboxConsumer((event) => seen.push(`${name}:${event.name}`), name)
       const [one, two] = [consumerOf('one'), consumerOf('two')]
@@ -239,11 +241,11 @@ export const attempts: readonly InboxScenario[] = [
       await inbox.start(two)
       await inbox.put(createInboxEvent({ name: 'one' }))
       await inbox.put(createInboxEvent({ name: 'two' }))
-      await bed.untilStats(inbox, { done: 2 })
+      await context.untilStats(inbox, { done: 2 })
       await inbox.close({ graceMs: 100, consumer: one })
       await inbox.put(createInboxEvent({ name: 'one' }))
       await inbox.put(createInboxEvent({ name: 'two' }))
-      await bed.untilStats(inbox, { done: 3, ready: 1 })
+      await context.untilStats(inbox, { done: 3, ready: 1 })
       assert.deepEqual(seen.sort(), ['one:one', 'two:two', 'two:two'])
     },
   },

@@ -1,95 +1,82 @@
 import assert from 'node:assert/strict'
-import type { InboxScenario } from '../bed.ts'
-import type { InboxUnderTestFilter } from '../contract.ts'
-import { createInboxConsumer, createInboxEvent } from '../fixtures.ts'
+import type { InboxCheckDefinition } from '../check-definition.ts'
+import { createInboxConsumer } from '../inbox-consumer.ts'
+import { createInboxEvent } from '../inbox-event.ts'
 
-/** Something to ask with each filter; that nothing fits does not matter. */
-const filters: Readonly<Required<InboxUnderTestFilter>> = {
-  name: 'scrapenest',
-  eventId: 'nothing',
-  eventType: 'job.created',
-  state: 'done',
-  isUnhandled: true,
-  receivedFrom: new Date(0),
-  receivedBefore: new Date(0),
-  finishedBefore: new Date(0),
-}
-
-/** What an engine says that it can do holds, and what it cannot is refused. */
-export const capabilities: readonly InboxScenario[] = [
+/** What an engine declares that it can do holds, and what no engine can do is refused. */
+export const capabilityChecks: readonly InboxCheckDefinition[] = [
   {
     id: 'I32',
-    name: 'MUST say what it can do, and can at least select by id and state',
-    async play(bed) {
-      const said = bed.capabilities
-      for (const name of ['isDurable', 'isShared', 'canDropPayload'] as const)
-        assert.equal(typeof said[name], 'boolean')
-      assert.ok(['undefined', 'boolean'].includes(typeof said.canTakeClock))
-      assert.ok(said.attempts === 'every' || said.attempts === 'last')
-      for (const filter of said.filters) assert.ok(Object.hasOwn(filters, filter), `there is no filter ${filter}`)
-      for (const state of said.replayableStates) assert.ok(state === 'done' || state === 'dead')
-      assert.ok(said.filters.includes('eventId') && said.filters.includes('state'))
+    name: 'MUST declare its capabilities',
+    async run(context) {
+      const { isDurable, isShared, attempts, listOrder, canTakeClock } = context.capabilities
+      assert.deepEqual([typeof isDurable, typeof isShared], ['boolean', 'boolean'])
+      assert.ok(attempts === 'every' || attempts === 'last')
+      assert.ok(listOrder === 'stored' || listOrder === 'state')
+      assert.ok(['undefined', 'boolean'].includes(typeof canTakeClock))
     },
   },
   {
     id: 'I33',
-    name: 'MUST know its events again after it was closed, where it says that it is durable',
-    async play(bed) {
-      bed.needs('isDurable')
-      const before = bed.open()
+    name: 'MUST keep its events when closed and reopened, if it is durable',
+    async run(context) {
+      context.require('isDurable')
+      const before = context.open()
       const [handled, waiting] = [createInboxEvent({ name: 'one' }), createInboxEvent({ name: 'two' })]
       await before.start(createInboxConsumer(() => {}, 'one'))
       await before.put(handled)
       await before.put(waiting)
-      await bed.untilStats(before, { done: 1, ready: 1 })
+      await context.untilStats(before, { done: 1, ready: 1 })
       await before.close({ graceMs: 100 })
 
-      const after = bed.open()
+      const after = context.open()
       assert.equal(await after.put(handled), 'duplicate')
       assert.equal(await after.put(waiting), 'duplicate')
       assert.equal((await after.get(handled.eventId, { name: 'one' }))?.state, 'done')
       assert.ok(Buffer.from((await after.get(waiting.eventId, { name: 'two' }))?.body ?? []).equals(waiting.body))
       await after.start(createInboxConsumer(() => {}, 'two'))
-      await bed.untilStats(after, { done: 2, ready: 0 })
+      await context.untilStats(after, { done: 2, ready: 0 })
     },
   },
   {
     id: 'I34',
-    name: 'MUST share its events with another on the same place, and run each once, where it says that it is shared',
-    async play(bed) {
-      bed.needs('isShared')
-      const inboxes = [bed.open(), bed.open()]
+    name: 'MUST share its events with another inbox on the same place and handle each once, if it is shared',
+    async run(context) {
+      context.require('isShared')
+      const inboxes = [context.open(), context.open()]
       const runs: string[] = []
       for (const inbox of inboxes) await inbox.start(createInboxConsumer(({ eventId }) => runs.push(eventId)))
       const events = Array.from({ length: 20 }, () => createInboxEvent())
       const answers = await Promise.all(events.flatMap((event) => inboxes.map((inbox) => inbox.put(event))))
       assert.equal(answers.filter((answer) => answer === 'stored').length, events.length)
-      for (const inbox of inboxes) await bed.untilStats(inbox, { done: events.length, ready: 0, running: 0 })
+      for (const inbox of inboxes) await context.untilStats(inbox, { done: events.length, ready: 0, running: 0 })
       assert.deepEqual(runs.sort(), events.map(({ eventId }) => eventId).sort())
     },
   },
   {
     id: 'I35',
-    name: 'MUST refuse to list, replay or purge by a filter that it does not have',
-    async play(bed) {
-      const inbox = bed.open()
-      for (const name of Object.keys(filters) as (keyof typeof filters)[]) {
-        if (bed.can('filters', name)) continue
-        const filter = { [name]: filters[name] }
-        await bed.refuses(() => inbox.list(filter))
-        await bed.refuses(() => inbox.replay({ eventId: 'nothing', ...filter }))
-        await bed.refuses(() => inbox.purge({ state: 'done', ...filter }))
-      }
+    name: 'MUST refuse to list, replay or purge by an unknown filter',
+    async run(context) {
+      const inbox = context.open()
+      // A misspelled condition that is ignored selects everything. TypeScript refuses it only in a literal.
+      const unknown = { color: 'red' }
+      await context.expectRefusal(() => inbox.list(unknown as object))
+      await context.expectRefusal(() => inbox.replay({ state: 'dead', ...unknown }))
+      await context.expectRefusal(() => inbox.purge({ state: 'dead', ...unknown }))
     },
   },
   {
     id: 'I36',
-    name: 'MUST refuse to replay events of a state that it cannot replay',
-    async play(bed) {
-      const inbox = bed.open()
-      for (const state of ['done', 'dead'] as const) {
-        if (!bed.can('replayableStates', state)) await bed.refuses(() => inbox.replay({ state }))
+    name: 'MUST refuse to replay or purge without a selection, and to purge waiting or running events',
+    async run(context) {
+      const inbox = context.open()
+      await inbox.put(createInboxEvent())
+      // What a caller without types may pass.
+      await context.expectRefusal(() => inbox.replay({} as { state: 'dead' }))
+      for (const filter of [{}, { state: 'ready' }, { state: 'running' }]) {
+        await context.expectRefusal(() => inbox.purge(filter as { state: 'dead' }))
       }
+      await context.expectCounts(inbox, { ready: 1 })
     },
   },
 ]

@@ -1,38 +1,39 @@
 import assert from 'node:assert/strict'
-import { setTimeout as sleep } from 'node:timers/promises'
 import { type InboxConsumer, PermanentError } from '@scrapenest-webhooks/core'
 import { fakeClock } from '../../fake-clock.ts'
-import { aWhileMs, type InboxScenario } from '../bed.ts'
-import { createInboxConsumer, createInboxEvent } from '../fixtures.ts'
+import type { InboxCheckDefinition } from '../check-definition.ts'
+import { createInboxConsumer } from '../inbox-consumer.ts'
+import { createInboxEvent } from '../inbox-event.ts'
+import { pause } from '../timing.ts'
 
 const leaseMs = 60_000
 
-/** Who may say how an attempt ended: the one that has the event, and nobody that had it before. */
-export const leases: readonly InboxScenario[] = [
+/** Which attempt may end an event: the one that holds its lease. */
+export const leaseChecks: readonly InboxCheckDefinition[] = [
   {
     id: 'I17',
-    name: 'MUST give an event whose lease has ended to another attempt, and let only that one complete it',
-    async play(bed) {
-      bed.needs('canTakeClock')
+    name: 'MUST start another attempt when a lease ends, and let only that one complete the event',
+    async run(context) {
+      context.require('canTakeClock')
       const clock = fakeClock()
-      const inbox = bed.open({ now: clock.now, leaseMs, backoff: () => 0, maxAttempts: 2 })
+      const inbox = context.open({ now: clock.now, leaseMs, backoff: () => 0, maxAttempts: 2 })
       const event = createInboxEvent()
       const { consumer, runs } = hangingConsumer(event.eventId)
       await inbox.start(consumer)
       await inbox.put(event)
-      await bed.until(() => runs.length === 1, 'the handler is called')
-      // As if this process had been blocked for longer than its lease.
+      await context.until(() => runs.length === 1, 'the handler is called')
+      // As if this process had stalled past its lease.
       clock.advance(leaseMs + 1)
-      // An inbox may look again only when there is a reason to.
+      // Gives the inbox a reason to check.
       await inbox.put(createInboxEvent())
-      await bed.until(() => runs.length === 2, 'the handler is called again, after the end of its lease')
+      await context.until(() => runs.length === 2, 'the handler is called again, after its lease ended')
       runs[0]?.succeed()
-      await sleep(aWhileMs)
+      await pause()
       const running = await inbox.get(event.eventId)
       assert.deepEqual([running?.state, running?.attempts], ['running', 2])
-      runs[1]?.fail(new PermanentError('no use'))
-      await bed.untilStats(inbox, { dead: 1, done: 1 })
-      bed.expectHistory(await inbox.get(event.eventId), ({ attempt, error }) => [attempt, error?.code], [
+      runs[1]?.fail(new PermanentError('useless'))
+      await context.untilStats(inbox, { dead: 1, done: 1 })
+      context.expectHistory(await inbox.get(event.eventId), ({ attempt, error }) => [attempt, error?.code], [
         [1, 'lease_ended'],
         [2, 'permanent_failure'],
       ])
@@ -40,22 +41,22 @@ export const leases: readonly InboxScenario[] = [
   },
   {
     id: 'I18',
-    name: 'MUST bury an event whose lease has ended maxAttempts times, and tell',
-    async play(bed) {
-      bed.needs('canTakeClock')
+    name: 'MUST keep an event as dead after its lease has ended maxAttempts times, and report it',
+    async run(context) {
+      context.require('canTakeClock')
       const clock = fakeClock()
-      const inbox = bed.open({ now: clock.now, leaseMs, backoff: () => 0, maxAttempts: 2 })
+      const inbox = context.open({ now: clock.now, leaseMs, backoff: () => 0, maxAttempts: 2 })
       const event = createInboxEvent()
       const { consumer, runs } = hangingConsumer(event.eventId)
       const reports: string[] = []
       await inbox.start({ ...consumer, report: (_, reported) => reports.push(String(reported?.eventId)) })
       await inbox.put(event)
       for (const attempt of [1, 2]) {
-        await bed.until(() => runs.length === attempt, `the handler is called for attempt ${attempt}`)
+        await context.until(() => runs.length === attempt, `the handler is called for attempt ${attempt}`)
         clock.advance(leaseMs + 1)
         await inbox.put(createInboxEvent())
       }
-      await bed.untilStats(inbox, { dead: 1, done: 2 })
+      await context.untilStats(inbox, { dead: 1, done: 2 })
       const record = await inbox.get(event.eventId)
       assert.deepEqual([runs.length, record?.attempts, record?.history.at(-1)?.error?.code], [2, 2, 'lease_ended'])
       assert.deepEqual(reports, [event.eventId])
@@ -63,22 +64,22 @@ export const leases: readonly InboxScenario[] = [
   },
   {
     id: 'I19',
-    name: 'MUST count nothing that a handler does after its event was given back',
-    async play(bed) {
-      const inbox = bed.open({ maxAttempts: 2 })
+    name: 'MUST ignore what a handler does after its event was given back',
+    async run(context) {
+      const inbox = context.open({ maxAttempts: 2 })
       const event = createInboxEvent()
       const { consumer, runs } = hangingConsumer(event.eventId)
       await inbox.put(event)
       await inbox.start(consumer)
-      await bed.until(() => runs.length === 1, 'the handler is called')
+      await context.until(() => runs.length === 1, 'the handler is called')
       await inbox.close({ graceMs: 0 })
       await inbox.start(consumer)
-      await bed.until(() => runs.length === 2, 'the handler is called again, after a new start')
+      await context.until(() => runs.length === 2, 'the handler is called again, after a restart')
       runs[0]?.succeed()
-      await sleep(aWhileMs)
+      await pause()
       assert.equal((await inbox.get(event.eventId))?.state, 'running')
-      runs[1]?.fail(new PermanentError('no use'))
-      await bed.untilStats(inbox, { dead: 1, done: 0 })
+      runs[1]?.fail(new PermanentError('useless'))
+      await context.untilStats(inbox, { dead: 1, done: 0 })
       assert.equal((await inbox.get(event.eventId))?.attempts, 1)
     },
   },

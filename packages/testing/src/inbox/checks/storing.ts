@@ -1,14 +1,15 @@
 import assert from 'node:assert/strict'
-import { countsOf, type InboxScenario } from '../bed.ts'
-import { createInboxConsumer, createInboxEvent } from '../fixtures.ts'
+import type { InboxCheckDefinition } from '../check-definition.ts'
+import { createInboxConsumer } from '../inbox-consumer.ts'
+import { createInboxEvent } from '../inbox-event.ts'
 
-/** What `put` answers, what it keeps, and whether the store works. */
-export const storing: readonly InboxScenario[] = [
+/** What `put` returns, what it stores, and whether the store works. */
+export const storingChecks: readonly InboxCheckDefinition[] = [
   {
     id: 'I01',
-    name: 'MUST say of an event whether it is new or a duplicate',
-    async play(bed) {
-      const inbox = bed.open()
+    name: 'MUST report whether an event is new or a duplicate',
+    async run(context) {
+      const inbox = context.open()
       const event = createInboxEvent()
       assert.equal(await inbox.put(event), 'stored')
       assert.equal(await inbox.put(event), 'duplicate')
@@ -17,9 +18,9 @@ export const storing: readonly InboxScenario[] = [
   },
   {
     id: 'I02',
-    name: 'MUST store an event once when it comes many times at once',
-    async play(bed) {
-      const inbox = bed.open()
+    name: 'MUST store an event once when it is put many times concurrently',
+    async run(context) {
+      const inbox = context.open()
       const event = createInboxEvent()
       const results = await Promise.all(Array.from({ length: 20 }, () => inbox.put(event)))
       assert.equal(results.filter((result) => result === 'stored').length, 1)
@@ -28,9 +29,9 @@ export const storing: readonly InboxScenario[] = [
   },
   {
     id: 'I03',
-    name: 'MUST keep the same id of two receivers apart',
-    async play(bed) {
-      const inbox = bed.open()
+    name: 'MUST keep apart events of two receivers with the same id',
+    async run(context) {
+      const inbox = context.open()
       const event = createInboxEvent()
       assert.equal(await inbox.put(event), 'stored')
       assert.equal(await inbox.put({ ...event, name: 'another' }), 'stored')
@@ -40,9 +41,9 @@ export const storing: readonly InboxScenario[] = [
   },
   {
     id: 'I04',
-    name: 'MUST give everything that is kept of one event, and nothing for one that is not there',
-    async play(bed) {
-      const inbox = bed.open()
+    name: 'MUST return everything stored about an event, and nothing for an unknown id',
+    async run(context) {
+      const inbox = context.open()
       const event = createInboxEvent()
       await inbox.put(event)
       const record = await inbox.get(event.eventId)
@@ -56,9 +57,9 @@ export const storing: readonly InboxScenario[] = [
   },
   {
     id: 'I05',
-    name: 'MUST keep bytes of its own: what was put belongs to the caller again',
-    async play(bed) {
-      const inbox = bed.open()
+    name: 'MUST copy the bytes, because the caller may reuse them after put',
+    async run(context) {
+      const inbox = context.open()
       const event = createInboxEvent()
       const sent = Buffer.from(event.body)
       await inbox.put(event)
@@ -68,19 +69,19 @@ export const storing: readonly InboxScenario[] = [
   },
   {
     id: 'I39',
-    name: 'MUST pass its own check while its store works, before it is started and after, and leave nothing behind',
-    async play(bed) {
-      const inbox = bed.open()
+    name: 'MUST pass its own check while its store works, before and after it starts, and leave nothing behind',
+    async run(context) {
+      const inbox = context.open()
       await assert.doesNotReject(inbox.check())
       const handled: string[] = []
       await inbox.start(createInboxConsumer((event) => handled.push(event.eventId)))
       await assert.doesNotReject(Promise.all([inbox.check(), inbox.check()]))
       const event = createInboxEvent()
       assert.equal(await inbox.put(event), 'stored')
-      await bed.untilStats(inbox, { done: 1 })
+      await context.untilStats(inbox, { done: 1 })
       await assert.doesNotReject(inbox.check())
       assert.deepEqual(handled, [event.eventId])
-      assert.deepEqual(await countsOf(inbox), { ready: 0, running: 0, done: 1, dead: 0, unhandled: 0 })
+      await context.expectCounts(inbox, { done: 1 })
       assert.equal((await inbox.list()).events.length, 1)
     },
   },

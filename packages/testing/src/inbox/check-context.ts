@@ -1,0 +1,106 @@
+import assert from 'node:assert/strict'
+import { setTimeout as sleep } from 'node:timers/promises'
+import type { Inbox, InboxAttemptRecord, InboxCapabilities, InboxRecord, InboxStats } from '@scrapenest-webhooks/inbox'
+import { untilInboxStats } from './inbox-stats.ts'
+import type { InboxCheckOptions, InboxPlace, InboxTarget } from './target.ts'
+
+/** Ends a check of something that the engine declares it cannot do. */
+export class NotApplicable extends Error {
+  override readonly name = 'NotApplicable'
+  readonly capability: string
+
+  constructor(capability: string) {
+    super(`The engine does not have the capability ${capability}.`)
+    this.capability = capability
+  }
+}
+
+/** What a check works with: it opens inboxes on one place, waits for them, and notes what the engine cannot do. */
+export class InboxCheckContext {
+  readonly #place: InboxPlace
+  readonly #timeoutMs: number
+  readonly #inboxes: Inbox[] = []
+  readonly #missing = new Set<string>()
+
+  constructor(place: InboxPlace, { timeoutMs = 5000 }: Pick<InboxTarget, 'timeoutMs'>) {
+    this.#place = place
+    this.#timeoutMs = timeoutMs
+  }
+
+  /** What the check did without, because the engine declares that it cannot do it. */
+  get missing(): readonly string[] {
+    return [...this.#missing]
+  }
+
+  get capabilities(): InboxCapabilities {
+    return (this.#inboxes[0] ?? this.open()).capabilities
+  }
+
+  /** Opens an inbox on the check's place. */
+  open(options: InboxCheckOptions = {}): Inbox {
+    const inbox = this.#place.open(options)
+    this.#inboxes.push(inbox)
+    return inbox
+  }
+
+  /** Ends the check if the engine declares that it cannot do this. */
+  require(capability: 'isDurable' | 'isShared' | 'canTakeClock'): void {
+    if (!(this.capabilities[capability] ?? true)) throw new NotApplicable(capability)
+  }
+
+  /** Requires a refusal with `configuration_invalid`. */
+  async expectRefusal(call: () => unknown): Promise<void> {
+    await assert.rejects(
+      async () => await call(),
+      (error: { readonly code?: unknown } | undefined) => error?.code === 'configuration_invalid',
+      'Expected a ConfigurationError with the code configuration_invalid.',
+    )
+  }
+
+  /** Requires these attempts; of an engine that keeps only the last, that one. */
+  expectHistory<Facts>(
+    record: InboxRecord | undefined,
+    factsOf: (attempt: InboxAttemptRecord) => Facts,
+    wanted: readonly Facts[],
+  ): void {
+    const keepsEvery = this.capabilities.attempts === 'every'
+    if (!keepsEvery && wanted.length > 1) this.#missing.add('attempts: every')
+    assert.deepEqual(record?.history.map(factsOf), keepsEvery ? wanted : wanted.slice(-1))
+  }
+
+  /** Requires the order that the engine declares. */
+  expectOrder(
+    ids: readonly string[],
+    { stored, byState }: { readonly stored: readonly string[]; readonly byState: readonly string[] },
+  ): void {
+    const isStored = this.capabilities.listOrder === 'stored'
+    if (!isStored) this.#missing.add('listOrder: stored')
+    assert.deepEqual(ids, isStored ? stored : byState)
+  }
+
+  /** Requires these numbers of events, and none in the other states. */
+  async expectCounts(inbox: Inbox, wanted: Partial<InboxStats>): Promise<void> {
+    const { oldestReadyAt: _, ...counts } = await inbox.stats()
+    assert.deepEqual(counts, { ready: 0, running: 0, done: 0, dead: 0, unhandled: 0, ...wanted })
+  }
+
+  async untilStats(inbox: Inbox, wanted: Partial<InboxStats>): Promise<void> {
+    await untilInboxStats(inbox, wanted, this.#timeoutMs)
+  }
+
+  /** @param what completes "Expected within … ms that …". */
+  async until(condition: () => boolean, what: string): Promise<void> {
+    const giveUpAtMs = performance.now() + this.#timeoutMs
+    while (!condition()) {
+      assert.ok(performance.now() < giveUpAtMs, `Expected within ${this.#timeoutMs} ms that ${what}.`)
+      await sleep(2)
+    }
+  }
+
+  /** Closes every inbox. A broken one may fail here too, but what its check found first is what counts. */
+  async close(): Promise<void> {
+    await Promise.allSettled(this.#inboxes.map(async (inbox) => await inbox.close({ graceMs: 0 })))
+    // Handlers have been aborted; a slow store may still be closing.
+    await Promise.allSettled(this.#inboxes.map(async (inbox) => await inbox.close()))
+  }
+}

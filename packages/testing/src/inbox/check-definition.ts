@@ -1,0 +1,11 @@
+import type { InboxCheckContext } from './check-context.ts'
+
+/** One rule and how to check it, on a place of its own. */
+export interface InboxCheckDefinition {
+  /** Stable across releases. */
+  readonly id: string
+  /** The rule, in the terms of RFC 2119. */
+  readonly name: string
+  /** @throws {Error} the engine breaks the rule. */
+  readonly run: (context: InboxCheckContext) => Promise<void>
+}
