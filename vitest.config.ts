@@ -8,6 +8,7 @@ export default defineConfig({
   ssr: { resolve: { conditions, externalConditions: conditions } },
   test: {
     include: ['packages/*/test/**/*.test.ts', 'test/**/*.test.ts'],
+    reporters: ['default', './test/timing/suite-times.ts'],
     // Says in the last lines which engines were missing, and fails for it where nobody reads them.
     globalSetup: ['test/engines/missing-engines.ts'],
     // Child processes that the tests start find the sources in the same way.
