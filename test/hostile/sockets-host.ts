@@ -22,9 +22,9 @@ const scenarios = (isHttp2 ? http2Scenarios : http1Scenarios).filter(({ name }) 
 // Frameworks load and compile parts of themselves at the first request: that is no leak.
 for (const scenario of scenarios.slice(0, 2)) await play(scenario)
 
+let before = await heapBytes()
 for (const scenario of scenarios) {
   const resources = openResources()
-  const before = await heapBytes()
   const startedAtMs = performance.now()
   const { result: arena, strays } = await countingStrays(() => play(scenario))
   if (process.env['HOSTILE_TIMES']) console.error(`${scenario.name}: ${Math.round(performance.now() - startedAtMs)} ms`)
@@ -35,7 +35,9 @@ for (const scenario of scenarios) {
   arena.handled.length = 0
   const left = await resourcesLeft(resources)
   tally.check(left === '', () => `${host}, ${scenario.name}: left open: ${left}`)
-  const grown = await heapGrowth(before)
+  const after = await settledHeapBytes(before)
+  const grown = after - before
+  before = after
   greatest = Math.max(greatest, grown)
   tally.check(grown <= maxHeapGrowth, () => `${host}, ${scenario.name}: the heap grew by ${megabytes(grown)} MiB`)
 }
@@ -100,14 +102,14 @@ async function heapBytes(): Promise<number> {
   return heapUsed + arrayBuffers
 }
 
-async function heapGrowth(before: number): Promise<number> {
-  let grown = (await heapBytes()) - before
-  // Sockets are let go of some turns after they were closed.
-  for (let attempt = 0; attempt < 30 && grown > maxHeapGrowth; attempt += 1) {
+/** Sockets are let go of some turns after they were closed. */
+async function settledHeapBytes(before: number): Promise<number> {
+  let after = await heapBytes()
+  for (let attempt = 0; attempt < 30 && after - before > maxHeapGrowth; attempt += 1) {
     await pause(100)
-    grown = (await heapBytes()) - before
+    after = await heapBytes()
   }
-  return grown
+  return after
 }
 
 function megabytes(bytes: number): string {
