@@ -10,38 +10,40 @@ export type JobRequest = LightJobRequest | StandardJobRequest | StealthJobReques
 
 interface AnyJobRequest {
   readonly target_url: string
-  readonly timeout_ms?: number
-  readonly tags?: readonly string[]
+  readonly timeout_ms?: number | undefined
+  readonly tags?: readonly string[] | undefined
   /** The same token returns the same job. @default a new one for each call, which makes the call safe to retry */
-  readonly idempotency_token?: string
-  readonly headers?: Readonly<Record<string, string>>
-  readonly user_agent?: string
-  readonly artifact_options?: ArtifactOptions
-  readonly extraction?: { readonly hooks: readonly ExtractionHook[] }
+  readonly idempotency_token?: string | undefined
+  readonly headers?: Readonly<Record<string, string>> | undefined
+  readonly user_agent?: string | undefined
+  readonly artifact_options?: ArtifactOptions | undefined
+  readonly extraction?: { readonly hooks: readonly ExtractionHook[] } | undefined
 }
 
 /** A plain HTTP request. */
 export interface LightJobRequest extends AnyJobRequest {
   readonly job_type: 'light'
-  readonly method?: HttpMethod
-  readonly body?: string
-  readonly follow_redirects?: boolean
-  readonly retry_policy?: {
-    readonly max_attempts: number
-    readonly retry_on_status?: readonly number[]
-    readonly retry_methods?: readonly HttpMethod[]
-  }
+  readonly method?: HttpMethod | undefined
+  readonly body?: string | undefined
+  readonly follow_redirects?: boolean | undefined
+  readonly retry_policy?:
+    | {
+        readonly max_attempts: number
+        readonly retry_on_status?: readonly number[] | undefined
+        readonly retry_methods?: readonly HttpMethod[] | undefined
+      }
+    | undefined
 }
 
 interface BrowserJobRequest extends AnyJobRequest {
-  readonly headless?: boolean
-  readonly browser?: Open<'chromium' | 'stealth'>
-  readonly wait_until?: WaitUntil
-  readonly navigation_timeout_ms?: number
-  readonly viewport?: { readonly width: number; readonly height: number }
-  readonly locale?: string
-  readonly timezone_id?: string
-  readonly actions?: readonly JobAction[]
+  readonly headless?: boolean | undefined
+  readonly browser?: Open<'chromium' | 'stealth'> | undefined
+  readonly wait_until?: WaitUntil | undefined
+  readonly navigation_timeout_ms?: number | undefined
+  readonly viewport?: { readonly width: number; readonly height: number } | undefined
+  readonly locale?: string | undefined
+  readonly timezone_id?: string | undefined
+  readonly actions?: readonly JobAction[] | undefined
 }
 
 /** A headless browser. */
@@ -52,51 +54,63 @@ export interface StandardJobRequest extends BrowserJobRequest {
 /** A browser that is hard to block. */
 export interface StealthJobRequest extends BrowserJobRequest {
   readonly job_type: 'stealth'
-  readonly os_name?: Open<'windows' | 'macos' | 'linux'>
-  readonly browser_extensions?: readonly Open<'ublock' | 'isdcac'>[]
-  readonly proxy?: {
-    readonly server: string
-    readonly bypass?: string
-    readonly username?: string
-    readonly password?: string
-  }
+  readonly os_name?: Open<'windows' | 'macos' | 'linux'> | undefined
+  readonly browser_extensions?: readonly Open<'ublock' | 'isdcac'>[] | undefined
+  readonly proxy?:
+    | {
+        readonly server: string
+        readonly bypass?: string | undefined
+        readonly username?: string | undefined
+        readonly password?: string | undefined
+      }
+    | undefined
 }
 
 export interface ArtifactOptions {
-  readonly include_html?: boolean
-  readonly include_response_body?: boolean
-  readonly include_extraction?: boolean
-  readonly include_screenshot?: boolean
-  readonly include_har?: boolean
-  readonly include_console?: boolean
-  readonly include_text?: boolean
-  readonly block_images?: boolean
-  readonly block_stylesheets?: boolean
-  readonly block_media?: boolean
-  readonly block_fonts?: boolean
-  readonly no_scroll?: boolean
+  readonly include_html?: boolean | undefined
+  readonly include_response_body?: boolean | undefined
+  readonly include_extraction?: boolean | undefined
+  readonly include_screenshot?: boolean | undefined
+  readonly include_har?: boolean | undefined
+  readonly include_console?: boolean | undefined
+  readonly include_text?: boolean | undefined
+  readonly block_images?: boolean | undefined
+  readonly block_stylesheets?: boolean | undefined
+  readonly block_media?: boolean | undefined
+  readonly block_fonts?: boolean | undefined
+  readonly no_scroll?: boolean | undefined
 }
 
 export type ExtractionHook = {
   readonly hook_id: string
-  readonly all_matches?: boolean
-  readonly timeout_ms?: number
+  readonly all_matches?: boolean | undefined
+  readonly timeout_ms?: number | undefined
 } & (
-  | { readonly type: 'css'; readonly selector: string; readonly attribute?: string }
-  | { readonly type: 'regex'; readonly pattern: string; readonly flags?: string; readonly group?: number }
+  | { readonly type: 'css'; readonly selector: string; readonly attribute?: string | undefined }
+  | {
+      readonly type: 'regex'
+      readonly pattern: string
+      readonly flags?: string | undefined
+      readonly group?: number | undefined
+    }
   | { readonly type: 'jsonpath'; readonly path: string }
 )
 
 export type JobAction =
-  | { readonly action: 'click'; readonly selector: string; readonly timeout_ms?: number }
-  | { readonly action: 'fill'; readonly selector: string; readonly value: string; readonly timeout_ms?: number }
-  | { readonly action: 'wait_for_selector'; readonly selector: string; readonly timeout_ms?: number }
+  | { readonly action: 'click'; readonly selector: string; readonly timeout_ms?: number | undefined }
+  | {
+      readonly action: 'fill'
+      readonly selector: string
+      readonly value: string
+      readonly timeout_ms?: number | undefined
+    }
+  | { readonly action: 'wait_for_selector'; readonly selector: string; readonly timeout_ms?: number | undefined }
   | { readonly action: 'wait_for_timeout'; readonly timeout_ms: number }
   | { readonly action: 'evaluate'; readonly script: string }
   | {
       readonly action: 'screenshot'
-      readonly selector?: string
-      readonly full_page?: boolean
-      readonly filename?: string
+      readonly selector?: string | undefined
+      readonly full_page?: boolean | undefined
+      readonly filename?: string | undefined
     }
-  | { readonly action: 'navigate'; readonly url: string; readonly wait_until?: WaitUntil }
+  | { readonly action: 'navigate'; readonly url: string; readonly wait_until?: WaitUntil | undefined }

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { ScrapeNestError } from '../errors.ts'
 import { pause } from '../request/pause.ts'
-import type { ApiConnection, CallOptions } from './connection.ts'
+import type { ApiCall, ApiConnection, CallOptions } from './connection.ts'
 import type { JobRequest, JobType } from './job-request.ts'
 import { path } from './path.ts'
 import { type ApiResponse, expectFields, invalidResponse } from './response.ts'
@@ -98,24 +98,24 @@ export interface JobManifest {
 }
 
 export interface JobFilter {
-  readonly status?: string
-  readonly job_type?: JobType
-  readonly job_id?: string
-  readonly target_url?: string
-  readonly tag?: string
+  readonly status?: string | undefined
+  readonly job_type?: JobType | undefined
+  readonly job_id?: string | undefined
+  readonly target_url?: string | undefined
+  readonly tag?: string | undefined
   /** ISO 8601. */
-  readonly from?: string
+  readonly from?: string | undefined
   /** ISO 8601. */
-  readonly to?: string
+  readonly to?: string | undefined
 }
 
 export interface WaitOptions extends CallOptions {
   /** How long to wait for the job to end. @default 30000: then `job_timeout`, and the job keeps running */
-  readonly timeoutMs?: number
+  readonly timeoutMs?: number | undefined
   /** The first pause between two requests. Each pause is 1.5 times the one before, up to 5 s. @default 1000 */
-  readonly pollMs?: number
+  readonly pollMs?: number | undefined
   /** Returns a job that failed. @default false: throws `job_failed` */
-  readonly returnFailed?: boolean
+  readonly returnFailed?: boolean | undefined
 }
 
 const maxPollMs = 5_000
@@ -135,7 +135,7 @@ export class Jobs {
 
   /** Submits a job without waiting for it. A retry cannot submit it twice: see `idempotency_token`. */
   async create(request: JobRequest, { signal }: CallOptions = {}): Promise<SubmittedJob> {
-    const json = { idempotency_token: randomUUID(), ...request }
+    const json = { ...request, idempotency_token: request.idempotency_token ?? randomUUID() }
     const response = await this.#connection.send({ method: 'POST', path: '/v1/jobs', json, idempotent: true, signal })
     const job = expectFields<SubmittedJob>(response, ['job_id'])
     // 200 means that the token was used before: by an earlier call, or by an attempt of this one whose response was lost.
@@ -144,7 +144,10 @@ export class Jobs {
 
   async get(
     jobId: string,
-    options: CallOptions & { readonly include_download_urls?: boolean; readonly ttl_seconds?: number } = {},
+    options: CallOptions & {
+      readonly include_download_urls?: boolean | undefined
+      readonly ttl_seconds?: number | undefined
+    } = {},
   ): Promise<Job> {
     const { signal, ...query } = options
     const response = await this.#get(path`/v1/jobs/${jobId}`, { query, signal })
@@ -154,7 +157,8 @@ export class Jobs {
 
   /** One page of jobs. */
   async list(
-    options: JobFilter & CallOptions & { readonly limit?: number; readonly offset?: number } = {},
+    options: JobFilter &
+      CallOptions & { readonly limit?: number | undefined; readonly offset?: number | undefined } = {},
   ): Promise<JobPage> {
     const { signal, ...query } = options
     return expectFields<JobPage>(await this.#get('/v1/jobs', { query, signal }), ['items', 'total'])
@@ -162,7 +166,7 @@ export class Jobs {
 
   /** All matching jobs, page by page. */
   async *iter(
-    options: JobFilter & CallOptions & { readonly pageSize?: number } = {},
+    options: JobFilter & CallOptions & { readonly pageSize?: number | undefined } = {},
   ): AsyncGenerator<JobSummary, void, void> {
     const { pageSize = 50, ...filter } = options
     for (let offset = 0; ; ) {
@@ -213,10 +217,7 @@ export class Jobs {
     }
   }
 
-  #get(
-    path: string,
-    { query, signal }: CallOptions & { query: Record<string, string | number | boolean> },
-  ): Promise<ApiResponse> {
+  #get(path: string, { query, signal }: CallOptions & { query: NonNullable<ApiCall['query']> }): Promise<ApiResponse> {
     return this.#connection.send({ method: 'GET', path, query, idempotent: true, signal })
   }
 }

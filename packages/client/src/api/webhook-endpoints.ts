@@ -7,13 +7,13 @@ export interface WebhookEndpointSettings {
   /** Where deliveries go. ScrapeNest asks for https. */
   readonly url: string
   /** @default the URL's host */
-  readonly name?: string
+  readonly name?: string | undefined
   /** The event types to deliver. ScrapeNest's guide has this field, its SDK does not. @default every type */
-  readonly enabled_events?: readonly string[]
-  readonly description?: string
-  readonly metadata?: Readonly<Record<string, string>>
+  readonly enabled_events?: readonly string[] | undefined
+  readonly description?: string | undefined
+  readonly metadata?: Readonly<Record<string, string>> | undefined
   /** Its fields are not documented. */
-  readonly retry_config?: Readonly<Record<string, unknown>>
+  readonly retry_config?: Readonly<Record<string, unknown>> | undefined
 }
 
 export interface WebhookEndpoint {
@@ -85,8 +85,8 @@ export interface CursorPage<Item> {
 }
 
 export interface CursorOptions extends CallOptions {
-  readonly limit?: number
-  readonly iterator?: string
+  readonly limit?: number | undefined
+  readonly iterator?: string | undefined
 }
 
 /** `client.webhookEndpoints`: register, rotate, and see what was delivered. */
@@ -189,7 +189,7 @@ export class WebhookEndpoints {
   /** All events sent to an endpoint, page by page. */
   async *iterMessages(
     endpointId: string,
-    { pageSize = 50, signal }: CallOptions & { readonly pageSize?: number } = {},
+    { pageSize = 50, signal }: CallOptions & { readonly pageSize?: number | undefined } = {},
   ): AsyncGenerator<WebhookMessageRecord, void, void> {
     for (let iterator: string | undefined; ; ) {
       const page = await this.messages(endpointId, {

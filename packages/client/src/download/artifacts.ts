@@ -108,7 +108,7 @@ export class Artifacts {
   /** The artifact as text. @param options.encoding a label that `TextDecoder` knows. Default `utf-8`. */
   async downloadText(
     source: ArtifactSource,
-    { encoding = 'utf-8', ...options }: ReadOptions & { readonly encoding?: string } = {},
+    { encoding = 'utf-8', ...options }: ReadOptions & { readonly encoding?: string | undefined } = {},
   ): Promise<string> {
     return new TextDecoder(encoding).decode(await this.downloadBytes(source, options))
   }

@@ -6,6 +6,7 @@ import {
   isScrapeNestError,
   ScrapeNestClient,
 } from '../../src/index.ts'
+import { failureOf } from '../failure-of.ts'
 import { freeUrl, startServer, startStub } from '../stub-server.ts'
 
 const apiKey = 'sn_live_0123456789abcdef'
@@ -14,13 +15,6 @@ const job = { job_id: 'job_1', status: 'queued', created_at: '2026-02-03T10:15:0
 
 function clientOf(baseUrl: string, options: object = {}): ScrapeNestClient {
   return new ScrapeNestClient({ apiKey, baseUrl, maxRetries: 0, ...options })
-}
-
-async function failureOf(promise: Promise<unknown>): Promise<unknown> {
-  return promise.then(
-    (value) => expect.fail(`expected a failure, got ${inspect(value)}`),
-    (error: unknown) => error,
-  )
 }
 
 /** The error that an error response of the API became. */
@@ -56,7 +50,7 @@ const recorded = [
 ] as const
 
 describe('errors of the API', () => {
-  it.each(recorded)('%i becomes %s, with what the answer says', async (status, code, body) => {
+  it.each(recorded)('%i becomes %s, with what the response says', async (status, code, body) => {
     const { url } = await startStub({ status, body, headers: { 'x-request-id': 'req_header' } })
     const error = await responseErrorOf(clientOf(url).jobs.get('job_1'))
     expect(error).toMatchObject({ code, status, request: 'GET /v1/jobs/job_1', attempts: 1 })
@@ -67,7 +61,7 @@ describe('errors of the API', () => {
       expect(error).toMatchObject({ apiCode: 'conflict', message: expect.stringContaining('already paused') })
   })
 
-  it('keeps 8 KiB of an endless answer, and stops reading', async () => {
+  it('keeps 8 KiB of an endless response, and stops reading', async () => {
     const url = await startServer((_request, response) => {
       response.writeHead(500)
       const timer = setInterval(() => response.write('x'.repeat(65_536)), 1)
@@ -78,7 +72,7 @@ describe('errors of the API', () => {
     expect(error.body.length).toBe(8192)
   })
 
-  it('never shows the API key, even where the answer quotes it', async () => {
+  it('never shows the API key, even if the response quotes it', async () => {
     const body = { error: { code: 'invalid_api_key', message: `the key ${apiKey} is unknown`, request_id: apiKey } }
     const { url } = await startStub({ status: 401, body })
     const client = clientOf(url)
@@ -98,7 +92,7 @@ describe('errors of the API', () => {
 
   it.each([
     ['not JSON', '<html>'],
-    ['JSON but no object', '[]'],
+    ['JSON, but not an object', '[]'],
     ['without the fields it needs', {}],
   ])('a success that is %s is response_invalid', async (_what, body) => {
     const { url } = await startStub({ body })
@@ -123,9 +117,8 @@ describe('errors of the API', () => {
 
 describe('retries', () => {
   const busy = { status: 503, headers: { 'retry-after': '0' } }
-  const limited = { status: 429, headers: { 'retry-after': '0' } }
 
-  it('sends a submission again under the same idempotency_token', async () => {
+  it('retries a submission under the same idempotency_token', async () => {
     const { url, requests } = await startStub(busy, busy, { status: 201, body: job })
     await clientOf(url, { maxRetries: 2 }).scrapeAsync(submission)
     const tokens = requests.map(({ body }) => JSON.parse(body).idempotency_token)
@@ -134,33 +127,11 @@ describe('retries', () => {
     expect(tokens[0]).toMatch(/^[0-9a-f-]{36}$/)
   })
 
-  it('keeps a token of yours, and says when it named an earlier job', async () => {
+  it('sends the caller’s token, and reports that it belongs to an earlier job', async () => {
     const { url, requests } = await startStub({ status: 200, body: job })
     const submitted = await clientOf(url).submit({ ...submission, idempotency_token: 'nightly-1' })
     expect(submitted.idempotent_replay).toBe(true)
     expect(JSON.parse(requests[0]?.body ?? '')).toEqual({ ...submission, idempotency_token: 'nightly-1' })
-  })
-
-  it('does not repeat what would register an endpoint or rotate a secret twice', async () => {
-    const { url, requests } = await startStub(busy)
-    const { webhookEndpoints } = clientOf(url, { maxRetries: 3 })
-    expect(await failureOf(webhookEndpoints.create({ url: 'https://example.com' }))).toMatchObject({ attempts: 1 })
-    expect(await failureOf(webhookEndpoints.rotateSecret('ep_1'))).toMatchObject({ attempts: 1 })
-    expect(requests).toHaveLength(2)
-  })
-
-  it('does repeat these where the server said that it did nothing', async () => {
-    const { url, requests } = await startStub(limited, { body: { endpoint_id: 'ep_1', secret: 'whsec_x' } })
-    const { secret } = await clientOf(url, { maxRetries: 1 }).webhookEndpoints.rotateSecret('ep_1')
-    expect(secret).toBe('whsec_x')
-    expect(requests).toHaveLength(2)
-  })
-
-  it('takes the 404 of a repeated delete for the success of the first', async () => {
-    const { url } = await startStub(busy, { status: 404 })
-    await clientOf(url, { maxRetries: 1 }).webhookEndpoints.delete('ep_1')
-    const absent = await startStub({ status: 404 })
-    expect(await failureOf(clientOf(absent.url).webhookEndpoints.delete('ep_1'))).toMatchObject({ code: 'not_found' })
   })
 
   it('waits as long as Retry-After says', async () => {
@@ -170,7 +141,7 @@ describe('retries', () => {
     expect(performance.now() - startedMs).toBeGreaterThan(950)
   })
 
-  it('waits for the end of the rate window where there is no Retry-After', async () => {
+  it('without Retry-After, waits for the end of the rate window', async () => {
     const reset = String(Math.floor(Date.now() / 1000) + 1)
     const headers = { 'x-ratelimit-limit': '60', 'x-ratelimit-remaining': '0', 'x-ratelimit-reset': reset }
     const { url } = await startStub({ status: 429, headers }, { body: { items: [], total: 0 } })
@@ -178,7 +149,7 @@ describe('retries', () => {
     expect(Date.now()).toBeGreaterThanOrEqual(Number(reset) * 1000 - 50)
   })
 
-  it('hands a long Retry-After to the caller instead of waiting or coming too early', async () => {
+  it('leaves a long Retry-After to the caller', async () => {
     const { url, requests } = await startStub({ status: 429, headers: { 'retry-after': '3600' } })
     const error = await failureOf(clientOf(url, { maxRetries: 5 }).jobs.list())
     expect(error).toMatchObject({ code: 'rate_limited', retryAfterSeconds: 3600, attempts: 1 })
@@ -196,7 +167,7 @@ describe('retries', () => {
 })
 
 describe('connections', () => {
-  it('reports a server that is not there, after trying again', async () => {
+  it('rejects with connection_failed if nothing listens, after a retry', async () => {
     const error = await failureOf(
       clientOf(await freeUrl(), { maxRetries: 1 }).webhookEndpoints.create({ url: 'https://x.example' }),
     )
@@ -207,7 +178,7 @@ describe('connections', () => {
     })
   })
 
-  it('reports a connection that breaks, and does not repeat what may have been done', async () => {
+  it('rejects with connection_failed if the connection breaks, and does not retry what may have been done', async () => {
     let count = 0
     const url = await startServer((request) => {
       count += 1
@@ -221,7 +192,7 @@ describe('connections', () => {
     expect(count).toBe(4)
   })
 
-  it('gives up an attempt after timeoutMs, also where the body stands still', async () => {
+  it('rejects with request_timeout after timeoutMs, also in the middle of a body', async () => {
     const url = await startServer((_request, response) => response.writeHead(200).write('{'))
     const error = await failureOf(clientOf(url, { timeoutMs: 100 }).jobs.get('job_1'))
     expect(error).toMatchObject({ code: 'request_timeout', timeoutMs: 100 })
@@ -243,7 +214,7 @@ describe('connections', () => {
     },
   )
 
-  it('does not take a body that is no JSON for a broken connection', async () => {
+  it('rejects with the TypeError of a request that cannot be JSON, and sends nothing', async () => {
     const { url, requests } = await startStub({ body: job })
     const circular: Record<string, unknown> = {}
     circular['headers'] = circular
@@ -251,7 +222,7 @@ describe('connections', () => {
     expect(requests).toEqual([])
   })
 
-  it('uses the fetch it is given', async () => {
+  it('sends calls with the fetch option', async () => {
     const urls: string[] = []
     const client = clientOf('https://api.example/api/', {
       fetch: async (url: string) => {
@@ -261,31 +232,5 @@ describe('connections', () => {
     })
     await client.jobs.list({ status: 'failed', limit: 5 })
     expect(urls).toEqual(['https://api.example/api/v1/jobs?status=failed&limit=5'])
-  })
-})
-
-describe('options', () => {
-  it.each([
-    [{}, /SCRAPENEST_API_KEY/],
-    [{ apiKey: '' }, /SCRAPENEST_API_KEY/],
-    [{ apiKey: 'a', accessToken: 'b' }, /either apiKey or accessToken/],
-    [{ apiKey: 'sn_live_x\n' }, /line break/],
-    [{ apiKey: 'x', baseUrl: 'http://api.example' }, /https/],
-    [{ apiKey: 'x', baseUrl: 'api.example' }, /baseUrl/],
-    [{ apiKey: 'x', baseUrl: 'https://user:pw@api.example' }, /user name/],
-    [{ apiKey: 'x', maxRetries: -1 }, /maxRetries/],
-    [{ apiKey: 'x', timeoutMs: 0.5 }, /timeoutMs/],
-    [{ apiKey: 'x', timeout: 5 }, /Unknown option "timeout"/],
-  ])('refuses %o', (options, message) => {
-    expect(() => new ScrapeNestClient(options)).toThrow(
-      expect.objectContaining({ code: 'configuration_invalid', message: expect.stringMatching(message) }),
-    )
-  })
-
-  it('sends an access token as a bearer token, and then no key', async () => {
-    const { url, requests } = await startStub({ body: { items: [] } })
-    await new ScrapeNestClient({ accessToken: 'token_1', baseUrl: url }).webhookEndpoints.list()
-    expect(requests[0]?.headers).toMatchObject({ authorization: 'Bearer token_1' })
-    expect(requests[0]?.headers['x-api-key']).toBeUndefined()
   })
 })
