@@ -13,6 +13,7 @@ export {
   checkWholeNumber,
 } from './check.ts'
 export { codeOf } from './errors.ts'
+export { type EventIdentity, eventKey, keyText } from './handle/event-key.ts'
 export type { DispatchResult } from './handle/handlers.ts'
 export type { InboxAttempt, InboxProcessor } from './handle/inbox.ts'
 export { createInboxProcessor } from './handle/inbox-processor.ts'

@@ -3,6 +3,7 @@ import type {
   Inbox,
   InboxCapabilities,
   InboxFilter,
+  InboxGetOptions,
   InboxPage,
   InboxQuery,
   InboxRecord,
@@ -16,6 +17,7 @@ import type {
 import {
   checkPurgeFilter,
   checkReplayFilter,
+  type EventIdentity,
   fitsFilter,
   InboxConsumers,
   type InboxSettings,
@@ -75,7 +77,7 @@ export class QueueInbox implements Inbox {
 
   async put(event: InboxEvent): Promise<'stored' | 'duplicate'> {
     const { name } = event
-    const id = deduplicationId(event.eventId)
+    const id = deduplicationId(event)
     const jobId = newJobId(id)
     const data = toEventJson(event)
     const options = { ...this.#jobOptions, jobId, deduplication: { id, ttl: this.#settings.rememberMs } }
@@ -112,7 +114,7 @@ export class QueueInbox implements Inbox {
     const names = await this.#namesIn(filter)
     if (filter.eventId === undefined)
       return await readPage(names, (name) => this.#queues.of(name), { filter, limit, cursor })
-    // One event per name at most: always a single page.
+    // At most one event per name and scope: always a single page.
     const events: InboxSummary[] = []
     for await (const { summary } of this.#select(filter)) events.push(summary)
     return { events }
@@ -120,10 +122,10 @@ export class QueueInbox implements Inbox {
 
   async get(
     eventId: string,
-    { name = 'scrapenest' }: { readonly name?: string } = {},
+    { name = 'scrapenest', scope = '' }: InboxGetOptions = {},
   ): Promise<InboxRecord | undefined> {
     await this.#dropped()
-    const [found] = await this.#findEvent(eventId, [name])
+    const [found] = await this.#findEvent({ name, scope, eventId })
     if (found === undefined) return undefined
     const job: EventJob | undefined = await this.#queues.answer(name, (queue) => queue.getJob(found.id))
     return job === undefined ? undefined : toRecord(job, found.state)
@@ -210,7 +212,10 @@ export class QueueInbox implements Inbox {
   /** The jobs that the filter can select, judging by name, id and state alone. */
   async #find(filter: InboxFilter): Promise<readonly FoundJob[]> {
     const names = await this.#namesIn(filter)
-    if (filter.eventId !== undefined) return await this.#findEvent(filter.eventId, names)
+    const { eventId, scope } = filter
+    if (eventId !== undefined && scope !== undefined) {
+      return (await Promise.all(names.map((name) => this.#findEvent({ name, scope, eventId })))).flat()
+    }
     const selected = filter.state === undefined ? states : [filter.state]
     const found = await Promise.all(names.flatMap((name) => selected.map((state) => this.#jobsIn(name, state))))
     return found.flat()
@@ -221,22 +226,18 @@ export class QueueInbox implements Inbox {
     return ids.map((id) => ({ id, name, state }))
   }
 
-  async #findEvent(eventId: string, names: readonly string[]): Promise<readonly FoundJob[]> {
-    const key = deduplicationId(eventId)
-    const found = await Promise.all(
-      names.map(async (name): Promise<readonly FoundJob[]> => {
-        const remembered = await this.#queues.answer(name, async (queue) => {
-          const id = await queue.getDeduplicationJobId(key)
-          return id === null ? undefined : { id, state: stateOf(await queue.getJobState(id)) }
-        })
-        if (remembered?.state !== undefined) return [{ id: remembered.id, name, state: remembered.state }]
-        if (remembered !== undefined) return []
-        // Its duplicates are no longer recognized, but the event may still be waiting or dead.
-        const all = await Promise.all(states.map((state) => this.#jobsIn(name, state)))
-        return all.flat().filter(({ id }) => eventKeyOf(id) === key)
-      }),
-    )
-    return found.flat()
+  async #findEvent(identity: EventIdentity): Promise<readonly FoundJob[]> {
+    const { name } = identity
+    const key = deduplicationId(identity)
+    const remembered = await this.#queues.answer(name, async (queue) => {
+      const id = await queue.getDeduplicationJobId(key)
+      return id === null ? undefined : { id, state: stateOf(await queue.getJobState(id)) }
+    })
+    if (remembered?.state !== undefined) return [{ id: remembered.id, name, state: remembered.state }]
+    if (remembered !== undefined) return []
+    // Its duplicates are no longer recognized, but the event may still be waiting or dead.
+    const all = await Promise.all(states.map((state) => this.#jobsIn(name, state)))
+    return all.flat().filter(({ id }) => eventKeyOf(id) === key)
   }
 
   async #statsOf(name: string): Promise<InboxStats> {

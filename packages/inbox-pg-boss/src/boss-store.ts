@@ -11,6 +11,7 @@ import {
   type Claim,
   type ClaimRequest,
   type Ending,
+  type EventIdentity,
   type EventStore,
   type ExpiredAttempt,
   fromEventJson,
@@ -163,10 +164,10 @@ export class BossStore implements EventStore {
     return { events: page.map(toSummary), ...(rows.length > limit && last ? { nextCursor: cursorOf(last) } : {}) }
   }
 
-  async get(eventId: string, name: string): Promise<InboxRecord | undefined> {
+  async get(identity: EventIdentity): Promise<InboxRecord | undefined> {
     const [row] = await this.#boss.sql<JobRow>(
       `SELECT ${rowColumns} FROM ${this.#boss.schema}.job WHERE name = $1 AND id = $2`,
-      [this.#boss.queueOf(name), jobIdOf({ name, eventId })],
+      [this.#boss.queueOf(identity.name), jobIdOf(identity)],
     )
     return row === undefined ? undefined : toRecord(row)
   }

@@ -1,4 +1,4 @@
-/** @param failedAttempts how many attempts have failed, at least 1. @returns milliseconds until the next may begin. */
+/** @param failedAttempts at least 1. @returns milliseconds until the next attempt may begin. */
 export type Backoff = (failedAttempts: number) => number
 
 const second = 1000
@@ -7,7 +7,7 @@ const hour = 60 * minute
 
 /**
  * The longest delay after the first failure, the second, and so on: 5 s, 30 s, 2 min, 10 min, 30 min, 2 h, 5 h. Together
- * about as long as a provider's outage lasts; what is not mended after that needs a person.
+ * they outlast most outages; what still fails after that needs a person.
  */
 export const defaultDelaysMs: readonly number[] = [
   5 * second,
@@ -20,10 +20,9 @@ export const defaultDelaysMs: readonly number[] = [
 ]
 
 /**
- * Full jitter: anything between nothing and the longest delay, so that a thousand events that failed together do not come
- * back together.
+ * Full jitter: a random delay of up to the longest, so that a thousand events that failed together are not retried together.
  *
- * @param delaysMs the longest delay after each failure, in milliseconds; the last one holds for all that follow.
+ * @param delaysMs the longest delay after each failure, in milliseconds; the last one applies to all further failures.
  * @param random a number from 0 up to 1. Default `Math.random`.
  */
 export function jitteredBackoff(

@@ -19,7 +19,7 @@ import type { InboxConnection, WebhookErrorCode, WebhookEvent } from '@scrapenes
 export type InboxState = 'ready' | 'running' | 'done' | 'dead'
 
 /**
- * Stores verified events durably and runs their handlers at least once; effectively once by (`name`, `event_id`). Two runs
+ * Stores verified events durably and runs their handlers at least once; effectively once by (`name`, `scope`, `event_id`). Two runs
  * of one event overlap only if a process stalls past its lease, and then only one completion counts.
  *
  * Pass it to a receiver as `inbox`, or to `createWorker`. The methods below are for people and tools: they work in any
@@ -51,10 +51,8 @@ export interface Inbox extends InboxConnection, AsyncDisposable {
   list(query?: InboxQuery): Promise<InboxPage>
   /**
    * Everything stored about one event, or `undefined` if there is no such event.
-   *
-   * @param options.name the receiver's name. Default `'scrapenest'`.
    */
-  get(eventId: string, options?: { readonly name?: string }): Promise<InboxRecord | undefined>
+  get(eventId: string, options?: InboxGetOptions): Promise<InboxRecord | undefined>
   /** @param options.name the receiver's name. Default: all of them together. */
   stats(options?: { readonly name?: string }): Promise<InboxStats>
   /** Makes dead or done events ready again, with no attempt counted. Events whose body was dropped stay as they are. */
@@ -87,11 +85,20 @@ export interface InboxCapabilities {
   readonly canTakeClock?: boolean | undefined
 }
 
+export interface InboxGetOptions {
+  /** The receiver's name. @default 'scrapenest' */
+  readonly name?: string | undefined
+  /** The tenant's scope. @default '': the event without one */
+  readonly scope?: string | undefined
+}
+
 export type FinalState = 'done' | 'dead'
 
 /** Selects the events that fulfill every condition. */
 export interface InboxFilter {
   readonly name?: string | undefined
+  /** `''` selects events without a scope. */
+  readonly scope?: string | undefined
   readonly eventId?: string | undefined
   readonly eventType?: string | undefined
   readonly state?: InboxState | undefined
@@ -132,6 +139,8 @@ export interface ReplayResult {
 /** An event without its content. */
 export interface InboxSummary {
   readonly name: string
+  /** The tenant's scope; empty without tenants. */
+  readonly scope: string
   readonly eventId: string
   readonly eventType: string
   /** `svix-id`. */

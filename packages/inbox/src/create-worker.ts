@@ -11,13 +11,13 @@ import { checkGraceMs, createInboxProcessor, defaultCloseGraceMs } from '@scrape
 /** @typeParam Schemas the type of `schemas`, inferred from it. */
 export interface WorkerOptions<Events extends object, Schemas = object>
   extends HandlingOptions<Events, never, Schemas> {
-  /** The inbox that the receiving process puts its events into: the same file, opened here. */
+  /** The inbox that the receiving process stores its events in: the same file or server. */
   readonly inbox: InboxConnection
 }
 
-/** Runs the handlers of stored events, and receives none. */
+/** Runs the handlers of stored events in a process that receives none. */
 export interface InboxWorker extends AsyncDisposable {
-  /** Opens the inbox and begins to work; keeps the process alive until it is closed. Idempotent; after `close` it does nothing. */
+  /** Opens the inbox and starts working. Keeps the process alive until `close`. Idempotent; after `close` it does nothing. */
   start(): Promise<void>
   /**
    * Stops claiming, waits for running handlers, aborts the rest and gives their events back, all within `graceMs`: see
@@ -53,7 +53,7 @@ export function createWorker<
   let keepAlive: NodeJS.Timeout | undefined
 
   async function start(): Promise<void> {
-    // The inbox's own timers keep no process alive; a worker's process has nothing else that does.
+    // The inbox's own timers do not keep a process alive, and a worker may have nothing else that does.
     keepAlive = setInterval(() => {}, 2_147_483_647)
     try {
       await inbox.start(consumer)

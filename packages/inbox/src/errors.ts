@@ -1,9 +1,9 @@
 import { WebhookError } from '@scrapenest-webhooks/core'
 
-/** Why a store cannot be used at the moment. All but `corrupt` end by themselves or by an operator's hand, without a restart. */
+/** Why a store is unavailable. All but `corrupt` pass, or can be fixed by an operator, without a restart. */
 export type InboxFault = 'cannot_open' | 'corrupt' | 'full' | 'io_error' | 'locked' | 'moved' | 'read_only'
 
-/** The store of an inbox cannot be used at the moment. A receiver answers 503, and the event stays the sender's. */
+/** The store of an inbox is unavailable. A receiver answers 503, so the sender keeps the event and retries. */
 export class InboxUnavailableError extends WebhookError {
   override readonly name = 'InboxUnavailableError'
   readonly fault: InboxFault
@@ -13,35 +13,35 @@ export class InboxUnavailableError extends WebhookError {
   }
 }
 
-/** The handlers of a stored event were not done within `handlerTimeoutMs`. */
+/** The handlers of a stored event did not finish within `handlerTimeoutMs`. */
 export class HandlerOverdueError extends WebhookError {
   override readonly name = 'HandlerOverdueError'
   constructor(timeoutMs: number) {
     super(
       'handler_timeout',
-      `The handlers were not done within ${timeoutMs} ms, and their signal was aborted. Raise handlerTimeoutMs, or split the work.`,
+      `The handlers did not finish within ${timeoutMs} ms, and their signal was aborted. Raise handlerTimeoutMs, or split the work.`,
     )
   }
 }
 
-/** The lease of a running attempt has ended: another worker may be handling the event by now. */
+/** The lease of a running attempt has ended: another worker may be handling the event. */
 export class LeaseLostError extends WebhookError {
   override readonly name = 'LeaseLostError'
   constructor() {
     super(
       'event_in_progress',
-      'The lease on this event has ended; another worker may be handling it. What this attempt does no longer counts.',
+      'The lease on this event has ended, and another worker may be handling it. The result of this attempt does not count.',
     )
   }
 }
 
-/** An event will not be tried again by itself. Told to `onError` and the log, so that no dead event is silent. */
+/** An event will not be retried. Reported to `onError` and the log, so that no dead event is silent. */
 export class DeadEventError extends Error {
   override readonly name = 'DeadEventError'
   constructor(attempts: number, code: string) {
     super(
       `The event is dead after ${attempts === 1 ? 'one attempt' : `${attempts} attempts`}; the last ended with ` +
-        `${code}. It is kept: look at it with inbox.get, and run it again with inbox.replay.`,
+        `${code}. It is kept: inspect it with inbox.get, and run it again with inbox.replay.`,
     )
   }
 }

@@ -1,4 +1,5 @@
 import type { InboxEvent } from '@scrapenest-webhooks/core'
+import type { EventIdentity } from '@scrapenest-webhooks/core/adapter'
 import type {
   AttemptError,
   InboxCapabilities,
@@ -32,7 +33,7 @@ export interface EventStore {
    * @param name a receiver that uses the store.
    */
   check?(name: string): Promise<void>
-  /** Resolves when the event would survive a crash. */
+  /** Resolves when the event would survive a crash. Duplicates have the same `eventKey`. */
   put(event: InboxEvent, options: { readonly nowMs: number }): Promise<'stored' | 'duplicate'>
   /** Moves events that are due from `ready` to `running`, oldest first, and counts the attempt. */
   claim(request: ClaimRequest): Promise<Claim>
@@ -50,7 +51,7 @@ export interface EventStore {
   list(filter: InboxFilter, page: { readonly limit: number; readonly cursor: string | undefined }): Promise<InboxPage>
   /** What `nextCursor` looks like. Default: 1 to 15 digits. */
   readonly cursorForm?: RegExp
-  get(eventId: string, name: string): Promise<InboxRecord | undefined>
+  get(identity: EventIdentity): Promise<InboxRecord | undefined>
   stats(name: string | undefined): Promise<InboxStats>
   /** Makes dead and done events that still have their body ready again, with no attempt counted. */
   replay(filter: InboxFilter, options: { readonly nowMs: number }): Promise<ReplayResult>

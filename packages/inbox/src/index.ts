@@ -8,6 +8,7 @@ export type {
   InboxAttemptRecord,
   InboxCapabilities,
   InboxFilter,
+  InboxGetOptions,
   InboxPage,
   InboxQuery,
   InboxRecord,

@@ -8,6 +8,7 @@
  *
  * @module
  */
+export { type EventIdentity, eventKey, keyText } from '@scrapenest-webhooks/core/adapter'
 export type {
   Claim,
   ClaimedEvent,
@@ -24,6 +25,7 @@ export { toStorableText } from './storable-text.ts'
 export {
   bodyOf,
   type EventJson,
+  type ExactNames,
   exactNames,
   fromEventJson,
   readEnvelope,

@@ -5,8 +5,8 @@ import { MemoryStore } from './store/memory-store.ts'
 import { StoredInbox } from './store/stored-inbox.ts'
 
 /**
- * An inbox in this process's memory, for tests and demos only: what it has acknowledged is lost when the process ends.
- * It behaves as `sqliteInbox` does in everything else.
+ * An inbox in this process's memory, for tests and demos only: acknowledged events are lost when the process ends.
+ * In everything else it behaves like `sqliteInbox`.
  *
  * @throws {ConfigurationError} `configuration_invalid`: an option is malformed or unknown.
  */

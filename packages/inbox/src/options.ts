@@ -2,56 +2,56 @@ import { ConfigurationError } from '@scrapenest-webhooks/core'
 import { checkHooks, checkWholeNumber } from '@scrapenest-webhooks/core/adapter'
 import { type Backoff, jitteredBackoff } from './backoff.ts'
 
-/** How events are processed and kept, whatever the store. */
+/** How events are processed and kept. The same for every store. */
 export interface InboxOptions {
   /**
-   * How many events of one receiver this process handles at the same time.
+   * Maximum number of events of one receiver that this process handles concurrently.
    * @default 10
    */
   readonly concurrency?: number | undefined
   /**
-   * How often an event is tried before it is dead, its process's deaths included.
+   * Maximum attempts, including those lost to a crash.
    * @default 8: with the default backoff the last attempt is up to 8 hours after the first
    */
   readonly maxAttempts?: number | undefined
   /**
-   * The delay before the next attempt, in milliseconds, given how many have failed. A `RetryLaterError` comes before it.
+   * The delay before the next attempt, in milliseconds, given how many have failed. A `RetryLaterError` takes precedence.
    * @default jitteredBackoff()
    */
   readonly backoff?: Backoff | undefined
   /**
-   * How long the handlers of an event may take, in milliseconds.
-   * @default 60000: then their `signal` is aborted, and the attempt fails unless they succeed within `graceMs` all the same
+   * Time limit for the handlers of an event, in milliseconds.
+   * @default 60000: then their `signal` is aborted, and the attempt fails unless they still succeed within `graceMs`
    */
   readonly handlerTimeoutMs?: number | undefined
   /**
-   * How long a handler that is over its time limit keeps its place, in milliseconds.
-   * @default 10000: then the attempt has failed, whatever becomes of the handler
+   * How long a handler past its time limit keeps its slot, in milliseconds.
+   * @default 10000: then the attempt has failed, whatever the handler does
    */
   readonly graceMs?: number | undefined
   /**
-   * How long a claim holds without being renewed, in milliseconds. It is renewed while handlers run.
-   * @default 60000: the events of a process that died are tried again after this time
+   * How long a lease lasts without renewal, in milliseconds. It is renewed while handlers run.
+   * @default 60000: the events of a process that died are retried after this time
    */
   readonly leaseMs?: number | undefined
   /**
-   * How often to look for events that another process stored, in milliseconds. What this process stores is seen at once.
+   * How often to look for events that other processes stored, in milliseconds. Events stored by this process are seen at once.
    * @default 1000
    */
   readonly pollIntervalMs?: number | undefined
   /**
-   * Whether bodies and signed headers stay when an event is done.
-   * @default true: `false` saves space and keeps no personal data, and done events cannot be replayed
+   * Whether the body and signed headers of a done event are kept.
+   * @default true; `false` saves space and stores no personal data longer than needed, but done events cannot be replayed
    */
   readonly keepPayload?: boolean | undefined
   /**
-   * How long done events are kept, in milliseconds. Dead ones stay until `purge`.
-   * @default 604800000 (7 days): ScrapeNest sends again for up to 3 days, and what was purged is no duplicate any more
+   * How long done events are kept, in milliseconds. Dead ones are kept until `purge`.
+   * @default 604800000 (7 days): ScrapeNest retries for up to 3 days, and duplicates of a deleted event are not recognized
    */
   readonly keepDoneMs?: number | undefined
   /** The clock, in milliseconds since 1970. @default Date.now */
   readonly now?: (() => number) | undefined
-  /** Chance for the default backoff, from 0 up to 1. @default Math.random */
+  /** Source of the default backoff's jitter: from 0 up to 1. @default Math.random */
   readonly random?: (() => number) | undefined
 }
 
@@ -83,7 +83,7 @@ export const inboxOptions: Readonly<Record<keyof InboxOptions, true>> = {
   random: true,
 }
 
-/** The largest delay that Node's timers keep. */
+/** The largest delay that Node's timers can hold. */
 const maxTimeoutMs = 2_147_483_647
 
 /** @throws {ConfigurationError} `configuration_invalid`, with the option and what to do about it. */

@@ -68,9 +68,9 @@ export const brokenInboxes: readonly BrokenInbox[] = [
           bodies.set(event.eventId, event.body)
           return await store.put(event, options)
         },
-        get: async (eventId, name) => {
-          const record = await store.get(eventId, name)
-          return record && { ...record, body: bodies.get(eventId) }
+        get: async (identity) => {
+          const record = await store.get(identity)
+          return record && { ...record, body: bodies.get(identity.eventId) }
         },
       }
     }),

@@ -18,7 +18,7 @@ export interface Claim {
 /**
  * Claims an event.
  *
- * @param key the receiver's name and the event id.
+ * @param key see `eventKey`.
  * @returns nothing for an event that is done.
  * @throws {WebhookError} `event_in_progress`, `store_unavailable`
  */

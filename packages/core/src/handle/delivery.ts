@@ -17,6 +17,8 @@ export interface Delivery<Context = unknown> {
   readonly rawBody: Uint8Array
   /** Position of the matching secret in the list. Above 0, it is not the first one: a rotation is under way. */
   readonly secretIndex: number
+  /** Which tenant's secret signed it, if the secret function returned a `scope`. */
+  readonly scope: string | undefined
   /**
    * What the host passes: its request (Fastify, Express, node), its ctx (Koa), or the second argument of a fetch
    * handler (the `Request` without one). Absent when an inbox runs the handler.

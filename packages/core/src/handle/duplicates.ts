@@ -16,7 +16,7 @@ import { checkHooks, checkWholeNumber } from '../check.ts'
  */
 export interface DuplicateStore {
   /**
-   * @param key the receiver's name and the event id.
+   * @param key identifies the event: at most 400 characters of well-formed text, see `eventKey`.
    * @param options.expiresInMs when the claim expires, in milliseconds from now.
    */
   claim(key: string, options: { readonly expiresInMs: number }): ClaimResult | Promise<ClaimResult>

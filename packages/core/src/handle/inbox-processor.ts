@@ -40,7 +40,8 @@ export function inboxConsumer<Context>({
 }): InboxConsumer {
   async function processEvent(stored: InboxEvent, { attempt, signal }: InboxAttempt): Promise<DispatchResult> {
     const { messageId, sentAt, receivedAt, body: rawBody, secretIndex } = stored
-    const delivery = { messageId, attempt, signal, sentAt, receivedAt, rawBody, secretIndex, context: undefined }
+    const scope = stored.scope || undefined
+    const delivery = { messageId, attempt, signal, sentAt, receivedAt, rawBody, secretIndex, scope, context: undefined }
     const subject = subjectOf(stored)
     try {
       return await handlers.run(parseEnvelope(rawBody, messageId), delivery, subject)

@@ -8,7 +8,7 @@ import type { DispatchResult } from './handlers.ts'
  */
 export interface InboxConnection {
   /**
-   * Keeps an event, once per (`name`, `eventId`). Resolves only when the event would survive a crash of this machine.
+   * Keeps an event, once per (`name`, `scope`, `eventId`). Resolves only when the event would survive a crash of this machine.
    * Rejects when it could not be kept; the sender is then asked to retry.
    */
   put(event: InboxEvent): Promise<'stored' | 'duplicate'>
@@ -42,8 +42,10 @@ export interface InboxConsumer {
 
 /** A verified event on its way into an inbox: what is needed to process it later, and to prove what was received. */
 export interface InboxEvent {
-  /** The receiver's name: ids are unique within it. */
+  /** The receiver's name. With `scope` and `eventId` it identifies the event (`eventKey`). */
   readonly name: string
+  /** Which tenant's secret signed it; absent or empty without tenants. */
+  readonly scope?: string | undefined
   readonly eventId: string
   readonly eventType: string
   /** `svix-id`. */

@@ -2,6 +2,7 @@ import { codeOf, WebhookError } from '../errors.ts'
 import { probeEventType, type WebhookEvent } from '../events.ts'
 import { claimEvent } from '../handle/claim.ts'
 import type { Delivery } from '../handle/delivery.ts'
+import { eventKey } from '../handle/event-key.ts'
 import type { Handlers } from '../handle/handlers.ts'
 import { storeEvent } from '../handle/inbox.ts'
 import type { Reporter } from '../report/reporter.ts'
@@ -39,7 +40,7 @@ export function createPipeline<Context>(
     delivery.ids = { messageId: candidates[0]?.messageId }
 
     delivery.phase = 'secret'
-    const secrets = await settings.secrets.find(request, context)
+    const found = await settings.secrets.find(request, context)
     if (delivery.isAnswered) return undefined
 
     delivery.phase = 'body'
@@ -47,7 +48,7 @@ export function createPipeline<Context>(
     if (delivery.isAnswered) return undefined
 
     delivery.phase = 'verify'
-    const { signed, secretIndex } = verifySignature(candidates, body, secrets)
+    const { signed, secretIndex } = verifySignature(candidates, body, found?.secrets)
     const { messageId } = signed
     delivery.ids = { messageId }
     delivery.secretIndex = secretIndex
@@ -57,7 +58,8 @@ export function createPipeline<Context>(
 
     delivery.phase = 'store'
     if (event.event_type === probeEventType) return await answerProbe()
-    const message = { messageId, sentAt: new Date(signed.timestamp * 1000), receivedAt, secretIndex }
+    const scope = found?.scope || undefined
+    const message = { messageId, sentAt: new Date(signed.timestamp * 1000), receivedAt, secretIndex, scope }
     if (inbox === undefined) return await handleEvent(delivery, event, { ...message, rawBody: body })
     const stored = { ...message, name, body, signedHeaders: headersOf(headers, signed.family) }
     return { acknowledgement: await storeEvent(inbox, event, stored) }
@@ -87,7 +89,7 @@ export function createPipeline<Context>(
     event: WebhookEvent,
     message: Omit<Delivery, 'attempt' | 'signal' | 'context'>,
   ): Promise<Outcome | undefined> {
-    const claim = await claimEvent(duplicates, `${name}/${event.event_id}`)
+    const claim = await claimEvent(duplicates, eventKey({ name, scope: message.scope, eventId: event.event_id }))
     if (claim === undefined) return { acknowledgement: 'duplicate' }
     const reportFailure = (error: unknown): void => reporter.reportFailure(error, delivery)
     if (delivery.isAnswered) {

@@ -1,3 +1,4 @@
+import { unexpected } from '../check.ts'
 import { asWebhookError, type ConfigurationError } from '../errors.ts'
 import {
   isUnsetSecret,
@@ -10,17 +11,35 @@ import {
 import type { WebhookRequest } from './request.ts'
 
 /**
- * Looks up the secrets of one request, for example by tenant. If there are none (`undefined`, `null`, `''`, `[]`), the
+ * The secrets of a tenant. Events of different scopes are never duplicates of each other, even with the same id: without a
+ * scope, a tenant could send the id of another tenant's event, and the genuine event would be taken for a duplicate.
+ */
+export interface ScopedSecret {
+  readonly secret: SecretResult
+  /** Names the tenant: stored with the event, and passed to handlers as `delivery.scope`. */
+  readonly scope: string
+}
+
+/**
+ * Looks up the secrets of one request, for example by tenant: a secret, a list, or either with a `scope` if several tenants
+ * share the receiver. If there are none (`undefined`, `null`, `''`, `[]`), the
  * delivery is refused like one with a bad signature. If it throws, or does not answer in time, the sender is asked to
  * retry.
  */
 export type SecretResolver<Context> = (
   request: WebhookRequest,
   context: Context | undefined,
-) => SecretResult | Promise<SecretResult>
+) => SecretResult | ScopedSecret | Promise<SecretResult | ScopedSecret>
 
 /** The `secret` option: a secret, a list during a rotation, or a function. */
 export type SecretOption<Context> = Secret | readonly (Secret | undefined)[] | SecretResolver<Context> | undefined
+
+/** The secrets of one request. */
+export interface FoundSecrets {
+  readonly secrets: readonly SigningSecret[]
+  /** Empty without tenants. */
+  readonly scope: string
+}
 
 /** The secrets of each request. */
 export interface RequestSecrets<Context> {
@@ -31,7 +50,7 @@ export interface RequestSecrets<Context> {
   readonly find: (
     request: WebhookRequest,
     context: Context | undefined,
-  ) => readonly SigningSecret[] | undefined | Promise<readonly SigningSecret[] | undefined>
+  ) => FoundSecrets | undefined | Promise<FoundSecrets | undefined>
   /** What `start()` rejects with: the secret is unset, and that is reported late. */
   readonly startError?: ConfigurationError
   /** Whether a secret is shorter than recommended. */
@@ -57,17 +76,24 @@ export function readSecretOption<Context>(
     return { find, startError, hasShort: false }
   }
   const secrets = parseSecrets(secret)
-  return { find: () => secrets, hasShort: secrets.some(({ isShort }) => isShort) }
+  const found = { secrets, scope: '' }
+  return { find: () => found, hasShort: secrets.some(({ isShort }) => isShort) }
 }
 
 function resolvingWith<Context>(resolve: SecretResolver<Context>): RequestSecrets<Context>['find'] {
   return async (request, context) => {
-    let secret: SecretResult
+    let resolved: SecretResult | ScopedSecret
     try {
-      secret = await resolve(request, context)
+      resolved = await resolve(request, context)
     } catch (error) {
       throw asWebhookError('secret_unavailable', error)
     }
-    return isUnsetSecret(secret) ? undefined : parseSecrets(secret as Secret)
+    const { secret, scope } = isScoped(resolved) ? resolved : { secret: resolved, scope: '' }
+    if (typeof scope !== 'string') throw unexpected('scope', scope, 'a string')
+    return isUnsetSecret(secret) ? undefined : { secrets: parseSecrets(secret as Secret), scope }
   }
+}
+
+function isScoped(resolved: SecretResult | ScopedSecret): resolved is ScopedSecret {
+  return typeof resolved === 'object' && resolved !== null && Object.hasOwn(resolved, 'scope')
 }

@@ -1,10 +1,11 @@
 import { describe, expect, it, vi } from 'vitest'
 import { ConfigurationError, WebhookError } from '../../src/index.ts'
 import { readSecretOption, type SecretOption } from '../../src/receive/request-secrets.ts'
-import { parseSecret } from '../../src/verify/secret.ts'
+import { parseSecret, type SecretResult } from '../../src/verify/secret.ts'
 import { answer, deliver, failing, otherSecret, refusal, secret, testReceiver } from '../deliveries.ts'
 
-const find = async (option: SecretOption<unknown>) => readSecretOption(option, 'at once').find(deliver(), undefined)
+const find = async (option: SecretOption<unknown>) =>
+  (await readSecretOption(option, 'at once').find(deliver(), undefined))?.secrets
 
 describe('the secret option', () => {
   it.each<[string, SecretOption<unknown>]>([
@@ -40,6 +41,19 @@ describe('the secret option', () => {
 })
 
 describe('a secret function', () => {
+  it('may return a scope with a secret, a list, or none', async () => {
+    const findScoped = async (secrets: SecretResult) =>
+      await readSecretOption(() => ({ secret: secrets, scope: 'tenant' }), 'at once').find(deliver(), undefined)
+    expect(await findScoped(secret)).toEqual({ secrets: [parseSecret(secret)], scope: 'tenant' })
+    expect(await findScoped([otherSecret, secret])).toMatchObject({ scope: 'tenant' })
+    expect(await findScoped(undefined)).toBeUndefined()
+    expect(await readSecretOption(secret, 'at once').find(deliver(), undefined)).toMatchObject({ scope: '' })
+  })
+
+  it.each([7, null, undefined, {}])('must not return the scope %o', async (scope) => {
+    await expect(find(() => ({ secret, scope: scope as string }))).rejects.toEqual(refusal('configuration_invalid'))
+  })
+
   it('gets the request and its context', async () => {
     const resolve = vi.fn(() => secret)
     const request = deliver()

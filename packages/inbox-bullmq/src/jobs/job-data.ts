@@ -1,5 +1,5 @@
 import { createHash, randomBytes } from 'node:crypto'
-import type { EventJson } from '@scrapenest-webhooks/inbox/kit'
+import { type EventIdentity, type EventJson, eventKey } from '@scrapenest-webhooks/inbox/kit'
 
 /** The data of a job: its event. The name of the job is the event's type, for pages that list jobs. */
 export type JobData = EventJson
@@ -31,9 +31,12 @@ export function eventKeyOf(jobId: string): string | undefined {
   return jobIdForm.exec(jobId)?.[1]
 }
 
-/** The event's id if it is short and plain, as ScrapeNest's are; otherwise a hash, which its dot tells from an id. */
-export function deduplicationId(eventId: string): string {
-  if (/^[A-Za-z0-9_-]{1,64}$/.test(eventId)) return eventId
-  // JSON tells half surrogates apart, which UTF-8 cannot.
-  return `sha256.${createHash('sha256').update(JSON.stringify(eventId)).digest('base64url')}`
+/**
+ * The key of an event in the queue of its name: its id if that is short and plain, as ScrapeNest's are; otherwise a hash,
+ * which its dot tells from an id. BullMQ forbids colons.
+ */
+export function deduplicationId(identity: EventIdentity): string {
+  const { scope = '', eventId } = identity
+  if (scope === '' && /^[A-Za-z0-9_-]{1,64}$/.test(eventId)) return eventId
+  return `sha256.${createHash('sha256').update(eventKey(identity)).digest('base64url')}`
 }

@@ -1,7 +1,6 @@
 import { createHash } from 'node:crypto'
-import type { InboxEvent } from '@scrapenest-webhooks/core'
 import type { AttemptError } from '@scrapenest-webhooks/inbox'
-import type { EventJson } from '@scrapenest-webhooks/inbox/kit'
+import { type EventIdentity, type EventJson, eventKey } from '@scrapenest-webhooks/inbox/kit'
 
 /** The data of a job: its event. */
 export interface JobData extends EventJson {
@@ -22,11 +21,8 @@ export interface JobOutput {
 }
 
 /** The id of an event's job. It is the same for every delivery, so that PostgreSQL itself recognizes duplicates. */
-export function jobIdOf({ name, eventId }: Pick<InboxEvent, 'name' | 'eventId'>): string {
-  // A name contains no slash; JSON tells half surrogates apart, which UTF-8 cannot.
-  const hash = createHash('sha256')
-    .update(`${name}/${JSON.stringify(eventId)}`)
-    .digest()
+export function jobIdOf(identity: EventIdentity): string {
+  const hash = createHash('sha256').update(eventKey(identity)).digest()
   // RFC 9562, 5.8: version 8 is for custom ids.
   hash[6] = ((hash[6] as number) & 0x0f) | 0x80
   hash[8] = ((hash[8] as number) & 0x3f) | 0x80

@@ -1,5 +1,5 @@
 import type { InboxAttemptRecord, InboxFilter, InboxRecord, InboxState, InboxSummary } from '@scrapenest-webhooks/inbox'
-import { bodyOf, exactNames, leaseEnded, readEnvelope, toStorableText } from '@scrapenest-webhooks/inbox/kit'
+import { bodyOf, exactNames, keyText, leaseEnded, readEnvelope, toStorableText } from '@scrapenest-webhooks/inbox/kit'
 import { type JobData, type JobOutput, jobIdOf } from './job-data.ts'
 
 /** A row of pg-boss's table of jobs, with its own column names. */
@@ -50,14 +50,18 @@ export function selection(
     values.push(value)
     conditions.push(condition.replace('?', `$${values.length}`))
   }
-  const { name, eventId, eventType, state, isUnhandled, receivedFrom, receivedBefore, finishedBefore } = filter
-  // An id includes the name, so without a name each queue has an id of its own.
-  if (eventId !== undefined) {
+  const { name, scope, eventId, eventType, state, isUnhandled, receivedFrom, receivedBefore, finishedBefore } = filter
+  if (eventId !== undefined && scope !== undefined) {
+    // The id of a job includes the name, so without a name each queue has one of its own.
     const names = name === undefined ? queues.map((queue) => queue.slice(queue.indexOf('/') + 1)) : [name]
     add(
       'id = ANY(?::uuid[])',
-      names.map((one) => jobIdOf({ name: one, eventId })),
+      names.map((one) => jobIdOf({ name: one, scope, eventId })),
     )
+  } else if (eventId !== undefined) {
+    add("data->>'eventId' = ?", keyText(eventId))
+  } else if (scope !== undefined) {
+    add("COALESCE(data->>'scope', '') = ?", keyText(scope))
   }
   if (eventType !== undefined) add("data->>'eventType' = ?", toStorableText(eventType))
   if (state !== undefined) {

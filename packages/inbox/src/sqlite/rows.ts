@@ -1,5 +1,6 @@
 import type { SQLInputValue } from 'node:sqlite'
 import type { InboxEvent } from '@scrapenest-webhooks/core'
+import { keyText } from '@scrapenest-webhooks/core/adapter'
 import type {
   AttemptError,
   InboxAttemptRecord,
@@ -8,14 +9,19 @@ import type {
   InboxState,
   InboxSummary,
 } from '../contract.ts'
-import { readEnvelope } from '../store/event-json.ts'
+import { toStorableText } from '../storable-text.ts'
+import { type ExactNames, readEnvelope } from '../store/event-json.ts'
 
 /** A row of `events`, named as in the SQL. */
 export interface EventRow {
   readonly id: number
   readonly name: string
+  /** `scope` and `event_id` are `keyText`. */
+  readonly scope: string
   readonly event_id: string
   readonly event_type: string
+  /** Scope, id and type as JSON, if one of the columns does not contain it exactly. */
+  readonly exact: string | null
   readonly message_id: string
   readonly secret_index: number
   readonly sent_at_ms: number
@@ -28,7 +34,7 @@ export interface EventRow {
   readonly finished_at_ms: number | null
 }
 
-/** The same beside its payload; without one where it was dropped. */
+/** The same with its payload, unless that was dropped. */
 export interface EventRowWithPayload extends EventRow {
   readonly signed_headers: string | null
   readonly body: Uint8Array | null
@@ -47,15 +53,27 @@ export type Parameters = Record<string, SQLInputValue>
 
 /** In the order of `insertEvent`. */
 export function toColumns(event: InboxEvent): readonly SQLInputValue[] {
-  const { name, eventId, eventType, messageId, secretIndex, sentAt, receivedAt } = event
-  return [name, eventId, eventType, messageId, secretIndex, sentAt.getTime(), receivedAt.getTime()]
+  const { name, scope = '', eventId, eventType, messageId, secretIndex, sentAt, receivedAt } = event
+  const columns = [keyText(scope), keyText(eventId), toStorableText(eventType)]
+  const exact = [scope, eventId, eventType]
+  const isExact = exact.every((text, index) => text === columns[index])
+  return [
+    name,
+    ...columns,
+    isExact ? null : JSON.stringify(exact),
+    messageId,
+    secretIndex,
+    sentAt.getTime(),
+    receivedAt.getTime(),
+  ]
 }
 
-/** All conditions but `eventId`, which has an index and so a statement of its own. */
+/** All conditions except `eventId`, which has an index, and so statements of its own. */
 export function toConditions(filter: InboxFilter): Parameters {
   return {
     name: filter.name ?? null,
-    eventType: filter.eventType ?? null,
+    scope: filter.scope === undefined ? null : keyText(filter.scope),
+    eventType: filter.eventType === undefined ? null : toStorableText(filter.eventType),
     state: filter.state ?? null,
     // Booleans are bound by Node 24 only.
     isUnhandled: filter.isUnhandled === undefined ? null : Number(filter.isUnhandled),
@@ -65,12 +83,14 @@ export function toConditions(filter: InboxFilter): Parameters {
   }
 }
 
-/** An event as handlers get it. */
+/** An event as its handlers receive it. */
 export function toEvent(row: EventRowWithPayload): InboxEvent {
+  const { scope, eventId, eventType } = namesOf(row)
   return {
     name: row.name,
-    eventId: row.event_id,
-    eventType: row.event_type,
+    ...(scope === '' ? {} : { scope }),
+    eventId,
+    eventType,
     messageId: row.message_id,
     sentAt: new Date(row.sent_at_ms),
     receivedAt: new Date(row.received_at_ms),
@@ -80,11 +100,17 @@ export function toEvent(row: EventRowWithPayload): InboxEvent {
   }
 }
 
+/** Scope, id and type as received. */
+function namesOf({ scope, event_id: eventId, event_type: eventType, exact }: EventRow): ExactNames {
+  if (exact === null) return { scope, eventId, eventType }
+  const [exactScope, exactId, exactType] = JSON.parse(exact) as [string, string, string]
+  return { scope: exactScope, eventId: exactId, eventType: exactType }
+}
+
 export function toSummary(row: EventRow): InboxSummary {
   return {
     name: row.name,
-    eventId: row.event_id,
-    eventType: row.event_type,
+    ...namesOf(row),
     messageId: row.message_id,
     state: row.state,
     isUnhandled: row.is_unhandled === 1,

@@ -2,15 +2,16 @@ import type { DatabaseSync } from 'node:sqlite'
 import { ConfigurationError } from '@scrapenest-webhooks/core'
 import { events } from './migrations/0001-events.ts'
 import { identities } from './migrations/0002-identities.ts'
+import { scopes } from './migrations/0003-scopes.ts'
 
-/** In their order; the number of those applied is the file's `user_version`. A published one is never changed. */
-const migrations: readonly string[] = [events, identities]
+/** In order. The number of those applied is the file's `user_version`. A published migration never changes. */
+const migrations: readonly string[] = [events, identities, scopes]
 
-/** "SNIB" in ASCII: what tells an inbox from any other SQLite database. */
+/** "SNIB" in ASCII: tells an inbox from any other SQLite database. */
 const applicationId = 0x534e4942
 
 /**
- * Brings a file to the schema of this release. Several processes may do so at once: one does, the others find it done.
+ * Brings a file to the schema of this release. If several processes try at once, one does it and the others find it done.
  *
  * @throws {ConfigurationError} as `checkOwnership`
  */
@@ -18,7 +19,7 @@ export function migrate(db: DatabaseSync, file: string): void {
   if (checkOwnership(db, file) === migrations.length) return
   db.exec('BEGIN IMMEDIATE')
   try {
-    // Looked at again under the lock: another process may have been faster.
+    // Checked again under the lock: another process may have been faster.
     for (const migration of migrations.slice(checkOwnership(db, file))) db.exec(migration)
     db.exec(`PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${migrations.length}; COMMIT`)
   } catch (error) {
@@ -27,7 +28,7 @@ export function migrate(db: DatabaseSync, file: string): void {
   }
 }
 
-/** After an error SQLite may or may not have ended the transaction by itself. */
+/** After an error SQLite may or may not have ended the transaction. */
 export function rollBack(db: DatabaseSync): void {
   try {
     db.exec('ROLLBACK')
@@ -35,7 +36,7 @@ export function rollBack(db: DatabaseSync): void {
 }
 
 /**
- * The schema version of a file, and whether it is ours to touch at all: to be asked before anything is changed.
+ * The schema version of a file. Checked before anything is changed, because the file may not be ours to touch.
  *
  * @throws {ConfigurationError} `configuration_invalid`: a file of a newer release, or of another application.
  */

@@ -1,11 +1,12 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 
 /**
- * Selects by an `InboxFilter`: a condition whose parameter is NULL holds for every row. One statement serves all filters,
- * because lists are read in slices of ids and need no index of their own.
+ * Selects by an `InboxFilter`: a condition with a NULL parameter holds for every row. One statement serves all filters, because
+ * lists are read in slices of ids and need no other index.
  */
 const fits = `
-  (:name IS NULL OR name = :name) AND (:eventType IS NULL OR event_type = :eventType)
+  (:name IS NULL OR name = :name) AND (:scope IS NULL OR scope = :scope)
+  AND (:eventType IS NULL OR event_type = :eventType)
   AND (:state IS NULL OR state = :state) AND (:isUnhandled IS NULL OR is_unhandled = :isUnhandled)
   AND (:receivedFromMs IS NULL OR received_at_ms >= :receivedFromMs)
   AND (:receivedBeforeMs IS NULL OR received_at_ms < :receivedBeforeMs)
@@ -15,7 +16,7 @@ const inSlice = `id >= :fromId AND id < :untilId AND ${fits}`
 
 const fitsAndIsFinal = `id = :id AND ${fits} AND state IN ('done', 'dead')`
 
-/** The ids of the rows of one event id, one per receiver. Without the conditions of both indexes neither is used. */
+/** The rows of one event id, one per receiver and scope. SQLite uses an index only under its own condition. */
 const identified = `
   SELECT id FROM events WHERE event_id = :eventId AND finished_at_ms IS NULL
   UNION ALL SELECT id FROM events WHERE event_id = :eventId AND finished_at_ms IS NOT NULL`
@@ -49,13 +50,14 @@ type StatementName =
   | 'oldestReady'
 
 const sql: Readonly<Record<StatementName, string>> = {
-  // By place and not by name: these two run for each delivery, and a name is looked up anew each time.
+  // Positional: these two run for each delivery, and binding by name costs a lookup each time.
   insertEvent: `
-    INSERT INTO events (due_at_ms, name, event_id, event_type, message_id, secret_index, sent_at_ms, received_at_ms, state)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, 'ready')
+    INSERT INTO events (due_at_ms, name, scope, event_id, event_type, exact, message_id, secret_index, sent_at_ms,
+      received_at_ms, state)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'ready')
     ON CONFLICT DO NOTHING RETURNING id`,
   insertPayload: 'INSERT INTO payloads (event, signed_headers, body) VALUES (?, ?, ?)',
-  // Payload and attempts are deleted with it; its count stays, as 0.
+  // Deletes its payload and attempts too. Its count stays, as 0.
   discardEvent: 'DELETE FROM events WHERE id = :id',
   discardCounts: 'DELETE FROM counts WHERE name = :name',
 
@@ -64,7 +66,7 @@ const sql: Readonly<Record<StatementName, string>> = {
       SELECT * FROM (SELECT due_at_ms FROM events WHERE name = :name AND state = 'ready' ORDER BY due_at_ms LIMIT 1)
       UNION ALL
       SELECT * FROM (SELECT due_at_ms FROM events WHERE name = :name AND state = 'running' ORDER BY due_at_ms LIMIT 1))`,
-  // A hundred at once: the rest is found the next time.
+  // A hundred at once. The next claim finds the rest.
   expired: `
     SELECT id, lease_token AS token, claimed_at_ms AS startedAtMs FROM events
     WHERE name = :name AND state = 'running' AND due_at_ms <= :nowMs ORDER BY due_at_ms LIMIT 100`,
@@ -87,8 +89,9 @@ const sql: Readonly<Record<StatementName, string>> = {
     FROM attempts WHERE event = :id`,
   deletePayload: 'DELETE FROM payloads WHERE event = :id',
 
-  identify: `SELECT id FROM events WHERE id IN (${identified}) AND (:name IS NULL OR name = :name)`,
-  identifyOne: `SELECT id FROM events WHERE id IN (${identified}) AND name = :name`,
+  identify: `SELECT id FROM events WHERE id IN (${identified}) AND (:name IS NULL OR name = :name)
+    AND (:scope IS NULL OR scope = :scope)`,
+  identifyOne: `SELECT id FROM events WHERE id IN (${identified}) AND name = :name AND scope = :scope`,
   history: `
     SELECT attempt, replay, started_at_ms AS startedAtMs, duration_ms AS durationMs, error FROM attempts
     WHERE event = :id ORDER BY sequence`,

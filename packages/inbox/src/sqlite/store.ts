@@ -1,5 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { InboxEvent } from '@scrapenest-webhooks/core'
+import { type EventIdentity, keyText } from '@scrapenest-webhooks/core/adapter'
 import type { InboxCapabilities, InboxFilter, InboxPage, InboxRecord, InboxStats, ReplayResult } from '../contract.ts'
 import type { Claim, ClaimedEvent, ClaimRequest, Ending, EventStore, ExpiredAttempt, Lease } from '../event-store.ts'
 import { isLocked } from './errors.ts'
@@ -142,7 +143,7 @@ export class SqliteStore implements EventStore {
     filter: InboxFilter,
     { limit, cursor }: { readonly limit: number; readonly cursor: string | undefined },
   ): Promise<InboxPage> {
-    const { eventId } = filter
+    const eventId = filter.eventId === undefined ? undefined : keyText(filter.eventId)
     const conditions = toConditions(filter)
     const rows: EventRow[] = []
     let untilId: number | undefined = cursor === undefined ? Number.MAX_SAFE_INTEGER : Number(cursor)
@@ -160,9 +161,10 @@ export class SqliteStore implements EventStore {
     }
   }
 
-  async get(eventId: string, name: string): Promise<InboxRecord | undefined> {
+  async get({ name, scope = '', eventId }: EventIdentity): Promise<InboxRecord | undefined> {
+    const parameters = { name, scope: keyText(scope), eventId: keyText(eventId) }
     return await this.#read((statements) => {
-      const id = statements.identifyOne.get({ eventId, name })?.['id'] as number | undefined
+      const id = statements.identifyOne.get(parameters)?.['id'] as number | undefined
       if (id === undefined) return undefined
       const attempts = statements.history.all({ id }) as unknown as AttemptRow[]
       return toRecord(readRow(statements, id), attempts)
@@ -208,7 +210,8 @@ export class SqliteStore implements EventStore {
    */
   async *#steps(filter: InboxFilter): AsyncGenerator<readonly number[]> {
     if (filter.eventId !== undefined) {
-      const parameters = { eventId: filter.eventId, name: filter.name ?? null }
+      const { name = null, scope = null } = toConditions(filter)
+      const parameters = { eventId: keyText(filter.eventId), name, scope }
       yield await this.#read(({ identify }) => identify.all(parameters).map(({ id }) => id as number))
       return
     }

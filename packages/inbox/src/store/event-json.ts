@@ -1,13 +1,17 @@
 import { isUtf8 } from 'node:buffer'
 import type { InboxEvent, WebhookEvent } from '@scrapenest-webhooks/core'
+import { keyText } from '@scrapenest-webhooks/core/adapter'
+import type { InboxSummary } from '../contract.ts'
 import { toStorableText } from '../storable-text.ts'
 
 /** An event as JSON, for engines that store JSON. Times are milliseconds since 1970. */
 export interface EventJson {
   readonly name: string
+  /** This and the id are `keyText`. Absent without a scope. */
+  readonly scope?: string
   readonly eventId: string
   readonly eventType: string
-  /** Id and type once more, as JSON in a string, if they contain what PostgreSQL's `jsonb` refuses. */
+  /** Scope, id and type as JSON in a string, if one of the fields does not contain it exactly. */
   readonly exact?: string
   readonly messageId: string
   readonly sentAt: number
@@ -21,15 +25,28 @@ export interface EventJson {
 }
 
 export function toEventJson(event: InboxEvent): EventJson {
-  const { name, eventId, eventType, messageId, sentAt, receivedAt, secretIndex, signedHeaders, body } = event
+  const {
+    name,
+    scope = '',
+    eventId,
+    eventType,
+    messageId,
+    sentAt,
+    receivedAt,
+    secretIndex,
+    signedHeaders,
+    body,
+  } = event
   const bytes = Buffer.from(body.buffer, body.byteOffset, body.byteLength)
   const text = isUtf8(bytes) && !bytes.includes(0) ? { body: bytes.toString('utf8') } : undefined
-  const storable = { eventId: toStorableText(eventId), eventType: toStorableText(eventType) }
-  const isExact = storable.eventId === eventId && storable.eventType === eventType
+  const names = { scope: keyText(scope), eventId: keyText(eventId), eventType: toStorableText(eventType) }
+  const isExact = names.scope === scope && names.eventId === eventId && names.eventType === eventType
   return {
     name,
-    ...storable,
-    ...(isExact ? {} : { exact: JSON.stringify([eventId, eventType]) }),
+    ...(scope === '' ? {} : { scope: names.scope }),
+    eventId: names.eventId,
+    eventType: names.eventType,
+    ...(isExact ? {} : { exact: JSON.stringify([scope, eventId, eventType]) }),
     messageId,
     sentAt: sentAt.getTime(),
     receivedAt: receivedAt.getTime(),
@@ -39,12 +56,17 @@ export function toEventJson(event: InboxEvent): EventJson {
   }
 }
 
+export type ExactNames = Pick<InboxSummary, 'scope' | 'eventId' | 'eventType'>
+
 /** The event that was stored. What waits or runs always has its payload. */
 export function fromEventJson(json: EventJson): InboxEvent {
   const { name, messageId, sentAt, receivedAt, secretIndex, signedHeaders = {} } = json
+  const { scope, eventId, eventType } = exactNames(json)
   return {
     name,
-    ...exactNames(json),
+    ...(scope === '' ? {} : { scope }),
+    eventId,
+    eventType,
     messageId,
     sentAt: new Date(sentAt),
     receivedAt: new Date(receivedAt),
@@ -54,11 +76,11 @@ export function fromEventJson(json: EventJson): InboxEvent {
   }
 }
 
-/** Id and type as received. */
-export function exactNames({ eventId, eventType, exact }: EventJson): Pick<InboxEvent, 'eventId' | 'eventType'> {
-  if (exact === undefined) return { eventId, eventType }
-  const [id, type] = JSON.parse(exact) as [string, string]
-  return { eventId: id, eventType: type }
+/** Scope, id and type as received. */
+export function exactNames({ scope = '', eventId, eventType, exact }: EventJson): ExactNames {
+  if (exact === undefined) return { scope, eventId, eventType }
+  const [exactScope, exactId, exactType] = JSON.parse(exact) as [string, string, string]
+  return { scope: exactScope, eventId: exactId, eventType: exactType }
 }
 
 /** `undefined` once the payload was dropped. */

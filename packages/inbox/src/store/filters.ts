@@ -10,6 +10,7 @@ const filterFields: Readonly<Record<keyof InboxFilter, true>> = {
   name: true,
   receivedBefore: true,
   receivedFrom: true,
+  scope: true,
   state: true,
 }
 
@@ -55,7 +56,7 @@ export function checkPurgeFilter(filter: PurgeFilter): void {
 
 /** Whether the filter selects an event. For stores that cannot select themselves. */
 export function fitsFilter(summary: InboxSummary, filter: InboxFilter): boolean {
-  for (const field of ['name', 'eventId', 'eventType', 'state', 'isUnhandled'] as const) {
+  for (const field of ['name', 'scope', 'eventId', 'eventType', 'state', 'isUnhandled'] as const) {
     if (filter[field] !== undefined && filter[field] !== summary[field]) return false
   }
   const { receivedAt, finishedAt } = summary

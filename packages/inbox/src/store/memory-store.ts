@@ -1,4 +1,5 @@
 import type { InboxEvent } from '@scrapenest-webhooks/core'
+import { type EventIdentity, eventKey } from '@scrapenest-webhooks/core/adapter'
 import type {
   InboxAttemptRecord,
   InboxCapabilities,
@@ -47,7 +48,7 @@ export class MemoryStore implements EventStore {
   async check(): Promise<void> {}
 
   async put(event: InboxEvent, { nowMs }: { readonly nowMs: number }): Promise<'stored' | 'duplicate'> {
-    const key = keyOf(event.name, event.eventId)
+    const key = eventKey(event)
     if (this.#events.has(key)) return 'duplicate'
     this.#lastId += 1
     this.#events.set(key, {
@@ -134,8 +135,8 @@ export class MemoryStore implements EventStore {
     }
   }
 
-  async get(eventId: string, name: string): Promise<InboxRecord | undefined> {
-    const stored = this.#events.get(keyOf(name, eventId))
+  async get(identity: EventIdentity): Promise<InboxRecord | undefined> {
+    const stored = this.#events.get(eventKey(identity))
     return stored === undefined ? undefined : toRecord(stored)
   }
 
@@ -165,7 +166,7 @@ export class MemoryStore implements EventStore {
 
   async purge(filter: InboxFilter): Promise<number> {
     const purged = this.#select(filter).filter(isFinal)
-    for (const { event } of purged) this.#events.delete(keyOf(event.name, event.eventId))
+    for (const { event } of purged) this.#events.delete(eventKey(event))
     return purged.length
   }
 
@@ -188,11 +189,6 @@ export class MemoryStore implements EventStore {
   }
 }
 
-function keyOf(name: string, eventId: string): string {
-  // A name holds no slash.
-  return `${name}/${eventId}`
-}
-
 function isFinal({ state }: StoredEvent): boolean {
   return state === 'done' || state === 'dead'
 }
@@ -212,11 +208,24 @@ function addAttempt(
 
 function toSummary(stored: StoredEvent): InboxSummary {
   const { event, state, isUnhandled, attempts, replays } = stored
-  const { name, eventId, eventType, messageId, sentAt, receivedAt } = event
+  const { name, scope = '', eventId, eventType, messageId, sentAt, receivedAt } = event
   const times = isFinal(stored)
     ? { dueAt: undefined, finishedAt: new Date(stored.finishedAtMs) }
     : { dueAt: new Date(stored.dueAtMs), finishedAt: undefined }
-  return { name, eventId, eventType, messageId, state, isUnhandled, attempts, replays, sentAt, receivedAt, ...times }
+  return {
+    name,
+    scope,
+    eventId,
+    eventType,
+    messageId,
+    state,
+    isUnhandled,
+    attempts,
+    replays,
+    sentAt,
+    receivedAt,
+    ...times,
+  }
 }
 
 function toRecord(stored: StoredEvent): InboxRecord {

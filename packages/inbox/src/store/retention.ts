@@ -4,7 +4,7 @@ import type { InboxSettings } from '../options.ts'
 const longestIntervalMs = 60_000
 const shortestIntervalMs = 100
 
-/** Deletes done events when they are old enough. Dead ones are never deleted by themselves. */
+/** Deletes done events after `keepDoneMs`. Dead ones are only deleted by `purge`. */
 export class Retention {
   readonly #store: EventStore
   readonly #settings: InboxSettings
@@ -22,11 +22,11 @@ export class Retention {
     this.#timer ??= setInterval(() => this.#purge(), intervalMs).unref()
   }
 
-  /** Resolves when no purge is under way. */
+  /** Resolves when no purge is running. */
   async stop(): Promise<void> {
     clearInterval(this.#timer)
     this.#timer = undefined
-    // A long purge must not hold up the end of the process; the next one goes on with it.
+    // A long purge must not delay the end of the process. The next one continues it.
     this.#stopping.abort()
     await this.#purging
     this.#stopping = new AbortController()
@@ -36,7 +36,7 @@ export class Retention {
     const finishedBefore = new Date(this.#settings.now() - this.#settings.keepDoneMs)
     this.#purging ??= this.#store
       .purge({ state: 'done', finishedBefore }, { signal: this.#stopping.signal })
-      // A store out of reach is told by the one who needs it sooner; what was not deleted now is deleted later.
+      // An unavailable store is reported by whatever needs it sooner. What was not deleted now is deleted later.
       .then(
         () => {},
         () => {},

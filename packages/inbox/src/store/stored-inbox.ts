@@ -3,6 +3,7 @@ import type { InboxProcessor } from '@scrapenest-webhooks/core/adapter'
 import type {
   Inbox,
   InboxCapabilities,
+  InboxGetOptions,
   InboxPage,
   InboxQuery,
   InboxRecord,
@@ -92,9 +93,9 @@ export class StoredInbox implements Inbox {
 
   async get(
     eventId: string,
-    { name = 'scrapenest' }: { readonly name?: string } = {},
+    { name = 'scrapenest', scope = '' }: InboxGetOptions = {},
   ): Promise<InboxRecord | undefined> {
-    return await this.#store.get(eventId, name)
+    return await this.#store.get({ name, scope, eventId })
   }
 
   async stats({ name }: { readonly name?: string } = {}): Promise<InboxStats> {

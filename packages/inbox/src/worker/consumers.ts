@@ -6,21 +6,21 @@ import { CloseBudget } from './close-budget.ts'
 /** What claims events and runs handlers for one consumer. */
 export interface ConsumerWork {
   /**
-   * Claims nothing more and ends what runs, handlers by `budget.endAttempts`. Resolves when it will not use the store
-   * again, however late that is.
+   * Claims nothing more and ends running attempts with `budget.endAttempts`. Resolves when it will not use the store again,
+   * however late that is.
    */
   close(budget: CloseBudget): Promise<void>
 }
 
 /** How a consumer is started. */
 export interface ConsumerStart<Work> {
-  /** Creates what works for the consumer. Not called for one without a processor, or one that is here already. */
+  /** Creates the work. Not called for a consumer without a processor, or one that is already here. */
   readonly work: () => Work
-  /** Opens the store. Called after an earlier `close` of it has ended, and not at all if the consumer has left by then. */
+  /** Opens the store. Called once an earlier `close` of it has ended, and not at all if the consumer has left by then. */
   readonly open: () => Promise<void>
 }
 
-/** Consumers that leave together, and how long that may take. */
+/** Consumers that leave together, and the time they have for it. */
 interface Departure {
   readonly consumers: ReadonlySet<InboxConsumer>
   readonly budget: CloseBudget
@@ -42,7 +42,7 @@ export class InboxConsumers<Work extends ConsumerWork> {
   readonly #openings = new Set<Promise<void>>()
   /** How many departures still have work that uses the store. */
   #leavingWorks = 0
-  /** What goes on after a budget has ended, until the store has answered. */
+  /** What continues after a budget has ended, until the store has answered. */
   readonly #background = new Set<Promise<void>>()
   /** Resolves when the store is not being closed. */
   #storeClosed: Promise<void> = Promise.resolve()
@@ -103,7 +103,7 @@ export class InboxConsumers<Work extends ConsumerWork> {
     for (const { budget } of departures) budget.shorten(graceMs)
     const leaving = consumer === undefined ? this.all() : [consumer].filter((one) => this.has(one))
     if (leaving.length > 0 || departures.length === 0) {
-      // A close of everyone also waits for what an earlier one has left to the background.
+      // Closing all of them also waits for what an earlier close left in the background.
       departures.push(this.#depart(leaving, graceMs, consumer === undefined ? [...this.#background] : []))
     }
     await Promise.all(departures.map(({ ended }) => ended))
@@ -144,7 +144,7 @@ export class InboxConsumers<Work extends ConsumerWork> {
 
   async #closeStoreWithLast(): Promise<void> {
     if (this.#here.size > 0 || this.#leavingWorks > 0) return
-    // A store that is still being opened would otherwise be opened after it was closed.
+    // Otherwise a store that is still opening would be open after it was closed.
     await Promise.allSettled(this.#openings)
     if (this.#here.size > 0) return
     const closed = this.#storeClosed.then(this.#closeStore)

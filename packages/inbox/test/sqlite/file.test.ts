@@ -97,7 +97,7 @@ describe('an inbox file', () => {
     const before = readFileSync(file)
     await expect(openStore({ file }).open()).rejects.toMatchObject({
       code: 'configuration_invalid',
-      message: expect.stringMatching(/written by a newer release \(schema 99; this one knows 2\).*Update/s),
+      message: expect.stringMatching(/written by a newer release \(schema 99; this one knows 3\).*Update/s),
     })
     expect(readFileSync(file).equals(before)).toBe(true)
   })
@@ -118,7 +118,7 @@ describe('an inbox file', () => {
     changeFile(file, 'PRAGMA journal_mode = WAL; PRAGMA application_id = 0x534e4942')
     const store = openStore({ file })
     expect(await store.put(createInboxEvent(), { nowMs: 0 })).toBe('stored')
-    changeFile(file, '', (db) => expect(first(db.prepare('PRAGMA user_version').get())).toBe(2))
+    changeFile(file, '', (db) => expect(first(db.prepare('PRAGMA user_version').get())).toBe(3))
   })
 
   describe('of the first schema', () => {

@@ -16,13 +16,20 @@ describe('an event as JSON', () => {
     expect(fromEventJson(stored)).toEqual({ ...event, body: Buffer.from(body) })
   })
 
-  it.each(['\ud800', 'a\udc00b', 'a\0b', '\u{1F511}', 'é'])('keeps the id and type exactly: %j', (text) => {
-    const event = { ...createInboxEvent(), eventId: text, eventType: `job.${text}` }
-    const json = toEventJson(event)
-    // jsonb refuses these escapes, and UTF-8 cannot encode half a surrogate pair.
-    expect(JSON.stringify({ ...json, exact: undefined })).not.toMatch(/\\u(0000|d[89a-f])/)
-    expect(fromEventJson(JSON.parse(JSON.stringify(json)))).toMatchObject({ eventId: text, eventType: `job.${text}` })
-  })
+  it.each(['\ud800', 'a\udc00b', 'a\0b', '\u{1F511}', 'é', 'x'.repeat(300)])(
+    'keeps scope, id and type exactly: %j',
+    (text) => {
+      const event = { ...createInboxEvent(), scope: text, eventId: text, eventType: `job.${text}` }
+      const json = toEventJson(event)
+      // jsonb refuses these escapes, and UTF-8 cannot encode half a surrogate pair.
+      expect(JSON.stringify({ ...json, exact: undefined })).not.toMatch(/\\u(0000|d[89a-f])/)
+      expect(fromEventJson(JSON.parse(JSON.stringify(json)))).toMatchObject({
+        scope: text,
+        eventId: text,
+        eventType: `job.${text}`,
+      })
+    },
+  )
 
   it('loses body and headers, and nothing else, with its payload', () => {
     const json = toEventJson(createInboxEvent())

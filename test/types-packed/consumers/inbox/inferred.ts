@@ -34,4 +34,4 @@ export const fault = unavailable.fault
 export const code = unavailable.code
 export const others = [new LeaseLostError(), new HandlerOverdueError(60_000), new DeadEventError(8, 'handler_failed')]
 export const kit = enginesKit
-export const settings = enginesKit.settleInboxOptions({})
+export const settings = enginesKit.readInboxOptions({})

@@ -1,0 +1,24 @@
+/**
+ * The third schema: tenants' scopes, and ids that SQLite cannot store as text.
+ *
+ * `scope` and `event_id` are `keyText`: the text itself, or a hash of it. `exact` then contains the original scope, id and
+ * type as JSON. Existing events have no scope, and a process of an older release that has the file open stores none.
+ */
+export const scopes = `
+ALTER TABLE events ADD COLUMN scope TEXT NOT NULL DEFAULT '';
+ALTER TABLE events ADD COLUMN exact TEXT;
+
+DROP INDEX events_unfinished;
+DROP INDEX events_finished;
+CREATE UNIQUE INDEX events_unfinished ON events (event_id, name, scope) WHERE finished_at_ms IS NULL;
+CREATE UNIQUE INDEX events_finished ON events (event_id, name, scope) WHERE finished_at_ms IS NOT NULL;
+
+DROP TRIGGER events_recognised;
+CREATE TRIGGER events_recognized BEFORE INSERT ON events
+WHEN EXISTS (
+  SELECT 1 FROM events
+  WHERE event_id = new.event_id AND name = new.name AND scope = new.scope AND finished_at_ms IS NOT NULL)
+BEGIN
+  SELECT RAISE(IGNORE);
+END;
+`
