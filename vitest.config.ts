@@ -10,11 +10,13 @@ export default defineConfig({
     include: ['packages/*/test/**/*.test.ts', 'test/**/*.test.ts'],
     reporters: ['default', './test/timing/suite-times.ts'],
     // Says in the last lines which engines were missing, and fails for it where nobody reads them.
-    globalSetup: ['test/engines/missing-engines.ts'],
+    globalSetup: ['test/engines/missing-engines.ts', 'test/packaging/once-per-run.ts'],
     // Child processes that the tests start find the sources in the same way.
     env: { NODE_OPTIONS: `--conditions=${conditions[0]}` },
     testTimeout: 20_000,
     hookTimeout: 60_000,
+    // Vitest would keep one core for itself. Most suites wait for timers and child processes.
+    maxWorkers: '100%',
     maxConcurrency: 16,
   },
 })

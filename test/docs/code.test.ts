@@ -5,9 +5,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { createEvent, deliver, generateSecret, signDelivery } from '@scrapenest-webhooks/testing'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { startServer } from '../examples/running-server.ts'
-import { buildPackages } from '../packaging/consumer.ts'
+import { packAll } from '../packaging/consumer.ts'
+import { oncePerRun } from '../packaging/once-per-run.ts'
 import { type CodeBlock, codeBlocksOf, isServer, repository } from './code-blocks.ts'
 import { allPages, readPage } from './pages.ts'
 
@@ -46,7 +47,8 @@ beforeAll(async () => {
     // A program in several files: they import each other by the names that they begin with.
     if (ownName !== undefined) await writeFile(join(folder, ownName), block.code)
   }
-  await buildPackages()
+  // Packing builds: a compiler of its own would write the same files at the same time.
+  await oncePerRun('packed', inject('runFolder'), packAll)
 }, 120_000)
 
 afterAll(async () => {
@@ -101,7 +103,7 @@ describe('the code of the pages', () => {
     },
   )
 
-  it.each(tests.map((block) => [placeOf(block), block] as const))(
+  it.concurrent.each(tests.map((block) => [placeOf(block), block] as const))(
     'is a test that passes: %s',
     async (_place, block) => {
       // Under another test runner this variable would make it a silent child.

@@ -28,7 +28,7 @@ export async function temporaryFolder(): Promise<string> {
 }
 
 /** Builds every package that is published (of those that `pnpm build` builds), and tells their folders. */
-export async function buildPackages(): Promise<readonly Omit<PackedPackage, 'tarball'>[]> {
+async function buildPackages(): Promise<readonly Omit<PackedPackage, 'tarball'>[]> {
   const { references } = await readJson<{ references: { path: string }[] }>(join(repository, 'tsconfig.json'))
   const packages: Omit<PackedPackage, 'tarball'>[] = []
   for (const { path } of references.filter((reference) => reference.path.startsWith('packages/'))) {

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { createEvent, deliver, generateSecret, signDelivery } from '@scrapenest-webhooks/testing'
 import { publint } from 'publint'
 import { formatMessage } from 'publint/utils'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { type CodeBlock, isServer, repository } from '../docs/code-blocks.ts'
 import { type RunningServer, startServer } from '../examples/running-server.ts'
 import {
@@ -16,6 +16,7 @@ import {
   versionOf,
 } from './consumer.ts'
 import { InstalledPackage } from './installed-package.ts'
+import { oncePerRun } from './once-per-run.ts'
 import { asCommonJs, readmeBlocks, readmeFetchHandler, readmeServer, withoutTopLevelAwait } from './readme.ts'
 
 const minutes = 60_000
@@ -30,8 +31,8 @@ let node20: string
 beforeAll(async () => {
   folder = await temporaryFolder()
   consumer = join(folder, 'consumer')
-  for (const name of ['tarballs', 'consumer', 'node-20']) await mkdir(join(folder, name))
-  const packed = await packAll(join(folder, 'tarballs'))
+  for (const name of ['consumer', 'node-20']) await mkdir(join(folder, name))
+  const packed = await oncePerRun('packed', inject('runFolder'), packAll)
   await installTarballs(consumer, packed)
   packages = packed.map((one) => new InstalledPackage(one, consumer))
   node20 = await findNode20(join(folder, 'node-20'))

@@ -1,8 +1,8 @@
 // The corners of the matrix that `test:types` prints: the oldest and the newest TypeScript, with `nodenext`.
-import { mkdir, rm } from 'node:fs/promises'
-import { join } from 'node:path'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { rm } from 'node:fs/promises'
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
 import { packAll, temporaryFolder } from '../packaging/consumer.ts'
+import { oncePerRun } from '../packaging/once-per-run.ts'
 import { Build, compilers, isThirdParty } from './compile.ts'
 import { type Consumers, installConsumers, thirdParty } from './consumers.ts'
 
@@ -13,8 +13,7 @@ let consumers: Consumers
 
 beforeAll(async () => {
   folder = await temporaryFolder()
-  for (const name of ['tarballs', 'consumers']) await mkdir(join(folder, name))
-  consumers = await installConsumers(join(folder, 'consumers'), await packAll(join(folder, 'tarballs')))
+  consumers = await installConsumers(folder, await oncePerRun('packed', inject('runFolder'), packAll))
 }, 2 * minutes)
 
 afterAll(async () => {
