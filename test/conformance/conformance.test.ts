@@ -1,8 +1,9 @@
 import { type ConformanceResult, conditions, conformanceChecks } from '@scrapenest-webhooks/testing'
 import { afterAll, describe, expect, it } from 'vitest'
-import { printMatrix } from './matrix.ts'
+import { exceptionsOf, printMatrix } from './matrix.ts'
 import { targets } from './targets.ts'
 
+const hosts = targets.map(({ name }) => name)
 const results = new Map<string, ConformanceResult>()
 
 for (const target of targets) {
@@ -21,11 +22,10 @@ describe('the conformance matrix', () => {
   it('has stable ids and rules', () => {
     expect(conformanceChecks.map(({ id, name }) => `${id} ${name}`)).toMatchSnapshot()
   })
+
+  it("has the receiver's reply in every cell, except for these reasons", () => {
+    expect(exceptionsOf(results, hosts)).toMatchSnapshot()
+  })
 })
 
-afterAll(() =>
-  printMatrix(
-    results,
-    targets.map(({ name }) => name),
-  ),
-)
+afterAll(() => printMatrix(results, hosts))

@@ -49,16 +49,44 @@ function letter(
   return result === undefined ? '✗' : letters[result.cell]
 }
 
-/** Why the receiver did not answer: each reason once, with the cells it applies to. */
+/**
+ * The cells where the receiver did not answer, one line for each check, condition and reason, with the hosts it
+ * concerns.
+ */
+export function exceptionsOf(
+  results: ReadonlyMap<string, ConformanceResult>,
+  hosts: readonly string[],
+): readonly string[] {
+  return conformanceChecks.flatMap(({ id }) =>
+    conditions.flatMap((condition) => {
+      const concerned = new Map<string, string[]>()
+      for (const host of hosts) {
+        const reason = reasonOf(results.get(`${id}|${host}|${condition}`))
+        if (reason !== undefined) concerned.set(reason, [...(concerned.get(reason) ?? []), host])
+      }
+      return [...concerned].map(
+        ([reason, some]) =>
+          `${id}, ${condition}, ${some.length === hosts.length ? 'every host' : some.join(' and ')}: ${reason}`,
+      )
+    }),
+  )
+}
+
+function reasonOf(result: ConformanceResult | undefined): string | undefined {
+  if (result === undefined) return 'failed'
+  if (result.cell === 'ours') return undefined
+  return result.cell === 'host' ? `the host answers first (${result.status})` : `not applicable (${result.reason})`
+}
+
+/** Each reason once, with the cells it applies to. */
 function remarks(results: ReadonlyMap<string, ConformanceResult>): string[] {
   const cells = new Map<string, string[]>()
   for (const [cell, result] of results) {
-    if (result.cell === 'ours') continue
-    const remark =
-      result.cell === 'host' ? `the host answers first (${result.status})` : `not applicable (${result.reason})`
-    cells.set(remark, [...(cells.get(remark) ?? []), cell.replaceAll('|', ', ')])
+    const reason = reasonOf(result)
+    if (reason === undefined) continue
+    cells.set(reason, [...(cells.get(reason) ?? []), cell.replaceAll('|', ', ')])
   }
-  return [...cells].map(([remark, where]) => `  ${remark}: ${abridged(where)}`)
+  return [...cells].map(([reason, where]) => `  ${reason}: ${abridged(where)}`)
 }
 
 function abridged(cells: readonly string[]): string {

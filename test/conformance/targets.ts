@@ -1,4 +1,5 @@
-import { createServer, type RequestListener, type Server } from 'node:http'
+import { once } from 'node:events'
+import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { serve } from '@hono/node-server'
 import { bodyParser as koaBodyparser6 } from '@koa/bodyparser'
@@ -7,12 +8,7 @@ import { captureRawBody, scrapenestWebhooks as onExpress } from '@scrapenest-web
 import { scrapenestWebhooks as onFastify } from '@scrapenest-webhooks/fastify'
 import { scrapenestWebhooks as onKoa } from '@scrapenest-webhooks/koa'
 import { scrapenestWebhooks as onNode } from '@scrapenest-webhooks/node'
-import {
-  type ConformanceServer,
-  type ConformanceTarget,
-  type HostException,
-  conformancePath as path,
-} from '@scrapenest-webhooks/testing'
+import { type ConformanceTarget, type HostException, conformancePath as path } from '@scrapenest-webhooks/testing'
 import express from 'express'
 import express4 from 'express4'
 import fastify from 'fastify'
@@ -20,6 +16,7 @@ import fastify4 from 'fastify4'
 import Koa from 'koa'
 import koaBody from 'koa-body'
 import Koa2 from 'koa2'
+import { listen, parseJsonFirst, serverOf } from './node-server.ts'
 
 /** The JSON parser itself answers a body that is not JSON, before the webhook sees the request. */
 const notJson: readonly HostException[] = [
@@ -27,52 +24,12 @@ const notJson: readonly HostException[] = [
   { check: 'P02', condition: 'captured raw body', because: 400 },
 ]
 
-function listening(server: Server): Promise<ConformanceServer> {
-  return new Promise((resolve, reject) => {
-    server.once('error', reject)
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo
-      resolve({
-        port,
-        close: () =>
-          new Promise((closed) => {
-            server.close(() => closed())
-            server.closeAllConnections()
-          }),
-      })
-    })
-  })
-}
-
-/** Reads and parses a body as middleware does that knows nothing about signatures, and optionally keeps the bytes. */
-function parseJsonFirst(keepBytes: boolean, next: RequestListener): RequestListener {
-  return (request, response) => {
-    if (request.method === 'GET') {
-      next(request, response)
-      return
-    }
-    const parsed: { body?: unknown; rawBody?: unknown } = request
-    const chunks: Uint8Array[] = []
-    request.on('data', (chunk: Uint8Array) => chunks.push(chunk))
-    request.on('end', () => {
-      const bytes = Buffer.concat(chunks)
-      if (keepBytes) parsed.rawBody = bytes
-      try {
-        parsed.body = JSON.parse(bytes.toString('utf8'))
-      } catch {
-        parsed.body = undefined
-      }
-      next(request, response)
-    })
-  }
-}
-
 const node: ConformanceTarget = {
   name: 'node',
   async listen(receiver, arrangement) {
     const handler = onNode({ receiver, path })
     const listener = arrangement === 'bare' ? handler : parseJsonFirst(arrangement === 'captured raw body', handler)
-    return await listening(createServer(listener))
+    return await listen(createServer(listener))
   },
 }
 
@@ -89,15 +46,8 @@ const fetchStyle: ConformanceTarget = {
         return await handler(request)
       },
     }) as Server
-    if (!server.listening) await new Promise((resolve) => server.once('listening', resolve))
-    return {
-      port: (server.address() as AddressInfo).port,
-      close: () =>
-        new Promise((closed) => {
-          server.close(() => closed())
-          server.closeAllConnections()
-        }),
-    }
+    if (!server.listening) await once(server, 'listening')
+    return serverOf(server)
   },
 }
 
@@ -111,7 +61,7 @@ function expressTarget(name: string, framework: typeof express | typeof express4
       if (arrangement === 'parser first') app.use(express.json())
       if (arrangement === 'captured raw body') app.use(express.json({ verify: captureRawBody }))
       app.use(onExpress({ receiver, path }))
-      return await listening(createServer(app))
+      return await listen(createServer(app))
     },
   }
 }
@@ -133,7 +83,7 @@ function koaTarget(name: string, framework: typeof Koa | typeof Koa2): Conforman
       if (arrangement === 'parser first') app.use(koaBody({ jsonLimit: '1mb' }))
       if (arrangement === 'captured raw body') app.use(koaBodyparser6())
       app.use(onKoa({ receiver, path }))
-      return await listening(createServer(app.callback()))
+      return await listen(createServer(app.callback()))
     },
   }
 }
@@ -144,7 +94,7 @@ function fastifyTarget(name: string, framework: typeof fastify | typeof fastify4
     async listen(receiver, arrangement) {
       const app = (framework as typeof fastify)()
       if (arrangement !== 'bare') {
-        // As @fastify/middie does with a body parser, or a platform that parses the body before it calls Fastify.
+        // Like a body parser behind @fastify/middie, or a platform that parses the body before it calls Fastify.
         const parse = parseJsonFirst(arrangement === 'captured raw body', () => {})
         app.addHook('onRequest', (request, reply, done) => {
           if (request.raw.method === 'GET') return done()
@@ -165,7 +115,7 @@ function fastifyTarget(name: string, framework: typeof fastify | typeof fastify4
   }
 }
 
-/** Every host there is an adapter for, in the newest and the oldest supported major. */
+/** Every host that has an adapter, in its newest and oldest supported major. */
 export const targets: readonly ConformanceTarget[] = [
   fetchStyle,
   node,

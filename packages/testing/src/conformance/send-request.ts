@@ -9,10 +9,10 @@ export interface WireRequest {
   readonly headers: Readonly<Record<string, string | readonly string[]>>
   readonly body: Uint8Array
   /**
-   * `whole`: with a declared length. `bytes`: chunked, cut inside every multi-byte character. `stalled`: half of it,
-   * then nothing. `aborted`: half of it, then the connection is closed.
+   * `whole`: with a declared length. `bytes`: chunked, cut inside every multi-byte character. `endless`: the same, but
+   * never ended. `stalled`: half of it, then nothing. `aborted`: half of it, then the connection is closed.
    */
-  readonly manner: 'whole' | 'bytes' | 'stalled' | 'aborted'
+  readonly manner: 'whole' | 'bytes' | 'endless' | 'stalled' | 'aborted'
   /** How long to wait for the complete reply. */
   readonly timeoutMs: number
 }
@@ -56,9 +56,11 @@ function receiveReply(outgoing: ClientRequest, { body, manner }: WireRequest): P
 }
 
 function headersOf({ headers, body, manner }: WireRequest): Record<string, string | string[]> {
-  const length = manner === 'bytes' || body.byteLength === 0 ? {} : { 'content-length': String(body.byteLength) }
+  const isChunked = manner === 'bytes' || manner === 'endless'
+  const length = isChunked || body.byteLength === 0 ? {} : { 'content-length': String(body.byteLength) }
   const lines = Object.entries(headers).map(([name, value]) => [name, typeof value === 'string' ? value : [...value]])
-  return { ...length, ...Object.fromEntries(lines) }
+  // Without it, the client asks to close the connection, and every server does.
+  return { connection: 'keep-alive', ...length, ...Object.fromEntries(lines) }
 }
 
 function writeBody(
@@ -69,9 +71,9 @@ function writeBody(
     outgoing.end(body)
     return
   }
-  if (manner === 'bytes') {
+  if (manner === 'bytes' || manner === 'endless') {
     for (const piece of cutInsideCharacters(body)) outgoing.write(piece)
-    outgoing.end()
+    if (manner === 'bytes') outgoing.end()
     return
   }
   outgoing.write(body.subarray(0, Math.ceil(body.byteLength / 2)), () => {

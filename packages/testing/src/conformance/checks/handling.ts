@@ -40,9 +40,12 @@ export const handlingChecks: readonly CheckDefinition[] = [
       })
       const delivery = context.sign()
       const first = context.expectReply(delivery, accepted)
-      await Promise.race([context.waitFor(() => context.events[0]), first])
-      await context.expectReply(delivery, refused('handling', 409, 'event_in_progress', { 'retry-after': '10' }))
-      finish()
+      try {
+        await Promise.race([context.waitFor(() => context.events[0]), first])
+        await context.expectReply(delivery, refused('handling', 409, 'event_in_progress', { 'retry-after': '10' }))
+      } finally {
+        finish()
+      }
       await first
       context.expectHandled(1)
     },
