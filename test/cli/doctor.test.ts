@@ -31,7 +31,7 @@ async function doctor(
 
 const logger = { warn() {}, error() {} }
 
-it('finds a server in order, and no handler of it runs', async () => {
+it('finds a correct server in order, and runs none of its handlers', async () => {
   const { url, events } = await startReceiver()
   const { exitCode, findings, faults } = await doctor(url)
   expect(faults).toEqual([])
@@ -49,7 +49,7 @@ it('finds a server in order, and no handler of it runs', async () => {
   expect(events).toEqual([])
 })
 
-it('says so to a person too, without colours in a pipe', async () => {
+it('prints a report for people, without colors in a pipe', async () => {
   const { url } = await startReceiver()
   const { stdout, exitCode } = await runCli(['doctor', url], { env: environment })
   expect(exitCode).toBe(0)
@@ -58,7 +58,7 @@ it('says so to a person too, without colours in a pipe', async () => {
   expect(stdout).not.toContain('\u001b[')
 })
 
-it('names a parser that comes first', async () => {
+it('finds a parser in front of the handler', async () => {
   const app = express()
   app.use(express.json())
   app.use(onExpress({ path: '/webhooks', secret, logger, onEvent: {} }))
@@ -67,7 +67,7 @@ it('names a parser that comes first', async () => {
   expect(exitCode).toBe(1)
 })
 
-/** Passes each request on, with what `rewrite` makes of its body. */
+/** Forwards each request with a rewritten body. */
 function proxyTo(url: string, rewrite: (body: string) => string): Promise<string> {
   return listen(async (request, response) => {
     const chunks: Buffer[] = []
@@ -98,14 +98,14 @@ function rewritten(write: (value: unknown) => string): (body: string) => string 
 
 it.each([
   ['as JavaScript does', (value: unknown) => JSON.stringify(value)],
-  ['as nobody expects', (value: unknown) => (JSON.stringify(value) === '{}' ? '{}' : JSON.stringify(value, null, 3))],
-])('names a proxy that writes JSON anew, %s', async (_how, write) => {
+  ['in an unusual form', (value: unknown) => (JSON.stringify(value) === '{}' ? '{}' : JSON.stringify(value, null, 3))],
+])('finds a proxy that serializes JSON again, %s', async (_how, write) => {
   const { url } = await startReceiver()
   const { faults } = await doctor(await proxyTo(url, rewritten(write)))
   expect(faults).toEqual(['body_reserialized'])
 })
 
-it('names a limit on bodies that is too small, at the server and before it', async () => {
+it('finds a body limit that is too small, in the server and in front of it', async () => {
   const { url } = await startReceiver({ maxBodyBytes: 120_000 })
   const { faults, findings } = await doctor(url)
   expect(faults).toEqual(['body_limit'])
@@ -126,7 +126,7 @@ it('names a limit on bodies that is too small, at the server and before it', asy
   expect(before.faults).toEqual(['body_limit'])
 })
 
-it('names another secret', async () => {
+it('finds a different secret', async () => {
   const { url } = await startReceiver({ secret: generateSecret() })
   const { faults, findings } = await doctor(url)
   expect(faults).toEqual(['wrong_secret'])
@@ -136,25 +136,25 @@ it('names another secret', async () => {
 it.each([
   [600_000, 'ahead'],
   [-600_000, 'behind'],
-])('names a clock that is off by %i ms', async (offsetMs, side) => {
+])('finds a clock that is off by %i ms', async (offsetMs, side) => {
   const { url } = await startReceiver({ now: () => Date.now() + offsetMs })
   const { faults, findings } = await doctor(url)
   expect(faults).toEqual(['clock_off'])
   expect(findings[0]?.summary).toContain(`${side} by about ten minutes`)
 })
 
-it('names a server that accepts what is not signed', async () => {
+it('finds a server that accepts unsigned deliveries', async () => {
   const url = await listen((request, response) => request.resume().on('end', () => response.writeHead(202).end()))
   const { faults } = await doctor(url)
   expect(faults).toEqual(['not_verified'])
 })
 
-it('names a server that does not look at the time', async () => {
+it('finds a server that ignores the timestamp', async () => {
   const { url } = await startReceiver({ toleranceSeconds: 86_400 })
   expect((await doctor(url)).faults).toEqual(['timestamps'])
 })
 
-it('names a server that is not there, and one that answers something else', async () => {
+it('finds an unreachable server, and one that answers 404', async () => {
   const gone = await doctor('http://127.0.0.1:9/')
   expect(gone.faults).toEqual(['unreachable'])
   expect(gone.exitCode).toBe(1)
@@ -162,7 +162,7 @@ it('names a server that is not there, and one that answers something else', asyn
   expect((await doctor(lost)).faults).toEqual(['unexpected_reply'])
 })
 
-describe('a server whose inbox does not work', () => {
+describe('a server whose inbox is broken', () => {
   it.each([
     {
       why: 'another process keeps it locked',
@@ -190,7 +190,7 @@ describe('a server whose inbox does not work', () => {
       },
     },
   ])(
-    'is at fault because $why, and in order again afterwards',
+    'is at fault because $why, and in order once that is fixed',
     async ({ breakStore }) => {
       const directory = mkdtempSync(join(tmpdir(), 'scrapenest-doctor-'))
       onTestFinished(() => rmSync(directory, { recursive: true, force: true }))
@@ -203,7 +203,7 @@ describe('a server whose inbox does not work', () => {
       expect(dead.faults).toEqual(['store_unavailable'])
       expect(dead.exitCode).toBe(1)
       expect(dead.findings[0]?.summary).toBe(
-        'The server keeps raw bytes, but its store does not work: it answers 503 store_unavailable.',
+        'The server keeps raw bytes, but its store is unavailable: it answers 503 store_unavailable.',
       )
       repair()
       expect((await doctor(url)).faults).toEqual([])
@@ -213,16 +213,16 @@ describe('a server whose inbox does not work', () => {
   )
 })
 
-it('notes a slow answer', async () => {
+it('measures the time to reply', async () => {
   const handler = onNode({ secret, logger, onEvent: {} })
   const url = await listen((request, response) =>
     setTimeout(() => handler(request, response), request.method === 'GET' ? 0 : 350),
   )
   const { findings } = await doctor(url, '--body-bytes', '10000')
-  expect(findings.find(({ id }) => id === 'reply_time')?.summary).toMatch(/^The answer takes (3[4-9]|[4-9]\d)\d ms/)
+  expect(findings.find(({ id }) => id === 'reply_time')?.summary).toMatch(/^The reply takes (3[4-9]|[4-9]\d)\d ms/)
 })
 
-it('shows the secret nowhere', async () => {
+it('never prints the secret or a signature', async () => {
   const { url } = await startReceiver()
   const { stdout } = await doctor(url)
   expect(stdout).not.toContain(secret)

@@ -25,7 +25,7 @@ const dead = createEvent('artifact.ready', {
 })
 const unhandled = createEvent('job.created')
 
-/** An inbox in which one event was handled, one failed for good, and one had no handler. */
+/** An inbox with one handled event, one dead event, and one that had no handler. */
 async function fillInbox(): Promise<void> {
   const inbox = sqliteInbox({ file })
   const { url } = await startReceiver({
@@ -43,7 +43,7 @@ async function fillInbox(): Promise<void> {
   for (let isBusy = true; isBusy; ) {
     const { ready, running } = await inbox.stats()
     isBusy = ready + running > 0
-    // The store answers without leaving this turn of the event loop: the handlers must have theirs.
+    // The store answers in the same turn of the event loop, so the handlers need one of their own.
     await sleep(10)
   }
   await inbox.close()
@@ -53,11 +53,9 @@ function inbox(...parameters: string[]) {
   return runCli(['inbox', ...parameters, '--file', file])
 }
 
-it('shows what is in an inbox, and a credential only when asked', async () => {
+it('shows the content of an inbox, and credentials only with --reveal', async () => {
   await fillInbox()
-  expect((await inbox('stats')).stdout).toBe(
-    'ready    0\nrunning  0\ndone     2  1 of them without a handler\ndead     1\n',
-  )
+  expect((await inbox('stats')).stdout).toBe('ready    0\nrunning  0\ndone     2  1 without a handler\ndead     1\n')
   expect((await inbox('stats', '--json')).json()).toEqual([{ ready: 0, running: 0, done: 2, dead: 1, unhandled: 1 }])
 
   const { stdout } = await inbox('list')
@@ -82,9 +80,9 @@ it('shows what is in an inbox, and a credential only when asked', async () => {
   expect(await inbox('show', 'none')).toMatchObject({ exitCode: 1, stdout: 'There is no event none.\n' })
 })
 
-it('makes events ready again, one or all of a state', async () => {
+it('replays one event, or all events in a state', async () => {
   await fillInbox()
-  expect((await inbox('replay', dead.event_id)).stdout).toBe('✓ 1 made ready again.\n')
+  expect((await inbox('replay', dead.event_id)).stdout).toBe('✓ Ready again: 1.\n')
   expect((await inbox('replay', '--state', 'done', '--unhandled', '--json')).json()).toEqual([
     { replayed: 1, withoutPayload: 0 },
   ])
@@ -92,11 +90,11 @@ it('makes events ready again, one or all of a state', async () => {
   expect(await inbox('replay')).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('--state dead') })
 })
 
-it('deletes only what it is told to, and only with --yes', async () => {
+it('deletes only the selected events, and only with --yes', async () => {
   await fillInbox()
-  expect((await inbox('purge', '--state', 'done')).stdout).toBe('2 would be deleted. --yes does it.\n')
+  expect((await inbox('purge', '--state', 'done')).stdout).toBe('2 would be deleted. Add --yes to delete them.\n')
   expect((await inbox('purge', '--state', 'done', '--finished-before', '2020-01-01T00:00:00Z', '--yes')).stdout).toBe(
-    '✓ 0 deleted.\n',
+    '✓ Deleted: 0.\n',
   )
   expect((await inbox('purge', '--state', 'done', '--type', 'job.created', '--yes', '--json')).json()).toEqual([
     { purged: 1 },
@@ -106,7 +104,7 @@ it('deletes only what it is told to, and only with --yes', async () => {
   expect(await inbox('purge', '--state', 'done', '--finished-before', 'soon')).toMatchObject({ exitCode: 2 })
 })
 
-it('makes no inbox where there is none', async () => {
+it('does not create a missing inbox', async () => {
   expect(await inbox('stats')).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('There is no file') })
   expect(await readdir(folder)).toEqual([])
 })

@@ -20,14 +20,14 @@ export interface CliOptions {
 }
 
 function start(parameters: readonly string[], { env, cwd }: CliOptions = {}): ChildProcessWithoutNullStreams {
-  const { SCRAPENEST_API_KEY: _key, SCRAPENEST_WEBHOOK_SECRET: _secret, FORCE_COLOR: _colour, ...clean } = process.env
+  const { SCRAPENEST_API_KEY: _key, SCRAPENEST_WEBHOOK_SECRET: _secret, FORCE_COLOR: _color, ...clean } = process.env
   return spawn(process.execPath, [main, ...parameters], {
     env: { ...clean, ...env },
     ...(cwd !== undefined && { cwd }),
   })
 }
 
-/** Runs the command line to its end. */
+/** Runs a command until it exits. */
 export function runCli(parameters: readonly string[], options: CliOptions = {}): Promise<CliResult> {
   const child = start(parameters, options)
   let stdout = ''
@@ -51,9 +51,9 @@ export function runCli(parameters: readonly string[], options: CliOptions = {}):
 }
 
 export interface RunningCli {
-  /** Every line of JSON so far. */
+  /** Every line so far, parsed. */
   readonly lines: readonly Record<string, unknown>[]
-  /** Resolves with the first line that fits. */
+  /** Resolves with the first matching line. */
   line(fits: (line: Record<string, unknown>) => boolean): Promise<Record<string, unknown>>
   /** Sends SIGTERM. @returns the exit code. */
   stop(): Promise<number | null>
@@ -65,7 +65,7 @@ afterEach(() => {
   for (const child of running.splice(0)) child.kill('SIGKILL')
 })
 
-/** Starts a command that goes on until it is stopped, and prints JSON. */
+/** Starts a command that prints JSON and runs until it is stopped. */
 export function startCli(parameters: readonly string[], options: CliOptions = {}): RunningCli {
   const child = start(parameters, options)
   running.push(child)

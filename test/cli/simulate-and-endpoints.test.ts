@@ -3,7 +3,7 @@ import { expect, it } from 'vitest'
 import { environment, secret, startReceiver } from './local-server.ts'
 import { runCli, startCli } from './run-cli.ts'
 
-it('simulate runs a ScrapeNest that delivers to the endpoint it was given, and ends cleanly', async () => {
+it('simulate delivers to the given endpoint and stops cleanly', async () => {
   const { url, events } = await startReceiver()
   const cli = startCli(['simulate', '--port', '0', '--endpoint', url, '--json', '--fault', 'duplicate=1'], {
     env: environment,
@@ -28,7 +28,7 @@ it('endpoints lists, creates and rotates', async () => {
   const baseUrl = String((await cli.line((line) => 'apiKey' in line))['url'])
   const endpoints = (...parameters: string[]) => runCli(['endpoints', ...parameters, '--base-url', baseUrl])
 
-  expect((await endpoints('list')).stdout).toBe('There is no endpoint.\n')
+  expect((await endpoints('list')).stdout).toBe('There are no endpoints.\n')
   const url = 'http://localhost:3000/webhooks/scrapenest'
   const created = (
     await endpoints('create', url, '--event', 'artifact.ready', '--event', 'job.completed', '--json')

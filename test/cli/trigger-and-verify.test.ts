@@ -7,7 +7,7 @@ import { environment, secret, startReceiver } from './local-server.ts'
 import { runCli } from './run-cli.ts'
 
 describe('trigger', () => {
-  it('sends a signed event with what was overridden', async () => {
+  it('sends a signed event with overridden fields', async () => {
     const { url, events } = await startReceiver()
     const overrides = [
       '-o',
@@ -34,7 +34,7 @@ describe('trigger', () => {
     expect(events[0]?.data).not.toHaveProperty('artifact_count')
   })
 
-  it('sends types of the future too', async () => {
+  it('sends unknown event types too', async () => {
     const unknown: unknown[] = []
     const { url } = await startReceiver({ onUnknownEvent: (event) => void unknown.push(event) })
     await runCli(['trigger', 'monitor.changed', '--to', url, '-o', 'data.ratio=0.5'], { env: environment })
@@ -47,7 +47,7 @@ describe('trigger', () => {
     ['--reserialize', 400, 'signature_mismatch', 0],
     ['--slow', 202, 'accepted', 1],
     ['--drop', undefined, '', 0],
-  ])('%s is answered as it should be', async (option, status, word, handled) => {
+  ])('%s gets the expected reply', async (option, status, word, handled) => {
     const { url, events } = await startReceiver()
     const result = await runCli(['trigger', 'job.created', '--to', url, option, '--json'], { env: environment })
     expect(result.json()).toMatchObject([{ isExpected: true }])
@@ -57,7 +57,7 @@ describe('trigger', () => {
     expect(events).toHaveLength(handled)
   })
 
-  it('--duplicate sends the same event twice, and its handler runs once', async () => {
+  it('--duplicate sends the same event twice, and the handler runs once', async () => {
     const { url, events } = await startReceiver()
     const { stdout, exitCode } = await runCli(['trigger', 'job.created', '--to', url, '--duplicate'], {
       env: environment,
@@ -71,7 +71,7 @@ describe('trigger', () => {
     expect(events).toHaveLength(1)
   })
 
-  it('exits with 1 where the server does not do what it should', async () => {
+  it('exits with 1 if the server does not do what it should', async () => {
     const { url } = await startReceiver({ secret: generateSecret() })
     expect(await runCli(['trigger', 'job.created', '--to', url], { env: environment })).toMatchObject({
       exitCode: 1,
@@ -87,7 +87,7 @@ describe('trigger', () => {
     [['trigger', 'job.created', '--to', 'nowhere'], /Expected a URL/, environment],
     [['trigger', 'job.created', '--secret', 'whsec_short'], /configuration_invalid/, {}],
     [['nonsense'], /unknown command/, {}],
-  ])('exits with 2 when called wrongly: %j', async (parameters, message, env) => {
+  ])('exits with 2 when called incorrectly: %j', async (parameters, message, env) => {
     const { exitCode, stderr, stdout } = await runCli(parameters, { env })
     expect(stderr).toMatch(message)
     expect(stdout).toBe('')
@@ -139,18 +139,18 @@ describe('verify', () => {
     return { delivery, ...(await runCli(parameters, { env: options.env ?? { ...environment } })) }
   }
 
-  it('says that a delivery is valid, and what it holds', async () => {
+  it('reports a valid delivery and its event', async () => {
     const { stdout, exitCode } = await verify()
     expect(exitCode).toBe(0)
     expect(stdout).toContain('✓ The signature is valid.')
     expect(stdout).toContain(`job.completed ${event.event_id}`)
     const other = await verify({ parameters: ['--secret', generateSecret(), '--secret', secret, '--json'] })
     expect(other.json()).toMatchObject([
-      { isValid: true, id: 'msg_1', secretIndex: 1, event: { event_type: 'job.completed' } },
+      { isValid: true, messageId: 'msg_1', secretIndex: 1, event: { event_type: 'job.completed' } },
     ])
   })
 
-  it('takes headers as JSON or options, and a body of any bytes from stdin', async () => {
+  it('reads headers from JSON or options, and a body of any bytes from stdin', async () => {
     const body = Buffer.from([0xff, 0x00, 0xfe, 0x0a])
     const { headers } = signDelivery(body, { secret })
     const options = Object.entries(headers).flatMap(([name, value]) => ['-H', `${name.toUpperCase()}: ${value}`])
@@ -162,13 +162,13 @@ describe('verify', () => {
 
   const compact = JSON.stringify(event)
   it.each([
-    ['a line break at the end', compact, `${compact}\n`, /line break at its end/],
-    ['a line break that is missing', `${compact}\r\n`, compact, undefined],
-    ['indentation', compact, JSON.stringify(event, null, 2), /compact form/],
-    ['no indentation', JSON.stringify(event, null, 2), compact, /indented by two spaces/],
-    ['a byte order mark', compact, `\ufeff${compact}`, /byte order mark/],
-    ['another letter', compact, compact.replace('job.completed', 'job.completes'), undefined],
-  ])('says what was done to the body: %s', async (_what, signed, body, hint) => {
+    ['a line break added at the end', compact, `${compact}\n`, /ends with a line break/],
+    ['a line break removed from the end', `${compact}\r\n`, compact, undefined],
+    ['indentation added', compact, JSON.stringify(event, null, 2), /signed form is compact/],
+    ['indentation removed', JSON.stringify(event, null, 2), compact, /indented by two spaces/],
+    ['a byte order mark added', compact, `\ufeff${compact}`, /byte order mark/],
+    ['a letter changed', compact, compact.replace('job.completed', 'job.completes'), undefined],
+  ])('explains how the body was modified: %s', async (_what, signed, body, hint) => {
     const result = await verify({ signed, body, parameters: ['--json'] })
     expect(result.exitCode).toBe(1)
     const [verdict] = result.json()
@@ -177,7 +177,7 @@ describe('verify', () => {
     else expect(verdict?.['hint']).toMatch(hint)
   })
 
-  it('says how old it is, and judges it at another time', async () => {
+  it('reports its age, and can judge it at another time', async () => {
     const sentAt = new Date(Date.now() - 3_600_000)
     const stale = await verify({ sentAt })
     expect(stale.exitCode).toBe(1)
@@ -193,11 +193,11 @@ describe('verify', () => {
   it.each([
     ['svix-id: msg_1', 'missing_header'],
     ['svix-id: msg_1\nsvix-timestamp: soon\nsvix-signature: v1,x', 'timestamp_invalid'],
-  ])('names what is wrong with the headers %j', async (headers, code) => {
+  ])('reports what is wrong with the headers %j', async (headers, code) => {
     expect((await verify({ headers, parameters: ['--json'] })).json()).toMatchObject([{ isValid: false, code }])
   })
 
-  it('exits with 2 or 3 where it cannot judge', async () => {
+  it('exits with 2 or 3 if it cannot judge', async () => {
     expect(await verify({ env: {} })).toMatchObject({
       exitCode: 2,
       stderr: expect.stringContaining('SCRAPENEST_WEBHOOK_SECRET'),

@@ -1,8 +1,8 @@
 import { type Secret, sign } from '@scrapenest-webhooks/core'
 import { InvalidArgumentError } from 'commander'
-import { UsageError } from './report-failure.ts'
+import { UsageError } from './usage-error.ts'
 
-/** Parsers of option values; commander turns what they throw into a message that names the option. */
+/** Parsers of option values. Commander adds the name of the option to the message of an InvalidArgumentError. */
 
 export function parseNumber(range: { readonly min: number; readonly max?: number }): (text: string) => number {
   const { min, max = Number.MAX_SAFE_INTEGER } = range
@@ -15,14 +15,20 @@ export function parseNumber(range: { readonly min: number; readonly max?: number
   }
 }
 
+/** Seconds on the command line, milliseconds in the code. */
+export function parseSeconds(range: { readonly min: number; readonly max?: number }): (text: string) => number {
+  const parse = parseNumber(range)
+  return (text) => Math.round(parse(text) * 1000)
+}
+
 export function parseUrl(text: string): string {
   if (!URL.canParse(text) || !/^https?:$/.test(new URL(text).protocol)) {
-    throw new InvalidArgumentError('Expected a URL, for example http://localhost:3000/webhooks/scrapenest.')
+    throw new InvalidArgumentError('Expected a URL, such as http://localhost:3000/webhooks/scrapenest.')
   }
   return text
 }
 
-/** For an option that may be given several times. */
+/** For an option that can be repeated. */
 export function collect(text: string, earlier: readonly string[] | undefined): readonly string[] {
   return [...(earlier ?? []), text]
 }
@@ -31,28 +37,23 @@ export function collectUrls(text: string, earlier: readonly string[] | undefined
   return collect(parseUrl(text), earlier)
 }
 
-/** `key=value`, where the value is JSON if it can be, and text otherwise. */
-export function parseAssignment(text: string): readonly [key: string, value: unknown] {
+/** `key=value`. @throws {UsageError} */
+export function parseAssignment(text: string): readonly [key: string, value: string] {
   const at = text.indexOf('=')
   if (at < 1) throw new UsageError(`Expected key=value, got ${JSON.stringify(text)}.`)
-  const value = text.slice(at + 1)
-  try {
-    return [text.slice(0, at), JSON.parse(value)]
-  } catch {
-    return [text.slice(0, at), value]
-  }
+  return [text.slice(0, at), text.slice(at + 1)]
 }
 
 /**
- * The signing secret: an option, or better the environment, which no list of processes shows.
+ * The signing secret, from the option or from the environment, where no process list and no shell history shows it.
  *
  * @throws {UsageError | ConfigurationError} there is none, or it is malformed.
  */
-export function secretOf(option: string | undefined): Secret {
+export function readSecret(option: string | undefined): Secret {
   const secret = option ?? process.env['SCRAPENEST_WEBHOOK_SECRET']
-  if (secret) {
-    sign({ id: 'check', timestamp: 0, body: '' }, secret)
-    return secret
-  }
-  throw new UsageError("Set SCRAPENEST_WEBHOOK_SECRET to the endpoint's whsec_…, or give --secret.")
+  if (!secret)
+    throw new UsageError("Set SCRAPENEST_WEBHOOK_SECRET to the endpoint's secret (whsec_…), or use --secret.")
+  // Signing parses the secret.
+  sign({ id: 'check', timestamp: 0, body: '' }, secret)
+  return secret
 }

@@ -1,10 +1,11 @@
 #!/usr/bin/env node
 import { createProgram } from './program.ts'
-import { reportFailure } from './report-failure.ts'
+import { tolerateClosedPipes } from './terminal/closed-pipe.ts'
+import { reportFailure } from './terminal/report-failure.ts'
 
-const program = createProgram()
+tolerateClosedPipes()
 try {
-  await program.parseAsync()
+  await createProgram().parseAsync()
 } catch (error) {
   process.exitCode = reportFailure(error)
 }

@@ -6,10 +6,9 @@ import { addInbox } from './commands/inbox.ts'
 import { addSimulate } from './commands/simulate.ts'
 import { addTrigger } from './commands/trigger.ts'
 import { addVerify } from './commands/verify.ts'
+import { printErrorLine, printText } from './terminal/print.ts'
 
-// Only what every command needs is imported at the start: a command loads its own packages when it runs, so that
-// --help and verify are there at once.
-const examples = `
+const help = `
 Examples:
   $ scrapenest-webhooks simulate --endpoint http://localhost:3000/webhooks/scrapenest
   $ scrapenest-webhooks trigger job.completed --override data.status=failed
@@ -18,33 +17,34 @@ Examples:
 
 Environment:
   SCRAPENEST_WEBHOOK_SECRET   the endpoint's signing secret (whsec_…)
-  SCRAPENEST_API_KEY          the key for endpoints (sn_live_…)
-  NO_COLOR                    no colours on a terminal either
+  SCRAPENEST_API_KEY          the API key for endpoints (sn_live_…)
+  NO_COLOR                    disables colors
 
 Exit codes:
-  0  done, and what was looked at is in order
-  1  done, and what was looked at is not in order
-  2  called wrongly
-  3  something it needs is out of reach or refused`
+  0  done, and everything is in order
+  1  done, and something is not in order
+  2  the command was called incorrectly
+  3  something it needs is unavailable or was refused`
 
+/** The whole command line. A command loads its packages when it runs, which keeps `--help` and `verify` fast. */
 export function createProgram(): Command {
   const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
     version: string
   }
   const program = new Command('scrapenest-webhooks')
-    .description(
-      'Develop and operate webhooks of ScrapeNest: a simulator, signed test events, and a doctor for your server.',
-    )
+    .description('Develop and operate ScrapeNest webhooks: a simulator, signed test events, and checks of your server.')
     .version(version)
-    .addHelpText('after', examples)
-    .showHelpAfterError('(--help says more)')
+    .addHelpText('after', help)
+    .showHelpAfterError('(see --help)')
     .exitOverride()
+    .configureOutput({
+      writeOut: (text) => printText(text.replace(/\n$/, '')),
+      writeErr: (text) =>
+        text
+          .replace(/\n$/, '')
+          .split('\n')
+          .forEach((line) => void printErrorLine(line)),
+    })
   for (const add of [addSimulate, addTrigger, addVerify, addDoctor, addEndpoints, addInbox]) add(program)
-  // Sub-commands made by hand do not inherit it.
-  for (const command of allCommands(program)) command.exitOverride()
   return program
-}
-
-function allCommands(command: Command): readonly Command[] {
-  return command.commands.flatMap((child) => [child, ...allCommands(child)])
 }

@@ -11,7 +11,7 @@ function nameOf(command: Command): string {
   return command.parent?.parent ? `${nameOf(command.parent)} ${command.name()}` : command.name()
 }
 
-/** What commander itself prints for these words, and the exit code it asks for. */
+/** Runs the parser alone. @returns what it prints, and the exit code it asks for. */
 async function parse(...words: string[]): Promise<{ output: string; exitCode: number | undefined }> {
   const program = createProgram()
   let output = ''
@@ -30,14 +30,14 @@ async function parse(...words: string[]): Promise<{ output: string; exitCode: nu
 }
 
 describe('--help', () => {
-  it.each(commandsOf(createProgram()))('of %s says what it does, and each of its options', async (name, command) => {
+  it.each(commandsOf(createProgram()))('of %s describes the command and each of its options', async (name, command) => {
     const { output, exitCode } = await parse(...name.split(' '), '--help')
     expect(exitCode).toBe(0)
     expect(output).toContain(`Usage: scrapenest-webhooks ${name}`)
     expect(command.description()).not.toBe('')
     for (const { long, description } of command.options) {
       expect(output).toContain(long)
-      if (long !== '--description') expect(description, `${name} ${long}`).not.toBe('')
+      expect(description, `${name} ${long}`).not.toBe('')
     }
   })
 
@@ -63,13 +63,13 @@ it.each([
   [['simulate', '--speed', '0'], /Expected a number from 0.001/],
   [['inbox', 'purge', '--state', 'ready'], /Allowed choices are done, dead/],
   [['nonsense'], /unknown command 'nonsense'/],
-])('%j is refused, with what is wrong', async (words, message) => {
+])('%j is refused, and the message says why', async (words, message) => {
   const { output, exitCode } = await parse(...words)
   expect(output).toMatch(message)
-  expect(output).toContain('--help says more')
+  expect(output).toContain('(see --help)')
   expect(exitCode).not.toBe(0)
 })
 
-it('tells its version', async () => {
+it('prints its version', async () => {
   expect((await parse('--version')).output).toMatch(/^\d+\.\d+\.\d+\n$/)
 })

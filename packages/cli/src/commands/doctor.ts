@@ -1,14 +1,16 @@
 import { probeEventType } from '@scrapenest-webhooks/core'
-import type { Command } from 'commander'
-import { parseNumber, parseUrl, secretOf } from '../arguments.ts'
+import { type Command, Option } from 'commander'
+import { parseNumber, parseSeconds, parseUrl, readSecret } from '../arguments.ts'
 import { diagnose, type Finding } from '../doctor/diagnose.ts'
-import { describeReply, examine } from '../doctor/examine.ts'
+import { examine } from '../doctor/examine.ts'
+import { describeReply } from '../doctor/send-probe.ts'
 import { exitCodes } from '../exit-codes.ts'
-import { bold, dim, green, printJson, printLine, redResult, showProgress, yellow } from '../output.ts'
+import { bold, dim, green, printJson, printLine, red, showProgress, yellow } from '../terminal/print.ts'
 
 interface DoctorOptions {
   readonly secret?: string
   readonly bodyBytes: number
+  /** In milliseconds. */
   readonly timeout: number
   readonly json?: boolean
 }
@@ -16,19 +18,26 @@ interface DoctorOptions {
 export function addDoctor(program: Command): void {
   program
     .command('doctor')
-    .argument('<url>', 'your endpoint, as ScrapeNest reaches it', parseUrl)
-    .description('Send signed probes to your server, and say what it does with them')
-    .option('--secret <whsec>', "the endpoint's; default: SCRAPENEST_WEBHOOK_SECRET")
-    .option('--body-bytes <number>', 'the longest body the server should take', parseNumber({ min: 1_000 }), 1_000_000)
-    .option('--timeout <seconds>', 'how long to wait for each answer', parseNumber({ min: 0.1 }), 10)
-    .option('--json', 'the findings and every answer as JSON')
+    .argument('<url>', 'your endpoint, at the address that ScrapeNest uses', parseUrl)
+    .description('Send signed probes to your server, and explain what it does with them')
+    .option('--secret <whsec>', "the endpoint's secret; default: SCRAPENEST_WEBHOOK_SECRET")
+    .option('--body-bytes <number>', 'the largest body it must accept', parseNumber({ min: 1_000 }), 1_000_000)
+    .addOption(
+      new Option('--timeout <seconds>', 'how long to wait for each reply')
+        .argParser(parseSeconds({ min: 0.1, max: 86_400 }))
+        .default(10_000, '10'),
+    )
+    .option('--json', 'print the findings and every reply as JSON')
     .addHelpText(
       'after',
       `
-It looks at: raw bytes (a parser first, a proxy that rewrites JSON), the secret, the clock, forgeries, replays, the limit
-on bodies, compressed and chunked bodies, the time to answer.
+It checks raw bytes (parsers, proxies that rewrite JSON), the secret, the clock,
+forgeries, replays, the size limit, compressed and chunked bodies, and the time
+to reply.
 
-The probes are events of the type ${probeEventType}, which is in no catalogue: no handler runs.
+Probes are events of the type ${probeEventType}, which is in no
+catalogue: no handler runs.
+
 Exit code 1: there is a fault.
 
 Examples:
@@ -39,31 +48,31 @@ Examples:
 }
 
 async function doctor(url: string, options: DoctorOptions): Promise<void> {
-  const answers = await examine({
+  const replies = await examine({
     url,
-    secret: secretOf(options.secret),
+    secret: readSecret(options.secret),
     bodyBytes: Math.round(options.bodyBytes),
-    timeoutMs: Math.round(options.timeout * 1000),
+    timeoutMs: options.timeout,
     onProgress: showProgress,
   })
-  const findings = diagnose(answers)
+  const findings = diagnose(replies)
   const faults = findings.filter(({ verdict }) => verdict === 'fault')
   if (faults.length > 0) process.exitCode = exitCodes.notInOrder
-  if (options.json) return printJson({ url, isHealthy: faults.length === 0, findings, answers })
+  if (options.json) return printJson({ url, isHealthy: faults.length === 0, findings, replies })
   printLine(bold(url))
   for (const finding of findings) printFinding(finding)
   if (faults.length === 0) return printLine(green('The server is in order.'))
-  printLine(redResult(faults.length === 1 ? 'There is a fault.' : `There are ${faults.length} faults.`))
-  const { exact, plain, forged } = answers
+  printLine(red(faults.length === 1 ? 'There is one fault.' : `There are ${faults.length} faults.`))
+  const { exact, plain, forged } = replies
   printLine(
     dim(
-      `Answers: exact bytes ${describeReply(exact)}, plain JSON ${describeReply(plain)}, forged ${describeReply(forged)}.`,
+      `Replies: exact bytes ${describeReply(exact)}, plain JSON ${describeReply(plain)}, forged ${describeReply(forged)}.`,
     ),
   )
 }
 
 function printFinding({ id, verdict, summary, fix }: Finding): void {
-  const mark = { ok: green('✓'), note: yellow('!'), fault: redResult('✗') }[verdict]
-  printLine(`  ${mark} ${summary} ${dim(id)}`)
-  if (fix !== undefined) printLine(`    ${yellow(fix)}`)
+  const mark = { ok: green('✓'), note: yellow('!'), fault: red('✗') }[verdict]
+  printLine('  ', mark, ` ${summary} `, dim(id))
+  if (fix !== undefined) printLine('    ', yellow(fix))
 }

@@ -1,8 +1,8 @@
 import type { ScrapeNestClient, WebhookEndpointSettings } from '@scrapenest-webhooks/client'
 import type { Command } from 'commander'
 import { collect, parseUrl } from '../arguments.ts'
-import { dim, green, printJson, printLine, printTable, yellow } from '../output.ts'
-import { UsageError } from '../report-failure.ts'
+import { dim, green, printJson, printLine, printTable, yellow } from '../terminal/print.ts'
+import { UsageError } from '../usage-error.ts'
 
 interface ApiOptions {
   readonly baseUrl: string
@@ -13,37 +13,42 @@ export function addEndpoints(program: Command): void {
   const endpoints = program
     .command('endpoints')
     .description('Webhook endpoints at ScrapeNest, or at a simulator (--base-url http://127.0.0.1:4010)')
-  withApiOptions(endpoints.command('list').description('List the endpoints of the organisation')).action(list)
-  withApiOptions(endpoints.command('create').description('Register an endpoint; its secret is shown this once'))
+  withApiOptions(endpoints.command('list').description("List the organization's endpoints")).action(list)
+  withApiOptions(endpoints.command('create').description('Register an endpoint and show its secret, once'))
     .argument('<url>', 'where deliveries go', parseUrl)
     .option('--name <text>', "default: the URL's host")
-    .option('--event <type>', 'an event type to be told of (repeatable); default: all', collect)
-    .option('--description <text>')
+    .option('--event <type>', 'subscribe to this event type (repeatable); default: all', collect)
+    .option('--description <text>', 'a note for people')
     .action(create)
-  withApiOptions(endpoints.command('rotate').description('Give an endpoint a new secret; it is shown this once'))
+  withApiOptions(endpoints.command('rotate').description('Give an endpoint a new secret and show it, once'))
     .argument('<id>', 'the endpoint_id')
     .action(rotate)
 }
 
 function withApiOptions(command: Command): Command {
   return command
-    .option('--base-url <url>', 'where the API is', parseUrl, 'https://api.scrapenest.com')
-    .option('--json', 'the answer as JSON')
+    .option('--base-url <url>', 'the base URL of the API', parseUrl, 'https://api.scrapenest.com')
+    .option('--json', 'print the response as JSON')
 }
 
-async function clientOf({ baseUrl }: ApiOptions): Promise<ScrapeNestClient> {
-  const isSimulator = /^(localhost|127\.0\.0\.1)$/.test(new URL(baseUrl).hostname)
-  const apiKey = process.env['SCRAPENEST_API_KEY'] ?? (isSimulator ? 'sn_test_simulator' : undefined)
+async function createClient({ baseUrl }: ApiOptions): Promise<ScrapeNestClient> {
+  const apiKey = process.env['SCRAPENEST_API_KEY'] ?? (await findSimulatorKey(baseUrl))
   if (!apiKey) throw new UsageError('Set SCRAPENEST_API_KEY to a key with the scope webhooks.manage.')
   const { ScrapeNestClient } = await import('@scrapenest-webhooks/client')
   return new ScrapeNestClient({ apiKey, baseUrl })
 }
 
+/** A simulator on this machine has a fixed key, which is not a secret. */
+async function findSimulatorKey(baseUrl: string): Promise<string | undefined> {
+  const { isLocalHost } = await import('@scrapenest-webhooks/simulator')
+  return isLocalHost(new URL(baseUrl).hostname) ? 'sn_test_simulator' : undefined
+}
+
 async function list(options: ApiOptions): Promise<void> {
-  const { webhookEndpoints } = await clientOf(options)
+  const { webhookEndpoints } = await createClient(options)
   const endpoints = await webhookEndpoints.list()
   if (options.json) return printJson(endpoints)
-  if (endpoints.length === 0) return printLine('There is no endpoint.')
+  if (endpoints.length === 0) return printLine('There are no endpoints.')
   printTable(
     ['ID', 'STATUS', 'NAME', 'URL'],
     endpoints.map(({ endpoint_id, status, name, url }) => [endpoint_id, status, name, url]),
@@ -61,23 +66,23 @@ async function create(
     ...(event !== undefined && { enabled_events: event }),
     ...(description !== undefined && { description }),
   }
-  const { webhookEndpoints } = await clientOf(options)
+  const { webhookEndpoints } = await createClient(options)
   const created = await webhookEndpoints.create(settings)
   if (options.json) return printJson(created)
-  printLine(`${green('✓')} Registered ${created.endpoint_id} for ${url}`)
+  printLine(green('✓'), ` Registered ${created.endpoint_id} for ${url}`)
   printSecret(created.secret)
 }
 
 async function rotate(id: string, options: ApiOptions): Promise<void> {
-  const { webhookEndpoints } = await clientOf(options)
+  const { webhookEndpoints } = await createClient(options)
   const rotated = await webhookEndpoints.rotateSecret(id)
   if (options.json) return printJson(rotated)
-  printLine(`${green('✓')} ${id} has a new secret.`)
+  printLine(green('✓'), ` ${id} has a new secret.`)
   printSecret(rotated.secret)
-  printLine(dim('  Your server may refuse deliveries until it knows it; they come again. docs/guides/rotation.md'))
+  printLine(dim('  Until your server knows it, deliveries may be refused; they are retried. docs/guides/rotation.md'))
 }
 
 function printSecret(secret: string): void {
   printLine(`  secret     ${secret}`)
-  printLine(yellow('  Keep it now: it is not shown again.'))
+  printLine(yellow('  Store it now: it is not shown again.'))
 }

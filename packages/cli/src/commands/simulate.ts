@@ -1,8 +1,9 @@
 import { once } from 'node:events'
-import type { Attempt, Fault, Message, SignatureKey } from '@scrapenest-webhooks/simulator'
+import type { Attempt, Endpoint, Fault, Message, SignatureKey, Simulator } from '@scrapenest-webhooks/simulator'
 import { type Command, Option } from 'commander'
-import { collect, collectUrls, parseAssignment, parseNumber } from '../arguments.ts'
-import { bold, dim, green, printJson, printLine, yellow } from '../output.ts'
+import { collect, collectUrls, parseAssignment, parseNumber, parseSeconds } from '../arguments.ts'
+import { probeStdout, stdoutClosed } from '../terminal/closed-pipe.ts'
+import { bold, dim, green, printJson, printLine, yellow } from '../terminal/print.ts'
 
 interface SimulateOptions {
   readonly port: number
@@ -10,7 +11,9 @@ interface SimulateOptions {
   readonly secret?: string
   readonly speed: number
   readonly fault?: readonly string[]
+  /** In milliseconds. */
   readonly rotationOverlap: number
+  /** In seconds, like the API's `ttl_seconds`. */
   readonly urlTtl: number
   readonly signatureKey: SignatureKey
   readonly json?: boolean
@@ -19,34 +22,37 @@ interface SimulateOptions {
 export function addSimulate(program: Command): void {
   program
     .command('simulate')
-    .description('Run a ScrapeNest on this machine: its API, and a sender that signs, retries and misbehaves as told')
-    .option('-p, --port <number>', 'where the API listens, on 127.0.0.1', parseNumber({ min: 0, max: 65_535 }), 4010)
+    .description('Run a ScrapeNest on this machine: its API, and a sender with signatures, retries and faults')
+    .option('-p, --port <number>', 'the port of the API on 127.0.0.1', parseNumber({ min: 0, max: 65_535 }), 4010)
     .option('-e, --endpoint <url>', 'register this endpoint at the start (repeatable)', collectUrls)
-    .option('--secret <whsec>', 'what signs for --endpoint; default: SCRAPENEST_WEBHOOK_SECRET, or a new one')
+    .option('--secret <whsec>', 'the secret of --endpoint; default: SCRAPENEST_WEBHOOK_SECRET, or a new one')
     .option('--speed <factor>', 'divide the delays between retries', parseNumber({ min: 0.001 }), 1)
     .option(
       '--fault <name=share>',
-      'how often a fault happens, from 0 to 1 (repeatable): duplicate, reorder, tamper, stale, slow, reserialize, drop',
+      'the probability of a fault, from 0 to 1 (repeatable): duplicate, reorder, tamper, stale, slow, reserialize, drop',
       collect,
     )
-    .option(
-      '--rotation-overlap <seconds>',
-      'how long old and new secret both sign; 0 as ScrapeNest’s SDK has it',
-      parseNumber({ min: 0 }),
-      600,
+    .addOption(
+      new Option(
+        '--rotation-overlap <seconds>',
+        "how long both secrets sign after a rotation; 0 as in ScrapeNest's SDK",
+      )
+        .argParser(parseSeconds({ min: 0 }))
+        .default(600_000, '600'),
     )
     .option('--url-ttl <seconds>', 'how long a download_url is valid', parseNumber({ min: 1 }), 300)
     .addOption(
-      new Option('--signature-key <kind>', 'what keys the signature')
+      new Option('--signature-key <kind>', 'the key of the signatures')
         .choices(['decoded', 'text', 'both'])
         .default('decoded'),
     )
-    .option('--json', 'one line of JSON for the start and for each attempt')
+    .option('--json', 'print JSON lines: one at the start, one per attempt, one at the end')
     .addHelpText(
       'after',
       `
-Point the client at it with baseUrl and the key it prints, or ScrapeNest's own SDK with base_url.
-Its state is gone when it ends (Ctrl+C).
+Use the base URL and the API key that it prints: in the client as baseUrl and
+apiKey, in ScrapeNest's SDK as base_url and api_key. Ctrl+C stops it, and its
+state is lost.
 
 Examples:
   $ scrapenest-webhooks simulate --endpoint http://localhost:3000/webhooks/scrapenest
@@ -57,58 +63,71 @@ Examples:
 
 async function simulate(options: SimulateOptions): Promise<void> {
   const { startSimulator } = await import('@scrapenest-webhooks/simulator')
-  const shares = (options.fault ?? []).map(parseAssignment) as [Fault, number][]
+  const shares = (options.fault ?? []).map(parseAssignment).map(([fault, share]) => [fault as Fault, Number(share)])
   const simulator = await startSimulator({
     port: options.port,
     speed: options.speed,
     faults: Object.fromEntries(shares),
-    rotationOverlapMs: Math.round(options.rotationOverlap * 1000),
+    rotationOverlapMs: options.rotationOverlap,
     urlTtlSeconds: Math.round(options.urlTtl),
     signatureKey: options.signatureKey,
-    onAttempt: (message, attempt) => printAttempt(message, attempt, options.json),
+    onAttempt: options.json ? printAttemptAsJson : printAttempt,
   })
   try {
     const secret = options.secret ?? process.env['SCRAPENEST_WEBHOOK_SECRET']
     const endpoints = (options.endpoint ?? []).map((url) => simulator.register({ url, ...(secret && { secret }) }))
-    const { url, apiKey, examplePageUrl } = simulator
-    if (options.json) {
-      const registered = endpoints.map(({ id, settings, secret }) => ({ endpoint_id: id, url: settings.url, secret }))
-      printJson({ url, apiKey, examplePageUrl, endpoints: registered })
-    } else {
-      printLine(`${bold('A ScrapeNest on this machine')} ${dim('(Ctrl+C ends it)')}`)
-      printLine(`  base URL   ${url}`)
-      printLine(`  API key    ${apiKey}`)
-      printLine(`  a page     ${examplePageUrl}`)
-      for (const { settings, secret } of endpoints) printLine(`  endpoint   ${settings.url}  ${secret}`)
-      printLine()
-    }
-    await Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM')])
+    if (options.json) printStartAsJson(simulator, endpoints)
+    else printStart(simulator, endpoints)
+    probeStdout(options.json ? ' ' : '\r')
+    await Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM'), once(stdoutClosed, 'abort')])
+    if (options.json) printJson({ messages: countByStatus(simulator) })
   } finally {
     await simulator.close()
   }
 }
 
-function printAttempt(message: Message, attempt: Attempt, asJson: boolean | undefined): void {
-  const { statusCode, failure, latencyMs, faults: met, responseBody } = attempt
-  if (asJson) {
-    const { event_type, event_id } = message.event
-    printJson({
-      message_id: message.id,
-      event_type,
-      event_id,
-      attempt: message.attempts.length,
-      statusCode,
-      failure,
-      latencyMs,
-      faults: met,
-      responseBody,
-    })
-    return
-  }
+function printStart({ url, apiKey, examplePageUrl }: Simulator, endpoints: readonly Endpoint[]): void {
+  printLine(bold('A ScrapeNest on this machine'), dim(' (Ctrl+C stops it)'))
+  printLine(`  base URL   ${url}`)
+  printLine(`  API key    ${apiKey}`)
+  printLine(`  a page     ${examplePageUrl}`)
+  for (const { settings, secret } of endpoints) printLine(`  endpoint   ${settings.url}  ${secret}`)
+  printLine()
+}
+
+function printStartAsJson({ url, apiKey, examplePageUrl }: Simulator, endpoints: readonly Endpoint[]): void {
+  const registered = endpoints.map(({ id, settings, secret }) => ({ endpoint_id: id, url: settings.url, secret }))
+  printJson({ url, apiKey, examplePageUrl, endpoints: registered })
+}
+
+function countByStatus({ messages }: Simulator): Readonly<Record<Message['status'], number>> {
+  const count = (status: Message['status']): number => messages.filter((message) => message.status === status).length
+  return { succeeded: count('succeeded'), failed: count('failed'), pending: count('pending') }
+}
+
+function printAttempt(message: Message, { statusCode, failure, latencyMs, faults }: Attempt): void {
   const isAccepted = statusCode !== undefined && statusCode >= 200 && statusCode < 300
-  const answer = (isAccepted ? green : yellow)(String(statusCode ?? failure))
-  const withFaults = met.length === 0 ? '' : yellow(` ${met.join('+')}`)
+  const reply = String(statusCode ?? failure)
   printLine(
-    `${message.event.event_type.padEnd(16)} ${answer} ${dim(`${latencyMs} ms, attempt ${message.attempts.length}, ${message.id}`)}${withFaults}`,
+    `${message.event.event_type.padEnd(16)} `,
+    isAccepted ? green(reply) : yellow(reply),
+    dim(` ${latencyMs} ms, attempt ${message.attempts.length}, ${message.id}`),
+    yellow(faults.length === 0 ? '' : ` ${faults.join('+')}`),
   )
+}
+
+function printAttemptAsJson(message: Message, attempt: Attempt): void {
+  const { event_type, event_id } = message.event
+  const { statusCode, failure, latencyMs, faults, responseBody } = attempt
+  printJson({
+    messageId: message.id,
+    event_type,
+    event_id,
+    attempt: message.attempts.length,
+    statusCode,
+    failure,
+    latencyMs,
+    faults,
+    responseBody,
+  })
 }

@@ -1,12 +1,10 @@
-import type { Answers } from './examine.ts'
-import { describeReply, isRefusal } from './examine.ts'
-import { isSuccess, type ProbeReply } from './send-probe.ts'
+import type { Replies } from './examine.ts'
+import { describeReply, isSuccess, type ProbeReply } from './send-probe.ts'
 
-/** One thing that was looked at. */
 export interface Finding {
   /** Stable across releases. */
   readonly id: FindingId
-  /** `fault`: deliveries are lost or forgeries accepted. `note`: worth knowing, and may be meant so. */
+  /** `fault`: deliveries are lost, or forgeries accepted. `note`: worth knowing, and may be intended. */
   readonly verdict: 'ok' | 'note' | 'fault'
   readonly summary: string
   /** What to do about it. */
@@ -32,14 +30,14 @@ export type FindingId =
 
 const slowMs = 5_000
 
-/** Says what the answers mean: the one fault that explains most first, and then the rest of what can be told. */
-export function diagnose(answers: Answers): readonly Finding[] {
-  const { exact } = answers
+/** Explains the replies. The first finding is the fault that explains most of the others. */
+export function diagnose(replies: Replies): readonly Finding[] {
+  const { exact } = replies
   if (exact.status === undefined) return [unreachable(exact)]
-  const acceptance = diagnoseAcceptance(answers)
-  const findings = [acceptance, ...diagnoseVerification(answers)]
-  // A server that accepts nothing tells nothing about its limits.
-  if (acceptance.verdict === 'ok') findings.push(...diagnoseLimits(answers))
+  const acceptance = diagnoseAcceptance(replies)
+  const findings = [acceptance, ...diagnoseVerification(replies)]
+  // The limits of a server that accepts nothing are unknown.
+  if (acceptance.verdict === 'ok') findings.push(...diagnoseLimits(replies))
   return findings
 }
 
@@ -47,14 +45,14 @@ function unreachable(reply: ProbeReply): Finding {
   return {
     id: 'unreachable',
     verdict: 'fault',
-    summary: `The server did not answer: ${describeReply(reply)}.`,
-    fix: 'Check the URL, that the server runs, and that a firewall or an allowlist lets this machine in.',
+    summary: `No reply from the server: ${describeReply(reply)}.`,
+    fix: 'Check the URL, that the server is running, and that no firewall or allowlist blocks this machine.',
   }
 }
 
-/** Is a well-signed delivery accepted? If not, the pattern of the other answers tells why. */
-function diagnoseAcceptance(answers: Answers): Finding {
-  const { exact, plain, empty, past, future } = answers
+/** Whether a correctly signed delivery is accepted. If not, the pattern of the other replies shows why. */
+function diagnoseAcceptance(replies: Replies): Finding {
+  const { exact, plain, empty, past, future } = replies
   if (isSuccess(exact)) {
     return { id: 'raw_bytes', verdict: 'ok', summary: 'A signed delivery is accepted, over its exact bytes.' }
   }
@@ -63,37 +61,37 @@ function diagnoseAcceptance(answers: Answers): Finding {
     return {
       id: 'parser_first',
       verdict: 'fault',
-      summary: 'Something parses the body before the webhook handler, so the signed bytes are gone.',
-      fix: "Register the handler before the JSON parser, or have the parser keep the bytes; the server's log names the line. docs/guides/raw-bodies.md",
+      summary: 'The body is parsed before the webhook handler, so the signed bytes are lost.',
+      fix: "Register the handler before the JSON parser, or let the parser keep the bytes. The server's log names the fix. docs/guides/raw-bodies.md",
     }
   }
-  if (exact.code === 'timestamp_outside_tolerance' || isSuccess(future) || isSuccess(past)) return clockOff(answers)
+  if (exact.code === 'timestamp_outside_tolerance' || isSuccess(future) || isSuccess(past)) return clockOff(replies)
   if (isSuccess(plain)) return reserialized()
-  // `{}` is the same however it is written: whoever finds its signature right has our secret, and had other bytes before.
+  // `{}` stays the same when it is serialized again: a server that finds its signature valid knows our secret.
   if (empty.code === 'envelope_invalid') return reserialized()
   if (exact.code === 'signature_mismatch' || exact.status === 400 || exact.status === 401 || exact.status === 403) {
     return {
       id: 'wrong_secret',
       verdict: 'fault',
-      summary: `No signature matches (${describeReply(exact)}): the server has another secret than the one given here.`,
-      fix: "Compare SCRAPENEST_WEBHOOK_SECRET on the server with the endpoint's secret. It is shown once; rotating gives a new one.",
+      summary: `No signature matches (${describeReply(exact)}): the server uses a different secret.`,
+      fix: 'Compare SCRAPENEST_WEBHOOK_SECRET on the server with the secret of the endpoint. It is shown once; rotate to get a new one.',
     }
   }
   return {
     id: 'unexpected_reply',
     verdict: 'fault',
     summary: `A signed delivery is answered ${describeReply(exact)}.`,
-    fix: 'ScrapeNest sends again whatever is not 2xx. Check the path, and what the server logs.',
+    fix: "ScrapeNest retries everything that is not 2xx. Check the path and the server's log.",
   }
 }
 
-/** The store is asked only once a signature has matched: the bytes are in order. */
+/** The store is used only after a signature has matched, so the bytes are intact. */
 function storeUnavailable(reply: ProbeReply): Finding {
   return {
     id: 'store_unavailable',
     verdict: 'fault',
-    summary: `The server keeps raw bytes, but its store does not work: it answers ${describeReply(reply)}.`,
-    fix: "The server's log has the error of the store: a file or a database that cannot be reached or written, or that is full or locked. docs/errors/store_unavailable.md",
+    summary: `The server keeps raw bytes, but its store is unavailable: it answers ${describeReply(reply)}.`,
+    fix: "The server's log has the error: a file or database that is unreachable, read-only, full or locked. docs/errors/store_unavailable.md",
   }
 }
 
@@ -101,49 +99,49 @@ function reserialized(): Finding {
   return {
     id: 'body_reserialized',
     verdict: 'fault',
-    summary: 'The body is parsed and written anew on its way: only JSON in its plainest form keeps its signature.',
-    fix: 'Look for a proxy, gateway or middleware that rewrites JSON, and have it pass the bytes as they are. docs/guides/raw-bodies.md',
+    summary: 'The body is parsed and serialized again in transit: only plain JSON keeps a valid signature.',
+    fix: 'Find the proxy, gateway or middleware that rewrites JSON, and make it forward the bytes unchanged. docs/guides/raw-bodies.md',
   }
 }
 
-function clockOff({ exact, past, future }: Answers): Finding {
-  const side = isSuccess(future)
-    ? ', ahead by about ten minutes'
-    : isSuccess(past)
-      ? ', behind by about ten minutes'
-      : ''
+function clockOff({ exact, past, future }: Replies): Finding {
   const { clockOffsetSeconds } = exact
-  const date =
-    clockOffsetSeconds === undefined ? '' : ` Its Date header is ${clockOffsetSeconds} s from this machine's clock.`
+  const offset =
+    clockOffsetSeconds === undefined
+      ? ''
+      : ` Its Date header is ${clockOffsetSeconds} s from the clock of this machine.`
+  let direction = ''
+  if (isSuccess(future)) direction = ', ahead by about ten minutes'
+  else if (isSuccess(past)) direction = ', behind by about ten minutes'
   return {
     id: 'clock_off',
     verdict: 'fault',
-    summary: `A delivery signed just now is outside the time window: the server's clock is off${side}.${date}`,
-    fix: 'Synchronise the clocks (NTP) of the server and of this machine. A longer tolerance would only hide it.',
+    summary: `A delivery signed just now is outside the tolerance: the clock of the server is off${direction}.${offset}`,
+    fix: 'Synchronize the clocks (NTP) of the server and of this machine. A longer tolerance would only hide the problem.',
   }
 }
 
-/** Is what is not signed, or not any more, refused? */
-function diagnoseVerification({ unsigned, forged, altered, past, future, exact }: Answers): readonly Finding[] {
+/** Whether unsigned, modified and old deliveries are refused. */
+function diagnoseVerification({ unsigned, forged, altered, past, future, exact }: Replies): readonly Finding[] {
   const accepted = Object.entries({
     'without a signature': unsigned,
     "with another secret's signature": forged,
-    'with an altered body': altered,
+    'with a modified body': altered,
   })
     .filter(([, reply]) => isSuccess(reply))
-    .map(([what]) => what)
+    .map(([kind]) => kind)
   if (accepted.length > 0) {
     return [
       {
         id: 'not_verified',
         verdict: 'fault',
-        summary: `The server accepts deliveries ${accepted.join(', ')}: anybody can send it events.`,
+        summary: `The server accepts deliveries ${accepted.join(', ')}: anyone can send it events.`,
         fix: 'Verify the signature before anything else. docs/guides/verifying.md',
       },
     ]
   }
   const findings: Finding[] = [
-    { id: 'not_verified', verdict: 'ok', summary: 'Unsigned, forged and altered deliveries are refused.' },
+    { id: 'not_verified', verdict: 'ok', summary: 'Unsigned, forged and modified deliveries are refused.' },
   ]
   if (!isSuccess(exact)) return findings
   const isReplayable = isSuccess(past) || isSuccess(future)
@@ -155,68 +153,64 @@ function diagnoseVerification({ unsigned, forged, altered, past, future, exact }
           summary: 'A delivery signed ten minutes ago or from now is accepted: a captured one can be replayed.',
           fix: 'Refuse timestamps that are more than 300 s from the clock.',
         }
-      : { id: 'timestamps', verdict: 'ok', summary: 'Deliveries signed ten minutes ago, or from now, are refused.' },
+      : { id: 'timestamps', verdict: 'ok', summary: 'Deliveries signed ten minutes ago or from now are refused.' },
   )
   return findings
 }
 
-function diagnoseLimits({ sizes, compressed, chunked, get, exact }: Answers): readonly Finding[] {
+function diagnoseLimits({ sizes, compressed, chunked, get, exact }: Replies): readonly Finding[] {
   return [
     bodyLimit(sizes),
     isSuccess(chunked)
-      ? { id: 'unchunked_only', verdict: 'ok', summary: 'A body without a content-length is accepted.' }
+      ? { id: 'unchunked_only', verdict: 'ok', summary: 'A body without content-length is accepted.' }
       : {
           id: 'unchunked_only',
           verdict: 'note',
-          summary: `A body without a content-length is answered ${describeReply(chunked)}.`,
+          summary: `A body without content-length is answered ${describeReply(chunked)}.`,
         },
-    isRefusal(compressed)
+    isSuccess(compressed)
       ? {
           id: 'compressed_bodies',
-          verdict: 'ok',
-          summary: `A compressed body is refused (${describeReply(compressed)}).`,
+          verdict: 'note',
+          summary: 'A compressed body is decompressed before it is verified: anyone can send a decompression bomb.',
+          fix: 'Refuse requests with a content-encoding at this path (415).',
         }
       : {
           id: 'compressed_bodies',
-          verdict: 'note',
-          summary:
-            'A compressed body is inflated before it is verified: a stranger can make the server inflate a bomb.',
-          fix: 'Refuse requests with a content-encoding at this path (415).',
+          verdict: 'ok',
+          summary: `A compressed body is refused (${describeReply(compressed)}).`,
         },
     replyTime(exact),
     {
       id: 'get_requests',
-      verdict: isRefusal(get) ? 'ok' : 'note',
-      summary: `A GET is answered ${describeReply(get)}.`,
+      verdict: isSuccess(get) ? 'note' : 'ok',
+      summary: `A GET request is answered ${describeReply(get)}.`,
     },
   ]
 }
 
-function bodyLimit(sizes: Answers['sizes']): Finding {
-  const refused = sizes.find(({ reply }) => isRefusal(reply))
+function bodyLimit(sizes: Replies['sizes']): Finding {
+  const refused = sizes.find(({ reply }) => !isSuccess(reply))
   if (refused === undefined) {
-    return {
-      id: 'body_limit',
-      verdict: 'ok',
-      summary: `Bodies up to ${sizes.at(-1)?.byteLength ?? 0} bytes are accepted.`,
-    }
+    const largest = sizes.at(-1)?.byteLength ?? 0
+    return { id: 'body_limit', verdict: 'ok', summary: `Bodies of up to ${largest} bytes are accepted.` }
   }
   const accepted = sizes.filter(({ reply }) => isSuccess(reply)).at(-1)?.byteLength ?? 0
   return {
     id: 'body_limit',
     verdict: 'fault',
     summary: `A body of ${refused.byteLength} bytes is answered ${describeReply(refused.reply)}; ${accepted} bytes are accepted.`,
-    fix: 'Raise maxBodyBytes, and the limit of the proxy before it (nginx: client_max_body_size). --body-bytes sets what is expected.',
+    fix: 'Raise maxBodyBytes and the limit of the proxy in front (nginx: client_max_body_size). --body-bytes sets the expected limit.',
   }
 }
 
 function replyTime({ latencyMs }: ProbeReply): Finding {
-  if (latencyMs < slowMs)
-    return { id: 'reply_time', verdict: 'ok', summary: `The answer takes ${latencyMs} ms; ScrapeNest waits 10 s.` }
+  const summary = `The reply takes ${latencyMs} ms; ScrapeNest waits 10 s.`
+  if (latencyMs < slowMs) return { id: 'reply_time', verdict: 'ok', summary }
   return {
     id: 'reply_time',
     verdict: 'note',
-    summary: `The answer takes ${latencyMs} ms; ScrapeNest waits 10 s.`,
-    fix: 'Store the event and work afterwards. docs/guides/slow-handlers.md',
+    summary,
+    fix: 'Store the event and process it after the reply. docs/guides/slow-handlers.md',
   }
 }

@@ -1,33 +1,33 @@
 import { randomBytes } from 'node:crypto'
 import { gzipSync } from 'node:zlib'
-import { awkwardBody, plainBody } from './probe-event.ts'
-import { isSuccess, type Probe, type ProbeReply, sendProbe } from './send-probe.ts'
+import { awkwardBody, plainBody } from './probe-bodies.ts'
+import { type Probe, type ProbeReply, sendProbe } from './send-probe.ts'
 
 export interface ExamineOptions {
   readonly url: string
   readonly secret: string
-  /** The longest body the server should take. */
+  /** The largest body that the server must accept. */
   readonly bodyBytes: number
   readonly timeoutMs: number
-  readonly onProgress: (done: number, total: number, what: string) => void
+  readonly onProgress: (done: number, total: number, probe: string) => void
 }
 
-/** What the server answered to each probe. */
-export type Answers = Readonly<Record<ProbeName, ProbeReply>> & {
-  /** The longest bodies tried, shortest first, with the answer to each. */
+/** The reply to each probe. */
+export type Replies = Readonly<Record<ProbeName, ProbeReply>> & {
+  /** Replies to large bodies, smallest first. */
   readonly sizes: readonly { readonly byteLength: number; readonly reply: ProbeReply }[]
 }
 
 /**
- * - `exact`: signed now, over bytes that no parser gives back as they were
- * - `plain`: signed now, over what parsing and writing anew gives back as it was
- * - `empty`: signed now, over `{}`, which nothing changes; no event
- * - `unsigned`, `forged`: without a signature, and with another secret's
+ * - `exact`: signed now; parsing and serializing would change the body
+ * - `plain`: signed now; parsing and serializing would not change the body
+ * - `empty`: signed now; the body is `{}`, which is not an event and which nothing changes
+ * - `unsigned`, `forged`: without a signature, and signed with another secret
  * - `past`, `future`: signed ten minutes ago, and ten minutes from now
- * - `altered`: a letter of the body changed after signing
- * - `compressed`: with a content-encoding, signed over the uncompressed bytes
+ * - `altered`: one letter of the body was changed after signing
+ * - `compressed`: gzip after signing, with a content-encoding
  * - `chunked`: without a content-length
- * - `get`: a GET
+ * - `get`: a GET request
  */
 export type ProbeName =
   | 'exact'
@@ -42,31 +42,30 @@ export type ProbeName =
   | 'chunked'
   | 'get'
 
-export const tenMinutesSeconds = 600
+/** Twice the usual tolerance. */
+const tenMinutesSeconds = 600
 
-/** Sends every probe, one after the other. None runs a handler; an inbox keeps those that are accepted as unhandled. */
-export async function examine(options: ExamineOptions): Promise<Answers> {
-  const probes = Object.entries(probesFor(options.secret)) as [ProbeName, Probe][]
-  const lengths = [10_000, 100_000, 150_000, 250_000, 500_000, options.bodyBytes]
-    .filter((byteLength) => byteLength <= options.bodyBytes)
-    .toSorted((one, other) => one - other)
+/** Sends every probe, one after the other. No handler runs; an inbox stores accepted probes as unhandled. */
+export async function examine(options: ExamineOptions): Promise<Replies> {
+  const probes = Object.entries(probesWith(options.secret)) as [ProbeName, Probe][]
+  const lengths = bodyLengths(options.bodyBytes)
   const total = probes.length + lengths.length
-  const answers: Partial<Record<ProbeName, ProbeReply>> = {}
+  const replies: Partial<Record<ProbeName, ProbeReply>> = {}
   for (const [index, [name, probe]] of probes.entries()) {
     options.onProgress(index, total, name)
-    answers[name] = await sendProbe(options.url, probe, options.timeoutMs)
+    replies[name] = await sendProbe(options.url, probe, options.timeoutMs)
   }
   const sizes: { byteLength: number; reply: ProbeReply }[] = []
-  for (const [index, byteLength] of [...new Set(lengths)].entries()) {
+  for (const [index, byteLength] of lengths.entries()) {
     options.onProgress(probes.length + index, total, `${byteLength} bytes`)
     const probe = { body: plainBody({ byteLength }), secret: options.secret }
     sizes.push({ byteLength, reply: await sendProbe(options.url, probe, options.timeoutMs) })
   }
   options.onProgress(total, total, '')
-  return { ...(answers as Record<ProbeName, ProbeReply>), sizes }
+  return { ...(replies as Record<ProbeName, ProbeReply>), sizes }
 }
 
-function probesFor(secret: string): Record<ProbeName, Probe> {
+function probesWith(secret: string): Record<ProbeName, Probe> {
   const body = plainBody()
   return {
     exact: { body: awkwardBody(), secret },
@@ -83,12 +82,8 @@ function probesFor(secret: string): Record<ProbeName, Probe> {
   }
 }
 
-/** How an answer reads in a report. */
-export function describeReply(reply: ProbeReply): string {
-  if (reply.status === undefined) return reply.failure ?? 'no answer'
-  return reply.code === undefined ? String(reply.status) : `${reply.status} ${reply.code}`
-}
-
-export function isRefusal(reply: ProbeReply): boolean {
-  return !isSuccess(reply)
+/** Common limits of parsers and proxies lie between these. */
+function bodyLengths(largest: number): readonly number[] {
+  const smaller = [10_000, 100_000, 150_000, 250_000, 500_000].filter((byteLength) => byteLength < largest)
+  return [...smaller, largest]
 }

@@ -5,42 +5,40 @@ import { sign } from '@scrapenest-webhooks/core'
 
 export interface Probe {
   readonly body: Buffer
-  /** Nothing: the probe is not signed. */
+  /** Absent: the probe is not signed. */
   readonly secret?: string | undefined
-  /** When it was signed, in seconds from now. */
+  /** When it is signed, relative to now; negative is the past. Timestamps are in seconds. */
   readonly offsetSeconds?: number
-  /** What is sent in place of the signed bytes. */
+  /** Sent instead of the signed bytes. */
   readonly sentBody?: Buffer
   readonly method?: string
   readonly headers?: Readonly<Record<string, string>>
-  /** Leaves out the content-length. */
+  /** Omits the content-length. */
   readonly isChunked?: boolean
 }
 
 export interface ProbeReply {
-  /** Absent where no answer came. */
+  /** Absent when there was no reply. */
   readonly status?: number
-  /** The code of a receiver of this family. */
+  /** The code that one of our receivers replies with. */
   readonly code?: string | undefined
-  /** Why no answer came. */
+  /** Why there was no reply. */
   readonly failure?: string
   readonly latencyMs: number
-  /** The server's clock minus ours, by its `Date` header, which has whole seconds. */
+  /** The clock of the server minus ours, according to its `Date` header, which has whole seconds. */
   readonly clockOffsetSeconds?: number | undefined
 }
 
-export function isSuccess({ status = 0 }: ProbeReply): boolean {
-  return status >= 200 && status < 300
-}
+const maxReplyLength = 4096
 
-/** Sends one probe. Never rejects, follows no redirect. */
+/** Sends one probe. Never rejects, and follows no redirect. */
 export function sendProbe(url: string, probe: Probe, timeoutMs: number): Promise<ProbeReply> {
   const { body, secret, offsetSeconds = 0, sentBody = body, method = 'POST', isChunked = false } = probe
   const timestamp = Math.floor(Date.now() / 1000) + offsetSeconds
   const id = `msg_${randomUUID().replaceAll('-', '')}`
   const hasBody = method === 'POST'
   const startedMs = performance.now()
-  const latency = (): number => Math.round(performance.now() - startedMs)
+  const latencyMs = (): number => Math.round(performance.now() - startedMs)
   return new Promise((resolve) => {
     const request = (url.startsWith('https:') ? requestHttps : requestHttp)(url, {
       method,
@@ -55,18 +53,16 @@ export function sendProbe(url: string, probe: Probe, timeoutMs: number): Promise
       },
     })
     request.once('response', async (response) => {
-      const code = codeIn(await readStart(response))
+      const code = readCode(await readStart(response))
       const { statusCode: status = 0, headers } = response
-      const dateMs = Date.parse(headers.date ?? '')
-      const clockOffsetSeconds = Number.isNaN(dateMs) ? undefined : Math.round((dateMs - Date.now()) / 1000)
-      resolve({ status, code, latencyMs: latency(), clockOffsetSeconds })
-      // A server that refused may still expect the rest of the body; nobody will send it.
+      resolve({ status, code, latencyMs: latencyMs(), clockOffsetSeconds: clockOffset(headers.date) })
+      // A server that refuses early may still wait for the rest of the body.
       request.destroy()
     })
     request.on('error', (error: NodeJS.ErrnoException) => {
       const timedOut = error.name === 'TimeoutError' || error.name === 'AbortError'
-      const failure = timedOut ? `no answer within ${timeoutMs} ms` : (error.code ?? error.message)
-      resolve({ failure, latencyMs: latency() })
+      const failure = timedOut ? `no reply within ${timeoutMs} ms` : (error.code ?? error.message)
+      resolve({ failure, latencyMs: latencyMs() })
     })
     request.end(hasBody ? sentBody : undefined)
   })
@@ -77,15 +73,15 @@ async function readStart(response: IncomingMessage): Promise<string> {
   try {
     for await (const chunk of response as AsyncIterable<Buffer>) {
       text += chunk.toString('latin1')
-      if (text.length > 4096) break
+      if (text.length > maxReplyLength) break
     }
   } catch {
-    // The status has been read; what is missing of the body is no loss.
+    // The status is known; the body adds only the code.
   }
   return text
 }
 
-function codeIn(text: string): string | undefined {
+function readCode(text: string): string | undefined {
   try {
     const { error, status } = JSON.parse(text) as { error?: unknown; status?: unknown }
     const code = error ?? status
@@ -93,4 +89,19 @@ function codeIn(text: string): string | undefined {
   } catch {
     return undefined
   }
+}
+
+function clockOffset(date: string | undefined): number | undefined {
+  const dateMs = Date.parse(date ?? '')
+  return Number.isNaN(dateMs) ? undefined : Math.round((dateMs - Date.now()) / 1000)
+}
+
+export function isSuccess({ status = 0 }: ProbeReply): boolean {
+  return status >= 200 && status < 300
+}
+
+/** The reply in the words of a report. */
+export function describeReply({ status, code, failure = 'no reply' }: ProbeReply): string {
+  if (status === undefined) return failure
+  return code === undefined ? String(status) : `${status} ${code}`
 }

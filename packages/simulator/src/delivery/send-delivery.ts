@@ -30,8 +30,12 @@ export interface DeliveryReply {
   readonly latencyMs: number
   /** Why there was no reply. */
   readonly failure?: string
+  /** The fault `drop` closed the connection. Absent if there was no connection to close. */
+  readonly isDropped?: true
 }
 
+/** The error of a connection that the fault `drop` closed. */
+const dropped = new Error('connection dropped')
 const maxReplyBytes = 2048
 const slowPieces = 10
 const slowPauseMs = 100
@@ -48,7 +52,7 @@ export async function sendDelivery(delivery: OutgoingDelivery): Promise<Delivery
     return { statusCode, responseBody: body, latencyMs: latencyMs() }
   } catch (error) {
     const failure = timeout.aborted ? `no reply within ${timeoutMs} ms` : reasonOf(error)
-    return { responseBody: '', latencyMs: latencyMs(), failure }
+    return { responseBody: '', latencyMs: latencyMs(), failure, ...(error === dropped && { isDropped: true }) }
   }
 }
 
@@ -82,7 +86,7 @@ async function post(delivery: OutgoingDelivery, signal: AbortSignal): Promise<{ 
 }
 
 function dropHalfway(request: ClientRequest, bytes: Buffer): void {
-  request.write(bytes.subarray(0, bytes.length / 2), () => request.destroy(new Error('connection dropped')))
+  request.write(bytes.subarray(0, bytes.length / 2), () => request.destroy(dropped))
 }
 
 async function writeSlowly(request: ClientRequest, bytes: Buffer, signal: AbortSignal): Promise<void> {

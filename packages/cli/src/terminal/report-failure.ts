@@ -1,25 +1,23 @@
 import { CommanderError } from 'commander'
-import { exitCodes } from './exit-codes.ts'
-import { red } from './output.ts'
+import { exitCodes } from '../exit-codes.ts'
+import { UsageError } from '../usage-error.ts'
+import { printErrorLine, red } from './print.ts'
 
-/** The command was called wrongly; the message says how to mend it. */
-export class UsageError extends Error {
-  override readonly name = 'UsageError'
-}
-
-/** Says on stderr why a command was not carried out. @returns the exit code. */
+/** Prints why a command failed. @returns the exit code. */
 export function reportFailure(error: unknown): number {
   if (error instanceof CommanderError) {
-    // Commander has printed its message, or the help that was asked for.
+    // Commander has already printed its message, or the requested help.
     return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage
   }
   const { message, code } = describe(error)
-  process.stderr.write(`${red('error')} ${message}${code === undefined ? '' : ` (${code})`}\n`)
+  const [firstLine = '', ...otherLines] = `${message}${code === undefined ? '' : ` (${code})`}`.split('\n')
+  printErrorLine(red('error'), ` ${firstLine}`)
+  for (const line of otherLines) printErrorLine(`  ${line}`)
   const isUsage = error instanceof UsageError || code === 'configuration_invalid'
   return isUsage ? exitCodes.usage : exitCodes.failed
 }
 
-/** Errors of core, of the client and of Node alike have a `code`. */
+/** Errors of core, of the client and of Node all have a `code`. */
 function describe(error: unknown): { readonly message: string; readonly code?: string | undefined } {
   return error instanceof Error
     ? { message: error.message, code: (error as NodeJS.ErrnoException).code }
