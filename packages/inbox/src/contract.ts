@@ -184,8 +184,11 @@ export interface InboxAttemptRecord {
 
 /** A failure as it is stored. */
 export interface AttemptError {
-  /** `lease_ended`: the process died, or stalled past its lease. */
-  readonly code: WebhookErrorCode | 'lease_ended'
+  /**
+   * `lease_ended`: the process died, or stalled past its lease. `event_unreadable`: what is stored is not an event, so no
+   * handler was called.
+   */
+  readonly code: WebhookErrorCode | 'lease_ended' | 'event_unreadable'
   /** Of the handler's own error, if there is one. */
   readonly name: string
   readonly message: string
