@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto'
 import type { Inbox, InboxOptions } from '@scrapenest-webhooks/inbox'
-import { memoryInbox, sqliteInbox } from '@scrapenest-webhooks/inbox'
 import { bullmqInbox } from '@scrapenest-webhooks/inbox-bullmq'
 import { pgBossInbox } from '@scrapenest-webhooks/inbox-pg-boss'
 import { Redis } from 'ioredis'
@@ -8,12 +7,12 @@ import pg from 'pg'
 import type { EngineName } from './installed-engines.ts'
 import { startPostgres, startRedis } from './servers.ts'
 
-export type InboxEngine = 'memory' | 'sqlite' | 'bullmq' | 'pg-boss'
+export type InboxEngine = 'bullmq' | 'pg-boss'
 
-export const inboxEngines: readonly InboxEngine[] = ['memory', 'sqlite', 'bullmq', 'pg-boss']
+export const inboxEngines: readonly InboxEngine[] = ['bullmq', 'pg-boss']
 
 /** The server that an engine needs. */
-export const serverOf: { readonly [engine in InboxEngine]?: EngineName } = { bullmq: 'redis', 'pg-boss': 'postgres' }
+export const serverOf: { readonly [engine in InboxEngine]: EngineName } = { bullmq: 'redis', 'pg-boss': 'postgres' }
 
 /** Where an engine keeps its events during the tests. */
 export interface EnginePlace {
@@ -24,23 +23,15 @@ export interface EnginePlace {
 
 /** Opens the server of an engine: that of its environment variable, or one of its own. */
 export async function openServer(engine: InboxEngine): Promise<{ url: string; dispose(): Promise<void> }> {
-  const none = { url: '', async dispose() {} }
-  if (engine === 'bullmq')
-    return process.env['REDIS_URL'] ? { ...none, url: process.env['REDIS_URL'] } : await startRedis()
-  if (engine === 'pg-boss') {
-    return process.env['DATABASE_URL'] ? { ...none, url: process.env['DATABASE_URL'] } : await startPostgres()
-  }
-  return none
+  const url = process.env[engine === 'bullmq' ? 'REDIS_URL' : 'DATABASE_URL']
+  if (url) return { url, async dispose() {} }
+  return engine === 'bullmq' ? await startRedis() : await startPostgres()
 }
 
-/** A place of this name on a server: a prefix, a schema, or (with the file) a file. A new name is an empty place. */
-export function openPlace(engine: InboxEngine, options: { url: string; name: string; file?: string }): EnginePlace {
-  const { url, name, file = '' } = options
+/** A place of this name on a server: a prefix or a schema. A new name is an empty place. */
+export function openPlace(engine: InboxEngine, options: { url: string; name: string }): EnginePlace {
+  const { url, name } = options
   switch (engine) {
-    case 'memory':
-      return { createInbox: memoryInbox, async dispose() {} }
-    case 'sqlite':
-      return { createInbox: (inbox) => sqliteInbox({ file, ...inbox }), async dispose() {} }
     case 'bullmq':
       return {
         createInbox: ({ now: _now, pollIntervalMs: _pollIntervalMs, ...inbox } = {}) =>
