@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { afterEach } from 'vitest'
 
-const main = join(import.meta.dirname, '../../packages/cli/src/main.ts')
+export const main: string = join(import.meta.dirname, '../../packages/cli/src/main.ts')
 
 export interface CliResult {
   readonly exitCode: number | null

@@ -1,0 +1,58 @@
+import { spawn } from 'node:child_process'
+import { expect, it } from 'vitest'
+import { environment, startReceiver } from './local-server.ts'
+import { main } from './run-cli.ts'
+
+/** Runs a command in a shell pipeline. @returns what the reader printed, and the exit code and stderr of the command. */
+function pipeTo(
+  reader: string,
+  parameters: readonly string[],
+): Promise<{ output: string; stderr: string; exitCode: string | undefined }> {
+  const script = `{ "$0" "$@"; echo "exit $?" >&2; } | ${reader}`
+  const child = spawn('sh', ['-c', script, process.execPath, main, ...parameters], {
+    env: { ...process.env, ...environment },
+  })
+  let output = ''
+  let stderr = ''
+  child.stdout.on('data', (chunk) => {
+    output += chunk
+  })
+  child.stderr.on('data', (chunk) => {
+    stderr += chunk
+  })
+  return new Promise((resolve) => {
+    child.once('close', () => {
+      const [, exitCode] = /exit (\d+)\n$/.exec(stderr) ?? []
+      resolve({ output, stderr: stderr.replace(/exit \d+\n$/, ''), exitCode })
+    })
+  })
+}
+
+it.each([[['--help']], [['inbox', '--help']], [['simulate', '--port', '0']], [['simulate', '--port', '0', '--json']]])(
+  '%j ends quietly when its reader has gone',
+  async (parameters) => {
+    const { output, stderr, exitCode } = await pipeTo('head -n 1', parameters)
+    expect(output.trimEnd().split('\n')).toHaveLength(1)
+    expect(stderr).toBe('')
+    expect(exitCode).toBe('0')
+  },
+)
+
+it('a command whose reader never reads still does its work and reports its result in the exit code', async () => {
+  const { url, events } = await startReceiver()
+  expect(await pipeTo('exec true', ['trigger', 'job.created', '--to', url, '--duplicate', '--slow'])).toMatchObject({
+    stderr: '',
+    exitCode: '0',
+  })
+  expect(events).toHaveLength(1)
+  const unreachable = ['trigger', 'job.created', '--to', 'http://127.0.0.1:9/', '--duplicate']
+  expect(await pipeTo('exec true', unreachable)).toMatchObject({ stderr: '', exitCode: '1' })
+})
+
+it('simulate --json probes its reader with whitespace, which keeps the lines valid JSON', async () => {
+  const { output, exitCode } = await pipeTo('{ head -n 1; head -c 2; }', ['simulate', '--port', '0', '--json'])
+  const [start = '', probes] = output.split('\n')
+  expect(JSON.parse(start)).toHaveProperty('apiKey')
+  expect(probes).toBe('  ')
+  expect(exitCode).toBe('0')
+})
