@@ -1,7 +1,15 @@
 import { WebhookError } from '@scrapenest-webhooks/core'
 
 /** Why a store is unavailable. All but `corrupt` pass, or can be fixed by an operator, without a restart. */
-export type InboxFault = 'cannot_open' | 'corrupt' | 'full' | 'io_error' | 'locked' | 'moved' | 'read_only'
+export type InboxFault =
+  | 'cannot_open'
+  | 'corrupt'
+  | 'full'
+  | 'io_error'
+  | 'locked'
+  | 'log_deleted'
+  | 'moved'
+  | 'read_only'
 
 /** The store of an inbox is unavailable. A receiver answers 503, so the sender keeps the event and retries. */
 export class InboxUnavailableError extends WebhookError {

@@ -8,20 +8,20 @@ import { StoredInbox } from './store/stored-inbox.ts'
 
 export interface SqliteInboxOptions extends InboxOptions {
   /**
-   * The file, on a local disk (never NFS), created with its directory where it is missing; readable by this user only.
-   * SQLite keeps two more beside it while it is open: `-wal` and `-shm`.
+   * Path of the file, on a local disk (never NFS), created with its directory if missing, readable by its owner only. While it
+   * is open, SQLite keeps two more files alongside: `-wal` and `-shm`. They are part of the database.
    */
   readonly file: string
 }
 
 /**
- * An inbox in one SQLite file: durable on this machine, without a server and without a dependency. A stored event is on
- * the disk (WAL, `synchronous=FULL`) before its delivery is acknowledged.
+ * An inbox in one SQLite file: durable on this machine, without a server or a dependency. An event is on the disk (WAL,
+ * `synchronous=FULL`) before its delivery is acknowledged.
  *
- * Several processes may share the file, with the SQLite of Node 22.23 or 24.21 and later; with an older one the first
- * process keeps the file to itself, and a second one gets a `ConfigurationError` from `start`.
+ * Several processes may share the file with the SQLite of Node 22.23, 24.21 or later. With an older one the first process opens
+ * it exclusively, and `start` rejects with a `ConfigurationError` in a second one.
  *
- * Nothing is opened before it is needed.
+ * The file is opened when first needed.
  *
  * @throws {ConfigurationError} `configuration_invalid`: an option is missing, malformed or unknown.
  *
@@ -29,12 +29,19 @@ export interface SqliteInboxOptions extends InboxOptions {
  * const receiver = createReceiver({ secret, inbox: sqliteInbox({ file: './data/webhooks.db' }), onEvent })
  */
 export function sqliteInbox(options: SqliteInboxOptions): Inbox {
-  if (typeof options?.file !== 'string' || options.file === '' || options.file === ':memory:') {
+  const file = options?.file
+  if (typeof file !== 'string' || file === '' || file === ':memory:') {
     throw new ConfigurationError(
       "Expected file to be a path, for example sqliteInbox({ file: './data/webhooks.db' }). For tests there is memoryInbox().",
     )
   }
+  // They would be names of files in the working directory.
+  if (/^(file|sqlite):|^~\//.test(file)) {
+    throw new ConfigurationError(
+      `Expected file to be a plain path, got ${JSON.stringify(file.replace(/^([^/]*\/\/).*@/, '$1…@'))}. URLs and "~" are not expanded.`,
+    )
+  }
   checkKnownOptions(options, { ...inboxOptions, file: true })
-  // Resolved here: a later change of the working directory must not make a second file.
-  return new StoredInbox(new SqliteStore({ file: resolve(options.file) }), readInboxOptions(options))
+  // Resolved here: a later change of the working directory must not create a second file.
+  return new StoredInbox(new SqliteStore({ file: resolve(file) }), readInboxOptions(options))
 }

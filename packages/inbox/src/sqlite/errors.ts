@@ -1,37 +1,66 @@
-import { isWebhookError } from '@scrapenest-webhooks/core'
+import { ConfigurationError, isWebhookError } from '@scrapenest-webhooks/core'
 import { type InboxFault, InboxUnavailableError } from '../errors.ts'
 
-// Primary result codes, https://sqlite.org/rescode.html
-const faultOf: { readonly [code: number]: InboxFault } = {
+/** Primary result codes that mean the file, and not the statement, https://sqlite.org/rescode.html. */
+const faultOfResultCode: { readonly [code: number]: InboxFault } = {
   3: 'read_only', // SQLITE_PERM
   5: 'locked', // SQLITE_BUSY
   6: 'locked', // SQLITE_LOCKED
+  7: 'io_error', // SQLITE_NOMEM
   8: 'read_only', // SQLITE_READONLY
   10: 'io_error', // SQLITE_IOERR
   11: 'corrupt', // SQLITE_CORRUPT
   13: 'full', // SQLITE_FULL
   14: 'cannot_open', // SQLITE_CANTOPEN
+  15: 'locked', // SQLITE_PROTOCOL
+  22: 'io_error', // SQLITE_NOLFS
   23: 'cannot_open', // SQLITE_AUTH
   26: 'corrupt', // SQLITE_NOTADB
 }
 
+const faultOfSystemCode: { readonly [code: string]: InboxFault } = {
+  EACCES: 'read_only',
+  EDQUOT: 'full',
+  EEXIST: 'cannot_open',
+  EISDIR: 'cannot_open',
+  ENOENT: 'cannot_open',
+  ENOSPC: 'full',
+  ENOTDIR: 'cannot_open',
+  EPERM: 'read_only',
+  EROFS: 'read_only',
+}
+
 const messages: { readonly [Fault in InboxFault]: string } = {
-  cannot_open: 'cannot be opened. Its directory must exist and this process must be allowed to write there.',
+  cannot_open: 'cannot be opened. Its directory must exist and be writable by this process.',
   corrupt:
-    'is damaged, or is no SQLite database. Restore it from a backup, or move it away with its -wal and -shm files to begin a new one; nothing was changed.',
-  full: 'cannot grow: the disk, the quota or the database is full. Free some space, or purge events.',
+    'is damaged, or not an SQLite database. Restore it from a backup, or move it away with its -wal and -shm files to start a new one. Nothing was changed.',
+  full: 'cannot grow: the disk, the quota or the database is full. Free some space on the disk. Purging events makes room inside the file, but takes a little space itself.',
   io_error: 'cannot be read or written: the disk or the file system failed.',
-  locked: 'is locked by another process that is writing, or that keeps it to itself.',
+  locked: 'is locked by another process that is writing, or that has opened it exclusively.',
+  log_deleted:
+    'lost its -wal or -shm file while it was open. Its events were saved into the file itself. Find out what deletes these files: they are part of the database.',
   moved:
-    'was moved or deleted while it was open. The next delivery begins a new one; put the old one back to keep its events.',
+    'was moved, deleted or replaced while it was open. The next delivery starts a new file, or uses the one that replaced it; put the old one back to keep its events.',
   read_only: 'cannot be written. This process needs write permission for the file and for its directory.',
 }
 
-/** What SQLite or the file system said, as an error of ours; an error that is neither is given back as it is. */
-export function toInboxError(error: unknown, file: string): unknown {
+/** Whether an error says that the file, or another process, is at fault, and not the statement that failed. */
+export function isFileFault(error: unknown): boolean {
+  return isWebhookError(error) || faultIn(error) !== undefined
+}
+
+/**
+ * What SQLite or the file system threw, as the inbox's own failure. An error of ours is returned unchanged. What no retry can
+ * help, such as a missing permission of Node's, has a `ConfigurationError` as its cause.
+ */
+export function toInboxError(error: unknown, file: string): Error {
   if (isWebhookError(error)) return error
   const fault = faultIn(error)
-  return fault === undefined ? error : inboxFault(fault, file, error)
+  if (fault !== undefined) return inboxFault(fault, file, error)
+  const { code, message } = (error ?? {}) as { readonly code?: unknown; readonly message?: unknown }
+  const detail = typeof message === 'string' ? message : String(code ?? 'unknown error')
+  const cause = new ConfigurationError(`The inbox file ${file} cannot be used: ${detail}`, { cause: error })
+  return new InboxUnavailableError('cannot_open', `The inbox file ${file} ${messages.cannot_open}`, cause)
 }
 
 export function inboxFault(fault: InboxFault, file: string, cause?: unknown): InboxUnavailableError {
@@ -44,10 +73,7 @@ export function isLocked(error: unknown): boolean {
 
 function faultIn(error: unknown): InboxFault | undefined {
   const { errcode, code } = (error ?? {}) as { readonly errcode?: unknown; readonly code?: unknown }
-  // The low byte is the primary code; node:sqlite gives the extended one.
-  if (typeof errcode === 'number') return faultOf[errcode & 0xff] ?? 'io_error'
-  if (code === 'ENOSPC' || code === 'EDQUOT') return 'full'
-  if (code === 'EROFS' || code === 'EACCES' || code === 'EPERM') return 'read_only'
-  if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'EISDIR' || code === 'EEXIST') return 'cannot_open'
-  return undefined
+  // The low byte is the primary code; node:sqlite reports the extended one.
+  if (typeof errcode === 'number') return faultOfResultCode[errcode & 0xff]
+  return typeof code === 'string' && Object.hasOwn(faultOfSystemCode, code) ? faultOfSystemCode[code] : undefined
 }

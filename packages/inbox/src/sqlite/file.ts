@@ -1,37 +1,54 @@
-import { closeSync, mkdirSync, openSync, statSync } from 'node:fs'
-import { dirname } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
 import { ConfigurationError } from '@scrapenest-webhooks/core'
 import { InboxUnavailableError } from '../errors.ts'
-import { inboxFault, isLocked, toInboxError } from './errors.ts'
+import { inboxFault, isFileFault, isLocked, toInboxError } from './errors.ts'
+import { ensurePrivateFile, identityOf, isMountedAlone, logSuffixes } from './file-access.ts'
 import { checkOwnership, migrate, rollBack } from './schema.ts'
 
 export interface SqliteFileOptions<Statements> {
   readonly file: string
-  /** Prepares the statements that `use` and `transact` are given; called for each new connection. */
+  /** Prepares the statements that `use` and `transact` receive. Called for each new connection. */
   readonly prepare: (db: DatabaseSync) => Statements
-  /** The version of SQLite. Default: what the library says. */
+  /** The version of SQLite. Default: what the library reports. */
   readonly sqliteVersion?: (() => string) | undefined
-  /** Called with each new connection when it is ready: how tests look at it, and make its disk full. */
+  /** Called with each new connection when it is ready. Tests inspect it here, and make its disk full. */
   readonly onOpen?: ((db: DatabaseSync) => void) | undefined
 }
 
 interface Connection<Statements> {
   readonly db: DatabaseSync
   readonly statements: Statements
-  /** Tells whether the file at the path is still the one that was opened. */
-  readonly inode: number | undefined
+  /** What the paths referred to when the connection was opened. */
+  readonly file: string | undefined
+  readonly logs: readonly (string | undefined)[]
 }
 
+/** How often an idle connection checks that its files are still there, in milliseconds. */
+const checkIntervalMs = 1000
+
+/** SQLite sleeps in this thread for so long: more than most transactions of another process take, too short to notice. */
+const busyTimeoutMs = 15
+
+/** The files open in this process, by identity, for an error message that says so. */
+const openHere = new Map<string, number>()
+
 /**
- * One connection to a file, opened when it is first used. It is given up after an error that a new connection may not
- * have, and opened again at the next use: a file that was out of reach and is there again needs no restart.
+ * One connection to a file, opened when first used. It is closed after an error that a new connection may not have, and
+ * opened again at the next use: a file that was unavailable needs no restart once it is available.
  *
- * All methods are synchronous and throw what `toInboxError` gives, or a `ConfigurationError`.
+ * A file can be written after it was deleted, and everything in it is lost with the process. So each use, and a timer, check
+ * that the database and its log are still at their paths:
+ * - The database was moved, deleted or replaced: the next use fails with `moved`, and the one after it opens what is there.
+ * - The log was deleted: its events are saved into the database, and the next use fails with `log_deleted`.
+ *
+ * All methods are synchronous, and throw an `InboxUnavailableError`, a `ConfigurationError`, or what `work` itself throws.
  */
 export class SqliteFile<Statements> {
   readonly #options: SqliteFileOptions<Statements>
   #connection: Connection<Statements> | undefined
+  #checkTimer: NodeJS.Timeout | undefined
+  /** Found by the timer, and thrown by the next use. */
+  #fault: Error | undefined
 
   constructor(options: SqliteFileOptions<Statements>) {
     this.#options = options
@@ -39,19 +56,13 @@ export class SqliteFile<Statements> {
 
   /** Runs one statement, or several that need not see the same state. */
   use<Result>(work: (statements: Statements) => Result): Result {
-    try {
-      return work(this.#open().statements)
-    } catch (error) {
-      throw this.#failed(error)
-    }
+    return this.#attempt(() => work(this.#usable().statements))
   }
 
-  /** Runs the work in one transaction: all of it is committed and on the disk, or none of it is there. */
+  /** Runs the work in one transaction: either all of it is committed and on the disk, or none of it. */
   transact<Result>(work: (statements: Statements) => Result): Result {
-    try {
-      const { db, statements, inode } = this.#open()
-      // A file that was deleted or replaced can still be written, and everything in it is lost with this process.
-      if (inodeOf(this.#options.file) !== inode) throw inboxFault('moved', this.#options.file)
+    return this.#attempt(() => {
+      const { db, statements } = this.#usable()
       db.exec('BEGIN IMMEDIATE')
       try {
         const result = work(statements)
@@ -61,60 +72,123 @@ export class SqliteFile<Statements> {
         rollBack(db)
         throw error
       }
+    })
+  }
+
+  /** What an operator should change although the file can be used. */
+  problems(): readonly Error[] {
+    const { file } = this.#options
+    if (this.#connection === undefined || !isMountedAlone(file)) return []
+    return [
+      new ConfigurationError(
+        `The inbox file ${file} is mounted without its directory, so its -wal file is lost with the container, and acknowledged events with it. Mount the directory instead.`,
+      ),
+    ]
+  }
+
+  close(): void {
+    clearInterval(this.#checkTimer)
+    const connection = this.#connection
+    this.#connection = undefined
+    if (connection === undefined) return
+    forget(connection.file)
+    connection.db.close()
+  }
+
+  #attempt<Result>(work: () => Result): Result {
+    try {
+      return work()
     } catch (error) {
       throw this.#failed(error)
     }
   }
 
-  close(): void {
-    const connection = this.#connection
-    this.#connection = undefined
-    connection?.db.close()
+  #usable(): Connection<Statements> {
+    const fault = this.#fault
+    this.#fault = undefined
+    if (fault !== undefined) throw fault
+    const connection = this.#connection ?? this.#open()
+    this.#checkFiles(connection)
+    return connection
+  }
+
+  #checkFiles({ db, file: opened, logs }: Connection<Statements>): void {
+    const { file } = this.#options
+    if (identityOf(file) !== opened) throw inboxFault('moved', file)
+    if (logSuffixes.every((suffix, index) => identityOf(file + suffix) === logs[index])) return
+    // The open connection can still read its log, and copies it into the database.
+    const saved = db.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get() as { readonly busy: number }
+    if (saved.busy !== 0) throw inboxFault('locked', file)
+    throw inboxFault('log_deleted', file)
   }
 
   #open(): Connection<Statements> {
-    if (this.#connection !== undefined) return this.#connection
     const { file, prepare, onOpen } = this.#options
-    createPrivately(file)
-    const { DatabaseSync } = loadSqlite()
-    const db = new DatabaseSync(file)
+    const db = this.#openDatabase()
     try {
       this.#configure(db)
       migrate(db, file)
       onOpen?.(db)
-      this.#connection = { db, statements: prepare(db), inode: inodeOf(file) }
-      return this.#connection
+      const statements = prepare(db)
+      const logs = logSuffixes.map((suffix) => identityOf(file + suffix))
+      const connection = { db, statements, file: identityOf(file), logs }
+      remember(connection.file)
+      this.#connection = connection
+      this.#checkTimer = setInterval(() => this.#checkIdle(), checkIntervalMs).unref()
+      return connection
     } catch (error) {
       db.close()
       throw error
     }
   }
 
+  #openDatabase(): DatabaseSync {
+    const { file } = this.#options
+    const { DatabaseSync } = loadSqlite()
+    try {
+      ensurePrivateFile(file)
+      return new DatabaseSync(file)
+    } catch (error) {
+      // No statement is at fault here, so every error is the file's.
+      throw toInboxError(error, file)
+    }
+  }
+
   #configure(db: DatabaseSync): void {
-    // Longer than most transactions of another process take, shorter than anybody notices: SQLite sleeps in this thread.
+    const { file } = this.#options
     db.exec(`PRAGMA busy_timeout = ${busyTimeoutMs}`)
     const version = (this.#options.sqliteVersion ?? (() => versionOf(db)))()
-    if (!canBeShared(version)) keepToItself(db, this.#options.file, version)
-    checkOwnership(db, this.#options.file)
+    if (!canBeShared(version)) openExclusively(db, file, version)
+    checkOwnership(db, file)
     const mode = Object.values(db.prepare('PRAGMA journal_mode = WAL').get() ?? {})[0]
     if (mode !== 'wal') {
       throw new ConfigurationError(
-        `The inbox file ${this.#options.file} cannot use a write-ahead log (journal mode ${mode}). Put it on a local disk.`,
+        `The inbox file ${file} cannot use a write-ahead log (journal mode ${mode}). Put it on a local disk.`,
       )
     }
     // A commit returns when it is on the disk. On macOS fsync alone leaves it in the drive's cache.
-    // A log of 16 MiB, and not of 4: a page that was changed several times goes to the file once (decision 0008).
+    // A log of 16 MiB instead of 4: a page that changes several times is copied to the file once (decision 0008).
     db.exec('PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4000')
     if (process.platform === 'darwin') db.exec('PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON')
   }
 
-  #failed(error: unknown): unknown {
-    const fault = toInboxError(error, this.#options.file)
-    // A full disk and a lock leave a connection as good as it was. Others may be the connection's: a file that was opened
-    // while it was read-only stays so.
-    const isPassing = fault instanceof InboxUnavailableError && (fault.fault === 'full' || isLocked(fault))
-    if (fault instanceof InboxUnavailableError && !isPassing) this.#giveUp()
-    return fault
+  #checkIdle(): void {
+    if (this.#connection === undefined) return
+    try {
+      this.#checkFiles(this.#connection)
+    } catch (error) {
+      this.#fault = this.#failed(error)
+    }
+  }
+
+  #failed(error: unknown): Error {
+    if (!isFileFault(error)) return error as Error
+    const failure = toInboxError(error, this.#options.file)
+    // A full disk and a lock leave the connection intact. Other faults may be the connection's own: a file that was opened
+    // while it was read-only stays read-only.
+    const isPassing = failure instanceof InboxUnavailableError && (failure.fault === 'full' || isLocked(failure))
+    if (failure instanceof InboxUnavailableError && !isPassing) this.#giveUp()
+    return failure
   }
 
   #giveUp(): void {
@@ -124,25 +198,11 @@ export class SqliteFile<Statements> {
   }
 }
 
-const busyTimeoutMs = 15
-
-/** Events hold personal data and credentials: nobody else on the machine reads them. SQLite gives -wal and -shm the same mode. */
-function createPrivately(file: string): void {
-  mkdirSync(dirname(file), { recursive: true, mode: 0o700 })
-  closeSync(openSync(file, 'a', 0o600))
-}
-
-function inodeOf(file: string): number | undefined {
-  return statSync(file, { throwIfNoEntry: false })?.ino
-}
-
 function loadSqlite(): typeof import('node:sqlite') {
-  // Not imported: this package can be loaded, and its memory store used, where node:sqlite is missing.
+  // Not imported: this package can be loaded, and its memory store used, without node:sqlite.
   const sqlite = process.getBuiltinModule?.('node:sqlite')
   if (sqlite === undefined) {
-    throw new ConfigurationError(
-      `sqliteInbox needs node:sqlite, which Node has from 22.13 on; this is ${process.version}.`,
-    )
+    throw new ConfigurationError(`sqliteInbox needs node:sqlite, in Node since 22.13. This is ${process.version}.`)
   }
   return sqlite
 }
@@ -157,16 +217,28 @@ export function canBeShared(version: string): boolean {
   return major > 3 || (major === 3 && (minor > 51 || (minor === 51 && patch >= 3)))
 }
 
-function keepToItself(db: DatabaseSync, file: string, version: string): void {
+function openExclusively(db: DatabaseSync, file: string, version: string): void {
   try {
-    // In this order: with the mode set before the log is first read, the lock is taken with that read and kept.
+    // In this order: if the mode is set before the log is first read, that read takes the lock and keeps it.
     db.exec('PRAGMA locking_mode = EXCLUSIVE; BEGIN IMMEDIATE; COMMIT')
   } catch (error) {
     if (!isLocked(toInboxError(error, file))) throw error
+    const where = openHere.has(identityOf(file) ?? '') ? 'this process' : 'another process'
     throw new ConfigurationError(
-      `The inbox file ${file} is open in another process, and this Node carries SQLite ${version}, which can damage a file ` +
-        'that several processes share. Use Node 22.23 or 24.21 or later in all of them, or open the file in one process only.',
+      `The inbox file ${file} is already open in ${where}, and this Node has SQLite ${version}, which can damage a file ` +
+        `with several connections. ${where === 'this process' ? 'Use the inbox you have, or use' : 'Open it in one process only, or use'} Node 22.23, 24.21 or later everywhere.`,
       { cause: error },
     )
   }
+}
+
+function remember(identity: string | undefined): void {
+  if (identity !== undefined) openHere.set(identity, (openHere.get(identity) ?? 0) + 1)
+}
+
+function forget(identity: string | undefined): void {
+  if (identity === undefined) return
+  const others = (openHere.get(identity) ?? 1) - 1
+  if (others > 0) openHere.set(identity, others)
+  else openHere.delete(identity)
 }

@@ -1,8 +1,10 @@
 export interface GroupCommitOptions<Connection> {
-  /** Runs the work in one transaction; throws when none of it was kept. */
+  /** Runs the work in one transaction. Throws if none of it was kept. */
   readonly transact: (work: (connection: Connection) => void) => void
   /** Whether an error means that another process holds the lock. */
   readonly isLocked: (error: unknown) => boolean
+  /** Whether an error concerns the store, and so every operation, not only the one that threw it. */
+  readonly isStoreFault: (error: unknown) => boolean
   /** How long an operation waits for the lock of another process, in milliseconds. */
   readonly lockTimeoutMs: number
 }
@@ -14,15 +16,23 @@ interface Operation<Connection> {
   readonly sinceMs: number
 }
 
-/** No operation waits longer for others, and no transaction works longer: the event loop is not held up by a crowd. */
+/** The operations of one transaction. */
+interface Batch<Connection> {
+  readonly held: Operation<Connection>[]
+  /** The one that runs now: whose error it is that ends the transaction. */
+  running: Operation<Connection> | undefined
+}
+
+/** The longest that an operation waits for others, and that a transaction works, so that a burst does not block the event loop. */
 const maxHoldMs = 10
 
 /**
- * Puts all operations that come in one turn of the event loop, or in turns one after the other, into one transaction, with
- * one fsync, which the deliveries that came together share. An operation is settled when its transaction is.
+ * Groups the operations of one turn of the event loop, or of consecutive turns, into one transaction with one fsync. An
+ * operation settles when its transaction does.
  *
- * A transaction that fails rejects exactly the operations it held. While another process holds the lock nothing was held:
- * the operations wait and are tried again, each for at most `lockTimeoutMs`.
+ * - If the store fails, exactly the operations of that transaction are rejected.
+ * - If an operation throws, only that one is rejected. The others run again without it.
+ * - While another process holds the lock, operations wait and are retried, each for at most `lockTimeoutMs`.
  */
 export class GroupCommit<Connection> {
   readonly #options: GroupCommitOptions<Connection>
@@ -38,12 +48,12 @@ export class GroupCommit<Connection> {
     return this.#waiting.length > 0
   }
 
-  /** Resolves when no operation is waiting, whatever became of them. */
+  /** Resolves when no operation is waiting. */
   async settled(): Promise<void> {
     while (this.#waiting.length > 0) await this.run(() => {}).catch(() => {})
   }
 
-  /** @param operation runs inside the transaction: it must be synchronous and must call nothing of the user's. */
+  /** @param operation runs inside the transaction, perhaps twice: it must be synchronous and must not call user code. */
   run<Result>(operation: (connection: Connection) => Result): Promise<Result> {
     return new Promise((resolve, reject) => {
       let result: Result
@@ -60,8 +70,8 @@ export class GroupCommit<Connection> {
   }
 
   /**
-   * Waits as long as each turn brings more: what came together is not put in the same turn, because bodies are read at the
-   * end of one, and a transaction costs much the same for one operation as for many.
+   * Keeps batching while each turn adds operations: deliveries that arrive together are stored in consecutive turns, and a
+   * transaction costs about the same for one operation as for many.
    */
   #flushSoon(): void {
     this.#isScheduled = true
@@ -78,12 +88,14 @@ export class GroupCommit<Connection> {
 
   #flush(): void {
     this.#isScheduled = false
-    const held: Operation<Connection>[] = []
+    const batch: Batch<Connection> = { held: [], running: undefined }
+    const { held } = batch
     try {
-      this.#options.transact((connection) => this.#runUntilLate(connection, held))
+      this.#options.transact((connection) => this.#runUntilLate(connection, batch))
     } catch (error) {
-      if (held.length === 0 && this.#options.isLocked(error)) this.#waitForLock(error)
-      // The file could not be opened, or BEGIN failed: that is everybody's failure.
+      if (batch.running !== undefined && !this.#options.isStoreFault(error)) this.#rejectOne(batch.running, error)
+      else if (held.length === 0 && this.#options.isLocked(error)) this.#waitForLock(error)
+      // If none was held, the file could not be opened or BEGIN failed, which concerns all of them.
       else this.#reject(held.length === 0 ? this.#waiting.length : held.length, error)
       return
     }
@@ -92,13 +104,21 @@ export class GroupCommit<Connection> {
     if (this.#waiting.length > 0) this.#flushSoon()
   }
 
-  #runUntilLate(connection: Connection, held: Operation<Connection>[]): void {
+  #runUntilLate(connection: Connection, batch: Batch<Connection>): void {
     const startedAtMs = performance.now()
     for (const operation of this.#waiting) {
-      held.push(operation)
+      batch.held.push(operation)
+      batch.running = operation
       operation.run(connection)
+      batch.running = undefined
       if (performance.now() - startedAtMs > maxHoldMs) return
     }
+  }
+
+  #rejectOne(operation: Operation<Connection>, error: unknown): void {
+    this.#waiting.splice(this.#waiting.indexOf(operation), 1)
+    operation.reject(error)
+    if (this.#waiting.length > 0) this.#flush()
   }
 
   #reject(count: number, error: unknown): void {
@@ -108,7 +128,7 @@ export class GroupCommit<Connection> {
 
   #waitForLock(error: unknown): void {
     const tooOldMs = performance.now() - this.#options.lockTimeoutMs
-    // In the order in which they came, so the oldest are first.
+    // The oldest are first.
     const firstYoung = this.#waiting.findIndex(({ sinceMs }) => sinceMs > tooOldMs)
     const count = firstYoung === -1 ? this.#waiting.length : firstYoung
     for (const { reject } of this.#waiting.splice(0, count)) reject(error)
@@ -118,7 +138,7 @@ export class GroupCommit<Connection> {
   }
 }
 
-/** Until the lock is tried again. By chance, so that processes that wait for the same lock do not come back together. */
+/** Milliseconds until the lock is tried again. Random, so that processes that wait for it do not all return at once. */
 export function lockRetryMs(): number {
   return 5 + Math.random() * 30
 }

@@ -3,7 +3,7 @@ import type { InboxEvent } from '@scrapenest-webhooks/core'
 import { type EventIdentity, keyText } from '@scrapenest-webhooks/core/adapter'
 import type { InboxCapabilities, InboxFilter, InboxPage, InboxRecord, InboxStats, ReplayResult } from '../contract.ts'
 import type { Claim, ClaimedEvent, ClaimRequest, Ending, EventStore, ExpiredAttempt, Lease } from '../event-store.ts'
-import { isLocked } from './errors.ts'
+import { isFileFault, isLocked } from './errors.ts'
 import { canBeShared, SqliteFile, type SqliteFileOptions } from './file.ts'
 import { GroupCommit, lockRetryMs } from './group-commit.ts'
 import {
@@ -21,16 +21,16 @@ import { prepareStatements, type Statements } from './statements.ts'
 
 export type SqliteStoreOptions = Omit<SqliteFileOptions<Statements>, 'prepare'>
 
-/** How long an operation waits for another process's lock. The sender waits ten seconds, and its retry costs little. */
+/** How long an operation waits for another process's lock. The sender waits ten seconds, and a retry costs little. */
 const lockTimeoutMs = 1000
 
-/** How many rows a list looks at before it lets others have their turn. */
+/** How many rows a list visits before it yields. */
 const sliceLength = 2000
 
 /** How many events are deleted or replayed in one transaction. */
 const stepLength = 100
 
-/** Events in one SQLite file. All writes of one turn of the event loop share a transaction; nothing waits in this thread. */
+/** Events in one SQLite file. The writes of one turn of the event loop share a transaction, and no wait blocks the thread. */
 export class SqliteStore implements EventStore {
   readonly capabilities: InboxCapabilities = {
     isDurable: true,
@@ -44,7 +44,12 @@ export class SqliteStore implements EventStore {
   constructor(options: SqliteStoreOptions) {
     const file = new SqliteFile({ ...options, prepare: prepareStatements })
     this.#file = file
-    this.#writes = new GroupCommit({ transact: (work) => file.transact(work), isLocked, lockTimeoutMs })
+    this.#writes = new GroupCommit({
+      transact: (work) => file.transact(work),
+      isLocked,
+      isStoreFault: isFileFault,
+      lockTimeoutMs,
+    })
   }
 
   async open(): Promise<void> {
@@ -68,8 +73,8 @@ export class SqliteStore implements EventStore {
   }
 
   /**
-   * Stores an event as `put` does and deletes it in the same transaction. It is committed, not rolled back: only a commit
-   * writes to the disk, and no other connection sees what is gone by then.
+   * Stores an event as `put` does and deletes it in the same transaction. The transaction is committed, because a rollback
+   * would not write to the disk; no other connection ever sees the event.
    */
   async check(): Promise<void> {
     const columns = toColumns(checkEvent)
@@ -84,7 +89,7 @@ export class SqliteStore implements EventStore {
   async claim(request: ClaimRequest): Promise<Claim> {
     const { name, nowMs } = request
     if (!this.#writes.isWaiting) {
-      // An idle worker takes no lock and writes nothing. With writes under way it would not see what they are about to do.
+      // An idle worker takes no lock and writes nothing. With writes pending, this read would miss what they are about to store.
       const nextDueAtMs = await this.#read((statements) => nextDue(statements, name))
       if (nextDueAtMs === undefined || nextDueAtMs > nowMs) return { claimed: [], nextDueAtMs }
     }
@@ -205,8 +210,8 @@ export class SqliteStore implements EventStore {
   }
 
   /**
-   * The ids of the events that fit, a step's worth at a time and with pauses between the steps: whoever waits for the
-   * file, in this process or another, comes first.
+   * The ids of the selected events, step by step, with pauses between the steps: anything else that waits for the file, in
+   * this process or another, goes first.
    */
   async *#steps(filter: InboxFilter): AsyncGenerator<readonly number[]> {
     if (filter.eventId !== undefined) {
@@ -223,13 +228,13 @@ export class SqliteStore implements EventStore {
       const step: Step = await this.#read((statements) => idsFrom(statements, from, { conditions, finishedBeforeMs }))
       const startedAtMs = performance.now()
       if (step.ids.length > 0) yield step.ids
-      // At most a fifth of the time is ours.
+      // Uses at most a fifth of the time.
       await sleep(Math.min(100, 1 + 4 * (performance.now() - startedAtMs)))
       fromId = step.nextId
     }
   }
 
-  /** Readers wait for no writer in WAL mode, but for a process that keeps the file to itself, or recovers its log. */
+  /** In WAL mode readers do not wait for writers, only for a process that opened the file exclusively or recovers its log. */
   async #read<Result>(read: (statements: Statements) => Result): Promise<Result> {
     const giveUpAtMs = performance.now() + lockTimeoutMs
     for (;;) {
@@ -243,7 +248,7 @@ export class SqliteStore implements EventStore {
   }
 }
 
-/** What `check` stores: no receiver has an empty name, and the body takes pages of its own, as events do. */
+/** What `check` stores. No receiver has an empty name, and the body fills pages, as those of events do. */
 const checkEvent: InboxEvent = {
   name: '',
   eventId: '',
@@ -277,7 +282,7 @@ interface ExpiredRow {
 function claimReady(statements: Statements, request: ClaimRequest): ClaimedEvent[] {
   const { name, limit, token, nowMs, leaseEndsAtMs } = request
   const ids = statements.claim.all({ name, limit, token, nowMs, leaseEndsAtMs }) as unknown as { readonly id: number }[]
-  // RETURNING gives rows in no certain order; an id is older the smaller it is.
+  // RETURNING has no defined order; smaller ids are older.
   ids.sort((one, other) => one.id - other.id)
   return ids.map(({ id }) => claimedEvent(statements, id, token))
 }
@@ -296,11 +301,11 @@ interface Slice {
 
 interface Found {
   readonly rows: readonly EventRow[]
-  /** Where the next slice begins; absent after the last. */
+  /** Where the next slice begins; `undefined` after the last. */
   readonly untilId: number | undefined
 }
 
-/** The latest events before an id, as far as one slice goes, and where the next slice begins. */
+/** The latest events before an id, within one slice, and where the next slice begins. */
 function latestBefore(statements: Statements, slice: Slice): Found {
   const { conditions, limit, eventId } = slice
   if (eventId !== undefined) {
@@ -318,7 +323,7 @@ function latestBefore(statements: Statements, slice: Slice): Found {
 
 interface Step {
   readonly ids: readonly number[]
-  /** Where the next step begins; absent after the last. */
+  /** Where the next step begins; `undefined` after the last. */
   readonly nextId: number | undefined
 }
 
@@ -330,7 +335,7 @@ function idsFrom(
 ): Step {
   const first = statements.firstIdFrom.get({ fromId })?.['id'] as number | null
   if (first === null) return { ids: [], nextId: undefined }
-  // Ids are in the order of arrival, and nothing is finished before it was received: from here on all is too young.
+  // Ids are in the order of arrival, and nothing is finished before it was received: from here on, all events are too young.
   if (filter.finishedBeforeMs !== undefined && readRow(statements, first).received_at_ms >= filter.finishedBeforeMs) {
     return { ids: [], nextId: undefined }
   }

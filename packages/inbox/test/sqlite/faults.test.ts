@@ -158,7 +158,7 @@ describe('a file that is moved away', () => {
     expect(await deliver()).toMatchObject(unavailable)
     expect(errors[0]).toMatchObject({
       code: 'store_unavailable',
-      message: expect.stringContaining('was moved or deleted'),
+      message: expect.stringContaining('was moved, deleted or replaced'),
     })
     expect((await deliver()).status).toBe(202)
   })
@@ -182,7 +182,7 @@ describe('a file that is damaged', () => {
     const { deliver, errors, handled, inbox, started } = await receiverOf(file)
     await expect(started).rejects.toMatchObject({ code: 'store_unavailable', fault: 'corrupt' })
     await expect(inbox.check()).rejects.toMatchObject({ code: 'store_unavailable', fault: 'corrupt' })
-    expect(errors[0]?.message).toMatch(/is damaged, or is no SQLite database\. Restore it/)
+    expect(errors[0]?.message).toMatch(/is damaged, or not an SQLite database\. Restore it/)
     expect(await deliver()).toMatchObject(unavailable)
     renameSync(file, `${file}.damaged`)
     expect((await deliver()).status).toBe(202)

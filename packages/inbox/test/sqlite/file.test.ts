@@ -1,5 +1,6 @@
 import { execFileSync } from 'node:child_process'
-import { readFileSync, statSync, writeFileSync } from 'node:fs'
+import { once } from 'node:events'
+import { readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { createInboxConsumer, createInboxEvent } from '@scrapenest-webhooks/testing'
@@ -11,6 +12,7 @@ import { prepareStatements } from '../../src/sqlite/statements.ts'
 import { SqliteStore, type SqliteStoreOptions } from '../../src/sqlite/store.ts'
 import { StoredInbox } from '../../src/store/stored-inbox.ts'
 import { temporaryFile } from '../temporary-file.ts'
+import { openElsewhere } from './other-process.ts'
 
 function openStore(options: SqliteStoreOptions): SqliteStore {
   const store = new SqliteStore(options)
@@ -29,7 +31,7 @@ describe('an inbox file', () => {
         db = opened
       },
     })
-    await store.open()
+    await store.open('scrapenest')
     const pragma = (name: string): unknown => first(db?.prepare(`PRAGMA ${name}`).get())
     expect(pragma('journal_mode')).toBe('wal')
     // 2 is FULL.
@@ -66,7 +68,7 @@ describe('an inbox file', () => {
         plan("SELECT id FROM events WHERE event_id = 'x' AND name = 'x' AND finished_at_ms IS NOT NULL")
       },
     })
-    await store.open()
+    await store.open('scrapenest')
     expect(queries).toEqual([
       expect.stringContaining('USING COVERING INDEX events_ready (name=? AND due_at_ms<?)'),
       expect.stringContaining('USING COVERING INDEX events_running (name=? AND due_at_ms<?)'),
@@ -86,16 +88,16 @@ describe('an inbox file', () => {
         }
       },
     })
-    await store.open()
+    await store.open('scrapenest')
     expect(scans).toEqual([])
   })
 
   it('of a newer release is refused and stays as it is', async () => {
     const file = temporaryFile()
-    await openStore({ file }).open()
+    await openStore({ file }).open('scrapenest')
     changeFile(file, 'PRAGMA user_version = 99')
     const before = readFileSync(file)
-    await expect(openStore({ file }).open()).rejects.toMatchObject({
+    await expect(openStore({ file }).open('scrapenest')).rejects.toMatchObject({
       code: 'configuration_invalid',
       message: expect.stringMatching(/written by a newer release \(schema 99; this one knows 3\).*Update/s),
     })
@@ -106,7 +108,7 @@ describe('an inbox file', () => {
     const file = temporaryFile()
     changeFile(file, 'CREATE TABLE customers (id INTEGER)')
     const before = readFileSync(file)
-    await expect(openStore({ file }).open()).rejects.toMatchObject({
+    await expect(openStore({ file }).open('scrapenest')).rejects.toMatchObject({
       code: 'configuration_invalid',
       message: expect.stringContaining('another application'),
     })
@@ -165,7 +167,7 @@ describe('an inbox file', () => {
 
     it('stores nothing twice while a process of the first release still has it open', async () => {
       const { file, store } = fileOfFirstRelease()
-      await openStore({ file }).open()
+      await openStore({ file }).open('scrapenest')
       expect(eventIds.map(store)).toEqual([undefined, undefined, undefined, undefined])
       expect(store('new')).toEqual({ id: 5 })
     })
@@ -199,20 +201,32 @@ describe('an inbox file', () => {
 describe('with an SQLite older than 3.51.3', () => {
   const old = (): string => '3.51.2'
 
-  it('one process keeps the file to itself, and a second one is told why and what to do', async () => {
+  it('one connection keeps the file to itself, and a second one in the process is refused with the reason', async () => {
     const file = temporaryFile()
     const one = openStore({ file, sqliteVersion: old })
     expect(await one.put(createInboxEvent(), { nowMs: 0 })).toBe('stored')
     const two = new StoredInbox(openStore({ file, sqliteVersion: old }), readInboxOptions({}))
     await expect(two.start(createInboxConsumer(() => {}))).rejects.toMatchObject({
       code: 'configuration_invalid',
-      message: expect.stringMatching(/open in another process.*SQLite 3\.51\.2.*Use Node 22\.23 or 24\.21/s),
+      message: expect.stringMatching(
+        /already open in this process.*SQLite 3\.51\.2.*Use the inbox you have, or use Node 22\.23, 24\.21/s,
+      ),
     })
     await two.close()
     expect(await one.put(createInboxEvent(), { nowMs: 0 })).toBe('stored')
   })
 
-  it('the second process takes over when the first has closed', async () => {
+  it('a second one in another process is refused too', async () => {
+    const file = temporaryFile()
+    const { stdout } = openElsewhere(file, { exclusively: true })
+    await once(stdout, 'data')
+    await expect(openStore({ file, sqliteVersion: old }).open('scrapenest')).rejects.toMatchObject({
+      code: 'configuration_invalid',
+      message: expect.stringMatching(/already open in another process/),
+    })
+  })
+
+  it('the second one takes over when the first has closed', async () => {
     const file = temporaryFile()
     const one = openStore({ file, sqliteVersion: old })
     await one.put(createInboxEvent(), { nowMs: 0 })
@@ -225,7 +239,10 @@ describe('with an SQLite older than 3.51.3', () => {
   it('a newer SQLite finds the file locked', async () => {
     const file = temporaryFile()
     await openStore({ file, sqliteVersion: old }).put(createInboxEvent(), { nowMs: 0 })
-    await expect(openStore({ file }).open()).rejects.toMatchObject({ code: 'store_unavailable', fault: 'locked' })
+    await expect(openStore({ file }).open('scrapenest')).rejects.toMatchObject({
+      code: 'store_unavailable',
+      fault: 'locked',
+    })
   })
 
   it.each([
@@ -243,7 +260,7 @@ describe('with an SQLite older than 3.51.3', () => {
         mode = first(db.prepare('PRAGMA locking_mode').get())
       },
     })
-    await store.open()
+    await store.open('scrapenest')
     expect(mode).toBe(isExclusive === 1 ? 'exclusive' : 'normal')
   })
 })
@@ -258,18 +275,31 @@ it('needs no node:sqlite to be imported, and says what is missing where it is us
     cwd: join(import.meta.dirname, '..', '..', '..', '..', 'test'),
     encoding: 'utf8',
   })
-  expect(output).toMatch(/^configuration_invalid sqliteInbox needs node:sqlite, which Node has from 22\.13 on/)
+  expect(output).toMatch(/^configuration_invalid sqliteInbox needs node:sqlite, in Node since 22\.13/)
 })
 
-it('refuses what is no file', () => {
-  for (const options of [{}, { file: '' }, { file: 1 }, undefined]) {
+it.each([
+  '',
+  ':memory:',
+  'file:./webhooks.db',
+  'sqlite:webhooks.db',
+  'sqlite://user:password@host/x',
+  '~/webhooks.db',
+  1,
+  undefined,
+])('refuses %o as a file', (file) => {
+  expect(() => sqliteInbox({ file } as never)).toThrow(expect.objectContaining({ code: 'configuration_invalid' }))
+  expect(() => sqliteInbox({ file } as never)).not.toThrow(/password/)
+})
+
+it('refuses unknown options', () => {
+  for (const options of [{}, undefined]) {
     expect(() => sqliteInbox(options as never)).toThrow(expect.objectContaining({ code: 'configuration_invalid' }))
   }
   expect(() => sqliteInbox({ file: 'x.db', flie: 1 } as never)).toThrow(/Unknown option "flie"/)
 })
 
 function changeFile(file: string, sql: string, look: (db: DatabaseSync) => void = () => {}): void {
-  writeFileSync(file, '', { flag: 'a' })
   const db = new DatabaseSync(file)
   db.exec(sql)
   look(db)

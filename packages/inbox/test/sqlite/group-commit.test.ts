@@ -24,7 +24,9 @@ function createGroupCommit(lockTimeoutMs: number = 1000): {
 } {
   const journal = new Journal()
   const isLocked = (error: unknown): boolean => (error as Error).message === 'locked'
-  return { journal, commit: new GroupCommit({ transact: (work) => journal.transact(work), isLocked, lockTimeoutMs }) }
+  const isStoreFault = (error: unknown): boolean => isLocked(error) || error === journal.failure
+  const transact: Journal['transact'] = (work) => journal.transact(work)
+  return { journal, commit: new GroupCommit({ transact, isLocked, isStoreFault, lockTimeoutMs }) }
 }
 
 describe('GroupCommit', () => {
@@ -82,7 +84,7 @@ describe('GroupCommit', () => {
     expect(journal.transactions).toEqual([['c']])
   })
 
-  it('leaves operations that the failed transaction did not reach for the next', async () => {
+  it('rejects only the operation that throws, and commits the others', async () => {
     const { journal, commit } = createGroupCommit()
     const results = await Promise.allSettled([
       commit.run((write) => write('a')),
@@ -91,8 +93,8 @@ describe('GroupCommit', () => {
       }),
       commit.run((write) => write('c')),
     ])
-    expect(results.map(({ status }) => status)).toEqual(['rejected', 'rejected', 'fulfilled'])
-    expect(journal.transactions).toEqual([['c']])
+    expect(results.map(({ status }) => status)).toEqual(['fulfilled', 'rejected', 'fulfilled'])
+    expect(journal.transactions).toEqual([['a', 'c']])
   })
 
   it('commits a crowd in several transactions, so that the event loop gets its turn', async () => {

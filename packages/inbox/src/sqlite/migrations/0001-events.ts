@@ -1,11 +1,11 @@
 /**
- * The first schema. What changes with every attempt is apart from what never does: an UPDATE writes the whole row again,
- * and a body can have a mebibyte.
+ * The first schema. What changes with every attempt is separate from what never does: an UPDATE rewrites the whole row, and a
+ * body can have a mebibyte.
  *
  * `due_at_ms`: while ready, when the next attempt may begin; while running, when the lease ends; otherwise NULL. The two
- * partial indexes hold only what waits or runs, so that what is done makes no claim slower.
+ * partial indexes contain only what waits or runs, so that done events do not slow down claims.
  *
- * `counts` is kept by triggers: counting all rows for every look at the figures would hold up deliveries.
+ * Triggers maintain `counts`: counting all rows for each `stats` would delay deliveries.
  */
 export const events = `
 CREATE TABLE events (

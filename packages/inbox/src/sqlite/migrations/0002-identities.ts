@@ -1,10 +1,10 @@
 /**
- * The second schema. Event ids come in no order: in one large index, each put changed a page of its own, and wrote
- * it to the log and again to the file. So the index that a put changes holds only what is under way, and stays small; the
- * one of what is finished is only looked at by a put, and changed when the event ends.
+ * The second schema. Event ids have no order: in one large index, each put changed another page, which was written to the log
+ * and again to the file. So the index that a put changes contains only unfinished events and stays small; a put only reads
+ * the index of finished ones, which changes when an event ends.
  *
- * That an event is in one of them at most is kept by the trigger, not by the statement that stores: a process of an older
- * release that has the file open recognises duplicates as well.
+ * A trigger keeps an event out of both, not the statement that stores: a process of an older release that has the file open
+ * recognizes duplicates too.
  */
 export const identities = `
 DROP INDEX events_identity;

@@ -1,0 +1,55 @@
+import { randomUUID } from 'node:crypto'
+import { chmodSync, closeSync, existsSync, linkSync, mkdirSync, openSync, statSync, unlinkSync } from 'node:fs'
+import { dirname } from 'node:path'
+
+// Nothing here may open the database, its -wal or its -shm: closing any descriptor of a file drops every POSIX lock that
+// this process has on it (fcntl(2)), and another process then takes a database in use for an abandoned one.
+
+/** The files of a database besides itself, while it is open. */
+export const logSuffixes = ['-wal', '-shm'] as const
+
+/**
+ * Creates the file, unless it exists, so that only its owner can read it: events contain personal data and credentials. SQLite
+ * gives -wal and -shm the same mode. An existing file that everyone can read, which is what a default umask leaves, is
+ * restricted too; access for a group alone is taken to be intended.
+ */
+export function ensurePrivateFile(file: string): void {
+  const directory = dirname(file)
+  if (!existsSync(directory)) mkdirSync(directory, { recursive: true, mode: 0o700 })
+  if (!existsSync(file)) createEmpty(file)
+  for (const path of [file, ...logSuffixes.map((suffix) => file + suffix)]) restrict(path)
+}
+
+/** Under another name first, so that its descriptor is closed before anyone can open the file. */
+function createEmpty(file: string): void {
+  const draft = `${file}-${randomUUID()}`
+  closeSync(openSync(draft, 'wx', 0o600))
+  try {
+    linkSync(draft, file)
+  } catch {
+    // Another process was faster, or the file system has no links: SQLite creates the file.
+  } finally {
+    unlinkSync(draft)
+  }
+}
+
+function restrict(path: string): void {
+  const mode = statSync(path, { throwIfNoEntry: false })?.mode
+  if (mode === undefined || (mode & 0o007) === 0) return
+  try {
+    chmodSync(path, 0o600)
+  } catch {
+    // Another user's file. Whether it can be used is for SQLite to find out.
+  }
+}
+
+/** Identifies a file for as long as it is open, when its inode cannot be reused; `undefined` if there is none. */
+export function identityOf(path: string): string | undefined {
+  const found = statSync(path, { throwIfNoEntry: false, bigint: true })
+  return found && `${found.dev}:${found.ino}`
+}
+
+/** Whether the file alone is mounted, as `docker run -v ./webhooks.db:/data/webhooks.db` does, without its directory. */
+export function isMountedAlone(file: string): boolean {
+  return statSync(file).dev !== statSync(dirname(file)).dev
+}

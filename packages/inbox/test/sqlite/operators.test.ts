@@ -1,0 +1,137 @@
+import { chmodSync, copyFileSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
+import { dirname } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { createInboxEvent } from '@scrapenest-webhooks/testing'
+import { describe, expect, it, onTestFinished } from 'vitest'
+import { type Inbox, sqliteInbox } from '../../src/index.ts'
+import { temporaryFile } from '../temporary-file.ts'
+import { readElsewhere } from './other-process.ts'
+
+// What an operator, a backup job or a second tool does to the files while they are open.
+
+function openInbox(file: string): Inbox {
+  const inbox = sqliteInbox({ file })
+  onTestFinished(() => inbox.close())
+  return inbox
+}
+
+/** What is in the file for a process that starts after this one was killed: the database as it is, and its log. */
+function eventsAfterKill(file: string): number {
+  const copy = temporaryFile()
+  copyFileSync(file, copy)
+  try {
+    copyFileSync(`${file}-wal`, `${copy}-wal`)
+  } catch {
+    // There is no log.
+  }
+  const db = new DatabaseSync(copy)
+  try {
+    return db.prepare('SELECT count(*) AS events FROM events').get()?.['events'] as number
+  } finally {
+    db.close()
+  }
+}
+
+describe('a file that this process opens a second time', () => {
+  it('keeps its locks when the second inbox closes, so that no other process deletes its log', async () => {
+    const file = temporaryFile()
+    const inbox = openInbox(file)
+    await inbox.put(createInboxEvent())
+    const locks = locksOn(file)
+    const second = sqliteInbox({ file })
+    expect(await second.stats()).toMatchObject({ ready: 1 })
+    await second.close()
+    expect(locksOn(file)).toEqual(locks)
+
+    const log = statSync(`${file}-wal`).ino
+    expect(readElsewhere(file)).toBe(1)
+    expect(statSync(`${file}-wal`).ino).toBe(log)
+    await inbox.put(createInboxEvent())
+    expect(eventsAfterKill(file)).toBe(2)
+  })
+})
+
+describe('a log that is deleted', () => {
+  it.each([['-wal'], ['-shm'], ['-wal', '-shm']])(
+    'is saved into the file, and reported once: %s',
+    async (...suffixes) => {
+      const file = temporaryFile()
+      const inbox = openInbox(file)
+      for (let count = 0; count < 5; count += 1) await inbox.put(createInboxEvent())
+      for (const suffix of suffixes) rmSync(file + suffix)
+      await expect(inbox.put(createInboxEvent())).rejects.toMatchObject({
+        fault: 'log_deleted',
+        code: 'store_unavailable',
+      })
+      expect(eventsAfterKill(file)).toBe(5)
+      expect(await inbox.put(createInboxEvent())).toBe('stored')
+      expect(eventsAfterKill(file)).toBe(6)
+    },
+  )
+
+  it('is saved within seconds while no delivery arrives', async () => {
+    const file = temporaryFile()
+    const inbox = openInbox(file)
+    await inbox.put(createInboxEvent())
+    rmSync(`${file}-wal`)
+    rmSync(`${file}-shm`)
+    await expect.poll(() => eventsAfterKillIfAny(file), { timeout: 5000 }).toBe(1)
+    await expect(inbox.stats()).rejects.toMatchObject({ fault: 'log_deleted' })
+    expect(await inbox.stats()).toMatchObject({ ready: 1 })
+  })
+})
+
+describe('a file that is replaced', () => {
+  it('is noticed by a process that only reads', async () => {
+    const file = temporaryFile()
+    const reader = openInbox(file)
+    expect(await reader.stats()).toMatchObject({ ready: 0 })
+    for (const suffix of ['', '-wal', '-shm']) renameSync(file + suffix, `${file}.old${suffix}`)
+    const writer = openInbox(file)
+    await writer.put(createInboxEvent())
+    await expect(reader.stats()).rejects.toMatchObject({ fault: 'moved' })
+    expect(await reader.stats()).toMatchObject({ ready: 1 })
+  })
+})
+
+describe('the mode of a file', () => {
+  it('is restricted to its owner if everyone could read it, before the log is created', async () => {
+    const file = temporaryFile()
+    new DatabaseSync(file).close()
+    chmodSync(file, 0o644)
+    await openInbox(file).put(createInboxEvent())
+    for (const suffix of ['', '-wal', '-shm']) expect(statSync(file + suffix).mode & 0o777).toBe(0o600)
+  })
+
+  it('is kept if a group may use it', async () => {
+    const file = temporaryFile()
+    new DatabaseSync(file).close()
+    chmodSync(file, 0o660)
+    await openInbox(file).put(createInboxEvent())
+    expect(statSync(file).mode & 0o777).toBe(0o660)
+  })
+
+  it('leaves nothing else in the directory', async () => {
+    const file = temporaryFile()
+    await openInbox(file).put(createInboxEvent())
+    expect(readdirSync(dirname(file)).sort()).toEqual(['webhooks.db', 'webhooks.db-shm', 'webhooks.db-wal'])
+  })
+})
+
+/** The POSIX locks that this process holds on a file, as the kernel lists them. Closing any descriptor drops all of them. */
+function locksOn(file: string): readonly string[] | undefined {
+  if (process.platform !== 'linux') return undefined
+  const { ino } = statSync(file)
+  const lines = readFileSync('/proc/locks', 'utf8').split('\n')
+  const locks = lines.filter((line) => line.includes(` ${process.pid} `) && line.includes(`:${ino} `))
+  expect(locks.length).toBeGreaterThan(0)
+  return locks.map((line) => line.replace(/^\d+: /, '')).sort()
+}
+
+function eventsAfterKillIfAny(file: string): number | undefined {
+  try {
+    return eventsAfterKill(file)
+  } catch {
+    return undefined
+  }
+}
