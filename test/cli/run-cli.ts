@@ -29,7 +29,20 @@ function start(parameters: readonly string[], { env, cwd }: CliOptions = {}): Ch
 
 /** Runs a command until it exits. */
 export function runCli(parameters: readonly string[], options: CliOptions = {}): Promise<CliResult> {
-  const child = start(parameters, options)
+  return finish(start(parameters, options), options.input)
+}
+
+/** Runs a command that does not exit, and stops it as soon as it has printed something. */
+export function stopAfterStart(
+  parameters: readonly string[],
+  env: Readonly<Record<string, string>>,
+): Promise<CliResult> {
+  const child = start(parameters, { env })
+  child.stdout.once('data', () => child.kill('SIGTERM'))
+  return finish(child)
+}
+
+function finish(child: ChildProcessWithoutNullStreams, input?: Uint8Array): Promise<CliResult> {
   let stdout = ''
   let stderr = ''
   child.stdout.on('data', (chunk) => {
@@ -38,7 +51,7 @@ export function runCli(parameters: readonly string[], options: CliOptions = {}):
   child.stderr.on('data', (chunk) => {
     stderr += chunk
   })
-  child.stdin.end(options.input)
+  child.stdin.end(input)
   const json = (): Record<string, unknown>[] =>
     stdout
       .trim()

@@ -1,7 +1,7 @@
 import { ScrapeNestClient } from '@scrapenest-webhooks/client'
 import { expect, it } from 'vitest'
 import { environment, secret, startReceiver } from './local-server.ts'
-import { runCli, startCli } from './run-cli.ts'
+import { runCli, startCli, stopAfterStart } from './run-cli.ts'
 
 it('simulate delivers to the given endpoint and stops cleanly', async () => {
   const { url, events } = await startReceiver()
@@ -9,7 +9,7 @@ it('simulate delivers to the given endpoint and stops cleanly', async () => {
     env: environment,
   })
   const started = await cli.line((line) => 'apiKey' in line)
-  expect(started).toMatchObject({ endpoints: [{ url, secret }], examplePageUrl: `${started['url']}/pages/example` })
+  expect(started).toMatchObject({ endpoints: [{ url }], examplePageUrl: `${started['url']}/pages/example` })
 
   const client = new ScrapeNestClient({ apiKey: String(started['apiKey']), baseUrl: String(started['url']) })
   await client.scrapeAsync({ job_type: 'light', target_url: String(started['examplePageUrl']) })
@@ -21,6 +21,25 @@ it('simulate delivers to the given endpoint and stops cleanly', async () => {
   })
   expect(events.filter(({ event_type }) => event_type === 'job.completed')).toHaveLength(1)
   expect(await cli.stop()).toBe(0)
+  expect(JSON.stringify(cli.lines)).not.toContain(secret)
+})
+
+it('simulate prints the secret of an endpoint only if it has generated it', async () => {
+  const start = ['simulate', '--port', '0', '--endpoint', 'http://localhost:3000/webhooks/scrapenest']
+  expect((await stopAfterStart(start, {})).stdout).toMatch(/secret {5}whsec_\S{44}\n/)
+  expect((await stopAfterStart([...start, '--json'], {})).json()[0]).toMatchObject({
+    endpoints: [{ secret: expect.stringMatching(/^whsec_/) }],
+  })
+  const given = [
+    await stopAfterStart(start, environment),
+    await stopAfterStart([...start, '--json'], environment),
+    await stopAfterStart([...start, '--secret', secret], {}),
+  ]
+  for (const { stdout, stderr } of given) {
+    expect(stdout).toContain('localhost:3000')
+    expect(stdout + stderr).not.toContain(secret)
+  }
+  expect(given[1]?.json()[0]).toMatchObject({ endpoints: [{ endpoint_id: expect.stringMatching(/^ep_/) }] })
 })
 
 it('endpoints lists, creates and rotates', async () => {

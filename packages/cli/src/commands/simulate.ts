@@ -1,5 +1,5 @@
 import { once } from 'node:events'
-import type { Attempt, Endpoint, Fault, Message, SignatureKey, Simulator } from '@scrapenest-webhooks/simulator'
+import type { Attempt, Fault, Message, SignatureKey, Simulator } from '@scrapenest-webhooks/simulator'
 import { type Command, Option } from 'commander'
 import { collect, collectUrls, parseAssignment, parseNumber, parseSeconds } from '../arguments.ts'
 import { probeStdout, stdoutClosed } from '../terminal/closed-pipe.ts'
@@ -73,31 +73,47 @@ async function simulate(options: SimulateOptions): Promise<void> {
     signatureKey: options.signatureKey,
     onAttempt: options.json ? printAttemptAsJson : printAttempt,
   })
+  const stopped = Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM'), once(stdoutClosed, 'abort')])
   try {
     const secret = options.secret ?? process.env['SCRAPENEST_WEBHOOK_SECRET']
     const endpoints = (options.endpoint ?? []).map((url) => simulator.register({ url, ...(secret && { secret }) }))
-    if (options.json) printStartAsJson(simulator, endpoints)
-    else printStart(simulator, endpoints)
+    // A secret that the user already has must not end up in logs; a new one has to be shown.
+    const registered = endpoints.map(({ id, settings: { url }, secret: newSecret }) => ({
+      endpoint_id: id,
+      url,
+      ...(!secret && { secret: newSecret }),
+    }))
+    if (options.json) printStartAsJson(simulator, registered)
+    else printStart(simulator, registered)
     probeStdout(options.json ? ' ' : '\r')
-    await Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM'), once(stdoutClosed, 'abort')])
+    await stopped
     if (options.json) printJson({ messages: countByStatus(simulator) })
   } finally {
     await simulator.close()
   }
 }
 
-function printStart({ url, apiKey, examplePageUrl }: Simulator, endpoints: readonly Endpoint[]): void {
+interface RegisteredEndpoint {
+  readonly endpoint_id: string
+  readonly url: string
+  /** Absent if it came from the user. */
+  readonly secret?: string
+}
+
+function printStart({ url, apiKey, examplePageUrl }: Simulator, endpoints: readonly RegisteredEndpoint[]): void {
   printLine(bold('A ScrapeNest on this machine'), dim(' (Ctrl+C stops it)'))
   printLine(`  base URL   ${url}`)
   printLine(`  API key    ${apiKey}`)
   printLine(`  a page     ${examplePageUrl}`)
-  for (const { settings, secret } of endpoints) printLine(`  endpoint   ${settings.url}  ${secret}`)
+  for (const endpoint of endpoints) {
+    printLine(`  endpoint   ${endpoint.url}`)
+    printLine(`  secret     ${endpoint.secret ?? 'the one you passed'}`)
+  }
   printLine()
 }
 
-function printStartAsJson({ url, apiKey, examplePageUrl }: Simulator, endpoints: readonly Endpoint[]): void {
-  const registered = endpoints.map(({ id, settings, secret }) => ({ endpoint_id: id, url: settings.url, secret }))
-  printJson({ url, apiKey, examplePageUrl, endpoints: registered })
+function printStartAsJson({ url, apiKey, examplePageUrl }: Simulator, endpoints: readonly RegisteredEndpoint[]): void {
+  printJson({ url, apiKey, examplePageUrl, endpoints })
 }
 
 function countByStatus({ messages }: Simulator): Readonly<Record<Message['status'], number>> {
