@@ -4,6 +4,7 @@ import type { Inbox, InboxOptions } from '@scrapenest-webhooks/inbox'
 import { inboxOptions, readInboxOptions } from '@scrapenest-webhooks/inbox/kit'
 import type { ConnectionOptions, Queue } from 'bullmq'
 import { QueueInbox } from './queue-inbox.ts'
+import { checkConnection, checkQueue } from './redis/connection.ts'
 import { Queues } from './redis/queues.ts'
 
 /**
@@ -14,8 +15,8 @@ import { Queues } from './redis/queues.ts'
  */
 export interface BullmqInboxOptions extends Omit<InboxOptions, 'now' | 'pollIntervalMs'> {
   /**
-   * Where Redis is: a URL (`redis://…`), ioredis options, or an ioredis or node-redis client, which is not closed.
-   * Give either `connection` or `queue`.
+   * Where Redis is: a URL (`redis://…`), ioredis options, or an ioredis or node-redis client, which is not closed. An
+   * ioredis client needs `maxRetriesPerRequest: null`, and none may have a `keyPrefix`. Give either `connection` or `queue`.
    */
   readonly connection?: string | ConnectionOptions | undefined
   /** A queue of your own, for the events of one receiver. It is not closed. */
@@ -26,7 +27,7 @@ export interface BullmqInboxOptions extends Omit<InboxOptions, 'now' | 'pollInte
    */
   readonly queuePrefix?: string | undefined
   /**
-   * BullMQ's prefix of all Redis keys. Not with `queue`, which has its own.
+   * BullMQ's prefix of all Redis keys. On Redis Cluster it needs a hash tag: `'{bull}'`. Not with `queue`, which has its own.
    * @default 'bull'
    */
   readonly prefix?: string | undefined
@@ -73,6 +74,8 @@ export function bullmqInbox(options: BullmqInboxOptions): Inbox {
       `Expected queuePrefix to be 1 to 64 letters, digits, "-" or "_", got ${JSON.stringify(queuePrefix)}.`,
     )
   }
+  if (queue === undefined) checkConnection(connection, { prefix })
+  else checkQueue(queue)
   const settings = readInboxOptions(options)
   const remembered = checkWholeNumber('rememberMs', rememberMs ?? Math.max(week, settings.keepDoneMs), { min: 1000 })
   const queues = new Queues(queue ?? { connection: connection as string | ConnectionOptions, queuePrefix, prefix })

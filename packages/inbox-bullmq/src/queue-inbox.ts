@@ -1,18 +1,19 @@
 import type { InboxConsumer, InboxEvent } from '@scrapenest-webhooks/core'
-import type {
-  Inbox,
-  InboxCapabilities,
-  InboxFilter,
-  InboxGetOptions,
-  InboxPage,
-  InboxQuery,
-  InboxRecord,
-  InboxState,
-  InboxStats,
-  InboxSummary,
-  PurgeFilter,
-  ReplayFilter,
-  ReplayResult,
+import {
+  type Inbox,
+  type InboxCapabilities,
+  type InboxFilter,
+  type InboxGetOptions,
+  type InboxPage,
+  type InboxQuery,
+  type InboxRecord,
+  type InboxState,
+  type InboxStats,
+  type InboxSummary,
+  InboxUnavailableError,
+  type PurgeFilter,
+  type ReplayFilter,
+  type ReplayResult,
 } from '@scrapenest-webhooks/inbox'
 import {
   checkPurgeFilter,
@@ -27,8 +28,9 @@ import {
 import { deduplicationId, eventKeyOf, newJobId } from './jobs/job-data.ts'
 import { listsOf, readIds, stateOf, states } from './jobs/job-lists.ts'
 import { type EventJob, notesOf, writeNotes } from './jobs/job-notes.ts'
-import { cursorForm, readPage } from './jobs/job-pages.ts'
-import { toRecord, toSummary } from './jobs/job-record.ts'
+import { cursorForm, type QueueReader, readPage } from './jobs/job-pages.ts'
+import { readJob, toRecord, toSummary } from './jobs/job-record.ts'
+import { oldestReadyAt } from './jobs/oldest-ready.ts'
 import { countUnhandled } from './jobs/unhandled-count.ts'
 import { QueueWorker } from './queue-worker.ts'
 import { clientOf, type Queues } from './redis/queues.ts'
@@ -81,8 +83,11 @@ export class QueueInbox implements Inbox {
     const jobId = newJobId(id)
     const data = toEventJson(event)
     const options = { ...this.#jobOptions, jobId, deduplication: { id, ttl: this.#settings.rememberMs } }
-    if (!this.#queues.isListed(name)) await this.#queues.list(name)
-    const job = await this.#queues.answer(name, (queue) => queue.add(event.eventType, data, options))
+    const [job, listing] = await Promise.all([
+      this.#queues.answer(name, (queue) => queue.add(event.eventType, data, options)),
+      this.#queues.list(name),
+    ])
+    if (listing === 'lost') this.#reportLoss(name)
     return job.id === jobId ? 'stored' : 'duplicate'
   }
 
@@ -112,8 +117,10 @@ export class QueueInbox implements Inbox {
   async list(query: InboxQuery = {}): Promise<InboxPage> {
     const { filter, limit, cursor } = readQuery(query, cursorForm)
     const names = await this.#namesIn(filter)
-    if (filter.eventId === undefined)
-      return await readPage(names, (name) => this.#queues.of(name), { filter, limit, cursor })
+    if (filter.eventId === undefined) {
+      const read: QueueReader = (name, ask) => this.#queues.answer(name, ask)
+      return await readPage(names, read, { filter, limit, cursor })
+    }
     // At most one event per name and scope: always a single page.
     const events: InboxSummary[] = []
     for await (const { summary } of this.#select(filter)) events.push(summary)
@@ -127,7 +134,7 @@ export class QueueInbox implements Inbox {
     await this.#dropped()
     const [found] = await this.#findEvent({ name, scope, eventId })
     if (found === undefined) return undefined
-    const job: EventJob | undefined = await this.#queues.answer(name, (queue) => queue.getJob(found.id))
+    const job = await this.#queues.answer(name, (queue) => readJob(queue, found.id))
     return job === undefined ? undefined : toRecord(job, found.state)
   }
 
@@ -178,6 +185,15 @@ export class QueueInbox implements Inbox {
     if (problem !== undefined) consumer.report(problem)
   }
 
+  #reportLoss(name: string): void {
+    const error = new InboxUnavailableError(
+      'corrupt',
+      'Redis has lost its data: FLUSHALL, or a restart or failover without persistence. Acknowledged events that were not ' +
+        'handled yet are gone; new ones are stored.',
+    )
+    for (const consumer of this.#consumers.all()) if (consumer.name === name) consumer.report(error)
+  }
+
   async #closeQueues(): Promise<void> {
     this.#workers.clear()
     await this.#queues.close()
@@ -193,7 +209,7 @@ export class QueueInbox implements Inbox {
     for (let start = 0; start < found.length; start += batchLength) {
       const batch = found.slice(start, start + batchLength)
       const jobs = await Promise.all(
-        batch.map(({ name, id }): Promise<EventJob | undefined> => this.#queues.of(name).getJob(id)),
+        batch.map(({ name, id }) => this.#queues.answer(name, (queue) => readJob(queue, id))),
       )
       for (const [index, { state }] of batch.entries()) {
         const job = jobs[index]
@@ -244,20 +260,18 @@ export class QueueInbox implements Inbox {
     return await this.#queues.answer(name, async (queue) => {
       const [counts, oldest, unhandled] = await Promise.all([
         queue.getJobCounts(...Object.values(listsOf).flat()),
-        queue.getJobs(['wait'], 0, 0, true),
+        oldestReadyAt(queue),
         countUnhandled(queue),
       ])
       const count = (state: InboxState): number =>
         listsOf[state].reduce((total, list) => total + (counts[list] ?? 0), 0)
-      const [first] = oldest
-      const since = first === undefined ? undefined : new Date(notesOf(first).dueAt ?? first.timestamp)
       return {
         ready: count('ready'),
         running: count('running'),
         done: count('done'),
         dead: count('dead'),
         unhandled,
-        ...(since === undefined ? {} : { oldestReadyAt: since }),
+        ...(oldest === undefined ? {} : { oldestReadyAt: oldest }),
       }
     })
   }

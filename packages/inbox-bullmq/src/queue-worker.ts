@@ -1,4 +1,5 @@
 import type { InboxConsumer } from '@scrapenest-webhooks/core'
+import { type AttemptError, InboxUnavailableError } from '@scrapenest-webhooks/inbox'
 import {
   Attempts,
   type ClaimedEvent,
@@ -12,36 +13,40 @@ import {
   leaseEnded,
   withoutPayload,
 } from '@scrapenest-webhooks/inbox/kit'
-import { DelayedError, UnrecoverableError, WaitingError, Worker } from 'bullmq'
-import type { JobData } from './jobs/job-data.ts'
-import { type EventJob, type JobNotes, type JobResult, notesOf, writeNotes } from './jobs/job-notes.ts'
-import type { Queues } from './redis/queues.ts'
+import { UnrecoverableError, WaitingError } from 'bullmq'
+import { EventWorker, later, recoveryDelayMs } from './event-worker.ts'
+import { eventKeyOf, readEvent, toUnreadable } from './jobs/job-data.ts'
+import { type EventJob, type JobNotes, notesOf, writeNotes } from './jobs/job-notes.ts'
+import { isClient } from './redis/connection.ts'
+import { clientOf, type Queues } from './redis/queues.ts'
 import { unavailable } from './redis/redis-faults.ts'
+import { dropIfSilent } from './redis/silent-connection.ts'
 
-/** BullMQ's own pause after a failed command, in milliseconds: short, so that it recovers soon. */
-const recoveryDelayMs = 500
+/** How often it is checked whether the connection is silent, in milliseconds. */
+const checkIntervalMs = 3000
 
 /** A worker of BullMQ that runs the handlers of one receiver. */
 export class QueueWorker implements ConsumerWork {
   readonly #consumer: InboxConsumer
   readonly #settings: InboxSettings
   readonly #attempts: Attempts
-  readonly #worker: Worker<JobData, JobResult>
-  /** What to report about a job once BullMQ has recorded how it ended. */
-  readonly #reports = new WeakMap<EventJob, () => void>()
+  readonly #queues: Queues
+  readonly #worker: EventWorker
   /** Updates that drop payloads, in progress. */
   readonly #dropping = new Set<Promise<unknown>>()
-  readonly #ownsConnection: boolean
+  readonly #isConnectionOwned: boolean
+  readonly #checking: NodeJS.Timeout | undefined
   #isUnavailable = false
+  #isClosed = false
 
   constructor(queues: Queues, options: { readonly consumer: InboxConsumer; readonly settings: InboxSettings }) {
     this.#consumer = options.consumer
     this.#settings = options.settings
     this.#attempts = new Attempts(options)
-    this.#ownsConnection = queues.ownsConnections
+    this.#queues = queues
     const { concurrency, leaseMs } = options.settings
     const { queueName, options: connection } = queues.workerOptions(options.consumer.name)
-    this.#worker = new Worker<JobData, JobResult>(queueName, (job, token) => this.#process(job, token as string), {
+    this.#worker = new EventWorker(queueName, (job, token) => this.#process(job, token as string), {
       ...connection,
       concurrency,
       lockDuration: leaseMs,
@@ -52,6 +57,9 @@ export class QueueWorker implements ConsumerWork {
       settings: { backoffStrategy: (_failed, _type, error) => (error instanceof RetryError ? error.delayMs : 60_000) },
     })
     this.#listen()
+    this.#isConnectionOwned = !isClient(connection.connection)
+    if (!this.#isConnectionOwned) return
+    this.#checking = setInterval(() => void dropIfSilent(clientOf(this.#worker)), checkIntervalMs).unref()
   }
 
   /** Resolves when no payload is being dropped. */
@@ -60,15 +68,15 @@ export class QueueWorker implements ConsumerWork {
   }
 
   async close(budget: CloseBudget): Promise<void> {
+    clearInterval(this.#checking)
     // From here on BullMQ claims nothing, and waits for the attempts that are ended below.
-    let isClosed = false
-    const closing = this.#worker.close(this.#isUnavailable).then(() => {
-      isClosed = true
-    })
+    const closing = this.#worker.close(this.#isUnavailable).then(() => true)
     await budget.waitFor(this.#attempts.close(budget))
-    await budget.waitFor(Promise.race([closing, later(recoveryDelayMs * 2)]))
+    // What was being claimed meanwhile is given back.
+    const isWorkerClosed = await Promise.race([closing, later(recoveryDelayMs * 2)])
+    this.#isClosed = true
     // Redis is unavailable: the locks expire.
-    if (!isClosed && this.#ownsConnection) {
+    if (!isWorkerClosed && this.#isConnectionOwned) {
       await Promise.race([this.#worker.disconnect().catch(() => {}), later(recoveryDelayMs)])
     }
     await this.dropped()
@@ -81,18 +89,16 @@ export class QueueWorker implements ConsumerWork {
     worker.on('ready', () => this.#reached())
     worker.on('active', () => this.#reached())
     worker.on('error', (error) => this.#failed(error))
-    worker.on('completed', (job) => {
-      if (!this.#settings.keepPayload && !job.returnvalue?.isUnhandled) this.#drop(job)
-    })
-    worker.on('failed', (job) => {
-      if (job !== undefined) this.#reports.get(job)?.()
-    })
   }
 
-  /** Told once, until Redis has answered again. */
-  #failed(error: Error): void {
-    // Lost leases have their own way, and a job whose lock is lost was ended by somebody else.
-    if (/could not renew lock|Missing lock|Lock mismatch|not in the active state/i.test(error.message)) return
+  /** Reported once, until Redis has answered again. */
+  #failed(error: unknown): void {
+    // Lost leases are handled where they are lost, and a job whose lock is lost was ended by another worker.
+    if (
+      error instanceof Error &&
+      /could not renew lock|Missing lock|Lock mismatch|not in the active state/i.test(error.message)
+    )
+      return
     if (!this.#isUnavailable) this.#consumer.report(unavailable(error))
     this.#isUnavailable = true
   }
@@ -113,68 +119,112 @@ export class QueueWorker implements ConsumerWork {
     }
   }
 
-  /** Called by BullMQ: what it returns completes the job, and what it throws says what else becomes of it. */
-  async #process(job: EventJob, token: string): Promise<JobResult> {
+  /**
+   * Called by BullMQ. The job is ended here and not by what this returns: BullMQ gives up a recording that Redis refuses, and
+   * fails a job that succeeded. `WaitingError` is BullMQ's sign that the job has been dealt with.
+   */
+  async #process(job: EventJob, token: string): Promise<never> {
+    const claimedAtMs = performance.now()
     const notes = notesOf(job)
     const attempt = job.attemptsStarted - (notes.uncounted ?? 0)
-    const claimed: ClaimedEvent = {
-      lease: { id: job.id as string, token },
-      event: fromEventJson(job.data),
-      attempt,
-    }
-    if (job.stalledCounter > (notes.stalls ?? 0)) return await this.#endStalled(job, { notes, claimed })
-    const claimedAtMs = performance.now()
-    return await this.#attempts.run(claimed, { claimedAtMs, finish: (ended) => this.#settle(job, { notes, ended }) })
-  }
-
-  async #settle(job: EventJob, { notes, ended }: { notes: JobNotes; ended: EndedAttempt }): Promise<JobResult> {
-    const { ending, claimed } = ended
-    if (ending.state === 'done') return { isUnhandled: ending.isUnhandled }
-    // Another worker may have the job. Redis refuses whatever is thrown here, because the lock is not ours.
-    if (ended.isLeaseLost) throw new UnrecoverableError('The lease was lost.')
-    if (ending.state === 'ready' && !ending.isCounted) {
-      await writeNotes(job, { ...notes, uncounted: (notes.uncounted ?? 0) + 1 })
-      await job.moveToWait(claimed.lease.token)
+    const event = readEvent(job.data)
+    if (event === undefined) {
+      await this.#endUnreadable(job, { token, claimedAtMs, notes, attempt })
       throw new WaitingError()
     }
-    this.#reports.set(job, () => ended.report())
-    return await this.#fail(job, { notes, ending, attempt: claimed.attempt })
+    const claimed: ClaimedEvent = { lease: { id: job.id as string, token }, event, attempt }
+    if (job.stalledCounter > (notes.stalls ?? 0)) await this.#endStalled(job, { notes, claimed, claimedAtMs })
+    else await this.#attempts.run(claimed, { claimedAtMs, finish: (ended) => this.#settle(job, { notes, ended }) })
+    throw new WaitingError()
+  }
+
+  async #settle(job: EventJob, { notes, ended }: { notes: JobNotes; ended: EndedAttempt }): Promise<void> {
+    const { ending, claimed } = ended
+    const { token } = claimed.lease
+    const isHeld = (): boolean => !ended.isLeaseLost
+    if (ending.state === 'done') {
+      const result = { isUnhandled: ending.isUnhandled }
+      const isRecorded = await this.#record(isHeld, () => job.moveToCompleted(result, token, false))
+      if (isRecorded && !ending.keepsPayload) this.#drop(job)
+    } else if (ending.state === 'ready' && !ending.isCounted) {
+      await this.#record(isHeld, async () => {
+        await writeNotes(job, { ...notes, uncounted: (notes.uncounted ?? 0) + 1 })
+        await job.moveToWait(token)
+      })
+    } else {
+      const { attempt } = claimed
+      if (await this.#record(isHeld, () => fail(job, { token, notes, ending, attempt }))) ended.report()
+    }
   }
 
   /** The process that had the job died or stalled. The job itself is delayed as after any failure: see `endingOfExpired`. */
   async #endStalled(
     job: EventJob,
-    { notes, claimed }: { readonly notes: JobNotes; readonly claimed: ClaimedEvent },
-  ): Promise<JobResult> {
+    { notes, claimed, claimedAtMs }: { notes: JobNotes; claimed: ClaimedEvent; claimedAtMs: number },
+  ): Promise<void> {
+    const { token } = claimed.lease
     const died: ClaimedEvent = { ...claimed, attempt: claimed.attempt - 1 }
     const startedAtMs = notes.dueAt ?? job.timestamp
     const ending = endingOfExpired({ ...died, startedAtMs }, this.#settings)
     const settled = { ...notes, stalls: job.stalledCounter, uncounted: (notes.uncounted ?? 0) + 1 }
-    if (ending.state === 'ready') {
+    const isRecorded = await this.#record(this.#untilLeaseEnds(claimedAtMs), async () => {
+      if (ending.state === 'dead') return await fail(job, { token, notes: settled, ending, attempt: died.attempt })
+      if (ending.state !== 'ready') return
       const facts = { attempt: died.attempt, replay: notes.replays ?? 0, startedAt: startedAtMs, durationMs: 0 }
       await writeNotes(job, { ...settled, dueAt: ending.dueAtMs, failed: { ...facts, error: leaseEnded } })
-      await job.moveToDelayed(ending.dueAtMs, claimed.lease.token)
-      throw new DelayedError()
-    }
-    this.#reports.set(job, () => this.#attempts.reportIfDead(died, ending))
-    return await this.#fail(job, { notes: settled, ending, attempt: died.attempt })
+      await job.moveToDelayed(ending.dueAtMs, token)
+    })
+    if (isRecorded) this.#attempts.reportIfDead(died, ending)
   }
 
-  async #fail(
+  /**
+   * Redis evicted or lost the data of the job, or another program changed it. The event is dead, and forgotten as a
+   * duplicate, so that the sender's retry is stored.
+   */
+  async #endUnreadable(
     job: EventJob,
-    { notes, ending, attempt }: { readonly notes: JobNotes; readonly ending: Ending; readonly attempt: number },
-  ): Promise<never> {
-    const { startedAtMs: startedAt, nowMs, error = leaseEnded } = ending
-    const durationMs = Math.max(0, nowMs - startedAt)
-    const dueAt = ending.state === 'ready' ? { dueAt: ending.dueAtMs } : {}
-    const failed = { attempt, replay: notes.replays ?? 0, startedAt, durationMs, error }
-    await writeNotes(job, { ...notes, ...dueAt, failed })
-    const failure =
-      ending.state === 'ready' ? new RetryError(ending.dueAtMs - nowMs) : new UnrecoverableError(error.message)
-    // What pages that list jobs show of a failed one.
-    failure.message = `${error.code}: ${error.message}`
-    failure.stack = error.stack ?? failure.message
-    throw failure
+    { token, claimedAtMs, notes, attempt }: { token: string; claimedAtMs: number; notes: JobNotes; attempt: number },
+  ): Promise<void> {
+    const { name } = this.#consumer
+    const jobId = job.id as string
+    const key = eventKeyOf(jobId)
+    const data = toUnreadable(job, { name })
+    const message = `The data of event ${data.eventId} is missing or damaged in Redis, so it cannot be handled.`
+    const error: AttemptError = { code: 'event_unreadable', name: 'InboxUnavailableError', message }
+    const nowMs = this.#settings.now()
+    const isRecorded = await this.#record(this.#untilLeaseEnds(claimedAtMs), async () => {
+      await job.updateData(data)
+      if (key !== undefined) await this.#queues.forget(name, { key, jobId })
+      await fail(job, { token, notes, ending: { state: 'dead', startedAtMs: nowMs, nowMs, error }, attempt })
+    })
+    if (!isRecorded) return
+    const cure = 'It is dead; a retry of the sender is stored again. Set maxmemory-policy noeviction.'
+    this.#consumer.report(new InboxUnavailableError('corrupt', `${message} ${cure}`), fromEventJson(data))
+  }
+
+  #untilLeaseEnds(claimedAtMs: number): () => boolean {
+    return () => performance.now() < claimedAtMs + this.#settings.leaseMs
+  }
+
+  /**
+   * Records how a job ended, as often as it takes: Redis can refuse writes for seconds, during a failover or while it is
+   * full.
+   *
+   * @returns false if the lease ended first, or someone else has ended the job.
+   */
+  async #record(isHeld: () => boolean, write: () => Promise<unknown>): Promise<boolean> {
+    while (isHeld() && !this.#isClosed) {
+      try {
+        await write()
+        this.#reached()
+        return true
+      } catch (error) {
+        if (isNotOurs(error)) return false
+        this.#failed(error)
+        await later(recoveryDelayMs)
+      }
+    }
+    return false
   }
 
   #drop(job: EventJob): void {
@@ -186,6 +236,34 @@ export class QueueWorker implements ConsumerWork {
   }
 }
 
+/** BullMQ's codes for a job that is gone, has ended, or is locked by another worker. */
+function isNotOurs(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && typeof error.code === 'number' && error.code < 0
+}
+
+/** Ends an attempt that failed: the job is delayed, or moved to the failed set. */
+async function fail(
+  job: EventJob,
+  {
+    token,
+    notes,
+    ending,
+    attempt,
+  }: { readonly token: string; readonly notes: JobNotes; readonly ending: Ending; readonly attempt: number },
+): Promise<void> {
+  const { startedAtMs: startedAt, nowMs, error = leaseEnded } = ending
+  const durationMs = Math.max(0, nowMs - startedAt)
+  const dueAt = ending.state === 'ready' ? { dueAt: ending.dueAtMs } : {}
+  const failed = { attempt, replay: notes.replays ?? 0, startedAt, durationMs, error }
+  await writeNotes(job, { ...notes, ...dueAt, failed })
+  const failure =
+    ending.state === 'ready' ? new RetryError(ending.dueAtMs - nowMs) : new UnrecoverableError(error.message)
+  // What pages that list jobs show of a failed one.
+  failure.message = `${error.code}: ${error.message}`
+  failure.stack = error.stack ?? failure.message
+  await job.moveToFailed(failure, token, false)
+}
+
 /** A failure after which the job is tried again. */
 class RetryError extends Error {
   readonly delayMs: number
@@ -193,8 +271,4 @@ class RetryError extends Error {
     super()
     this.delayMs = delayMs
   }
-}
-
-async function later(delayMs: number): Promise<false> {
-  return await new Promise((resolve) => setTimeout(() => resolve(false), delayMs).unref())
 }

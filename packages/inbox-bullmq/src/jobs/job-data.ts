@@ -1,8 +1,12 @@
 import { createHash, randomBytes } from 'node:crypto'
-import { type EventIdentity, type EventJson, eventKey } from '@scrapenest-webhooks/inbox/kit'
+import type { InboxEvent } from '@scrapenest-webhooks/core'
+import { type EventIdentity, type EventJson, eventKey, fromEventJson } from '@scrapenest-webhooks/inbox/kit'
 
 /** The data of a job: its event. The name of the job is the event's type, for pages that list jobs. */
-export type JobData = EventJson
+export interface JobData extends EventJson {
+  /** What was stored instead of an event. */
+  readonly unreadable?: string
+}
 
 /** Distinguishes ids of this process from those that others create in the same millisecond. */
 const processId = randomBytes(6).toString('hex')
@@ -39,4 +43,48 @@ export function deduplicationId(identity: EventIdentity): string {
   const { scope = '', eventId } = identity
   if (scope === '' && /^[A-Za-z0-9_-]{1,64}$/.test(eventId)) return eventId
   return `sha256.${createHash('sha256').update(eventKey(identity)).digest('base64url')}`
+}
+
+/** The event in a job; `undefined` if it cannot be read, whatever is stored in its place. */
+export function readEvent(data: unknown): InboxEvent | undefined {
+  if (!isJobData(data)) return undefined
+  try {
+    return fromEventJson(data)
+  } catch {
+    return undefined
+  }
+}
+
+export function isJobData(data: unknown): data is JobData {
+  const { name, eventId, eventType, messageId, sentAt, receivedAt, secretIndex } = Object(data) as Partial<JobData>
+  const texts = [name, eventId, eventType, messageId]
+  const numbers = [sentAt, receivedAt, secretIndex]
+  return texts.every((text) => typeof text === 'string') && numbers.every((number) => Number.isFinite(number))
+}
+
+/**
+ * What takes the place of data that cannot be read, so that the dead event is listed: what the id of its job says.
+ *
+ * @param options.name the receiver's name.
+ */
+export function toUnreadable(
+  { id = '', name: eventType, timestamp, data }: { id?: string; name?: string; timestamp?: number; data: unknown },
+  { name }: { readonly name: string },
+): JobData {
+  const eventId = eventKeyOf(id) ?? id
+  const receivedAt = Number.isFinite(timestamp) ? Number(timestamp) : Date.now()
+  return {
+    name,
+    eventId,
+    eventType: eventType || 'unknown',
+    messageId: eventId,
+    sentAt: receivedAt,
+    receivedAt,
+    secretIndex: 0,
+    // Kept, because it may show the cause.
+    unreadable:
+      typeof data === 'object' && data !== null && 'unreadable' in data
+        ? String(data.unreadable)
+        : JSON.stringify(data ?? null),
+  }
 }

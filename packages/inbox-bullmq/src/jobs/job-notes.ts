@@ -31,7 +31,7 @@ export interface JobNotes {
 
 export function notesOf(job: Pick<Job, 'progress'>): JobNotes {
   // BullMQ starts with the number 0.
-  return typeof job.progress === 'object' ? (job.progress as JobNotes) : {}
+  return typeof job.progress === 'object' && job.progress !== null ? (job.progress as JobNotes) : {}
 }
 
 export async function writeNotes(job: Pick<Job, 'updateProgress'>, notes: JobNotes): Promise<void> {

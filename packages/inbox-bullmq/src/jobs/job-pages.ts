@@ -4,7 +4,7 @@ import { fitsFilter, type PageRequest } from '@scrapenest-webhooks/inbox/kit'
 import type { JobType, Queue } from 'bullmq'
 import { eventKeyOf } from './job-data.ts'
 import { type ListPosition, listsOf, readList, states } from './job-lists.ts'
-import { toSummary } from './job-record.ts'
+import { readJob, toSummary } from './job-record.ts'
 
 /** How many jobs are read at a time. */
 const batchLength = 100
@@ -29,20 +29,21 @@ interface Found {
   readonly summary: InboxSummary
 }
 
+/** Asks the queue of a receiver's name. */
+export type QueueReader = <Answer>(name: string, ask: (queue: Queue) => Promise<Answer>) => Promise<Answer>
+
 /**
  * One page of events. BullMQ has no order across its lists, so a page continues list by list where the last one ended, and
  * reads no more than it returns, and what the filter leaves out.
- *
- * @param queueOf the queue of a receiver's name.
  */
 export async function readPage(
   names: readonly string[],
-  queueOf: (name: string) => Queue,
+  read: QueueReader,
   { filter, limit, cursor }: PageRequest,
 ): Promise<InboxPage> {
   const found: Found[] = []
   // One more than the page holds tells whether there is another.
-  for await (const one of eventsAfter(cursor, { sources: sourcesOf(names, filter), queueOf, filter })) {
+  for await (const one of eventsAfter(cursor, { sources: sourcesOf(names, filter), read, filter })) {
     found.push(one)
     if (found.length > limit) break
   }
@@ -66,17 +67,17 @@ function sourcesOf(names: readonly string[], filter: InboxFilter): readonly Sour
 
 interface Scan {
   readonly sources: readonly Source[]
-  readonly queueOf: (name: string) => Queue
+  readonly read: QueueReader
   readonly filter: InboxFilter
 }
 
-async function* eventsAfter(cursor: string | undefined, { sources, queueOf, filter }: Scan): AsyncGenerator<Found> {
+async function* eventsAfter(cursor: string | undefined, { sources, read, filter }: Scan): AsyncGenerator<Found> {
   const place = cursor === undefined ? undefined : readCursor(cursor)
   const isPlace = ({ name, list }: Source): boolean => name === place?.name && list === place.list
   const first = Math.max(0, sources.findIndex(isPlace))
   for (const source of sources.slice(first)) {
     const after = isPlace(source) ? place : undefined
-    for await (const found of eventsIn(source, { queue: queueOf(source.name), after })) {
+    for await (const found of eventsIn(source, { read, after })) {
       if (fitsFilter(found.summary, filter)) yield found
     }
   }
@@ -84,15 +85,16 @@ async function* eventsAfter(cursor: string | undefined, { sources, queueOf, filt
 
 async function* eventsIn(
   { name, state, list }: Source,
-  { queue, after: start }: { readonly queue: Queue; readonly after: ListPosition | undefined },
+  { read, after: start }: { readonly read: QueueReader; readonly after: ListPosition | undefined },
 ): AsyncGenerator<Found> {
   let after = start
   for (;;) {
-    const positions = await readList(queue, list, { after, length: batchLength })
-    const jobs = await Promise.all(positions.map(({ id }) => queue.getJob(id)))
+    const from = after
+    const positions = await read(name, (queue) => readList(queue, list, { after: from, length: batchLength }))
+    const jobs = await Promise.all(positions.map(({ id }) => read(name, (queue) => readJob(queue, id))))
     for (const [index, position] of positions.entries()) {
       const job = jobs[index]
-      // Deleted since its id was read, a marker of BullMQ's, or another job in a queue of the user's.
+      // Deleted since its id was read, unreadable, a marker of BullMQ's, or another job in a queue of the user's.
       if (job === undefined || eventKeyOf(position.id) === undefined) continue
       yield { place: { ...position, name, list }, summary: toSummary(job, state) }
     }

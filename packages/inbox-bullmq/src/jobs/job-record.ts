@@ -1,6 +1,20 @@
 import type { InboxAttemptRecord, InboxRecord, InboxState, InboxSummary } from '@scrapenest-webhooks/inbox'
 import { bodyOf, exactNames, readEnvelope } from '@scrapenest-webhooks/inbox/kit'
+import type { Queue } from 'bullmq'
+import { isJobData } from './job-data.ts'
 import { type EventJob, type JobNotes, notesOf } from './job-notes.ts'
+
+/** The job of an event; `undefined` if it is gone, or its data is damaged and no worker has met it yet. */
+export async function readJob(queue: Queue, id: string): Promise<EventJob | undefined> {
+  try {
+    const job: EventJob | undefined = await queue.getJob(id)
+    return isJobData(job?.data) ? job : undefined
+  } catch (error) {
+    // BullMQ parses the data.
+    if (error instanceof SyntaxError) return undefined
+    throw error
+  }
+}
 
 export function toSummary(job: EventJob, state: InboxState): InboxSummary {
   const { name, messageId, sentAt, receivedAt } = job.data

@@ -1,7 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { ConfigurationError } from '@scrapenest-webhooks/core'
 import { type ConnectionOptions, Queue, type RedisQueueBackend, type WorkerOptions } from 'bullmq'
-import { unavailable } from './redis-faults.ts'
+import { isClient, queueConnection, workerConnection } from './connection.ts'
+import { isDemotion, isDisconnection, unavailable } from './redis-faults.ts'
+import { dropIfSilent } from './silent-connection.ts'
 
 export interface QueuesOptions {
   readonly connection: string | ConnectionOptions
@@ -19,8 +21,12 @@ const answerTimeoutMs = 800
 export class Queues {
   readonly #source: QueuesOptions | Queue
   readonly #queues = new Map<string, Queue>()
-  /** Names whose queue is known to be listed. */
+  /** Names that this process has listed. */
   readonly #listed = new Set<string>()
+  /** What is wrong with the connection of a queue. Removed when Redis answers. */
+  readonly #faults = new WeakMap<Queue, Error>()
+  /** Resolves when the connection of a queue has been replaced. */
+  readonly #replaced = new WeakMap<Queue, Promise<void>>()
   #ownName: string | undefined
 
   constructor(source: QueuesOptions | Queue) {
@@ -38,9 +44,8 @@ export class Queues {
     const existing = this.#queues.get(name)
     if (existing !== undefined) return existing
     const { queuePrefix, prefix } = this.#source as QueuesOptions
-    const queue = new Queue(`${queuePrefix}-${name}`, { connection: this.#connection(failingFast), prefix })
-    // Without a listener an error of the connection would end the process; whoever waits for an answer gets one.
-    queue.on('error', () => {})
+    const queue = new Queue(`${queuePrefix}-${name}`, { connection: queueConnection(this.#connection), prefix })
+    queue.on('error', (error) => this.#faults.set(queue, error))
     queue.waitUntilReady().catch(() => this.#forget(name, queue))
     this.#queues.set(name, queue)
     return queue
@@ -54,10 +59,20 @@ export class Queues {
     if ('name' in this.#source) {
       const { name: queueName, opts } = this.of(name)
       const { connection, prefix } = opts as WorkerOptions
-      return { queueName, options: { connection, ...(prefix === undefined ? {} : { prefix }) } }
+      return {
+        queueName,
+        options: { connection: workerConnection(connection), ...(prefix === undefined ? {} : { prefix }) },
+      }
     }
     const { queuePrefix, prefix } = this.#source as QueuesOptions
-    return { queueName: `${queuePrefix}-${name}`, options: { connection: this.#connection({}), prefix } }
+    return { queueName: `${queuePrefix}-${name}`, options: { connection: workerConnection(this.#connection), prefix } }
+  }
+
+  /** Makes an event storable again, unless its key is that of another job by now. */
+  async forget(name: string, { key, jobId }: { readonly key: string; readonly jobId: string }): Promise<void> {
+    await this.answer(name, async (queue) => {
+      if ((await queue.getDeduplicationJobId(key)) === jobId) await queue.removeDeduplicationKey(key)
+    })
   }
 
   /** The names that have a queue, those of other processes included. */
@@ -67,15 +82,17 @@ export class Queues {
     return Object.keys(names)
   }
 
-  isListed(name: string): boolean {
-    return this.#listed.has(name) || 'name' in this.#source
-  }
-
-  /** Writes down that a name has a queue, so that other processes find it. */
-  async list(name: string): Promise<void> {
-    if (this.isListed(name)) return
-    await this.#ask(name, (client, key) => client.hset(key, { [name]: this.of(name).name }))
+  /**
+   * Records that a name has a queue, so that other processes find it. Called for each event: Redis may have lost it.
+   *
+   * @returns `'lost'` if Redis no longer had what this process recorded.
+   */
+  async list(name: string): Promise<'listed' | 'lost'> {
+    if ('name' in this.#source) return 'listed'
+    const added = await this.#ask(name, (client, key) => client.hset(key, { [name]: this.of(name).name }))
+    const isLost = added > 0 && this.#listed.has(name)
     this.#listed.add(name)
+    return isLost ? 'lost' : 'listed'
   }
 
   /**
@@ -87,13 +104,13 @@ export class Queues {
     const queue = 'name' in this.#source ? this.#source : this.of(name)
     // No job can have this key: a job's id has no colon.
     const key = queue.toKey('scrapenest:check')
-    await answering(async () => await (await clientOf(queue)).set(key, 1, { PX: 1000 }))
+    await this.#answerOf(queue, async () => await (await clientOf(queue)).set(key, 1, { PX: 1000 }))
   }
 
-  /** Rejects with `store_unavailable` when Redis does not answer in time; what was asked may be done later all the same. */
+  /** Rejects with `store_unavailable` when Redis does not answer in time. What was asked may still be done later. */
   async answer<Answer>(name: string, ask: (queue: Queue) => Promise<Answer>): Promise<Answer> {
     const queue = this.of(name)
-    return await answering(() => ask(queue))
+    return await this.#answerOf(queue, () => ask(queue))
   }
 
   async close(): Promise<void> {
@@ -145,44 +162,49 @@ export class Queues {
     )
   }
 
-  #connection(options: object): ConnectionOptions {
-    const { connection } = this.#source as QueuesOptions
-    if (typeof connection === 'string') return { url: connection, retryStrategy, ...options }
-    return isClient(connection) ? connection : { retryStrategy, ...connection, ...options }
+  get #connection(): string | ConnectionOptions {
+    return (this.#source as QueuesOptions).connection
+  }
+
+  async #answerOf<Answer>(queue: Queue, ask: () => Promise<Answer>): Promise<Answer> {
+    try {
+      const replaced = this.#replaced.get(queue)
+      const answer = await inTime(replaced === undefined ? ask() : replaced.then(ask))
+      this.#faults.delete(queue)
+      return answer
+    } catch (error) {
+      throw unavailable(this.#causeOf(queue, error))
+    }
+  }
+
+  /** ioredis closes the connection to a Redis that has become a replica, because a new one may lead to the new primary. */
+  #awaitReplacement(queue: Queue, error: Error): void {
+    this.#faults.set(queue, error)
+    const replaced = clientOf(queue).then((client) => new Promise<void>((resolve) => client.once('ready', resolve)))
+    this.#replaced.set(queue, replaced)
+    void replaced.then(() => this.#replaced.delete(queue))
+  }
+
+  /** What keeps a queue from its answer: the error of its connection says more than a command that could not be sent. */
+  #causeOf(queue: Queue, error: unknown): unknown {
+    if (isDemotion(error) && this.ownsConnections) this.#awaitReplacement(queue, error as Error)
+    if (error === noAnswer && this.ownsConnections) void dropIfSilent(clientOf(queue))
+    return error === noAnswer || isDisconnection(error) ? (this.#faults.get(queue) ?? error) : error
   }
 }
 
-/** Asks Redis; what it throws, and an answer that does not come in time, become the inbox's own failure. */
-async function answering<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
+const noAnswer = Symbol('no answer')
+
+/** Rejects with `noAnswer` when the answer does not come in time. */
+async function inTime<Answer>(answer: Promise<Answer>): Promise<Answer> {
   // One promise and no race: every delivery comes through here.
   return await new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(unavailable(undefined)), answerTimeoutMs)
-    ask().then(
-      (answer) => {
-        clearTimeout(timer)
-        resolve(answer)
-      },
-      (error) => {
-        clearTimeout(timer)
-        reject(unavailable(error))
-      },
-    )
+    const timer = setTimeout(() => reject(noAnswer), answerTimeoutMs)
+    answer.then(resolve, reject).finally(() => clearTimeout(timer))
   })
 }
 
-/** A delivery has a sender that comes again: it is better told at once than kept waiting in this process's memory. */
-const failingFast = { enableOfflineQueue: false, maxRetriesPerRequest: 1 }
-
-/** Milliseconds until the next try to connect. BullMQ's own goes up to 20 s: so long a recovered Redis would be left alone. */
-function retryStrategy(tries: number): number {
-  return Math.min(1000, tries * 100)
-}
-
-/** The client of Redis behind a queue, whatever library it is of. */
-export function clientOf(queue: Queue): RedisQueueBackend['client'] {
+/** The client of Redis behind a queue or a worker, whatever library it is of. */
+export function clientOf(queue: Pick<Queue, 'getBackend'>): RedisQueueBackend['client'] {
   return (queue.getBackend() as RedisQueueBackend).client
-}
-
-function isClient(connection: object): boolean {
-  return 'duplicate' in connection && typeof connection.duplicate === 'function'
 }

@@ -1,24 +1,100 @@
-import { isWebhookError } from '@scrapenest-webhooks/core'
+import { ConfigurationError, isWebhookError } from '@scrapenest-webhooks/core'
 import { InboxUnavailableError } from '@scrapenest-webhooks/inbox'
 
-/** What Redis or its client threw, as the inbox's own failure. */
+/** Replies that stay the same however often Redis is asked, and what to change. */
+const permanentRefusals: readonly { readonly reply: RegExp; readonly fix: string }[] = [
+  {
+    reply: /\bNOAUTH\b/,
+    fix: 'Redis requires a password. Add it to the connection, for example redis://:password@host:6379.',
+  },
+  {
+    reply: /\bWRONGPASS\b|\bERR invalid password\b/,
+    fix: 'Redis rejects the user name or the password of the connection. Correct them, percent-encoded in a URL.',
+  },
+  {
+    reply: /\bNOPERM\b|The user executing the script can't/,
+    fix: 'The Redis user lacks a right that BullMQ needs. Allow it all commands on the keys of the prefix.',
+  },
+  {
+    reply: /\b(CROSSSLOT|MOVED)\b|cluster mode/i,
+    fix:
+      'Redis is a cluster. Pass an ioredis Cluster client as the connection, and a prefix with a hash tag, such as ' +
+      "prefix: '{bull}', so that all keys of a queue are on one node.",
+  },
+  {
+    reply: /\bRedis version needs to be\b/,
+    fix: 'Redis is older than BullMQ supports. Use Redis 6.2 or later.',
+  },
+  { reply: /\bERR unknown command\b/, fix: 'Redis lacks a command that BullMQ needs. Use Redis 6.2 or later.' },
+  { reply: /\bDB index is out of range\b/, fix: 'Redis has no database of this number. Correct it in the connection.' },
+  {
+    reply: /could not load the optional 'ioredis'/,
+    fix: 'The package ioredis is missing. Install it, or pass a client as the connection.',
+  },
+]
+
+/** Whether this Redis has become a replica. A new connection may lead to the new primary. */
+export function isDemotion(error: unknown): boolean {
+  return /\bREADONLY\b/.test(textOf(error))
+}
+
+/** Whether a command could not be sent, which says nothing about why. */
+export function isDisconnection(error: unknown): boolean {
+  return /Stream isn't writeable|Connection is closed|max retries per request/.test(textOf(error))
+}
+
+/** What Redis or its client threw, as the inbox's own failure. Contains no credential. */
 export function unavailable(error: unknown): Error {
   if (isWebhookError(error)) return error
-  const text = error instanceof Error ? error.message : ''
-  if (text.startsWith('OOM')) {
+  const text = safeText(textOf(error))
+  const cause = safeCause(error)
+  const fix = permanentFix(text)
+  if (fix !== undefined) {
+    const configuration = new ConfigurationError(`${fix} It answered: ${text}`, cause && { cause })
     return new InboxUnavailableError(
-      'full',
-      'Redis has used up its maxmemory. Give it more, or purge done events.',
-      error,
+      'cannot_open',
+      `Redis cannot be used with this configuration: ${fix}`,
+      configuration,
     )
   }
-  if (/^(READONLY|MISCONF|NOREPLICAS)/.test(text)) {
-    return new InboxUnavailableError('read_only', `Redis takes no writes: ${text}`, error)
+  if (/\bOOM\b/.test(text)) {
+    const message = 'Redis has used up its maxmemory. Increase it, or purge done events.'
+    return new InboxUnavailableError('full', message, cause)
   }
-  const detail = text === '' ? 'it did not answer in time' : text
-  return new InboxUnavailableError(
-    'io_error',
-    `Redis cannot be reached: ${detail}. It is tried again until it can be.`,
-    error,
-  )
+  if (/\b(READONLY|MISCONF|NOREPLICAS)\b/.test(text)) {
+    return new InboxUnavailableError('read_only', `Redis refuses writes: ${text}`, cause)
+  }
+  const problem = isReply(error) ? `Redis refused a command: ${text}` : `Redis cannot be reached: ${text}`
+  return new InboxUnavailableError('io_error', `${problem}. The inbox keeps trying.`, cause)
+}
+
+function permanentFix(text: string): string | undefined {
+  return permanentRefusals.find(({ reply }) => reply.test(text))?.fix
+}
+
+function textOf(error: unknown): string {
+  return error instanceof Error && error.message !== '' ? error.message : 'it did not answer in time'
+}
+
+/** By name: `instanceof` would need the client's own package. */
+function isReply(error: unknown): boolean {
+  return error instanceof Error && error.name === 'ReplyError'
+}
+
+/**
+ * The error without what may be secret. ioredis attaches the arguments of the command, and those of AUTH are the user and
+ * the password.
+ */
+function safeCause(error: unknown): Error | undefined {
+  if (!(error instanceof Error)) return undefined
+  const cause = new Error(safeText(error.message))
+  cause.name = error.name
+  cause.stack = `${error.name}: ${cause.message}`
+  const { code } = error as { code?: unknown }
+  return typeof code === 'string' || typeof code === 'number' ? Object.assign(cause, { code }) : cause
+}
+
+/** Redis quotes the arguments of a command that it does not know, and Node quotes a URL that was given as a host. */
+function safeText(text: string): string {
+  return text.replace(/, with args beginning with:.*/s, '').replace(/\S*:\/\/\S*|\S*@\S*/g, '(hidden)')
 }

@@ -1,0 +1,42 @@
+import { type Job, type JobJson, Worker } from 'bullmq'
+import type { JobData } from './jobs/job-data.ts'
+import type { JobResult } from './jobs/job-notes.ts'
+
+/** How long a worker may wait for an event before it asks again, in seconds: a connection can go silent meanwhile. */
+const longestBlockSeconds = 2
+
+/** BullMQ's own pause after a failed command, in milliseconds: short, so that it recovers soon. */
+export const recoveryDelayMs = 500
+
+/** BullMQ's worker, for when Redis refuses commands, goes silent or returns damaged data. */
+export class EventWorker extends Worker<JobData, JobResult> {
+  protected override getBlockTimeout(blockUntil: number): number {
+    return Math.min(super.getBlockTimeout(blockUntil), longestBlockSeconds)
+  }
+
+  /** BullMQ asks again at once, however often it is refused. */
+  protected override async moveToActive(
+    token: string,
+    name?: string,
+  ): ReturnType<Worker<JobData, JobResult>['getNextJob']> {
+    try {
+      return await super.moveToActive(token, name)
+    } catch (error) {
+      await later(recoveryDelayMs)
+      throw error
+    }
+  }
+
+  /** BullMQ would throw, and claim the same job again each time its lease ends. */
+  protected override createJob(json: JobJson, jobId: string): Job<JobData, JobResult> {
+    try {
+      return super.createJob(json, jobId)
+    } catch {
+      return super.createJob({ ...json, data: JSON.stringify({ unreadable: json.data }) }, jobId)
+    }
+  }
+}
+
+export async function later(delayMs: number): Promise<false> {
+  return await new Promise((resolve) => setTimeout(() => resolve(false), delayMs).unref())
+}

@@ -1,0 +1,119 @@
+import { ConfigurationError } from '@scrapenest-webhooks/core'
+import type { ConnectionOptions, Queue, QueueOptions } from 'bullmq'
+import { isDemotion } from './redis-faults.ts'
+
+/** A client of the application, and not options to create one with. */
+export function isClient(connection: object): boolean {
+  return 'duplicate' in connection && typeof connection.duplicate === 'function'
+}
+
+/** How a queue connects. It fails fast: a delivery has a sender that retries, so it need not wait in memory. */
+export function queueConnection(connection: string | ConnectionOptions): ConnectionOptions {
+  return connect(connection, { enableOfflineQueue: false, maxRetriesPerRequest: 1 })
+}
+
+/** How a worker connects. It waits for Redis for as long as it takes. */
+export function workerConnection(connection: string | ConnectionOptions): ConnectionOptions {
+  return connect(connection, { maxRetriesPerRequest: null })
+}
+
+function connect(connection: string | ConnectionOptions, fixed: object): ConnectionOptions {
+  if (typeof connection !== 'string' && isClient(connection)) return connection
+  const options = typeof connection === 'string' ? { url: connection } : connection
+  return { retryStrategy, connectTimeout: 5000, ...options, reconnectOnError: isDemotion, ...fixed }
+}
+
+/** Milliseconds until the next try to connect. BullMQ's own goes up to 20 s, and a recovered Redis would wait as long. */
+function retryStrategy(tries: number): number {
+  return Math.min(1000, tries * 100)
+}
+
+/**
+ * Checks what can be known about a connection before it is used. With some of these, events would be stored and never
+ * handled.
+ *
+ * @param options.prefix BullMQ's prefix, and with a queue its name as well: where a hash tag can be.
+ * @throws {ConfigurationError} `configuration_invalid`. Quotes no option, because any may hold a password.
+ */
+export function checkConnection(connection: unknown, { prefix }: { readonly prefix: string }): void {
+  if (typeof connection === 'string') {
+    checkUrl(connection)
+    return
+  }
+  if (typeof connection !== 'object' || connection === null) {
+    throw new ConfigurationError('Expected connection to be a redis:// URL, ioredis options, or a client.')
+  }
+  if (isClient(connection)) checkClient(connection, prefix)
+  else checkOptions(connection)
+}
+
+/** Checks a queue of the application: a worker connects as the queue does. */
+export function checkQueue(queue: Queue): void {
+  const { connection, prefix = 'bull' } = queue.opts as QueueOptions
+  checkConnection(connection, { prefix: `${prefix}:${queue.name}` })
+}
+
+function checkOptions(options: object): void {
+  const { url, keyPrefix } = options as { url?: unknown; keyPrefix?: unknown }
+  if (typeof url === 'string') checkUrl(url)
+  checkNoKeyPrefix(keyPrefix)
+}
+
+function checkClient(client: object, prefix: string): void {
+  const { options, isCluster } = client as { options?: ClientOptions; isCluster?: unknown }
+  const { keyPrefix, maxRetriesPerRequest } = (isCluster === true ? options?.redisOptions : options) ?? {}
+  checkNoKeyPrefix(keyPrefix ?? options?.keyPrefix)
+  // A cluster client has this option in `redisOptions`, where ioredis does not fill in its default.
+  if (typeof maxRetriesPerRequest === 'number') {
+    throw new ConfigurationError(
+      'The ioredis client gives up on a command after maxRetriesPerRequest tries, but a worker must wait for Redis: ' +
+        'events would be stored and never handled. Create it with new Redis(url, { maxRetriesPerRequest: null }), or ' +
+        'pass the URL as the connection.',
+    )
+  }
+  if (isCluster === true && !/\{[^{}]+\}/.test(prefix)) {
+    throw new ConfigurationError(
+      "On Redis Cluster all keys of a queue must be on one node. Set a prefix with a hash tag, such as prefix: '{bull}'.",
+    )
+  }
+}
+
+interface ClientOptions {
+  readonly keyPrefix?: unknown
+  readonly maxRetriesPerRequest?: unknown
+  readonly redisOptions?: ClientOptions
+}
+
+function checkNoKeyPrefix(keyPrefix: unknown): void {
+  if (keyPrefix === undefined || keyPrefix === null || keyPrefix === '') return
+  throw new ConfigurationError(
+    "BullMQ does not work with keyPrefix of ioredis: its scripts would use other keys. Remove it, and set the inbox's own prefix instead.",
+  )
+}
+
+/** Checks a URL, `host:port` or the path of a socket, all of which ioredis accepts. */
+function checkUrl(url: string): void {
+  if (url.startsWith('/') && !url.startsWith('//')) return
+  const parsed = parseUrl(url)
+  if (parsed === undefined) {
+    throw new ConfigurationError(
+      'Expected connection to be a URL such as redis://user:password@host:6379. It is not shown here, because it may ' +
+        'contain a password. Percent-encode special characters in the user name and the password.',
+    )
+  }
+  checkNoKeyPrefix(parsed.searchParams.get('keyPrefix'))
+}
+
+function parseUrl(url: string): URL | undefined {
+  try {
+    const isRedis = /^rediss?:\/\//i.test(url)
+    if (url === '' || (!isRedis && url.includes('//'))) return undefined
+    const parsed = new URL(isRedis ? url : `redis://${url}`)
+    // A `/`, `?` or `#` in a password ends it early. Its beginning would be taken for the host and appear in messages.
+    if (parsed.hash !== '' || /@/.test(parsed.pathname + parsed.search)) return undefined
+    decodeURIComponent(parsed.username + parsed.password)
+    return parsed
+  } catch {
+    return undefined
+  }
+}

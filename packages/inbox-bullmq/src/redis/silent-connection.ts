@@ -1,0 +1,27 @@
+import type { RedisQueueBackend } from 'bullmq'
+
+type Client = Awaited<RedisQueueBackend['client']>
+
+/** How long Redis may take to answer a PING, in milliseconds. */
+const pingTimeoutMs = 3000
+
+/** Connections that are being checked. */
+const checked = new WeakSet<Client>()
+
+/**
+ * Replaces a connection that is open and silent: its other end is gone without a FIN, as when a firewall forgets it. TCP
+ * itself notices after minutes, and until then new commands queue behind those that are never answered.
+ *
+ * Only for clients that are created here, which are of ioredis.
+ */
+export async function dropIfSilent(connecting: Promise<Client>): Promise<void> {
+  const client = await connecting.catch(() => undefined)
+  if (client === undefined || client.status !== 'ready' || checked.has(client)) return
+  checked.add(client)
+  // BullMQ's type of a client has only what BullMQ calls.
+  const ioredis = client as unknown as { ping(): Promise<unknown>; disconnect(reconnect: boolean): void }
+  const silent = setTimeout(() => ioredis.disconnect(true), pingTimeoutMs).unref()
+  await ioredis.ping().catch(() => {})
+  clearTimeout(silent)
+  checked.delete(client)
+}
