@@ -70,8 +70,18 @@ export async function handle(error: unknown): Promise<void> {
       expectTypeOf(error.address).toEqualTypeOf<string>()
       return
     case 'download_failed':
+      expectTypeOf(error.status).toEqualTypeOf<number>()
+      expectTypeOf(error.attempts).toEqualTypeOf<number>()
+      expectTypeOf(error.retryAfterSeconds).toEqualTypeOf<number | undefined>()
+      return
     case 'download_url_expired':
       expectTypeOf(error.status).toEqualTypeOf<number>()
+      // @ts-expect-error An expired URL is not retried.
+      error.attempts
+      return
+    case 'content_coding_unsupported':
+    case 'content_decoding_failed':
+      expectTypeOf(error.contentEncoding).toEqualTypeOf<string>()
       return
     case 'download_too_large':
       expectTypeOf(error.maxBytes).toEqualTypeOf<number>()

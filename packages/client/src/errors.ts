@@ -29,13 +29,26 @@ export interface ScrapeNestErrorFacts {
   readonly authentication_failed: ErrorResponseFacts
   /** 409: the request does not fit the current state of what it changes. */
   readonly conflict: ErrorResponseFacts
-  /** The server was not reached, or the connection broke. */
+  /** The server was not reached, its certificate was rejected, or the connection broke. */
   readonly connection_failed: {
     /** How often the request was sent. */
     readonly attempts: number
   }
+  /** The artifact has a `content-encoding` that this client cannot undo. */
+  readonly content_coding_unsupported: {
+    /** The header, up to 100 characters of it. */
+    readonly contentEncoding: string
+  }
+  /** The artifact is not what its `content-encoding` says, or is incomplete. `cause` is zlib's error. */
+  readonly content_decoding_failed: { readonly contentEncoding: string }
   /** The storage returned an error that does not mean an expired URL. */
-  readonly download_failed: { readonly status: number }
+  readonly download_failed: {
+    readonly status: number
+    /** How often the download was requested. */
+    readonly attempts: number
+    /** Seconds until it may be requested again, if the storage says so. */
+    readonly retryAfterSeconds: number | undefined
+  }
   /** The artifact is longer than `maxBytes`, as declared or as counted. */
   readonly download_too_large: { readonly maxBytes: number }
   /** The storage refused the URL, and it could not be renewed or the renewed one was refused as well. */
@@ -120,7 +133,12 @@ const table: { readonly [Code in ScrapeNestErrorCode]: Row<ScrapeNestErrorFacts[
   },
   conflict: { facts: ofErrorResponse, status: 409 },
   connection_failed: { facts: { attempts: true } },
-  download_failed: { facts: { status: true } },
+  content_coding_unsupported: {
+    facts: { contentEncoding: true },
+    advice: 'Only gzip, br and deflate can be decoded.',
+  },
+  content_decoding_failed: { facts: { contentEncoding: true }, advice: 'Nothing was kept.' },
+  download_failed: { facts: { status: true, attempts: true, retryAfterSeconds: true } },
   download_too_large: { facts: { maxBytes: true }, advice: 'If that is expected, raise maxBytes.' },
   download_url_expired: { facts: { status: true } },
   file_write_failed: { facts: { path: true, systemCode: true }, advice: 'No partial file is left under this name.' },

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { ScrapeNestClient } from '../src/index.ts'
-import { type StubAnswer, startStub } from './stub-server.ts'
+import { type StubResponse, startStub } from './stub-server.ts'
 
 const at = '2026-02-03T10:15:00Z'
 
@@ -179,7 +179,7 @@ describe('an explicit undefined means the default', () => {
     for await (const _ of items);
   }
 
-  const pairs: readonly (readonly [name: string, withDefaults: Call, withUndefined: Call, response: StubAnswer])[] = [
+  const pairs: readonly (readonly [name: string, withDefaults: Call, withUndefined: Call, response: StubResponse])[] = [
     ['submit', (c) => c.submit(submission), (c) => c.submit(request, none), success],
     ['scrapeAsync', (c) => c.scrapeAsync(submission), (c) => c.scrapeAsync(request, none), success],
     ['scrape', (c) => c.scrape(submission), (c) => c.scrape(request, waiting), success],

@@ -78,8 +78,9 @@ export class Artifacts {
    *
    * @param source the `artifact.ready` event, an artifact of a job, its id, or a `download_url`.
    * @throws {ScrapeNestError} `url_not_allowed`, `address_not_allowed`, `too_many_redirects`, `download_url_expired`,
-   * `download_failed`, `download_too_large`, `integrity_mismatch`, `artifact_not_found`, `connection_failed`,
-   * `request_timeout`, `file_write_failed`, or a code of the API.
+   * `download_failed`, `download_too_large`, `content_coding_unsupported`, `content_decoding_failed`,
+   * `integrity_mismatch`, `artifact_not_found`, `connection_failed`, `request_timeout`, `file_write_failed`, or a code of
+   * the API.
    * @throws the signal's reason when aborted.
    *
    * @example

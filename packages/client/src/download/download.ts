@@ -1,12 +1,11 @@
 import { createHash } from 'node:crypto'
-import type { IncomingMessage } from 'node:http'
-import type { Readable } from 'node:stream'
-import { createBrotliDecompress, createGunzip, createInflate } from 'node:zlib'
 import { isScrapeNestError, ScrapeNestError } from '../errors.ts'
-import { pause } from '../request/pause.ts'
-import { backoffMs, retriedStatuses } from '../request/retry.ts'
+import { withRetries } from '../request/retry.ts'
+import { retryAfterSecondsOf } from '../request/retry-after.ts'
+import { reasonOf } from '../request/system-code.ts'
 import type { ArtifactLocator, LocatedArtifact } from './artifact-locator.ts'
-import { connectionFailure, type DownloadRules, openUrl } from './open-url.ts'
+import { type Decoder, decode, parseContentEncoding } from './content-coding.ts'
+import { type DownloadRules, type OpenedUrl, openUrl } from './open-url.ts'
 
 export interface DownloadProgress {
   readonly receivedBytes: number
@@ -30,6 +29,12 @@ export interface DownloadSettings extends DownloadRules {
   readonly onProgress: ((progress: DownloadProgress) => void) | undefined
 }
 
+interface Download<Output> {
+  readonly located: LocatedArtifact
+  readonly createSink: () => Promise<Sink<Output>>
+  readonly settings: DownloadSettings
+}
+
 interface Downloaded<Output> {
   readonly output: Output
   readonly byteLength: number
@@ -48,12 +53,12 @@ export async function downloadTo<Output>(
 ): Promise<Downloaded<Output>> {
   const { signal } = settings
   signal?.throwIfAborted()
-  const first = await downloadWithRetries(createSink, await locator.locate({ signal }), settings)
+  const first = await downloadWithRetries({ located: await locator.locate({ signal }), createSink, settings })
   if (!(first instanceof ExpiredUrl)) return first
   if (locator.renew === undefined) {
     throw urlExpired(first, 'To have an expired URL renewed, pass the whole event, or the id of the artifact.')
   }
-  const second = await downloadWithRetries(createSink, await locator.renew({ signal }), settings)
+  const second = await downloadWithRetries({ located: await locator.renew({ signal }), createSink, settings })
   if (!(second instanceof ExpiredUrl)) return second
   throw urlExpired(second, 'The renewed URL was refused as well.')
 }
@@ -73,66 +78,59 @@ function urlExpired({ host, status }: ExpiredUrl, detail: string): ScrapeNestErr
   return new ScrapeNestError({ code: 'download_url_expired', message, status })
 }
 
-async function downloadWithRetries<Output>(
-  createSink: () => Promise<Sink<Output>>,
-  located: LocatedArtifact,
-  settings: DownloadSettings,
-): Promise<Downloaded<Output> | ExpiredUrl> {
-  for (let attempt = 1; ; attempt += 1) {
-    try {
-      return await attemptDownload(createSink, located, settings)
-    } catch (error) {
-      if (attempt > settings.maxRetries || !isWorthRetrying(error)) throw error
-      await pause(backoffMs(attempt), settings.signal)
-    }
-  }
-}
-
-function isWorthRetrying(error: unknown): boolean {
-  if (!isScrapeNestError(error)) return false
-  if (error.code === 'download_failed') return retriedStatuses.has(error.status)
-  return error.code === 'connection_failed' || error.code === 'request_timeout'
+function downloadWithRetries<Output>(download: Download<Output>): Promise<Downloaded<Output> | ExpiredUrl> {
+  const { maxRetries, signal } = download.settings
+  return withRetries({ maxRetries, idempotent: true, signal }, (attempts) => attemptDownload(download, attempts))
 }
 
 async function attemptDownload<Output>(
-  createSink: () => Promise<Sink<Output>>,
-  located: LocatedArtifact,
-  settings: DownloadSettings,
+  download: Download<Output>,
+  attempts: number,
 ): Promise<Downloaded<Output> | ExpiredUrl> {
-  const response = await openUrl(located.url, settings)
-  const { host } = new URL(located.url)
-  const { statusCode: status = 0 } = response
+  const { located, createSink, settings } = download
+  const opened = await openUrl(located.url, { ...settings, attempts })
   try {
-    if (expiredStatuses.has(status)) return new ExpiredUrl(host, status)
-    if (status !== 200)
-      throw new ScrapeNestError({
-        code: 'download_failed',
-        message: `${host} returned ${status} for the download.`,
-        status,
-      })
-    return await receive(await createSink(), { response, host, located, settings })
+    const { host } = new URL(located.url)
+    if (expiredStatuses.has(opened.status)) return new ExpiredUrl(host, opened.status)
+    if (opened.status !== 200) throw downloadFailed(opened, { host, attempts })
+    // Before there is a file: what cannot be decoded must leave none.
+    const decoders = parseContentEncoding(opened.headers['content-encoding'])
+    return await receive(await createSink(), { opened, decoders, located, settings })
   } finally {
-    response.destroy()
+    opened.close()
   }
 }
 
-async function receive<Output>(
-  sink: Sink<Output>,
-  download: {
-    readonly response: IncomingMessage
-    readonly host: string
-    readonly located: LocatedArtifact
-    readonly settings: DownloadSettings
-  },
-): Promise<Downloaded<Output>> {
-  const { response, located, settings } = download
+function downloadFailed(
+  { status, headers }: OpenedUrl,
+  { host, attempts }: { readonly host: string; readonly attempts: number },
+): ScrapeNestError {
+  const header = (name: string): string | null => headers[name]?.toString() ?? null
+  return new ScrapeNestError({
+    code: 'download_failed',
+    message: `${host} returned ${status} for the download.`,
+    status,
+    attempts,
+    retryAfterSeconds: retryAfterSecondsOf(header, Date.now()),
+  })
+}
+
+interface Reception {
+  readonly opened: OpenedUrl
+  readonly decoders: readonly Decoder[]
+  readonly located: LocatedArtifact
+  readonly settings: DownloadSettings
+}
+
+async function receive<Output>(sink: Sink<Output>, reception: Reception): Promise<Downloaded<Output>> {
+  const { opened, located, settings } = reception
   const { maxBytes } = settings
   const hash = createHash('sha256')
-  const totalBytes = declaredLength(response) ?? located.byteLength
+  const totalBytes = declaredLength(reception) ?? located.byteLength
   let receivedBytes = 0
   try {
     if (totalBytes !== undefined && totalBytes > maxBytes) throw tooLarge(maxBytes)
-    for await (const chunk of chunksOf(download)) {
+    for await (const chunk of decodedBytes(reception)) {
       receivedBytes += chunk.byteLength
       if (receivedBytes > maxBytes) throw tooLarge(maxBytes)
       hash.update(chunk)
@@ -142,11 +140,41 @@ async function receive<Output>(
     settings.signal?.throwIfAborted()
     const sha256 = hash.digest('hex')
     checkIntegrity({ byteLength: receivedBytes, sha256 }, [located, { sha256: settings.sha256 }])
-    const contentType = response.headers['content-type']
+    const contentType = opened.headers['content-type']
     return { output: await sink.commit(), byteLength: receivedBytes, sha256, contentType }
   } catch (error) {
     await sink.discard()
     throw error
+  }
+}
+
+/** The length of what is received. Only the encoded length of an encoded body is declared. */
+function declaredLength({ opened, decoders }: Reception): number | undefined {
+  const length = opened.headers['content-length']
+  return length === undefined || decoders.length > 0 ? undefined : Number(length)
+}
+
+async function* decodedBytes({ opened, decoders, settings }: Reception): AsyncGenerator<Uint8Array, void, void> {
+  if (decoders.length === 0) return yield* opened.bytes
+  try {
+    yield* decode(limitEncoded(opened.bytes, settings.maxBytes), decoders)
+  } catch (cause) {
+    settings.signal?.throwIfAborted()
+    // Errors of the connection are ours already, so this one is zlib's.
+    throw isScrapeNestError(cause) ? cause : decodingFailed(opened.headers['content-encoding'] ?? '', cause)
+  }
+}
+
+/** An encoded body can decode to nothing for as long as it lasts, so it is limited as well. No coding doubles a body. */
+async function* limitEncoded(
+  bytes: AsyncGenerator<Uint8Array, void, void>,
+  maxBytes: number,
+): AsyncGenerator<Uint8Array, void, void> {
+  let encodedBytes = 0
+  for await (const chunk of bytes) {
+    encodedBytes += chunk.byteLength
+    if (encodedBytes > 2 * maxBytes + 1024) throw tooLarge(maxBytes)
+    yield chunk
   }
 }
 
@@ -155,50 +183,10 @@ function tooLarge(maxBytes: number): ScrapeNestError {
   return new ScrapeNestError({ code: 'download_too_large', message, maxBytes })
 }
 
-/** The decoded bytes. Failures of the connection become ours here, where they cannot be taken for the sink's. */
-async function* chunksOf({
-  response,
-  host,
-  settings: { signal },
-}: {
-  readonly response: IncomingMessage
-  readonly host: string
-  readonly settings: DownloadSettings
-}): AsyncGenerator<Uint8Array, void, void> {
-  try {
-    for await (const chunk of decoded(response)) yield chunk
-  } catch (error) {
-    throw connectionFailure(error, { host, signal })
-  }
-}
-
-/** A storage keeps the content-encoding that an object was stored with, whatever was asked for. */
-function decoded(response: IncomingMessage): Readable {
-  const decoder = decoderOf(response.headers['content-encoding'])
-  if (decoder === undefined) return response
-  response.once('error', (error) => decoder.destroy(error))
-  return response.pipe(decoder)
-}
-
-function decoderOf(encoding: string | undefined) {
-  switch (encoding?.toLowerCase()) {
-    case 'gzip':
-    case 'x-gzip':
-      return createGunzip()
-    case 'br':
-      return createBrotliDecompress()
-    case 'deflate':
-      return createInflate()
-    default:
-      return undefined
-  }
-}
-
-/** The length of what arrives; of a compressed body only the compressed length is declared. */
-function declaredLength({ headers }: IncomingMessage): number | undefined {
-  const length = headers['content-length']
-  const isEncoded = decoderOf(headers['content-encoding']) !== undefined
-  return length === undefined || isEncoded ? undefined : Number(length)
+function decodingFailed(header: string, cause: unknown): ScrapeNestError {
+  const contentEncoding = header.slice(0, 100)
+  const message = `The artifact cannot be decoded as ${contentEncoding}: ${reasonOf(cause)}.`
+  return new ScrapeNestError({ code: 'content_decoding_failed', message, contentEncoding, cause })
 }
 
 function checkIntegrity(

@@ -1,9 +1,10 @@
-import { type LookupAddress, lookup as resolve } from 'node:dns'
-import { get as getHttp, type IncomingMessage } from 'node:http'
+import { type LookupAddress, lookup } from 'node:dns'
+import { get as getHttp, type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
 import { get as getHttps } from 'node:https'
 import { isIP, type LookupFunction } from 'node:net'
 import { isScrapeNestError, ScrapeNestError } from '../errors.ts'
-import { connectionFailed, requestTimedOut } from '../request/failures.ts'
+import { withDeadline } from '../request/deadline.ts'
+import { connectionFailed } from '../request/failures.ts'
 import { isPublicAddress } from './public-address.ts'
 
 /** Where a download may lead, and how long it may stand still. */
@@ -14,7 +15,22 @@ export interface DownloadRules {
   readonly allowInsecure: boolean
   /** Maximum time without a response, or without a further byte. */
   readonly timeoutMs: number
-  readonly signal?: AbortSignal | undefined
+  readonly signal: AbortSignal | undefined
+}
+
+interface OpenOptions extends DownloadRules {
+  /** How often the URL has been requested, this time included. */
+  readonly attempts: number
+}
+
+/** A response whose headers have arrived. */
+export interface OpenedUrl {
+  readonly status: number
+  readonly headers: IncomingHttpHeaders
+  /** The body as it arrives. Throws like `openUrl`. */
+  readonly bytes: AsyncGenerator<Uint8Array, void, void>
+  /** Closes the connection. Must be called in any case. */
+  close(): void
 }
 
 const maxRedirects = 5
@@ -28,14 +44,14 @@ const maxRedirects = 5
  * `request_timeout`.
  * @throws the signal's reason when aborted.
  */
-export async function openUrl(url: string, rules: DownloadRules): Promise<IncomingMessage> {
-  let target = checkUrl(url, rules)
+export async function openUrl(url: string, options: OpenOptions): Promise<OpenedUrl> {
+  let target = checkUrl(url, options)
   for (let redirects = 0; redirects <= maxRedirects; redirects += 1) {
-    const response = await request(target, rules)
+    const response = await request(target, options)
     const location = isRedirect(response) ? response.headers.location : undefined
-    if (location === undefined) return response
+    if (location === undefined) return openedUrl(response, target.host, options)
     response.destroy()
-    target = checkUrl(location, rules, target)
+    target = checkUrl(location, options, target)
   }
   const message = `The download from ${target.host} was redirected more than ${maxRedirects} times.`
   throw new ScrapeNestError({ code: 'too_many_redirects', message })
@@ -75,45 +91,71 @@ function addressNotAllowed(host: string, address: string): ScrapeNestError {
   return new ScrapeNestError({ code: 'address_not_allowed', message, address })
 }
 
-function request(url: URL, rules: DownloadRules): Promise<IncomingMessage> {
+/** Resolves with the headers. */
+function request(url: URL, options: OpenOptions): Promise<IncomingMessage> {
+  const { allowPrivateAddresses, attempts } = options
   const get = url.protocol === 'https:' ? getHttps : getHttp
-  return new Promise((resolve, reject) => {
-    let response: IncomingMessage | undefined
-    const request = get(
-      url,
-      {
+  // A timeout of the socket would not do: interim responses (1xx) reset it.
+  return withDeadline(limitsOf(url.host, options), (signal) => {
+    return new Promise((resolve, reject) => {
+      const fail = (cause: unknown): void => reject(failureOf(cause, { host: url.host, attempts }))
+      const request = get(url, {
         // A new connection: a pooled one may have been opened under other rules, and a proxy would hide the address.
         agent: false,
         headers: { accept: '*/*', 'user-agent': 'scrapenest-webhooks-client' },
-        ...(!rules.allowPrivateAddresses && { lookup: lookupPublic }),
-        ...(rules.signal !== undefined && { signal: rules.signal }),
-      },
-      (received) => {
-        response = received
-        resolve(received)
-      },
-    )
-    request.setTimeout(rules.timeoutMs, () => {
-      // Destroying the request after the response has begun would end the response without our error.
-      const stalled = response ?? request
-      stalled.destroy(requestTimedOut(`The download from ${url.host}`, rules.timeoutMs))
+        ...(!allowPrivateAddresses && { lookup: lookupPublic }),
+        signal,
+      })
+      request.once('response', resolve).on('error', fail)
+      request.once('close', () => fail(new Error('The connection closed before the response.')))
     })
-    request.on('error', (error) => reject(connectionFailure(error, { host: url.host, signal: rules.signal })))
   })
 }
 
-/** What an error of the connection means to the caller. */
-export function connectionFailure(
-  error: unknown,
-  { host, signal }: { readonly host: string; readonly signal?: AbortSignal | undefined },
-): unknown {
-  if (signal?.aborted) return signal.reason
-  if (isScrapeNestError(error)) return error
-  return connectionFailed(`The download from ${host}`, { attempts: 1, cause: error })
+function openedUrl(response: IncomingMessage, host: string, options: OpenOptions): OpenedUrl {
+  return {
+    status: response.statusCode ?? 0,
+    headers: response.headers,
+    bytes: bytesOf(response, host, options),
+    close: () => void response.destroy(),
+  }
+}
+
+/** Time spent by the consumer does not count as silence. */
+async function* bytesOf(
+  response: IncomingMessage,
+  host: string,
+  options: OpenOptions,
+): AsyncGenerator<Uint8Array, void, void> {
+  const { attempts } = options
+  const chunks: AsyncIterator<Uint8Array> = response[Symbol.asyncIterator]()
+  for (;;) {
+    const next = await withDeadline(limitsOf(host, options), async () => {
+      try {
+        return await chunks.next()
+      } catch (cause) {
+        throw failureOf(cause, { host, attempts })
+      }
+    })
+    if (next.done) return
+    yield next.value
+  }
+}
+
+/** How long to wait for the headers, and then for each further byte. */
+function limitsOf(host: string, { timeoutMs, signal }: OpenOptions) {
+  const message = `The download from ${host} received no data for ${timeoutMs} ms.`
+  const timedOut = () => new ScrapeNestError({ code: 'request_timeout', message, timeoutMs })
+  return { timeoutMs, signal, timedOut }
+}
+
+function failureOf(cause: unknown, { host, attempts }: { readonly host: string; readonly attempts: number }): Error {
+  // The name lookup refuses an address with an error of ours.
+  return isScrapeNestError(cause) ? cause : connectionFailed(`The download from ${host}`, { attempts, cause })
 }
 
 const lookupPublic: LookupFunction = (hostname, options, done) => {
-  resolve(hostname, { ...options, all: true }, (error, addresses: LookupAddress[]) => {
+  lookup(hostname, { ...options, all: true }, (error, addresses: LookupAddress[]) => {
     if (error !== null) return done(error, '')
     // One private address among public ones is a trick as well.
     const refused = addresses.find(({ address }) => !isPublicAddress(address))

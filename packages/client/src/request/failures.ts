@@ -1,4 +1,5 @@
 import { ScrapeNestError } from '../errors.ts'
+import { permanentFailureAdvice } from './permanent-failure.ts'
 import { reasonOf } from './system-code.ts'
 
 /** `connection_failed`. @param request what was sent, as the subject of the message. */
@@ -7,15 +8,13 @@ export function connectionFailed(
   { attempts, cause }: { readonly attempts: number; readonly cause: unknown },
 ): ScrapeNestError {
   const count = attempts === 1 ? '1 attempt' : `${attempts} attempts`
-  const message = `${request} failed after ${count}: ${reasonOf(cause)}.`
+  const advice = permanentFailureAdvice(cause)
+  const message = `${request} failed after ${count}: ${reasonOf(cause)}.${advice === undefined ? '' : ` ${advice}`}`
   return new ScrapeNestError({ code: 'connection_failed', message, attempts, cause })
 }
 
 /** `request_timeout`. @param request what was sent, as the subject of the message. */
 export function requestTimedOut(request: string, timeoutMs: number): ScrapeNestError {
-  return new ScrapeNestError({
-    code: 'request_timeout',
-    message: `${request} got no data for ${timeoutMs} ms.`,
-    timeoutMs,
-  })
+  const message = `${request} did not complete within ${timeoutMs} ms.`
+  return new ScrapeNestError({ code: 'request_timeout', message, timeoutMs })
 }

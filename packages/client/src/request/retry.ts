@@ -1,5 +1,6 @@
 import { type AnyScrapeNestError, isScrapeNestError } from '../errors.ts'
 import { pause } from './pause.ts'
+import { permanentFailureAdvice } from './permanent-failure.ts'
 import { systemCodeOf } from './system-code.ts'
 
 interface RetryOptions {
@@ -17,7 +18,7 @@ const maxDelayMs = 30_000
 const baseDelayMs = 500
 
 /** Responses of a server that is over a limit or out of order. */
-export const retriedStatuses: ReadonlySet<number> = new Set([429, 500, 502, 503, 504])
+const retriedStatuses: ReadonlySet<number> = new Set([429, 500, 502, 503, 504])
 
 /** Failures that happen before a request can have been sent. */
 const notSentCodes: ReadonlySet<string> = new Set([
@@ -30,8 +31,8 @@ const notSentCodes: ReadonlySet<string> = new Set([
 ])
 
 /**
- * Sends a request, and sends it again where that is safe and may help: after `Retry-After`, or after exponential backoff
- * with full jitter.
+ * Sends a request, and sends it again if that is safe and may help: after `Retry-After`, or after exponential backoff with
+ * full jitter. API calls and downloads follow this one policy.
  *
  * @param send one attempt. Its argument counts the attempts, from 1.
  * @throws what the last attempt throws; the signal's reason when aborted.
@@ -58,10 +59,12 @@ function isWorthRetrying(error: AnyScrapeNestError, idempotent: boolean): boolea
     case 'rate_limited':
       return true
     case 'server_error':
+    case 'download_failed':
       return idempotent && retriedStatuses.has(error.status)
     case 'request_timeout':
       return idempotent
     case 'connection_failed':
+      if (permanentFailureAdvice(error.cause) !== undefined) return false
       return idempotent || notSentCodes.has(systemCodeOf(error.cause) ?? '')
     default:
       return false
@@ -77,6 +80,6 @@ function delayBeforeRetry(error: AnyScrapeNestError, attempts: number): number |
 }
 
 /** Full jitter, so that clients that failed together do not return together. */
-export function backoffMs(attempts: number): number {
+function backoffMs(attempts: number): number {
   return Math.min(maxDelayMs, Math.random() * baseDelayMs * 2 ** (attempts - 1))
 }

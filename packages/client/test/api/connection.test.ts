@@ -7,7 +7,7 @@ import {
   ScrapeNestClient,
 } from '../../src/index.ts'
 import { failureOf } from '../failure-of.ts'
-import { freeUrl, startServer, startStub } from '../stub-server.ts'
+import { freeUrl, startServer, startStub, startTlsServer } from '../stub-server.ts'
 
 const apiKey = 'sn_live_0123456789abcdef'
 const submission = { job_type: 'light', target_url: 'https://shop.example/item/1' } as const
@@ -154,6 +154,34 @@ describe('retries', () => {
     const error = await failureOf(clientOf(url, { maxRetries: 5 }).jobs.list())
     expect(error).toMatchObject({ code: 'rate_limited', retryAfterSeconds: 3600, attempts: 1 })
     expect(requests).toHaveLength(1)
+  })
+
+  it('does not retry a server whose certificate is rejected, and says what to do', async () => {
+    let connections = 0
+    const url = await startTlsServer(
+      (_request, response) => response.end('{}'),
+      () => {
+        connections += 1
+      },
+    )
+    const { jobs, webhookEndpoints } = clientOf(url, { maxRetries: 2 })
+    for (const call of [() => jobs.get('job_1'), () => webhookEndpoints.create({ url: 'https://example.com' })]) {
+      connections = 0
+      expect(await failureOf(call())).toMatchObject({
+        code: 'connection_failed',
+        attempts: 1,
+        message: expect.stringContaining('NODE_EXTRA_CA_CERTS'),
+      })
+      expect(connections).toBe(1)
+    }
+  })
+
+  it('does not retry a port that fetch blocks, and says so', async () => {
+    expect(await failureOf(clientOf('http://127.0.0.1:6667', { maxRetries: 2 }).jobs.get('job_1'))).toMatchObject({
+      code: 'connection_failed',
+      attempts: 1,
+      message: expect.stringContaining('fetch does not connect to this port'),
+    })
   })
 
   it('gives up after maxRetries', async () => {

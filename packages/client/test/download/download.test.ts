@@ -4,7 +4,7 @@ import { inspect } from 'node:util'
 import { brotliCompressSync, gzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
 import type { DownloadOptions } from '../../src/index.ts'
-import { freeUrl, startServer, startStub } from '../stub-server.ts'
+import { freeUrl, startServer, startStub, startTcpServer, startTlsServer } from '../stub-server.ts'
 import { apiKey, bytes, clientOf, sha256, startStorage } from './storage.ts'
 import { useTemporaryFolder } from './temporary-folder.ts'
 
@@ -216,5 +216,147 @@ describe('a download that breaks', () => {
       expect(error).toMatchObject({ code: expect.any(String) })
       expect(inspect(error, { depth: 9 })).not.toContain('0123456789')
     }
+  })
+})
+
+describe('retries of a download', () => {
+  it('wait as long as Retry-After says', async () => {
+    const at: number[] = []
+    const url = await startServer((_request, response) => {
+      at.push(performance.now())
+      if (at.length === 1) response.writeHead(503, { 'retry-after': '1' }).end()
+      else response.end('page')
+    })
+    expect(await clientOf({ maxRetries: 1 }).artifacts.downloadText(url)).toBe('page')
+    const [first = 0, second = 0] = at
+    expect(second - first).toBeGreaterThan(950)
+  })
+
+  it('leave a long Retry-After to the caller', async () => {
+    const { url, requests } = await startStub({ status: 503, headers: { 'retry-after': '3600' } })
+    await expect(clientOf({ maxRetries: 2 }).artifacts.downloadText(url)).rejects.toMatchObject({
+      code: 'download_failed',
+      status: 503,
+      retryAfterSeconds: 3600,
+      attempts: 1,
+    })
+    expect(requests).toHaveLength(1)
+  })
+
+  it('are counted', async () => {
+    let connections = 0
+    const url = await startTcpServer((socket) => {
+      connections += 1
+      socket.resetAndDestroy()
+    })
+    await expect(clientOf({ maxRetries: 2 }).artifacts.downloadText(url)).rejects.toMatchObject({
+      code: 'connection_failed',
+      attempts: 3,
+      message: expect.stringContaining('after 3 attempts'),
+    })
+    expect(connections).toBe(3)
+
+    const { url: failing, requests } = await startStub({ status: 500, headers: { 'retry-after': '0' } })
+    await expect(clientOf({ maxRetries: 2 }).artifacts.downloadText(failing)).rejects.toMatchObject({
+      code: 'download_failed',
+      attempts: 3,
+    })
+    expect(requests).toHaveLength(3)
+  })
+
+  it('do not happen if the certificate is rejected', async () => {
+    let connections = 0
+    const url = await startTlsServer(
+      (_request, response) => response.end('page'),
+      () => {
+        connections += 1
+      },
+    )
+    await expect(clientOf({ maxRetries: 2 }).artifacts.downloadText(url)).rejects.toMatchObject({
+      code: 'connection_failed',
+      attempts: 1,
+      message: expect.stringContaining('NODE_EXTRA_CA_CERTS'),
+    })
+    expect(connections).toBe(1)
+  })
+})
+
+describe('an encoded artifact', () => {
+  const encoded = gzipSync(bytes)
+
+  it.each([
+    ['zstd', bytes, 'content_coding_unsupported'],
+    ['gzip, UTF-8', encoded, 'content_coding_unsupported'],
+    ['gzip', bytes, 'content_decoding_failed'],
+    ['gzip', encoded.subarray(0, -100), 'content_decoding_failed'],
+    ['br', encoded, 'content_decoding_failed'],
+  ])('of %s is requested once and leaves nothing', async (contentEncoding, body, code) => {
+    let count = 0
+    const url = await startServer((_request, response) => {
+      count += 1
+      response.writeHead(200, { 'content-encoding': contentEncoding, 'content-length': body.length }).end(body)
+    })
+    const download = clientOf({ maxRetries: 2 }).artifacts.download(url, { to: folder.target })
+    await expect(download).rejects.toMatchObject({ code, contentEncoding })
+    expect(count).toBe(1)
+    await folder.expectEmpty()
+  })
+
+  it.each([0, 1000])('rejects when the connection ends after %i bytes', async (byteLength) => {
+    const url = await startServer((_request, response) => {
+      response.writeHead(200, { 'content-encoding': 'gzip', 'content-length': encoded.length }).flushHeaders()
+      if (byteLength === 0) setImmediate(() => response.destroy())
+      else response.write(encoded.subarray(0, byteLength), () => response.destroy())
+    })
+    await expect(clientOf().artifacts.download(url, { to: folder.target })).rejects.toMatchObject({
+      code: 'connection_failed',
+    })
+    await folder.expectEmpty()
+  })
+
+  it.each([0, 1000])('rejects with request_timeout in a silence after %i bytes', async (byteLength) => {
+    const url = await startServer((_request, response) => {
+      response.writeHead(200, { 'content-encoding': 'gzip' }).flushHeaders()
+      if (byteLength > 0) response.write(encoded.subarray(0, byteLength))
+    })
+    const download = clientOf({ timeoutMs: 150 }).artifacts.download(url, { to: folder.target })
+    await expect(download).rejects.toMatchObject({ code: 'request_timeout', timeoutMs: 150 })
+    await folder.expectEmpty()
+  })
+
+  it('rejects with the signal’s reason when aborted', async () => {
+    const url = await startServer((_request, response) =>
+      response.writeHead(200, { 'content-encoding': 'gzip' }).write(encoded.subarray(0, 1000)),
+    )
+    const reason = new Error('enough')
+    const controller = new AbortController()
+    setTimeout(() => controller.abort(reason), 100)
+    const { signal } = controller
+    await expect(clientOf().artifacts.download(url, { to: folder.target, signal })).rejects.toBe(reason)
+    await folder.expectEmpty()
+  })
+
+  it('rejects with download_too_large if it decodes to nothing for too long', async () => {
+    const nothing = gzipSync('')
+    const url = await startServer((_request, response) => {
+      response.writeHead(200, { 'content-encoding': 'gzip' })
+      const timer = setInterval(() => response.write(Buffer.concat(Array(1000).fill(nothing))), 1)
+      response.once('close', () => clearInterval(timer))
+    })
+    await expect(clientOf().artifacts.download(url, { to: folder.target, maxBytes: 100_000 })).rejects.toMatchObject({
+      code: 'download_too_large',
+    })
+    await folder.expectEmpty()
+  })
+})
+
+it('a storage that sends interim responses only is request_timeout', async () => {
+  const url = await startTcpServer((socket) => {
+    const timer = setInterval(() => socket.write('HTTP/1.1 103 Early Hints\r\n\r\n'), 20)
+    socket.once('close', () => clearInterval(timer))
+  })
+  await expect(clientOf({ timeoutMs: 200 }).artifacts.downloadBytes(url)).rejects.toMatchObject({
+    code: 'request_timeout',
+    timeoutMs: 200,
   })
 })

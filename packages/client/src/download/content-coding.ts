@@ -1,0 +1,73 @@
+import { pipeline, Readable, type Transform } from 'node:stream'
+import { createBrotliDecompress, createGunzip, createInflate, createInflateRaw } from 'node:zlib'
+import { ScrapeNestError } from '../errors.ts'
+
+/** Creates the stream that undoes a coding, given the first byte of the encoded body. */
+export type Decoder = (firstByte: number | undefined) => Transform
+
+const decoders: ReadonlyMap<string, Decoder> = new Map<string, Decoder>([
+  ['br', () => createBrotliDecompress()],
+  ['deflate', (firstByte) => (isZlibHeader(firstByte) ? createInflate() : createInflateRaw())],
+  ['gzip', () => createGunzip()],
+  ['x-gzip', () => createGunzip()],
+])
+
+/** Names that change no byte. `aws-chunked` describes how an object was uploaded, not how it is stored. */
+const transparent: ReadonlySet<string> = new Set(['', 'aws-chunked', 'identity'])
+
+/** As in curl: no one needs more, and each one costs memory. */
+const maxCodings = 5
+
+/** `deflate` means zlib, but some senders omit its header (RFC 9110, section 8.4.1.2). */
+function isZlibHeader(firstByte: number | undefined): boolean {
+  return firstByte !== undefined && (firstByte & 0x0f) === 8
+}
+
+/**
+ * Parses a `content-encoding` header. A storage keeps the header that an object was stored with, whatever the request
+ * accepts.
+ *
+ * @returns the decoders in the order in which they are applied.
+ * @throws {ScrapeNestError} `content_coding_unsupported`
+ */
+export function parseContentEncoding(contentEncoding = ''): readonly Decoder[] {
+  const names = contentEncoding.split(',').map((name) => name.trim().toLowerCase())
+  const undone: Decoder[] = []
+  for (const name of names.reverse()) {
+    if (transparent.has(name)) continue
+    const decoder = decoders.get(name)
+    if (decoder === undefined || undone.length === maxCodings) throw unsupported(contentEncoding)
+    undone.push(decoder)
+  }
+  return undone
+}
+
+function unsupported(header: string): ScrapeNestError {
+  const contentEncoding = header.slice(0, 100)
+  const message = `The artifact has the content-encoding ${JSON.stringify(contentEncoding)}.`
+  return new ScrapeNestError({ code: 'content_coding_unsupported', message, contentEncoding })
+}
+
+/** Applies decoders to a body, one after the other. Throws what the body throws, or zlib's error. */
+export function decode(
+  body: AsyncGenerator<Uint8Array, void, void>,
+  decoders: readonly Decoder[],
+): AsyncGenerator<Uint8Array, void, void> {
+  return decoders.reduce(decodeOnce, body)
+}
+
+async function* decodeOnce(
+  body: AsyncGenerator<Uint8Array, void, void>,
+  createDecoder: Decoder,
+): AsyncGenerator<Uint8Array, void, void> {
+  const first = await body.next()
+  // Storages keep the content-encoding of an empty object, which no decoder accepts.
+  if (first.done) return
+  const { value } = first
+  async function* whole(): AsyncGenerator<Uint8Array, void, void> {
+    yield value
+    yield* body
+  }
+  // pipeline ends the decoder with every error of the body. A bare pipe would wait indefinitely.
+  yield* pipeline(Readable.from(whole()), createDecoder(value[0]), () => {})
+}
