@@ -1,28 +1,29 @@
 import { randomUUID } from 'node:crypto'
 import { type Secret, sign } from '@scrapenest-webhooks/core'
 
-/** One signed request, ready to be sent: with `fetch`, `app.inject`, supertest, or as `receiver.receive` takes it. */
+/** A signed request, ready for `fetch`, `app.inject` or supertest. */
 export interface SignedDelivery {
   readonly method: 'POST'
   readonly headers: Record<string, string>
-  /** Exact bytes, of a type that `fetch` takes with and without the types of the DOM. */
+  /** The exact bytes. `fetch` accepts this type with and without the DOM types. */
   readonly body: Buffer<ArrayBuffer>
 }
 
 export interface SignDeliveryOptions {
   readonly secret: Secret
-  /** `svix-id`. @default a new one at each call */
+  /** `svix-id`. @default a new one for each call */
   readonly id?: string
-  /** When the delivery is signed; set it back to make a stale one. @default now */
+  /** When it was signed. A time in the past makes a stale delivery. @default now */
   readonly sentAt?: Date
-  /** A second secret signs as well, as during a rotation. */
+  /** A second secret that also signs it, as during a rotation. */
   readonly alsoSignedWith?: Secret
 }
 
 /**
  * Signs a delivery as ScrapeNest does.
  *
- * @param payload an event, which is sent as JSON; or text or bytes, which are sent as they are.
+ * @param payload an event, sent as JSON; or text or bytes, sent unchanged.
+ * @throws {ConfigurationError} `configuration_invalid`: a malformed secret, or an invalid `sentAt`.
  *
  * @example
  * const { headers, body } = signDelivery(createEvent('job.completed'), { secret })
@@ -40,7 +41,7 @@ export function signDelivery(payload: object | string | Uint8Array, options: Sig
 /**
  * Sends a delivery over HTTP.
  *
- * @returns the status and the parsed reply, as `{ status: 202, reply: { status: 'accepted' } }`.
+ * @returns the status, the parsed reply and the headers: `{ status: 202, reply: { status: 'accepted' }, headers }`.
  */
 export async function deliver(
   url: string,
@@ -48,7 +49,7 @@ export async function deliver(
 ): Promise<{ readonly status: number; readonly reply: unknown; readonly headers: Headers }> {
   const response = await fetch(url, delivery)
   const text = await response.text()
-  return { status: response.status, reply: parsed(text), headers: response.headers }
+  return { status: response.status, reply: parseReply(text), headers: response.headers }
 }
 
 function toBytes(payload: object | string | Uint8Array): Buffer<ArrayBuffer> {
@@ -56,7 +57,7 @@ function toBytes(payload: object | string | Uint8Array): Buffer<ArrayBuffer> {
   return Buffer.from(typeof payload === 'string' ? payload : JSON.stringify(payload), 'utf8')
 }
 
-function parsed(text: string): unknown {
+function parseReply(text: string): unknown {
   try {
     return JSON.parse(text)
   } catch {

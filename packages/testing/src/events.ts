@@ -6,10 +6,10 @@ type Overrides<Type extends EventType<ScrapeNestEvents>> = Partial<Omit<EventOf<
 }
 
 /**
- * An event as ScrapeNest sends it, new at each call (its own `event_id`), with what you override.
+ * A new event like those ScrapeNest sends, with its own `event_id` and your overrides.
  *
- * @param overrides fields of the envelope and of `data`; `{ data: { status: 'failed' } }` turns `job.completed` into a
- * failure with the fields of one.
+ * @param overrides fields of the envelope and of `data`. `{ data: { status: 'failed' } }` makes a failed
+ * `job.completed`, with the fields of a failure.
  *
  * @example
  * const event = createEvent('artifact.ready', { data: { artifact_type: 'screenshot' } })
@@ -30,7 +30,7 @@ export function createEvent<Type extends EventType<ScrapeNestEvents>>(
     org_slug: 'example-org',
     ...envelope,
     data: { ...sampleData(type, data, occurredAt), ...data },
-    // The sample data of a type has the shape the catalogue gives for it; the compiler cannot follow the table.
+    // The compiler cannot tell which branch of sampleData belongs to Type.
   } as unknown as EventOf<ScrapeNestEvents, Type>
 }
 
