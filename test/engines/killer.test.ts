@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInboxEvent } from '@scrapenest-webhooks/testing'
-import { expect, it, onTestFinished, vi } from 'vitest'
+import { expect, it, vi } from 'vitest'
 import { Supervisor } from '../inbox/supervisor.ts'
 import { newPlaceName, openPlace } from './engine-inboxes.ts'
 import { hasProgram } from './installed-engines.ts'
@@ -15,9 +15,10 @@ const engines = [
 ] as const
 
 for (const { engine, server, start } of engines) {
-  it.skipIf(!hasProgram(server))(
+  // Concurrent, because both mostly wait for leases to end.
+  it.concurrent.skipIf(!hasProgram(server))(
     `buries the event that kills each process that handles it, and nothing else, on ${engine}`,
-    async () => {
+    async ({ onTestFinished }) => {
       const opened = await start()
       onTestFinished(() => opened.dispose())
       const folder = mkdtempSync(join(tmpdir(), 'scrapenest-killer-'))
