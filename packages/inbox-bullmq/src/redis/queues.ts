@@ -96,15 +96,20 @@ export class Queues {
   }
 
   /**
-   * Rejects with `store_unavailable` when Redis takes no writes: one that is full, or a replica, answers a PING all the same.
+   * Does what BullMQ does, a script that writes and has several keys, and rejects with `store_unavailable` where Redis
+   * refuses that. A Redis that is full, a replica, or a cluster without a hash tag answers a PING all the same.
    *
-   * @param name a receiver that has a queue, so that none is made for this.
+   * @param name a receiver that has a queue, so that none is created for this.
    */
   async check(name: string = 'scrapenest'): Promise<void> {
     const queue = 'name' in this.#source ? this.#source : this.of(name)
     // No job can have this key: a job's id has no colon.
-    const key = queue.toKey('scrapenest:check')
-    await this.#answerOf(queue, async () => await (await clientOf(queue)).set(key, 1, { PX: 1000 }))
+    const keys = [queue.toKey('scrapenest:check'), queue.toKey('wait')]
+    await this.#answerOf(queue, async () => {
+      const client = await clientOf(queue)
+      client.defineCommand(checkCommand, { numberOfKeys: 2, lua: "return redis.call('SET', KEYS[1], 1, 'PX', 1000)" })
+      return await client.runCommand(checkCommand, keys)
+    })
   }
 
   /** Rejects with `store_unavailable` when Redis does not answer in time. What was asked may still be done later. */
@@ -192,6 +197,8 @@ export class Queues {
     return error === noAnswer || isDisconnection(error) ? (this.#faults.get(queue) ?? error) : error
   }
 }
+
+const checkCommand = 'scrapenestCheck'
 
 const noAnswer = Symbol('no answer')
 

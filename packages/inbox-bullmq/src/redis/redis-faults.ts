@@ -16,7 +16,7 @@ const permanentRefusals: readonly { readonly reply: RegExp; readonly fix: string
     fix: 'The Redis user lacks a right that BullMQ needs. Allow it all commands on the keys of the prefix.',
   },
   {
-    reply: /\b(CROSSSLOT|MOVED)\b|cluster mode/i,
+    reply: /\b(CROSSSLOT|MOVED)\b/,
     fix:
       'Redis is a cluster. Pass an ioredis Cluster client as the connection, and a prefix with a hash tag, such as ' +
       "prefix: '{bull}', so that all keys of a queue are on one node.",
@@ -26,7 +26,6 @@ const permanentRefusals: readonly { readonly reply: RegExp; readonly fix: string
     fix: 'Redis is older than BullMQ supports. Use Redis 6.2 or later.',
   },
   { reply: /\bERR unknown command\b/, fix: 'Redis lacks a command that BullMQ needs. Use Redis 6.2 or later.' },
-  { reply: /\bDB index is out of range\b/, fix: 'Redis has no database of this number. Correct it in the connection.' },
   {
     reply: /could not load the optional 'ioredis'/,
     fix: 'The package ioredis is missing. Install it, or pass a client as the connection.',

@@ -16,7 +16,6 @@ describe('what Redis answers', () => {
     'MOVED 3999 127.0.0.1:6381',
     'Redis version needs to be greater or equal than 5.0.0 Current: 4.0.9',
     "ERR unknown command 'BZPOPMIN', with args beginning with: 'a' ",
-    'ERR DB index is out of range',
   ])('is a fault of the configuration: %s', (message) => {
     const error = unavailable(reply(message))
     expect(error).toMatchObject({ code: 'store_unavailable', fault: 'cannot_open' })
