@@ -1,0 +1,172 @@
+// The connections of the inbox on BullMQ go silent, lead to the wrong Redis, or lead to one that has lost everything.
+import { once } from 'node:events'
+import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
+import { createReceiver } from '@scrapenest-webhooks/core'
+import { createWorker, type Inbox } from '@scrapenest-webhooks/inbox'
+import { bullmqInbox } from '@scrapenest-webhooks/inbox-bullmq'
+import { createEvent, createInboxEvent, generateSecret, signDelivery } from '@scrapenest-webhooks/testing'
+import { Redis } from 'ioredis'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { newPlaceName } from './engine-inboxes.ts'
+import { hasProgram } from './installed-engines.ts'
+import { type EngineServer, startRedis } from './servers.ts'
+
+const secret = generateSecret()
+
+async function start(): Promise<{ server: EngineServer; admin: Redis }> {
+  const server = await startRedis()
+  onTestFinished(() => server.dispose())
+  const admin = new Redis(server.url)
+  onTestFinished(() => admin.disconnect())
+  return { server, admin }
+}
+
+interface Proxy {
+  readonly url: string
+  /** Nothing passes on the connections that exist, and neither end is told. */
+  silence(): void
+  /** Where new connections lead. */
+  leadTo(url: string): void
+}
+
+async function startProxy(target: string): Promise<Proxy> {
+  let port = Number(new URL(target).port)
+  const sockets = new Set<Socket>()
+  const proxy = createServer((socket) => {
+    const server = connect(port, '127.0.0.1')
+    for (const [one, other] of [
+      [socket, server],
+      [server, socket],
+    ] as const) {
+      sockets.add(one)
+      one.pipe(other)
+      one.on('error', () => {})
+      one.on('close', () => {
+        sockets.delete(one)
+        other.destroy()
+      })
+    }
+  })
+  proxy.listen(0, '127.0.0.1')
+  await once(proxy, 'listening')
+  onTestFinished(() => {
+    proxy.close()
+    for (const socket of sockets) socket.destroy()
+  })
+  return {
+    url: `redis://127.0.0.1:${(proxy.address() as AddressInfo).port}`,
+    silence() {
+      for (const socket of sockets) {
+        socket.unpipe()
+        socket.pause()
+      }
+    },
+    leadTo(url) {
+      port = Number(new URL(url).port)
+    },
+  }
+}
+
+interface Sides {
+  readonly web: Inbox
+  readonly handled: string[]
+  readonly reports: { readonly web: unknown[]; readonly worker: unknown[] }
+  post(): Promise<number>
+}
+
+/** A receiver that only stores and a worker, with inboxes of their own. */
+async function startBoth(url: string, workerUrl: string = url): Promise<Sides> {
+  const prefix = newPlaceName()
+  const web = bullmqInbox({ connection: url, prefix })
+  const reports = { web: [] as unknown[], worker: [] as unknown[] }
+  const logger = { warn() {}, error() {} }
+  const receiver = createReceiver({
+    secret,
+    inbox: web,
+    processing: false,
+    logger,
+    onError: (error) => void reports.web.push(error),
+  })
+  const handled: string[] = []
+  const worker = createWorker({
+    inbox: bullmqInbox({ connection: workerUrl, prefix }),
+    logger,
+    onError: (error) => void reports.worker.push(error),
+    onEvent: { 'job.created': ({ event_id }) => void handled.push(event_id as string) },
+  })
+  onTestFinished(async () => void (await Promise.all([receiver, worker].map((one) => one.close({ graceMs: 100 })))))
+  await Promise.all([receiver.start(), worker.start()])
+  return {
+    web,
+    handled,
+    reports,
+    async post() {
+      const { method, headers, body } = signDelivery(createEvent('job.created'), { secret })
+      return (await receiver.receive({ method, headers, body: async () => body })).status
+    },
+  }
+}
+
+describe.skipIf(!hasProgram('redis'))('the inbox on BullMQ', () => {
+  it('replaces connections that went silent, within 15 s and without a restart', async () => {
+    const { server } = await start()
+    const proxy = await startProxy(server.url)
+    const { post, handled } = await startBoth(proxy.url)
+    expect(await post()).toBe(202)
+    await vi.waitFor(() => expect(handled).toHaveLength(1))
+    proxy.silence()
+    expect(await post()).toBe(503)
+    const silentAtMs = performance.now()
+    await vi.waitFor(async () => expect(await post()).toBe(202), { timeout: 15_000, interval: 500 })
+    await vi.waitFor(() => expect(handled.length).toBeGreaterThan(1), 15_000)
+    expect(performance.now() - silentAtMs).toBeLessThan(15_000)
+  }, 40_000)
+
+  it('claims again within 15 s when only the connections of an idle worker went silent', async () => {
+    const { server } = await start()
+    const proxy = await startProxy(server.url)
+    const { post, handled } = await startBoth(server.url, proxy.url)
+    await post()
+    await vi.waitFor(() => expect(handled).toHaveLength(1))
+    proxy.silence()
+    expect(await post()).toBe(202)
+    await vi.waitFor(() => expect(handled).toHaveLength(2), 15_000)
+  }, 40_000)
+
+  it('follows a failover: what is connected to the demoted Redis connects again', async () => {
+    const { server: old, admin } = await start()
+    const { server: primary } = await start()
+    const proxy = await startProxy(old.url)
+    const { post, handled } = await startBoth(proxy.url)
+    expect(await post()).toBe(202)
+    await vi.waitFor(() => expect(handled).toHaveLength(1))
+    proxy.leadTo(primary.url)
+    await admin.replicaof('127.0.0.1', new URL(primary.url).port)
+    await vi.waitFor(async () => expect(await post()).toBe(202), { timeout: 15_000, interval: 200 })
+    await vi.waitFor(() => expect(handled.length).toBeGreaterThan(1), 15_000)
+  }, 40_000)
+
+  it('counts, stores and handles new events after Redis lost all data, and reports that once', async () => {
+    const { server, admin } = await start()
+    const { web, post, handled, reports } = await startBoth(server.url)
+    for (let index = 0; index < 3; index += 1) expect(await post()).toBe(202)
+    await vi.waitFor(() => expect(handled).toHaveLength(3))
+    await admin.flushall()
+    for (let index = 0; index < 3; index += 1) expect(await post()).toBe(202)
+    await vi.waitFor(() => expect(handled).toHaveLength(6), 15_000)
+    await vi.waitFor(async () => expect(await web.stats()).toMatchObject({ done: 3, running: 0 }))
+    expect(reports.web).toEqual([
+      expect.objectContaining({ code: 'store_unavailable', message: expect.stringMatching(/has lost its data/) }),
+    ])
+  }, 40_000)
+
+  it('recognizes duplicates of what it stored after a flush', async () => {
+    const { server, admin } = await start()
+    const { web } = await startBoth(server.url)
+    const event = createInboxEvent()
+    expect(await web.put(event)).toBe('stored')
+    await admin.flushall()
+    expect(await web.put(event)).toBe('stored')
+    expect(await web.put(event)).toBe('duplicate')
+  })
+})
