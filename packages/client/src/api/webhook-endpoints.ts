@@ -191,16 +191,14 @@ export class WebhookEndpoints {
     endpointId: string,
     { pageSize = 50, signal }: CallOptions & { readonly pageSize?: number | undefined } = {},
   ): AsyncGenerator<WebhookMessageRecord, void, void> {
+    const seen = new Set<string>()
     for (let iterator: string | undefined; ; ) {
-      const page = await this.messages(endpointId, {
-        limit: pageSize,
-        signal,
-        ...(iterator !== undefined && { iterator }),
-      })
+      const page = await this.messages(endpointId, { limit: pageSize, iterator, signal })
       yield* page.items
-      // A cursor that does not move would make this endless.
-      if (page.done || !page.iterator || page.iterator === iterator) return
+      // A cursor that returns would make this endless.
+      if (page.done || !page.iterator || seen.has(page.iterator)) return
       iterator = page.iterator
+      seen.add(iterator)
     }
   }
 

@@ -37,6 +37,17 @@ describe('webhook endpoints', () => {
     ])
   })
 
+  it('iterMessages stops at cursors that alternate', async () => {
+    const page = (message_id: string, iterator: string) => ({
+      body: { items: [{ message_id }], iterator, done: false },
+    })
+    let count = 0
+    const pages = [page('m1', 'a'), page('m2', 'b'), page('m3', 'a'), page('m4', 'b'), page('m5', 'a')]
+    const { url } = await startStub(...pages)
+    for await (const _ of clientOf(url).webhookEndpoints.iterMessages('e1')) count += 1
+    expect(count).toBe(3)
+  })
+
   const busy = { status: 503, headers: { 'retry-after': '0' } }
   const limited = { status: 429, headers: { 'retry-after': '0' } }
 
