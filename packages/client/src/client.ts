@@ -2,9 +2,11 @@ import { ConfigurationError } from '@scrapenest-webhooks/core'
 import { checkKnownOptions, checkWholeNumber } from '@scrapenest-webhooks/core/adapter'
 import { ApiConnection, type CallOptions } from './api/connection.ts'
 import type { JobRequest } from './api/job-request.ts'
-import { type Job, Jobs, type SubmittedJob, type WaitOptions } from './api/jobs.ts'
+import { checkWaitOptions, type Job, Jobs, jobTimedOut, type SubmittedJob, type WaitOptions } from './api/jobs.ts'
 import { WebhookEndpoints } from './api/webhook-endpoints.ts'
 import { Artifacts, type DownloadDefaults } from './download/artifacts.ts'
+import { withDeadline } from './request/deadline.ts'
+import { requestTimedOut } from './request/failures.ts'
 
 export interface ClientOptions extends DownloadDefaults {
   /** `sn_live_…`. Either this or `accessToken`. */
@@ -84,10 +86,20 @@ export class ScrapeNestClient {
     return this.jobs.create(request, options)
   }
 
-  /** Submits a job and waits until it has ended. @throws {ScrapeNestError} as `jobs.wait` */
+  /**
+   * Submits a job and waits until it has ended.
+   *
+   * @throws {ScrapeNestError} as `jobs.wait`; `request_timeout` if the submission alone takes `timeoutMs`.
+   */
   async scrape(request: JobRequest, options: WaitOptions = {}): Promise<Job> {
-    const { job_id } = await this.jobs.create(request, { signal: options.signal })
-    return this.jobs.wait(job_id, options)
+    const { timeoutMs } = checkWaitOptions(options)
+    let jobId: string | undefined
+    const timedOut = () =>
+      jobId === undefined ? requestTimedOut('The submission', timeoutMs) : jobTimedOut(jobId, timeoutMs)
+    return withDeadline({ timeoutMs, signal: options.signal, timedOut }, async (signal) => {
+      jobId = (await this.jobs.create(request, { signal })).job_id
+      return this.jobs.wait(jobId, { ...options, signal })
+    })
   }
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { ScrapeNestClient } from '../src/index.ts'
-import { type StubResponse, startStub } from './stub-server.ts'
+import { type StubResponse, startServer, startStub } from './stub-server.ts'
 
 const at = '2026-02-03T10:15:00Z'
 
@@ -143,6 +143,29 @@ describe('scrape', () => {
     )
     expect(await clientOf(url).scrape(submission, { pollMs: 5 })).toMatchObject({ status: 'succeeded', artifacts: [] })
     expect(requests).toHaveLength(3)
+  })
+
+  it('has one time limit for the submission and the job', async () => {
+    const url = await startServer(() => {})
+    await expect(clientOf(url).scrape(submission, { timeoutMs: 100 })).rejects.toMatchObject({
+      code: 'request_timeout',
+      timeoutMs: 100,
+    })
+
+    const { url: running } = await startStub(submitted, { body: { job_id: 'j1', status: 'running' } })
+    await expect(clientOf(running).scrape(submission, { timeoutMs: 100, pollMs: 20 })).rejects.toMatchObject({
+      code: 'job_timeout',
+      jobId: 'j1',
+      timeoutMs: 100,
+    })
+  })
+
+  it('submits nothing if an option is invalid', async () => {
+    const { url, requests } = await startStub(submitted)
+    await expect(clientOf(url).scrape(submission, { pollMs: 0 })).rejects.toMatchObject({
+      code: 'configuration_invalid',
+    })
+    expect(requests).toEqual([])
   })
 
   it('rejects with the failure of the job', async () => {

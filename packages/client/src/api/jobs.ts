@@ -1,5 +1,7 @@
 import { randomUUID } from 'node:crypto'
+import { checkWholeNumber } from '@scrapenest-webhooks/core/adapter'
 import { ScrapeNestError } from '../errors.ts'
+import { withDeadline } from '../request/deadline.ts'
 import { pause } from '../request/pause.ts'
 import type { ApiCall, ApiConnection, CallOptions } from './connection.ts'
 import type { JobRequest, JobType } from './job-request.ts'
@@ -110,12 +112,22 @@ export interface JobFilter {
 }
 
 export interface WaitOptions extends CallOptions {
-  /** How long to wait for the job to end. @default 30000: then `job_timeout`, and the job keeps running */
+  /**
+   * How long to wait for the job to end. It bounds every request of the call: their retries, and the submission by
+   * `scrape`. @default 30000: then `job_timeout`, and the job keeps running
+   */
   readonly timeoutMs?: number | undefined
   /** The first pause between two requests. Each pause is 1.5 times the one before, up to 5 s. @default 1000 */
   readonly pollMs?: number | undefined
   /** Returns a job that failed. @default false: throws `job_failed` */
   readonly returnFailed?: boolean | undefined
+}
+
+/** WaitOptions with their defaults. */
+interface WaitSettings {
+  readonly timeoutMs: number
+  readonly pollMs: number
+  readonly returnFailed: boolean
 }
 
 const maxPollMs = 5_000
@@ -187,21 +199,19 @@ export class Jobs {
    * Polls the job until it has ended. A webhook reports the same without polling.
    *
    * @throws {ScrapeNestError} `job_failed`, `job_timeout`, or what `get` throws.
+   * @throws {ConfigurationError} `configuration_invalid` for a `timeoutMs` or `pollMs` out of range.
    */
   async wait(jobId: string, options: WaitOptions = {}): Promise<Job> {
-    const { timeoutMs = 30_000, pollMs = 1_000, returnFailed = false, signal } = options
-    const deadline = performance.now() + timeoutMs
-    for (let pauseMs = pollMs; ; pauseMs = Math.min(pauseMs * 1.5, maxPollMs)) {
-      const job = await this.get(jobId, { signal })
-      if (job.status === 'succeeded') return job
-      if (job.status === 'failed') {
-        if (returnFailed) return job
-        throw jobFailed(jobId, job.failure_reason ?? undefined)
+    const { timeoutMs, pollMs, returnFailed } = checkWaitOptions(options)
+    const timedOut = () => jobTimedOut(jobId, timeoutMs)
+    return withDeadline({ timeoutMs, signal: options.signal, timedOut }, async (signal) => {
+      for (let pauseMs = pollMs; ; pauseMs = Math.min(pauseMs * 1.5, maxPollMs)) {
+        const job = await this.get(jobId, { signal })
+        if (job.status === 'succeeded' || (job.status === 'failed' && returnFailed)) return job
+        if (job.status === 'failed') throw jobFailed(jobId, job.failure_reason ?? undefined)
+        await pause(pauseMs, signal)
       }
-      const remainingMs = deadline - performance.now()
-      if (remainingMs <= 0) throw jobTimedOut(jobId, timeoutMs)
-      await pause(Math.min(pauseMs, remainingMs), signal)
-    }
+    })
   }
 
   /** The job's manifest: outcome, credits, the target's response. `undefined` while there is none. */
@@ -227,7 +237,18 @@ function jobFailed(jobId: string, failureReason: string | undefined): ScrapeNest
   return new ScrapeNestError({ code: 'job_failed', message, jobId, failureReason })
 }
 
-function jobTimedOut(jobId: string, timeoutMs: number): ScrapeNestError {
+/** Fills in the defaults. @throws {ConfigurationError} `configuration_invalid` for a time that no timer can hold. */
+export function checkWaitOptions(options: WaitOptions): WaitSettings {
+  const timer = { min: 1, max: 2_147_483_647 }
+  return {
+    timeoutMs: checkWholeNumber('timeoutMs', options.timeoutMs ?? 30_000, timer),
+    pollMs: checkWholeNumber('pollMs', options.pollMs ?? 1_000, timer),
+    returnFailed: options.returnFailed ?? false,
+  }
+}
+
+/** `job_timeout` */
+export function jobTimedOut(jobId: string, timeoutMs: number): ScrapeNestError {
   const message = `Job ${jobId} did not finish within ${timeoutMs} ms.`
   return new ScrapeNestError({ code: 'job_timeout', message, jobId, timeoutMs })
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { ScrapeNestClient } from '../../src/index.ts'
-import { startStub } from '../stub-server.ts'
+import { startServer, startStub } from '../stub-server.ts'
 
 function clientOf(baseUrl: string): ScrapeNestClient {
   return new ScrapeNestClient({ apiKey: 'sn_live_key', baseUrl, maxRetries: 0 })
@@ -46,6 +46,37 @@ describe('jobs', () => {
       timeoutMs: 60,
     })
   })
+
+  it('wait bounds the requests inside it, which a server may leave without a response', async () => {
+    const url = await startServer(() => {})
+    await expect(clientOf(url).jobs.wait('j1', { timeoutMs: 100 })).rejects.toMatchObject({
+      code: 'job_timeout',
+      timeoutMs: 100,
+    })
+  })
+
+  it('wait bounds the pause before a retry', async () => {
+    const { url } = await startStub({ status: 503, headers: { 'retry-after': '20' } })
+    const client = new ScrapeNestClient({ apiKey: 'sn_live_key', baseUrl: url, maxRetries: 2 })
+    await expect(client.jobs.wait('j1', { timeoutMs: 100 })).rejects.toMatchObject({ code: 'job_timeout' })
+  })
+
+  it('wait rejects with the signal’s reason when aborted', async () => {
+    const { url } = await startStub({ body: { job_id: 'j1', status: 'running' } })
+    const reason = new Error('enough')
+    const controller = new AbortController()
+    setTimeout(() => controller.abort(reason), 50)
+    await expect(clientOf(url).jobs.wait('j1', { signal: controller.signal })).rejects.toBe(reason)
+  })
+
+  it.each([{ timeoutMs: 0 }, { timeoutMs: Infinity }, { timeoutMs: 2 ** 31 }, { pollMs: 0 }, { pollMs: Number.NaN }])(
+    'wait rejects %o, which no timer can hold',
+    async (options) => {
+      const { url, requests } = await startStub({ body: { job_id: 'j1', status: 'succeeded' } })
+      await expect(clientOf(url).jobs.wait('j1', options)).rejects.toMatchObject({ code: 'configuration_invalid' })
+      expect(requests).toEqual([])
+    },
+  )
 
   it('getManifest returns undefined while there is none', async () => {
     const { url } = await startStub({ body: { job_id: 'j1', status: 'running' } })
