@@ -77,17 +77,38 @@ it('shows the content of an inbox, and credentials only with --reveal', async ()
     { eventId: dead.event_id, state: 'dead', history: [{ attempt: 1, error: { code: 'permanent_failure' } }] },
   ])
   expect((await inbox('show', dead.event_id, '--reveal')).stdout).toContain('signature=credential')
-  expect(await inbox('show', 'none')).toMatchObject({ exitCode: 1, stdout: 'There is no event none.\n' })
+  expect(await inbox('show', 'none')).toMatchObject({ exitCode: 1, stderr: 'There is no event none.\n' })
 })
 
 it('replays one event, or all events in a state', async () => {
   await fillInbox()
-  expect((await inbox('replay', dead.event_id)).stdout).toBe('✓ Ready again: 1.\n')
-  expect((await inbox('replay', '--state', 'done', '--unhandled', '--json')).json()).toEqual([
-    { replayed: 1, withoutPayload: 0 },
-  ])
+  expect(await inbox('replay', dead.event_id)).toMatchObject({ exitCode: 0, stdout: '✓ Ready again: 1.\n' })
+  const unhandledOnly = ['replay', '--state', 'done', '--unhandled']
+  expect((await inbox(...unhandledOnly)).stdout).toBe('1 would be replayed. Add --yes to replay them.\n')
+  expect((await inbox(...unhandledOnly, '--json')).json()).toEqual([{ wouldReplay: 1 }])
+  expect((await inbox('stats', '--json')).json()).toMatchObject([{ ready: 1, done: 2, dead: 0 }])
+  expect((await inbox(...unhandledOnly, '--json', '--yes')).json()).toEqual([{ replayed: 1, withoutPayload: 0 }])
   expect((await inbox('stats', '--json')).json()).toMatchObject([{ ready: 2, done: 1, dead: 0 }])
   expect(await inbox('replay')).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('--state dead') })
+})
+
+it('exits with 1 and says so when an event, or a name, matches nothing', async () => {
+  await fillInbox()
+  expect(await inbox('replay', 'none')).toMatchObject({
+    exitCode: 1,
+    stdout: '',
+    stderr: 'There is no dead or done event none that matches.\n',
+  })
+  expect(await inbox('replay', done.event_id, '--type', 'artifact.ready')).toMatchObject({ exitCode: 1 })
+  expect(await inbox('replay', 'none', '--json')).toMatchObject({
+    exitCode: 1,
+    stdout: '{"replayed":0,"withoutPayload":0}\n',
+  })
+  expect(await inbox('stats', '--name', 'wrong')).toMatchObject({
+    exitCode: 1,
+    stderr: expect.stringContaining('a receiver named wrong'),
+  })
+  expect(await inbox('stats', '--name', 'scrapenest')).toMatchObject({ exitCode: 0, stderr: '' })
 })
 
 it('deletes only the selected events, and only with --yes', async () => {

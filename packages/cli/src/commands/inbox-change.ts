@@ -1,21 +1,44 @@
-import type { FinalState } from '@scrapenest-webhooks/inbox'
+import type { FinalState, ReplayResult } from '@scrapenest-webhooks/inbox'
+import { exitCodes } from '../exit-codes.ts'
 import { countEvents } from '../inbox/count-events.ts'
 import { withInbox } from '../inbox/open-inbox.ts'
-import { green, printJson, printLine, showProgress, yellow } from '../terminal/print.ts'
+import { green, printErrorLine, printJson, printLine, showProgress, yellow } from '../terminal/print.ts'
 import { UsageError } from '../usage-error.ts'
 import { type FilterOptions, filterOf } from './inbox-options.ts'
 
-export async function replay(eventId: string | undefined, options: FilterOptions): Promise<void> {
-  const filter = filterOf(options)
-  if (eventId === undefined && filter.state === undefined)
-    throw new UsageError('Pass an event id, or --state dead or --state done.')
+export async function replay(
+  eventId: string | undefined,
+  options: FilterOptions & { readonly yes?: boolean },
+): Promise<void> {
+  const { state } = options
+  if (eventId !== undefined) return replayEvent(eventId, options)
+  if (state === undefined) throw new UsageError('Pass an event id, or --state dead or --state done.')
   await withInbox(options.file, async (inbox) => {
-    const chosen = eventId === undefined ? { ...filter, state: filter.state as FinalState } : { ...filter, eventId }
-    const result = await inbox.replay(chosen)
-    if (options.json) return printJson(result)
-    printLine(result.replayed > 0 ? green('✓') : yellow('!'), ` Ready again: ${result.replayed}.`)
-    if (result.withoutPayload > 0) printLine(`  Not replayed: ${result.withoutPayload}, whose content was dropped.`)
+    const filter = { ...filterOf(options), state: state as FinalState }
+    if (options.yes) return printReplayed(await inbox.replay(filter), options)
+    const wouldReplay = await countEvents(inbox, filter, showProgress)
+    if (options.json) return printJson({ wouldReplay })
+    printLine(`${wouldReplay} would be replayed. `, yellow('Add --yes to replay them.'))
   })
+}
+
+/** One event needs no `--yes`: its id was typed. */
+async function replayEvent(eventId: string, options: FilterOptions): Promise<void> {
+  await withInbox(options.file, async (inbox) => {
+    const result = await inbox.replay({ ...filterOf(options), eventId })
+    if (result.replayed === 0) process.exitCode = exitCodes.notInOrder
+    if (options.json || result.replayed + result.withoutPayload > 0) return printReplayed(result, options)
+    printErrorLine(`There is no dead or done event ${eventId} that matches.`)
+  })
+}
+
+function printReplayed({ replayed, withoutPayload }: ReplayResult, { json }: FilterOptions): void {
+  if (json) {
+    printJson({ replayed, withoutPayload })
+    return
+  }
+  printLine(replayed > 0 ? green('✓') : yellow('!'), ` Ready again: ${replayed}.`)
+  if (withoutPayload > 0) printLine(`  Not replayed: ${withoutPayload}, whose content was dropped.`)
 }
 
 export async function purge(

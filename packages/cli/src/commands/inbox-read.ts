@@ -1,15 +1,29 @@
 import type { InboxRecord } from '@scrapenest-webhooks/inbox'
 import { exitCodes } from '../exit-codes.ts'
-import { maskEnvelope } from '../inbox/mask-credentials.ts'
+import { maskCredentials } from '../inbox/mask-credentials.ts'
 import { withInbox } from '../inbox/open-inbox.ts'
-import { bold, dim, green, printJson, printLine, printTable, printText, red } from '../terminal/print.ts'
+import {
+  bold,
+  dim,
+  green,
+  printErrorLine,
+  printJson,
+  printLine,
+  printTable,
+  printText,
+  red,
+} from '../terminal/print.ts'
 import { type FileOptions, type FilterOptions, filterOf } from './inbox-options.ts'
 
 export async function stats({ file, name, json }: FileOptions): Promise<void> {
   await withInbox(file, async (inbox) => {
     const counts = await inbox.stats(name === undefined ? {} : { name })
-    if (json) return printJson(counts)
     const { ready, running, done, dead, unhandled, oldestReadyAt } = counts
+    if (name !== undefined && ready + running + done + dead === 0) {
+      process.exitCode = exitCodes.notInOrder
+      printErrorLine(`There are no events of a receiver named ${name}. Without --name, all are counted.`)
+    }
+    if (json) return printJson(counts)
     printLine(`ready    ${ready}`, dim(oldestReadyAt === undefined ? '' : `  oldest: ${oldestReadyAt.toISOString()}`))
     printLine(`running  ${running}`)
     printLine(`done     ${done}`, dim(unhandled > 0 ? `  ${unhandled} without a handler` : ''))
@@ -44,15 +58,15 @@ export async function show(eventId: string, options: FileOptions & { readonly re
     const record = await inbox.get(eventId, options.name === undefined ? {} : { name: options.name })
     if (record === undefined) {
       process.exitCode = exitCodes.notInOrder
-      return printLine(`There is no event ${eventId}.`)
+      return printErrorLine(`There is no event ${eventId}.`)
     }
-    const { body: _, envelope, ...facts } = record
-    const shown = options.reveal ? envelope : maskEnvelope(envelope)
-    if (options.json) return printJson({ ...facts, envelope: shown })
-    printRecord(record)
+    const shown = options.reveal ? record : maskCredentials(record)
+    const { body: _, ...withoutBody } = shown
+    if (options.json) return printJson(withoutBody)
+    printRecord(shown)
     printLine(bold('Content'))
-    if (shown === undefined) printLine(dim('  dropped, or not an event'))
-    else printText(JSON.stringify(shown, null, 2))
+    if (shown.envelope === undefined) printLine(dim('  dropped, or not an event'))
+    else printText(JSON.stringify(shown.envelope, null, 2))
   })
 }
 

@@ -33,6 +33,7 @@ Examples:
     .action(show)
   withFilter(inbox.command('replay').description('Make dead or done events ready again'), ['done', 'dead'])
     .argument('[event-id]', 'this event; without it, all events in --state')
+    .option('--yes', 'replay all events in --state; without it, only count them')
     .action(replay)
   withFilter(inbox.command('purge').description('Delete dead or done events permanently'), ['done', 'dead'])
     .option('--finished-before <time>', 'only events that ended before this time (ISO 8601)')
