@@ -1,5 +1,5 @@
 import { ScrapeNestClient } from '@scrapenest-webhooks/client'
-import { expect, it } from 'vitest'
+import { describe, expect, it } from 'vitest'
 import { environment, secret, startReceiver } from './local-server.ts'
 import { runCli, startCli, stopAfterStart } from './run-cli.ts'
 
@@ -42,44 +42,74 @@ it('simulate prints the secret of an endpoint only if it has generated it', asyn
   expect(given[1]?.json()[0]).toMatchObject({ endpoints: [{ endpoint_id: expect.stringMatching(/^ep_/) }] })
 })
 
-it('endpoints lists, creates and rotates', async () => {
+it('simulate suggests --port if the port is in use', async () => {
   const cli = startCli(['simulate', '--port', '0', '--json'])
-  const baseUrl = String((await cli.line((line) => 'apiKey' in line))['url'])
-  const endpoints = (...parameters: string[]) => runCli(['endpoints', ...parameters, '--base-url', baseUrl])
-
-  expect((await endpoints('list')).stdout).toBe('There are no endpoints.\n')
-  const url = 'http://localhost:3000/webhooks/scrapenest'
-  const created = (
-    await endpoints('create', url, '--event', 'artifact.ready', '--event', 'job.completed', '--json')
-  ).json()[0]
-  expect(created).toMatchObject({
-    url,
-    enabled_events: ['artifact.ready', 'job.completed'],
-    secret: expect.stringMatching(/^whsec_/),
-  })
-  const id = String(created?.['endpoint_id'])
-
-  const rotated = await endpoints('rotate', id)
-  expect(rotated.stdout).toMatch(/secret {5}whsec_\S+\n.*not shown again/)
-  expect(rotated.stdout).not.toContain(String(created?.['secret']))
-  expect((await endpoints('create', url)).stdout).toMatch(/^✓ Registered ep_\w+ for http:/)
-
-  const listed = await endpoints('list')
-  expect(listed.stdout.split('\n')[0]).toMatch(/^ID +STATUS +NAME +URL$/)
-  expect(listed.stdout).toMatch(new RegExp(`^${id} +active +localhost:3000 +${url}$`, 'm'))
-  expect((await endpoints('list', '--json')).json()[0]).toHaveLength(2)
-
-  expect(await endpoints('rotate', 'none')).toMatchObject({ exitCode: 3, stderr: expect.stringContaining('not_found') })
-  expect(await endpoints('create', 'https://example.com/')).toMatchObject({
+  const { port } = new URL(String((await cli.line((line) => 'apiKey' in line))['url']))
+  expect(await runCli(['simulate', '--port', port])).toMatchObject({
     exitCode: 3,
-    stderr: expect.stringContaining('validation_failed'),
+    stderr: `error Port ${port} is in use. Choose another one with --port, or any free one with --port 0.\n`,
   })
-  const wrongKey = await runCli(['endpoints', 'list', '--base-url', baseUrl], {
-    env: { SCRAPENEST_API_KEY: 'sn_live_wrong' },
-  })
-  expect(wrongKey).toMatchObject({ exitCode: 3, stderr: expect.stringContaining('authentication_failed') })
-  expect(wrongKey.stderr).not.toContain('sn_live_wrong')
   expect(await cli.stop()).toBe(0)
+})
+
+describe('endpoints', () => {
+  const url = 'http://localhost:3000/webhooks/scrapenest'
+
+  /** The command against a simulator, which holds one endpoint. */
+  async function setUp() {
+    const cli = startCli(['simulate', '--port', '0', '--json', '--endpoint', url])
+    const start = await cli.line((line) => 'apiKey' in line)
+    const baseUrl = String(start['url'])
+    const [endpoint] = start['endpoints'] as { endpoint_id: string; secret: string }[]
+    const endpoints = (...parameters: string[]) => runCli(['endpoints', ...parameters, '--base-url', baseUrl])
+    return { baseUrl, endpoints, id: endpoint?.endpoint_id ?? '', secret: endpoint?.secret ?? '' }
+  }
+
+  it('creates and lists', async () => {
+    const { endpoints, id } = await setUp()
+    const created = await endpoints('create', url, '--event', 'artifact.ready', '--event', 'job.completed', '--json')
+    expect(created.json()[0]).toMatchObject({
+      url,
+      enabled_events: ['artifact.ready', 'job.completed'],
+      secret: expect.stringMatching(/^whsec_/),
+    })
+    expect((await endpoints('create', url)).stdout).toMatch(/^✓ Registered ep_\w+ for http:/)
+
+    const listed = await endpoints('list')
+    expect(listed.stdout.split('\n')[0]).toMatch(/^ID +STATUS +NAME +URL$/)
+    expect(listed.stdout).toMatch(new RegExp(`^${id} +active +localhost:3000 +${url}$`, 'm'))
+    expect((await endpoints('list', '--json')).json()[0]).toHaveLength(3)
+  })
+
+  it('rotates and deletes with --yes, and refuses without a terminal to ask on', async () => {
+    const { endpoints, id, secret } = await setUp()
+    for (const command of ['rotate', 'delete']) {
+      const refused = await endpoints(command, id)
+      expect(refused).toMatchObject({ exitCode: 2, stdout: '', stderr: expect.stringContaining('--yes') })
+    }
+    const rotated = await endpoints('rotate', id, '--yes')
+    expect(rotated.stdout).toMatch(/secret {5}whsec_\S+\n.*not shown again/)
+    expect(rotated.stdout).not.toContain(secret)
+    expect(await endpoints('delete', id, '--yes')).toMatchObject({ exitCode: 0, stdout: `✓ ${id} is deleted.\n` })
+    expect((await endpoints('list')).stdout).toBe('There are no endpoints.\n')
+  })
+
+  it('exits with 3 if the API refuses', async () => {
+    const { baseUrl, endpoints } = await setUp()
+    expect(await endpoints('rotate', 'none', '--yes')).toMatchObject({
+      exitCode: 3,
+      stderr: expect.stringContaining('not_found'),
+    })
+    expect(await endpoints('create', 'https://example.com/')).toMatchObject({
+      exitCode: 3,
+      stderr: expect.stringContaining('validation_failed'),
+    })
+    const wrongKey = await runCli(['endpoints', 'list', '--base-url', baseUrl], {
+      env: { SCRAPENEST_API_KEY: 'sn_live_wrong' },
+    })
+    expect(wrongKey).toMatchObject({ exitCode: 3, stderr: expect.stringContaining('authentication_failed') })
+    expect(wrongKey.stderr).not.toContain('sn_live_wrong')
+  })
 })
 
 it.each([

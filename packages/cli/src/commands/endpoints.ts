@@ -1,12 +1,18 @@
 import type { ScrapeNestClient, WebhookEndpointSettings } from '@scrapenest-webhooks/client'
 import type { Command } from 'commander'
 import { collect, parseUrl } from '../arguments.ts'
-import { dim, green, printJson, printLine, printTable, yellow } from '../terminal/print.ts'
+import { exitCodes } from '../exit-codes.ts'
+import { confirm } from '../terminal/confirm.ts'
+import { dim, green, printErrorLine, printJson, printLine, printTable, yellow } from '../terminal/print.ts'
 import { UsageError } from '../usage-error.ts'
 
 interface ApiOptions {
   readonly baseUrl: string
   readonly json?: boolean
+}
+
+interface ConfirmOptions {
+  readonly yes?: boolean
 }
 
 export function addEndpoints(program: Command): void {
@@ -22,7 +28,12 @@ export function addEndpoints(program: Command): void {
     .action(create)
   withApiOptions(endpoints.command('rotate').description('Give an endpoint a new secret and show it, once'))
     .argument('<id>', 'the endpoint_id')
+    .option('--yes', 'do not ask')
     .action(rotate)
+  withApiOptions(endpoints.command('delete').description('Delete an endpoint: it receives nothing any more'))
+    .argument('<id>', 'the endpoint_id')
+    .option('--yes', 'do not ask')
+    .action(deleteEndpoint)
 }
 
 function withApiOptions(command: Command): Command {
@@ -73,13 +84,29 @@ async function create(
   printSecret(created.secret)
 }
 
-async function rotate(id: string, options: ApiOptions): Promise<void> {
+async function rotate(id: string, options: ApiOptions & ConfirmOptions): Promise<void> {
+  if (!(await isConfirmed(`replace the secret of ${id}`, options))) return
   const { webhookEndpoints } = await createClient(options)
   const rotated = await webhookEndpoints.rotateSecret(id)
   if (options.json) return printJson(rotated)
   printLine(green('✓'), ` ${id} has a new secret.`)
   printSecret(rotated.secret)
   printLine(dim('  Until your server knows it, deliveries may be refused; they are retried. docs/guides/rotation.md'))
+}
+
+async function deleteEndpoint(id: string, options: ApiOptions & ConfirmOptions): Promise<void> {
+  if (!(await isConfirmed(`delete ${id}`, options))) return
+  const { webhookEndpoints } = await createClient(options)
+  await webhookEndpoints.delete(id)
+  if (options.json) return printJson({ endpoint_id: id, deleted: true })
+  printLine(green('✓'), ` ${id} is deleted.`)
+}
+
+async function isConfirmed(action: string, { yes = false }: ConfirmOptions): Promise<boolean> {
+  if (yes || (await confirm(action))) return true
+  process.exitCode = exitCodes.failed
+  printErrorLine('Nothing was changed.')
+  return false
 }
 
 function printSecret(secret: string): void {

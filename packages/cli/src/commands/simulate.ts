@@ -72,6 +72,8 @@ async function simulate(options: SimulateOptions): Promise<void> {
     urlTtlSeconds: Math.round(options.urlTtl),
     signatureKey: options.signatureKey,
     onAttempt: options.json ? printAttemptAsJson : printAttempt,
+  }).catch((error: unknown) => {
+    throw explainPort(error, options.port)
   })
   const stopped = Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM'), once(stdoutClosed, 'abort')])
   try {
@@ -91,6 +93,13 @@ async function simulate(options: SimulateOptions): Promise<void> {
   } finally {
     await simulator.close()
   }
+}
+
+function explainPort(error: unknown, port: number): unknown {
+  if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') return error
+  return new Error(`Port ${port} is in use. Choose another one with --port, or any free one with --port 0.`, {
+    cause: error,
+  })
 }
 
 interface RegisteredEndpoint {
