@@ -26,6 +26,8 @@ export interface EventStore {
    */
   open(name: string): Promise<void>
   close(): Promise<void>
+  /** What an operator should change although the store works. Reported after `open`. */
+  problems?(): readonly Error[]
   /**
    * Rejects when a `put` would fail now. Writes and leaves nothing behind, and takes no longer than `put`. Without it,
    * `open` is called instead.
@@ -80,7 +82,10 @@ export interface Claim {
 
 export interface ClaimedEvent {
   readonly lease: Lease
+  /** As much of it as can be read, if it is `unreadable`. */
   readonly event: InboxEvent
+  /** Why what is stored cannot be read as an event. Its handlers are not called, and it is dead at once. */
+  readonly unreadable?: unknown
   /** Counted from 1, this one included. */
   readonly attempt: number
 }
@@ -95,7 +100,9 @@ export interface Lease {
   readonly token: string
 }
 
-/** How an attempt ended, and what becomes of the event. */
+/**
+ * How an attempt ended, and what becomes of the event. Every number is a whole number of milliseconds that a `Date` can hold.
+ */
 export type Ending = {
   readonly startedAtMs: number
   readonly nowMs: number

@@ -1,6 +1,7 @@
 import { ConfigurationError } from '@scrapenest-webhooks/core'
 import { checkHooks, checkWholeNumber } from '@scrapenest-webhooks/core/adapter'
 import { type Backoff, jitteredBackoff } from './backoff.ts'
+import { isTime, longestKeepMs } from './times.ts'
 
 /** How events are processed and kept. The same for every store. */
 export interface InboxOptions {
@@ -89,7 +90,7 @@ const maxTimeoutMs = 2_147_483_647
 /** @throws {ConfigurationError} `configuration_invalid`, with the option and what to do about it. */
 export function readInboxOptions(options: InboxOptions): InboxSettings {
   checkHooks(options, ['backoff', 'now', 'random'])
-  const { keepPayload = true, now = Date.now } = options
+  const { keepPayload = true } = options
   if (typeof keepPayload !== 'boolean') {
     throw new ConfigurationError(`Expected keepPayload to be true or false, got ${typeof keepPayload}.`)
   }
@@ -104,7 +105,22 @@ export function readInboxOptions(options: InboxOptions): InboxSettings {
     leaseMs: milliseconds('leaseMs', options.leaseMs ?? 60_000, 30),
     pollIntervalMs: milliseconds('pollIntervalMs', options.pollIntervalMs ?? 1000, 1),
     keepPayload,
-    keepDoneMs: checkWholeNumber('keepDoneMs', options.keepDoneMs ?? 604_800_000, { min: 0 }),
-    now,
+    keepDoneMs: checkWholeNumber('keepDoneMs', options.keepDoneMs ?? 604_800_000, { min: 0, max: longestKeepMs }),
+    now: checkedClock(options.now),
+  }
+}
+
+/**
+ * A clock that only returns whole milliseconds that a `Date` can hold, because no other number may reach a store. Where a custom
+ * clock returns something else, the system's clock is used.
+ *
+ * @throws {ConfigurationError} `configuration_invalid`: its first reading is not such a number.
+ */
+function checkedClock(clock: (() => number) | undefined): () => number {
+  if (clock === undefined) return () => Date.now()
+  if (!isTime(clock())) throw new ConfigurationError('Expected now to return milliseconds since 1970.')
+  return () => {
+    const nowMs = clock()
+    return isTime(nowMs) ? Math.trunc(nowMs) : Date.now()
   }
 }

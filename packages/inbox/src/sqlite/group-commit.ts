@@ -5,6 +5,8 @@ export interface GroupCommitOptions<Connection> {
   readonly isLocked: (error: unknown) => boolean
   /** Whether an error concerns the store, and so every operation, not only the one that threw it. */
   readonly isStoreFault: (error: unknown) => boolean
+  /** Read in each transaction: differs from the last value once another process has written. */
+  readonly versionOf: (connection: Connection) => unknown
   /** How long an operation waits for the lock of another process, in milliseconds. */
   readonly lockTimeoutMs: number
 }
@@ -26,6 +28,15 @@ interface Batch<Connection> {
 /** The longest that an operation waits for others, and that a transaction works, so that a burst does not block the event loop. */
 const maxHoldMs = 10
 
+/** For how long a process that wrote, or held the lock, is expected to do so again, in milliseconds. */
+const sharedForMs = 10_000
+
+/** The longest gap between two transactions, in milliseconds: others try several times in it (`lockRetryMs`). */
+const maxGapMs = 20
+
+/** A transaction shorter than this, in milliseconds, leaves no gap: SQLite waits for its end in the thread (`busy_timeout`). */
+const shortMs = 2
+
 /**
  * Groups the operations of one turn of the event loop, or of consecutive turns, into one transaction with one fsync. An
  * operation settles when its transaction does.
@@ -33,11 +44,18 @@ const maxHoldMs = 10
  * - If the store fails, exactly the operations of that transaction are rejected.
  * - If an operation throws, only that one is rejected. The others run again without it.
  * - While another process holds the lock, operations wait and are retried, each for at most `lockTimeoutMs`.
+ * - While other processes write too, a transaction is followed by a gap in which they can take the lock. On a slow disk it is
+ *   held nearly all the time otherwise, and a process that asks for it at random moments starves.
  */
 export class GroupCommit<Connection> {
   readonly #options: GroupCommitOptions<Connection>
   #waiting: Operation<Connection>[] = []
   #isScheduled = false
+  #version: unknown
+  /** Until when other processes are expected to write. */
+  #isSharedUntilMs = 0
+  /** When the next transaction may begin. */
+  #gapEndsAtMs = 0
 
   constructor(options: GroupCommitOptions<Connection>) {
     this.#options = options
@@ -81,15 +99,22 @@ export class GroupCommit<Connection> {
         const [oldest] = this.#waiting
         const isLate = oldest !== undefined && performance.now() - oldest.sinceMs > maxHoldMs
         if (this.#waiting.length > count && !isLate) this.#flushSoon()
-        else this.#flush()
+        else this.#flushAfterGap()
       }),
     )
+  }
+
+  #flushAfterGap(): void {
+    const gapMs = this.#gapEndsAtMs - performance.now()
+    if (gapMs > 0) setTimeout(() => this.#flush(), gapMs)
+    else this.#flush()
   }
 
   #flush(): void {
     this.#isScheduled = false
     const batch: Batch<Connection> = { held: [], running: undefined }
     const { held } = batch
+    const startedAtMs = performance.now()
     try {
       this.#options.transact((connection) => this.#runUntilLate(connection, batch))
     } catch (error) {
@@ -99,6 +124,7 @@ export class GroupCommit<Connection> {
       else this.#reject(held.length === 0 ? this.#waiting.length : held.length, error)
       return
     }
+    this.#leaveGap(startedAtMs)
     this.#waiting.splice(0, held.length)
     for (const { resolve } of held) resolve()
     if (this.#waiting.length > 0) this.#flushSoon()
@@ -106,6 +132,7 @@ export class GroupCommit<Connection> {
 
   #runUntilLate(connection: Connection, batch: Batch<Connection>): void {
     const startedAtMs = performance.now()
+    this.#noticeWriters(connection)
     for (const operation of this.#waiting) {
       batch.held.push(operation)
       batch.running = operation
@@ -113,6 +140,23 @@ export class GroupCommit<Connection> {
       batch.running = undefined
       if (performance.now() - startedAtMs > maxHoldMs) return
     }
+  }
+
+  #noticeWriters(connection: Connection): void {
+    const version = this.#options.versionOf(connection)
+    if (this.#version !== undefined && version !== this.#version) this.#expectWriters()
+    this.#version = version
+  }
+
+  #expectWriters(): void {
+    this.#isSharedUntilMs = performance.now() + sharedForMs
+  }
+
+  #leaveGap(startedAtMs: number): void {
+    const nowMs = performance.now()
+    const durationMs = nowMs - startedAtMs
+    if (nowMs > this.#isSharedUntilMs || durationMs < shortMs) return
+    this.#gapEndsAtMs = nowMs + Math.min(maxGapMs, durationMs / 2)
   }
 
   #rejectOne(operation: Operation<Connection>, error: unknown): void {
@@ -127,6 +171,7 @@ export class GroupCommit<Connection> {
   }
 
   #waitForLock(error: unknown): void {
+    this.#expectWriters()
     const tooOldMs = performance.now() - this.#options.lockTimeoutMs
     // The oldest are first.
     const firstYoung = this.#waiting.findIndex(({ sinceMs }) => sinceMs > tooOldMs)
@@ -140,5 +185,5 @@ export class GroupCommit<Connection> {
 
 /** Milliseconds until the lock is tried again. Random, so that processes that wait for it do not all return at once. */
 export function lockRetryMs(): number {
-  return 5 + Math.random() * 30
+  return 1 + Math.random() * 4
 }

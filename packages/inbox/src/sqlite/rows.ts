@@ -9,6 +9,7 @@ import type {
   InboxState,
   InboxSummary,
 } from '../contract.ts'
+import type { ClaimedEvent } from '../event-store.ts'
 import { toStorableText } from '../storable-text.ts'
 import { type ExactNames, readEnvelope } from '../store/event-json.ts'
 
@@ -83,10 +84,11 @@ export function toConditions(filter: InboxFilter): Parameters {
   }
 }
 
-/** An event as its handlers receive it. */
-export function toEvent(row: EventRowWithPayload): InboxEvent {
+/** An event as its handlers receive it. What someone changed in the file may not be one any more. */
+export function toEvent(row: EventRowWithPayload): Pick<ClaimedEvent, 'event' | 'unreadable'> {
   const { scope, eventId, eventType } = namesOf(row)
-  return {
+  const signedHeaders = readHeaders(row)
+  const event = {
     name: row.name,
     ...(scope === '' ? {} : { scope }),
     eventId,
@@ -94,16 +96,34 @@ export function toEvent(row: EventRowWithPayload): InboxEvent {
     messageId: row.message_id,
     sentAt: new Date(row.sent_at_ms),
     receivedAt: new Date(row.received_at_ms),
-    signedHeaders: JSON.parse(row.signed_headers ?? '{}'),
+    signedHeaders: signedHeaders ?? {},
     body: row.body ?? new Uint8Array(),
     secretIndex: row.secret_index,
+  }
+  if (row.body === null) return { event, unreadable: new Error('The body is missing.') }
+  if (signedHeaders === undefined) return { event, unreadable: new Error('The signed headers are not a JSON object.') }
+  return { event }
+}
+
+function readHeaders({ signed_headers: text }: EventRowWithPayload): Readonly<Record<string, string>> | undefined {
+  const headers = parse(text)
+  return typeof headers === 'object' && headers !== null ? (headers as Record<string, string>) : undefined
+}
+
+/** `undefined` for what is not JSON. */
+function parse(text: string | null): unknown {
+  try {
+    return JSON.parse(text ?? '')
+  } catch {
+    return undefined
   }
 }
 
 /** Scope, id and type as received. */
 function namesOf({ scope, event_id: eventId, event_type: eventType, exact }: EventRow): ExactNames {
-  if (exact === null) return { scope, eventId, eventType }
-  const [exactScope, exactId, exactType] = JSON.parse(exact) as [string, string, string]
+  const names = parse(exact)
+  if (!Array.isArray(names)) return { scope, eventId, eventType }
+  const [exactScope, exactId, exactType] = names as [string, string, string]
   return { scope: exactScope, eventId: exactId, eventType: exactType }
 }
 
@@ -128,10 +148,17 @@ export function toRecord(row: EventRowWithPayload, attempts: readonly AttemptRow
     ...toSummary(row),
     body: row.body ?? undefined,
     envelope: row.body === null ? undefined : readEnvelope(row.body),
-    signedHeaders: row.signed_headers === null ? undefined : JSON.parse(row.signed_headers),
+    signedHeaders: readHeaders(row),
     secretIndex: row.secret_index,
     history: attempts.map(toAttempt),
   }
+}
+
+/** For an error that someone changed in the file. */
+const unreadableError: AttemptError = {
+  code: 'handler_failed',
+  name: 'Error',
+  message: 'The stored error cannot be read.',
 }
 
 function toAttempt({ attempt, replay, startedAtMs, durationMs, error }: AttemptRow): InboxAttemptRecord {
@@ -140,6 +167,6 @@ function toAttempt({ attempt, replay, startedAtMs, durationMs, error }: AttemptR
     replay,
     startedAt: new Date(startedAtMs),
     durationMs,
-    error: error === null ? undefined : (JSON.parse(error) as AttemptError),
+    error: error === null ? undefined : ((parse(error) as AttemptError | undefined) ?? unreadableError),
   }
 }

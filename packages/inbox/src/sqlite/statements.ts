@@ -22,6 +22,7 @@ const identified = `
   UNION ALL SELECT id FROM events WHERE event_id = :eventId AND finished_at_ms IS NOT NULL`
 
 type StatementName =
+  | 'dataVersion'
   | 'insertEvent'
   | 'insertPayload'
   | 'discardEvent'
@@ -50,6 +51,7 @@ type StatementName =
   | 'oldestReady'
 
 const sql: Readonly<Record<StatementName, string>> = {
+  dataVersion: 'PRAGMA data_version',
   // Positional: these two run for each delivery, and binding by name costs a lookup each time.
   insertEvent: `
     INSERT INTO events (due_at_ms, name, scope, event_id, event_type, exact, message_id, secret_index, sent_at_ms,

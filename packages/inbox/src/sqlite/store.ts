@@ -3,6 +3,7 @@ import type { InboxEvent } from '@scrapenest-webhooks/core'
 import { type EventIdentity, keyText } from '@scrapenest-webhooks/core/adapter'
 import type { InboxCapabilities, InboxFilter, InboxPage, InboxRecord, InboxStats, ReplayResult } from '../contract.ts'
 import type { Claim, ClaimedEvent, ClaimRequest, Ending, EventStore, ExpiredAttempt, Lease } from '../event-store.ts'
+import { checkEnding } from '../times.ts'
 import { isFileFault, isLocked } from './errors.ts'
 import { canBeShared, SqliteFile, type SqliteFileOptions } from './file.ts'
 import { GroupCommit, lockRetryMs } from './group-commit.ts'
@@ -48,12 +49,17 @@ export class SqliteStore implements EventStore {
       transact: (work) => file.transact(work),
       isLocked,
       isStoreFault: isFileFault,
+      versionOf: ({ dataVersion }) => dataVersion.get()?.['data_version'],
       lockTimeoutMs,
     })
   }
 
   async open(): Promise<void> {
     await this.#read(() => undefined)
+  }
+
+  problems(): readonly Error[] {
+    return this.#file.problems()
   }
 
   async close(): Promise<void> {
@@ -116,6 +122,7 @@ export class SqliteStore implements EventStore {
   }
 
   async end(lease: Lease, ending: Ending): Promise<boolean> {
+    checkEnding(ending)
     const { state, startedAtMs, nowMs, error } = ending
     const parameters = {
       ...leaseParameters(lease),
@@ -289,7 +296,7 @@ function claimReady(statements: Statements, request: ClaimRequest): ClaimedEvent
 
 function claimedEvent(statements: Statements, id: number, token: string): ClaimedEvent {
   const row = readRow(statements, id)
-  return { lease: { id: String(id), token }, event: toEvent(row), attempt: row.attempts }
+  return { lease: { id: String(id), token }, ...toEvent(row), attempt: row.attempts }
 }
 
 interface Slice {

@@ -1,6 +1,7 @@
+import { types } from 'node:util'
 import { ConfigurationError } from '@scrapenest-webhooks/core'
 import { checkKnownOptions, checkWholeNumber } from '@scrapenest-webhooks/core/adapter'
-import type { InboxFilter, InboxQuery, InboxSummary, PurgeFilter, ReplayFilter } from '../contract.ts'
+import type { InboxFilter, InboxQuery, InboxState, InboxSummary, PurgeFilter, ReplayFilter } from '../contract.ts'
 
 const filterFields: Readonly<Record<keyof InboxFilter, true>> = {
   eventId: true,
@@ -25,8 +26,9 @@ export interface PageRequest {
  * @throws {ConfigurationError} `configuration_invalid`
  */
 export function readQuery(query: InboxQuery, cursorForm: RegExp): PageRequest {
-  checkKnownOptions(query, { ...filterFields, cursor: true, limit: true })
   const { limit = 50, cursor, ...filter } = query
+  checkKnownOptions(query, { ...filterFields, cursor: true, limit: true })
+  checkFields(filter)
   checkWholeNumber('limit', limit, { min: 1, max: 1000 })
   if (cursor !== undefined && !cursorForm.test(cursor)) {
     throw new ConfigurationError('Expected `cursor` to be the `nextCursor` of the previous page.')
@@ -36,7 +38,7 @@ export function readQuery(query: InboxQuery, cursorForm: RegExp): PageRequest {
 
 /** @throws {ConfigurationError} `configuration_invalid` */
 export function checkReplayFilter(filter: ReplayFilter): void {
-  checkKnownOptions(filter, filterFields)
+  checkFilter(filter)
   if (filter.eventId !== undefined || filter.state !== undefined) return
   throw new ConfigurationError(
     "replay needs an `eventId` or a `state` ('dead' or 'done'), so that nothing runs by accident.",
@@ -45,13 +47,42 @@ export function checkReplayFilter(filter: ReplayFilter): void {
 
 /** @throws {ConfigurationError} `configuration_invalid` */
 export function checkPurgeFilter(filter: PurgeFilter): void {
-  // A misspelled condition would select everything.
-  checkKnownOptions(filter, filterFields)
+  checkFilter(filter)
   const { state } = filter
   if (state === 'dead' || state === 'done') return
   throw new ConfigurationError(
     "purge needs a `state` of 'dead' or 'done': waiting and running events are never deleted.",
   )
+}
+
+/** A misspelled or invalid condition would select everything. */
+function checkFilter(filter: InboxFilter): void {
+  checkKnownOptions(filter, filterFields)
+  checkFields(filter)
+}
+
+function checkFields(filter: InboxFilter): void {
+  for (const field of ['name', 'scope', 'eventId', 'eventType'] as const) checkType(field, filter[field], 'string')
+  checkType('isUnhandled', filter.isUnhandled, 'boolean')
+  if (filter.state !== undefined && !states.includes(filter.state)) {
+    throw new ConfigurationError(`Expected state to be ${states.join(', ')}, got ${JSON.stringify(filter.state)}.`)
+  }
+  for (const field of ['receivedFrom', 'receivedBefore', 'finishedBefore'] as const) checkDate(field, filter[field])
+}
+
+const states: readonly (InboxState | undefined)[] = ['ready', 'running', 'done', 'dead']
+
+function checkType(field: string, value: unknown, type: 'string' | 'boolean'): void {
+  if (value === undefined || typeof value === type) return
+  throw new ConfigurationError(`Expected ${field} to be a ${type}, got ${value === null ? 'null' : typeof value}.`)
+}
+
+/** A Date of another realm (Jest, `node:vm`) is one too. */
+function checkDate(field: string, value: unknown): void {
+  if (value === undefined) return
+  const isDate = types.isDate(value)
+  if (isDate && !Number.isNaN(value.getTime())) return
+  throw new ConfigurationError(`Expected ${field} to be a valid Date, got ${isDate ? 'an invalid one' : typeof value}.`)
 }
 
 /** Whether the filter selects an event. For stores that cannot select themselves. */

@@ -12,6 +12,7 @@ import type {
   ReplayResult,
 } from '../contract.ts'
 import type { Claim, ClaimRequest, Ending, EventStore, ExpiredAttempt, Lease } from '../event-store.ts'
+import { checkEnding } from '../times.ts'
 import { readEnvelope } from './event-json.ts'
 import { fitsFilter } from './filters.ts'
 
@@ -103,6 +104,7 @@ export class MemoryStore implements EventStore {
   }
 
   async end(lease: Lease, ending: Ending): Promise<boolean> {
+    checkEnding(ending)
     const stored = this.#heldBy(lease)
     if (stored === undefined) return false
     const { startedAtMs, nowMs, error } = ending

@@ -122,6 +122,7 @@ export class StoredInbox implements Inbox {
   async #openFor(consumer: InboxConsumer): Promise<void> {
     try {
       await this.#store.open(consumer.name)
+      for (const problem of this.#store.problems?.() ?? []) consumer.report(problem)
     } finally {
       // Even if the store cannot be opened yet: the loop finds out when it can.
       const loop = this.#consumers.workOf(consumer)

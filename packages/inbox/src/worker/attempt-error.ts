@@ -30,6 +30,16 @@ export const leaseEnded: AttemptError = {
   message: 'The process that handled the event ended, or stalled past its lease.',
 }
 
+/** The end of an attempt whose event cannot be read. */
+export function eventUnreadable(cause: unknown): AttemptError {
+  const { message } = toAttemptError(cause)
+  return {
+    code: 'event_unreadable',
+    name: 'EventUnreadableError',
+    message: `What is stored is not an event, so no handler was called: ${message}`,
+  }
+}
+
 /** By its fields, not by `instanceof`: an error of another realm (Jest, `node:vm`) has another constructor. */
 function isErrorLike(value: unknown): value is object {
   return Object(value) === value && (read(value, 'message') !== undefined || read(value, 'stack') !== undefined)

@@ -4,7 +4,7 @@ import { DeadEventError } from '../errors.ts'
 import type { ClaimedEvent, Ending } from '../event-store.ts'
 import type { InboxSettings } from '../options.ts'
 import type { CloseBudget } from './close-budget.ts'
-import { endingOf } from './ending.ts'
+import { endingOf, endingOfUnreadable } from './ending.ts'
 import { type Outcome, RunningAttempt } from './running-attempt.ts'
 
 export interface AttemptsOptions {
@@ -93,24 +93,30 @@ export class Attempts {
     attempt: RunningAttempt,
     finish: (ended: EndedAttempt) => Promise<Finished>,
   ): Promise<Finished> {
-    const startedAtMs = this.#settings.now()
-    if (this.#isClosing) attempt.abort(new WebhookError('receiver_closing'))
-    const outcome: Outcome = this.#isClosing ? { kind: 'given_up' } : await attempt.run()
-    const ending = endingOf(attempt, outcome, { startedAtMs, settings: this.#settings })
     const { claimed } = attempt
+    const ending = await this.#end(attempt)
     return await finish({
       claimed,
       ending,
       get isLeaseLost() {
         return attempt.isLeaseLost
       },
-      report: () => this.#report(attempt, outcome, ending),
+      report: () => this.#report(attempt, ending),
     })
   }
 
+  async #end(attempt: RunningAttempt): Promise<Ending> {
+    const startedAtMs = this.#settings.now()
+    const { unreadable } = attempt.claimed
+    if (unreadable !== undefined) return endingOfUnreadable(unreadable, startedAtMs)
+    if (this.#isClosing) attempt.abort(new WebhookError('receiver_closing'))
+    const outcome: Outcome = this.#isClosing ? { kind: 'given_up' } : await attempt.run()
+    return endingOf(attempt, outcome, { startedAtMs, settings: this.#settings })
+  }
+
   /** What handlers threw was reported when they threw it. */
-  #report({ claimed, abortReason }: RunningAttempt, outcome: Outcome, ending: Ending): void {
-    if (outcome.kind !== 'succeeded' && abortReason?.code === 'handler_timeout') {
+  #report({ claimed, abortReason }: RunningAttempt, ending: Ending): void {
+    if (ending.error !== undefined && abortReason?.code === 'handler_timeout') {
       this.#consumer.report(abortReason, claimed.event)
     }
     this.reportIfDead(claimed, ending)

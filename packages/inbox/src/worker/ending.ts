@@ -1,19 +1,23 @@
 import { isWebhookError } from '@scrapenest-webhooks/core'
 import type { Ending, ExpiredAttempt } from '../event-store.ts'
 import type { InboxSettings } from '../options.ts'
-import { leaseEnded, toAttemptError } from './attempt-error.ts'
+import { eventUnreadable, leaseEnded, toAttemptError } from './attempt-error.ts'
 import type { Outcome, RunningAttempt } from './running-attempt.ts'
 
 /** Failures after which another attempt would fail in the same way. */
 const permanentFailures: ReadonlySet<string> = new Set(['permanent_failure', 'schema_mismatch', 'envelope_invalid'])
 
+/** Ten years, in milliseconds. A longer delay is a mistake, and some engines cannot store it. */
+const longestDelayMs = 315_360_000_000
+
 /**
  * Decides what becomes of an event whose attempt ended in this process. The first that fits:
- * 1. The handlers succeeded, or there were none: `done`.
- * 2. The failure is permanent: `dead`.
- * 3. This process is closing: `ready` at once, and the attempt does not count.
- * 4. It was the last attempt: `dead`.
- * 5. Otherwise: `ready` after `retryAfterSeconds` of a `RetryLaterError`, or the backoff.
+ * 1. The event cannot be read (`endingOfUnreadable`): `dead`.
+ * 2. The handlers succeeded, or there were none: `done`.
+ * 3. The failure is permanent: `dead`.
+ * 4. This process is closing: `ready` at once, and the attempt does not count.
+ * 5. It was the last attempt: `dead`.
+ * 6. Otherwise: `ready` after `retryAfterSeconds` of a `RetryLaterError`, or the backoff.
  */
 export function endingOf(
   attempt: RunningAttempt,
@@ -49,6 +53,11 @@ export function endingOfExpired({ attempt, startedAtMs }: ExpiredAttempt, settin
   return { state: 'ready', dueAtMs: nowMs + delayAfter(undefined, attempt, settings), isCounted: true, ...facts }
 }
 
+/** An event that cannot be read is dead at once: another attempt would find the same bytes. */
+export function endingOfUnreadable(cause: unknown, nowMs: number): Ending {
+  return { state: 'dead', startedAtMs: nowMs, nowMs, error: eventUnreadable(cause) }
+}
+
 /** What the handlers threw. If they were aborted and threw nothing with a code of ours, why they were aborted. */
 function failureOf({ abortReason }: RunningAttempt, outcome: Outcome): unknown {
   if (outcome.kind !== 'failed') return abortReason
@@ -57,10 +66,12 @@ function failureOf({ abortReason }: RunningAttempt, outcome: Outcome): unknown {
 }
 
 function delayAfter(failure: unknown, failedAttempts: number, { backoff }: InboxSettings): number {
-  if (isWebhookError(failure) && failure.code === 'retry_later') return failure.retryAfterSeconds * 1000
+  if (isWebhookError(failure) && failure.code === 'retry_later') {
+    return Math.min(longestDelayMs, failure.retryAfterSeconds * 1000)
+  }
   try {
-    const delayMs = backoff(failedAttempts)
-    if (Number.isFinite(delayMs) && delayMs >= 0) return Math.round(delayMs)
+    const delayMs: unknown = backoff(failedAttempts)
+    if (typeof delayMs === 'number' && delayMs >= 0) return Math.round(Math.min(longestDelayMs, delayMs))
   } catch {}
   // A custom backoff that throws, or returns no usable number, neither stops the work nor makes the event due at once.
   return 60_000

@@ -31,7 +31,7 @@ describe('an inbox file', () => {
         db = opened
       },
     })
-    await store.open('scrapenest')
+    await store.open()
     const pragma = (name: string): unknown => first(db?.prepare(`PRAGMA ${name}`).get())
     expect(pragma('journal_mode')).toBe('wal')
     // 2 is FULL.
@@ -68,7 +68,7 @@ describe('an inbox file', () => {
         plan("SELECT id FROM events WHERE event_id = 'x' AND name = 'x' AND finished_at_ms IS NOT NULL")
       },
     })
-    await store.open('scrapenest')
+    await store.open()
     expect(queries).toEqual([
       expect.stringContaining('USING COVERING INDEX events_ready (name=? AND due_at_ms<?)'),
       expect.stringContaining('USING COVERING INDEX events_running (name=? AND due_at_ms<?)'),
@@ -88,16 +88,16 @@ describe('an inbox file', () => {
         }
       },
     })
-    await store.open('scrapenest')
+    await store.open()
     expect(scans).toEqual([])
   })
 
   it('of a newer release is refused and stays as it is', async () => {
     const file = temporaryFile()
-    await openStore({ file }).open('scrapenest')
+    await openStore({ file }).open()
     changeFile(file, 'PRAGMA user_version = 99')
     const before = readFileSync(file)
-    await expect(openStore({ file }).open('scrapenest')).rejects.toMatchObject({
+    await expect(openStore({ file }).open()).rejects.toMatchObject({
       code: 'configuration_invalid',
       message: expect.stringMatching(/written by a newer release \(schema 99; this one knows 3\).*Update/s),
     })
@@ -108,7 +108,7 @@ describe('an inbox file', () => {
     const file = temporaryFile()
     changeFile(file, 'CREATE TABLE customers (id INTEGER)')
     const before = readFileSync(file)
-    await expect(openStore({ file }).open('scrapenest')).rejects.toMatchObject({
+    await expect(openStore({ file }).open()).rejects.toMatchObject({
       code: 'configuration_invalid',
       message: expect.stringContaining('another application'),
     })
@@ -167,7 +167,7 @@ describe('an inbox file', () => {
 
     it('stores nothing twice while a process of the first release still has it open', async () => {
       const { file, store } = fileOfFirstRelease()
-      await openStore({ file }).open('scrapenest')
+      await openStore({ file }).open()
       expect(eventIds.map(store)).toEqual([undefined, undefined, undefined, undefined])
       expect(store('new')).toEqual({ id: 5 })
     })
@@ -220,7 +220,7 @@ describe('with an SQLite older than 3.51.3', () => {
     const file = temporaryFile()
     const { stdout } = openElsewhere(file, { exclusively: true })
     await once(stdout, 'data')
-    await expect(openStore({ file, sqliteVersion: old }).open('scrapenest')).rejects.toMatchObject({
+    await expect(openStore({ file, sqliteVersion: old }).open()).rejects.toMatchObject({
       code: 'configuration_invalid',
       message: expect.stringMatching(/already open in another process/),
     })
@@ -239,7 +239,7 @@ describe('with an SQLite older than 3.51.3', () => {
   it('a newer SQLite finds the file locked', async () => {
     const file = temporaryFile()
     await openStore({ file, sqliteVersion: old }).put(createInboxEvent(), { nowMs: 0 })
-    await expect(openStore({ file }).open('scrapenest')).rejects.toMatchObject({
+    await expect(openStore({ file }).open()).rejects.toMatchObject({
       code: 'store_unavailable',
       fault: 'locked',
     })
@@ -260,7 +260,7 @@ describe('with an SQLite older than 3.51.3', () => {
         mode = first(db.prepare('PRAGMA locking_mode').get())
       },
     })
-    await store.open('scrapenest')
+    await store.open()
     expect(mode).toBe(isExclusive === 1 ? 'exclusive' : 'normal')
   })
 })

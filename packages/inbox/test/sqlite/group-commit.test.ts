@@ -6,6 +6,8 @@ class Journal {
   readonly transactions: string[][] = []
   isLocked = false
   attempts = 0
+  /** Changes when another process writes. */
+  version = 0
   failure: Error | undefined
 
   transact(work: (write: (line: string) => void) => void): void {
@@ -26,7 +28,10 @@ function createGroupCommit(lockTimeoutMs: number = 1000): {
   const isLocked = (error: unknown): boolean => (error as Error).message === 'locked'
   const isStoreFault = (error: unknown): boolean => isLocked(error) || error === journal.failure
   const transact: Journal['transact'] = (work) => journal.transact(work)
-  return { journal, commit: new GroupCommit({ transact, isLocked, isStoreFault, lockTimeoutMs }) }
+  return {
+    journal,
+    commit: new GroupCommit({ transact, isLocked, isStoreFault, versionOf: () => journal.version, lockTimeoutMs }),
+  }
 }
 
 describe('GroupCommit', () => {
@@ -99,17 +104,13 @@ describe('GroupCommit', () => {
 
   it('commits a crowd in several transactions, so that the event loop gets its turn', async () => {
     const { journal, commit } = createGroupCommit()
-    const spin = (): void => {
-      const untilMs = performance.now() + 3
-      while (performance.now() < untilMs);
-    }
     let turns = 0
     const turn = (): void => {
       turns += 1
       if (turns < 100) setImmediate(turn)
     }
     setImmediate(turn)
-    await Promise.all(Array.from({ length: 12 }, () => commit.run(spin)))
+    await Promise.all(Array.from({ length: 12 }, () => commit.run(() => spin(3))))
     expect(journal.transactions.length).toBeGreaterThanOrEqual(3)
     expect(turns).toBeGreaterThanOrEqual(3)
   })
@@ -138,4 +139,48 @@ describe('GroupCommit', () => {
     await young
     expect(journal.transactions).toEqual([['young']])
   })
+
+  describe('after a transaction of 20 ms', () => {
+    /** Whether a timer of 5 ms ends before the next transaction begins: whether another process could take the lock. */
+    async function leavesGap(
+      { commit }: ReturnType<typeof createGroupCommit>,
+      write: () => void = () => {},
+    ): Promise<boolean> {
+      await commit.run(() => {})
+      write()
+      let hasRung = false
+      await commit.run(() => spin(20))
+      setTimeout(() => {
+        hasRung = true
+      }, 5)
+      return await commit.run(() => hasRung)
+    }
+
+    it('leaves a gap if another process has written', async () => {
+      const groupCommit = createGroupCommit()
+      const write = (): void => {
+        groupCommit.journal.version += 1
+      }
+      expect(await leavesGap(groupCommit, write)).toBe(true)
+    })
+
+    it('leaves a gap if another process held the lock', async () => {
+      const groupCommit = createGroupCommit()
+      groupCommit.journal.isLocked = true
+      setTimeout(() => {
+        groupCommit.journal.isLocked = false
+      }, 20)
+      expect(await leavesGap(groupCommit)).toBe(true)
+    })
+
+    // Retried, because a busy machine may take the time of the timer between any two statements.
+    it('goes on at once if this process is alone', { retry: 4 }, async () => {
+      expect(await leavesGap(createGroupCommit())).toBe(false)
+    })
+  })
 })
+
+function spin(durationMs: number): void {
+  const untilMs = performance.now() + durationMs
+  while (performance.now() < untilMs);
+}

@@ -1,7 +1,7 @@
 import { chmodSync, copyFileSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { createInboxEvent } from '@scrapenest-webhooks/testing'
+import { createInboxConsumer, createInboxEvent, untilInboxStats } from '@scrapenest-webhooks/testing'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { type Inbox, sqliteInbox } from '../../src/index.ts'
 import { temporaryFile } from '../temporary-file.ts'
@@ -127,6 +127,35 @@ function locksOn(file: string): readonly string[] | undefined {
   expect(locks.length).toBeGreaterThan(0)
   return locks.map((line) => line.replace(/^\d+: /, '')).sort()
 }
+
+describe('a row that someone changed', () => {
+  it.each([
+    ['signed_headers', "'no JSON'"],
+    ['signed_headers', "'null'"],
+    ['body', 'DELETE'],
+  ])('moves to dead letters alone, with a code: %s = %s', async (column, value) => {
+    const file = temporaryFile()
+    const inbox = openInbox(file)
+    const [broken, intact] = [createInboxEvent(), createInboxEvent()]
+    await inbox.put(broken)
+    await inbox.put(intact)
+    const db = new DatabaseSync(file)
+    const change = value === 'DELETE' ? 'DELETE FROM payloads' : `UPDATE payloads SET ${column} = ${value}`
+    db.exec(`${change} WHERE event = (SELECT min(event) FROM payloads)`)
+    db.close()
+
+    const handled: string[] = []
+    const reported: unknown[] = []
+    const consumer = createInboxConsumer(({ eventId }) => handled.push(eventId))
+    await inbox.start({ ...consumer, report: (error) => reported.push(error) })
+    await untilInboxStats(inbox, { done: 1, dead: 1 })
+    expect(handled).toEqual([intact.eventId])
+    expect(reported).toMatchObject([{ name: 'DeadEventError', message: expect.stringContaining('event_unreadable') }])
+    const record = await inbox.get(broken.eventId)
+    expect(record).toMatchObject({ state: 'dead', history: [{ error: { code: 'event_unreadable' } }] })
+    expect((await inbox.list()).events).toHaveLength(2)
+  })
+})
 
 function eventsAfterKillIfAny(file: string): number | undefined {
   try {

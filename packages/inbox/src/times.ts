@@ -1,0 +1,31 @@
+import { ConfigurationError } from '@scrapenest-webhooks/core'
+import type { Ending } from './event-store.ts'
+
+/** A hundred years, in milliseconds. */
+export const longestKeepMs = 3_153_600_000_000
+
+/** The largest distance of a `Date` from 1970, in milliseconds (ECMA-262, "Time Values and Time Range"). */
+const maxDateMs = 8.64e15
+
+/** Whether a number is a time that a `Date` can hold, even with a hundred years added or subtracted. */
+export function isTime(value: unknown): value is number {
+  return typeof value === 'number' && Math.abs(value) <= maxDateMs - longestKeepMs
+}
+
+/**
+ * Refuses an ending with a number that is not a time. NULL or an invalid date in a store would make an event, and perhaps those
+ * behind it, wait indefinitely without a sign.
+ *
+ * @throws {ConfigurationError} `configuration_invalid`
+ */
+export function checkEnding(ending: Ending): void {
+  const times = {
+    startedAtMs: ending.startedAtMs,
+    nowMs: ending.nowMs,
+    dueAtMs: 'dueAtMs' in ending ? ending.dueAtMs : 0,
+  }
+  for (const [name, value] of Object.entries(times)) {
+    if (isTime(value) && Number.isInteger(value)) continue
+    throw new ConfigurationError(`Expected ${name} of an ending to be whole milliseconds since 1970, got ${value}.`)
+  }
+}
