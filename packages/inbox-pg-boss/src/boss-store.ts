@@ -14,16 +14,25 @@ import {
   type EventIdentity,
   type EventStore,
   type ExpiredAttempt,
-  fromEventJson,
   type InboxSettings,
   type Lease,
   toEventJson,
 } from '@scrapenest-webhooks/inbox/kit'
 import type { Db } from 'pg-boss'
-import { type Boss, watchRetryDelaySeconds } from './boss.ts'
+import { type Boss, type BossCall, deliveryTimeoutMs, scanTimeoutMs, watchRetryDelaySeconds } from './boss.ts'
 import { delayOf, Endings } from './endings.ts'
-import { type JobData, jobIdOf } from './jobs/job-data.ts'
-import { cursorForm, cursorOf, type JobRow, rowColumns, selection, toRecord, toSummary } from './jobs/job-rows.ts'
+import { jobIdOf } from './jobs/job-data.ts'
+import {
+  cursorForm,
+  cursorOf,
+  type JobRow,
+  readEvent,
+  rowColumns,
+  selection,
+  timeOf,
+  toRecord,
+  toSummary,
+} from './jobs/job-rows.ts'
 import { attemptOf, HeldClaims, leaseOf, nameOf } from './jobs/leases.ts'
 
 /** How many due times are remembered. What is due beyond them is found by the regular poll. */
@@ -31,6 +40,13 @@ const rememberedDueTimes = 1000
 
 /** How far PostgreSQL's clock may be behind ours, in milliseconds, for what is due here to be due there too. */
 const clockSlackMs = 5
+
+/** A job as pg-boss's `fetch` returns it. */
+interface Fetched {
+  readonly id: string
+  readonly retryCount: number
+  readonly data: unknown
+}
 
 /** The copies that pg-boss makes of dead events, in the dead letter queues of the queues in the first value. */
 const isDeadLetter = "name IN (SELECT unnest($1::text[]) || '/dead')"
@@ -78,17 +94,19 @@ export class BossStore implements EventStore {
   async put(event: InboxEvent): Promise<'stored' | 'duplicate'> {
     const { name } = event
     const options = { ...this.#boss.sendOptions(name), id: jobIdOf(event) }
-    const id = await this.#boss.callInTime(name, (boss, queue) => boss.send(queue, toEventJson(event), options))
+    const send = async ({ boss, queue, db }: BossCall): Promise<string | null> =>
+      await boss.send(queue, toEventJson(event), { ...options, ...db })
+    const id = await this.#boss.call(name, send, deliveryTimeoutMs)
     return id === null ? 'duplicate' : 'stored'
   }
 
   async claim({ name, limit, nowMs }: ClaimRequest): Promise<Claim> {
-    const jobs = await this.#boss.call(name, (boss, queue) => boss.fetch<JobData>(queue, { batchSize: limit }))
+    const jobs = await this.#fetch(name, limit)
     const claimed = jobs.map(({ id, retryCount, data }) => {
       const lease = leaseOf(name, { id, retryCount })
-      const event = fromEventJson(data)
-      this.#held.add({ lease, event, replays: data.replays ?? 0, isCompleting: false })
-      return { lease, event, attempt: retryCount + 1 }
+      const { replays, ...read } = readEvent({ id, name, data })
+      this.#held.add({ lease, event: read.event, replays, isCompleting: false })
+      return { lease, attempt: retryCount + 1, ...read }
     })
     this.#due = this.#due.filter(({ dueAtMs }) => dueAtMs > nowMs)
     const dueOfName = this.#due.filter((due) => due.name === name).map(({ dueAtMs }) => dueAtMs)
@@ -97,7 +115,7 @@ export class BossStore implements EventStore {
 
   /** pg-boss finds them too, once a minute. Here they are found sooner, and a dead one is reported. */
   async expired(name: string): Promise<readonly ExpiredAttempt[]> {
-    const rows = await this.#boss.call(name, async (_boss, queue) =>
+    const rows = await this.#boss.call(name, async ({ queue }) =>
       this.#boss.sql<JobRow>(
         `SELECT ${rowColumns} FROM ${this.#boss.schema}.job
          WHERE name = $1 AND state = 'active' AND heartbeat_on + heartbeat_seconds * interval '1s' < now() LIMIT 100`,
@@ -105,10 +123,10 @@ export class BossStore implements EventStore {
       ),
     )
     return rows.map(({ id, retry_count: retryCount, data, started_on: startedOn }) => ({
-      lease: leaseOf(name, { id, retryCount }),
-      event: fromEventJson(data),
-      attempt: retryCount + 1,
-      startedAtMs: startedOn?.getTime() ?? Date.now(),
+      lease: leaseOf(name, { id, retryCount: Number(retryCount) }),
+      event: readEvent({ id, name, data }).event,
+      attempt: Number(retryCount) + 1,
+      startedAtMs: (timeOf(startedOn) ?? new Date()).getTime(),
     }))
   }
 
@@ -121,8 +139,8 @@ export class BossStore implements EventStore {
       else leasesByName.set(nameOf(lease), [...(leasesByName.get(nameOf(lease)) ?? []), lease])
     }
     for (const [name, ofName] of leasesByName) {
-      const { settled = [] } = (await this.#boss.call(name, (boss, queue) =>
-        boss.touch(queue, ofName.map(attemptOf)),
+      const { settled = [] } = (await this.#boss.call(name, ({ boss, queue, db }) =>
+        boss.touch(queue, ofName.map(attemptOf), db),
       )) as { settled?: readonly string[] }
       const touched = new Set(settled)
       for (const lease of ofName) if (touched.has(attemptOf(lease).id)) renewed.add(lease.id)
@@ -158,6 +176,7 @@ export class BossStore implements EventStore {
       `SELECT ${rowColumns} FROM ${this.#boss.schema}.job WHERE ${where}${cursor === undefined ? '' : ` AND ${after}`}
        ORDER BY created_on DESC, id DESC LIMIT ${limit + 1}`,
       cursor === undefined ? values : [...values, createdUs, id],
+      { limitMs: scanTimeoutMs },
     )
     const page = rows.slice(0, limit)
     const last = page.at(-1)
@@ -174,25 +193,28 @@ export class BossStore implements EventStore {
 
   async stats(name: string | undefined): Promise<InboxStats> {
     const [counts] = await this.#boss.sql<
-      Record<keyof Omit<InboxStats, 'oldestReadyAt'>, string> & { oldest: Date | null }
+      Record<keyof Omit<InboxStats, 'oldestReadyAt'>, unknown> & { oldest: string | null }
     >(
       `SELECT count(*) FILTER (WHERE state < 'active') AS ready,
               count(*) FILTER (WHERE state = 'active') AS running,
               count(*) FILTER (WHERE state = 'completed') AS done,
               count(*) FILTER (WHERE state > 'completed') AS dead,
-              count(*) FILTER (WHERE state = 'completed' AND (output->>'isUnhandled')::boolean) AS unhandled,
-              min(start_after) FILTER (WHERE state < 'active') AS oldest
+              count(*) FILTER (WHERE state = 'completed' AND output->'isUnhandled' = 'true'::jsonb) AS unhandled,
+              (extract(epoch FROM min(start_after) FILTER (WHERE state < 'active' AND start_after <= now())) * 1000)::text
+                AS oldest
        FROM ${this.#boss.schema}.job WHERE name = ANY($1)`,
       [await this.#boss.queuesOf(name)],
+      { limitMs: scanTimeoutMs },
     )
     const { oldest, ready, running, done, dead, unhandled } = counts ?? { oldest: null }
+    const oldestReadyAt = timeOf(oldest)
     return {
       ready: Number(ready ?? 0),
       running: Number(running ?? 0),
       done: Number(done ?? 0),
       dead: Number(dead ?? 0),
       unhandled: Number(unhandled ?? 0),
-      ...(oldest === null ? {} : { oldestReadyAt: oldest }),
+      ...(oldestReadyAt === undefined ? {} : { oldestReadyAt }),
     }
   }
 
@@ -205,16 +227,18 @@ export class BossStore implements EventStore {
       `WITH without AS (SELECT id FROM ${schema}.job WHERE ${final} AND NOT data ? 'signedHeaders'),
        replayed AS (
          UPDATE ${schema}.job
-         SET state = 'created', retry_count = 0, retry_limit = ${this.#settings.maxAttempts - 1}, started_on = NULL,
+         SET state = 'created', retry_count = 0, retry_limit = ${this.#boss.retryLimit}, started_on = NULL,
            completed_on = NULL, heartbeat_on = NULL, start_after = now(), deletion_seconds = ${deleteAfterSeconds},
            keep_until = now() + (keep_until - created_on), retry_delay = ${watchRetryDelaySeconds}, retry_backoff = true,
-           data = data || jsonb_build_object('replays', COALESCE((data->>'replays')::int, 0) + 1)
+           data = data || jsonb_build_object('replays', CASE WHEN jsonb_typeof(data->'replays') = 'number'
+             THEN LEAST((data->>'replays')::numeric, 1000000000) + 1 ELSE 1 END)
          WHERE ${final} AND data ? 'signedHeaders'
          RETURNING id
        ),
        letters AS (DELETE FROM ${schema}.job WHERE ${isDeadLetter} AND source_id IN (SELECT id FROM replayed))
        SELECT (SELECT count(*) FROM replayed) AS replayed, (SELECT count(*) FROM without) AS without`,
       values,
+      { limitMs: scanTimeoutMs },
     )
     return { replayed: Number(counted?.replayed), withoutPayload: Number(counted?.without) }
   }
@@ -228,8 +252,35 @@ export class BossStore implements EventStore {
        letters AS (DELETE FROM ${schema}.job WHERE ${isDeadLetter} AND source_id IN (SELECT id FROM purged))
        SELECT count(*) AS purged FROM purged`,
       values,
+      { limitMs: scanTimeoutMs },
     )
     return Number(counted?.purged)
+  }
+
+  /** Claims up to `limit` jobs. Those of an answer that no one waits for any more are given back. */
+  async #fetch(name: string, limit: number): Promise<readonly Fetched[]> {
+    let isGivenUp = false
+    const fetch = async ({ boss, queue, db }: BossCall): Promise<readonly Fetched[]> => {
+      const jobs = await boss.fetch<unknown>(queue, { batchSize: limit, ...db })
+      const fetched = jobs.map(({ id, retryCount, data }) => ({ id, retryCount: Number(retryCount), data }))
+      if (isGivenUp) await this.#giveBack(name, fetched)
+      return fetched
+    }
+    try {
+      return await this.#boss.call(name, fetch)
+    } catch (error) {
+      isGivenUp = true
+      throw error
+    }
+  }
+
+  /** The attempts do not count. Where this fails, they end with their leases. */
+  async #giveBack(name: string, jobs: readonly Fetched[]): Promise<void> {
+    const nowMs = this.#settings.now()
+    const message = 'PostgreSQL answered the claim too late.'
+    const error = { code: 'store_unavailable', name: 'InboxUnavailableError', message } as const
+    const ending = { state: 'ready', dueAtMs: nowMs, isCounted: false, startedAtMs: nowMs, nowMs, error } as const
+    await Promise.allSettled(jobs.map((job) => this.#endings.end(leaseOf(name, job), ending)))
   }
 
   /** So that an event is claimed when it is due, and not at the next regular poll. */

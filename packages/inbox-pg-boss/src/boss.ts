@@ -1,22 +1,54 @@
+import { ConfigurationError } from '@scrapenest-webhooks/core'
 import type { InboxSettings } from '@scrapenest-webhooks/inbox/kit'
-import { type Db, PgBoss, type SendOptions } from 'pg-boss'
-import { unavailable } from './postgres-faults.ts'
+import type { Db, PgBoss, SendOptions } from 'pg-boss'
+import type { BossSource } from './boss-source.ts'
+import { cannotOpen, type Loss, lossIn, toInboxError, toSafeError } from './postgres-faults.ts'
+import { TimeLimitError, within } from './time-limit.ts'
 
 export interface BossOptions {
-  readonly source: PgBoss | string
+  readonly source: BossSource
   readonly schema: string
   readonly queuePrefix: string
+  /** What must not be printed. */
+  readonly secrets: readonly string[]
   readonly settings: InboxSettings
 }
 
+/** What a call to pg-boss is made with. */
+export interface BossCall {
+  readonly boss: PgBoss
+  /** The queue of the receiver's name. */
+  readonly queue: string
+  /** Goes into the options of the call: bounds its statements. */
+  readonly db: { readonly db?: Db }
+}
+
 /** How long PostgreSQL may take to answer a delivery, in milliseconds. */
-const answerTimeoutMs = 800
+export const deliveryTimeoutMs = 800
+
+/** For a statement, in milliseconds. */
+const statementTimeoutMs = 4000
+
+/** For a statement that visits many events: `list`, `stats`, `replay`, `purge`. In milliseconds. */
+export const scanTimeoutMs = 60_000
+
+/** What waiting for a connection adds to a time limit, in milliseconds. */
+const connectionSlackMs = 1000
+
+/** For a call of a worker, in milliseconds. Well below the shortest lease. */
+const callTimeoutMs = statementTimeoutMs + connectionSlackMs
 
 /** Ten years: an acknowledged event is never deleted because it waited, and a dead letter stays until it is purged. */
 const foreverSeconds = 315_360_000
 
+/** The longest delay of a retry, ten years: PostgreSQL and pg-boss can hold it. */
+export const longestDelayMs: number = foreverSeconds * 1000
+
 /** The base of pg-boss's own jittered delays, for attempts whose expired lease it finds before a worker does. */
 export const watchRetryDelaySeconds = 30
+
+/** Below what PostgreSQL's `integer` holds: pg-boss counts on from it. */
+const mostRetries = 1_000_000_000
 
 /** An SQLSTATE without a meaning in PostgreSQL. */
 const rolledBack = 'SNRBK'
@@ -25,49 +57,75 @@ const rolledBack = 'SNRBK'
 const longestExpirySeconds = 86_400
 
 /**
- * The user's pg-boss, or our own: started when it is first needed, with a queue for each receiver's name. Every call to
- * PostgreSQL goes through here, and rejects with `store_unavailable` if it fails.
+ * pg-boss, started when it is first needed, with a queue for each receiver's name. Every call to PostgreSQL goes through
+ * here, is bounded in time, and rejects with `store_unavailable` if it fails.
+ *
+ * Queues and schema:
+ * - *unknown*: at first, and after a loss. The next call creates what is missing.
+ * - *proven*: entered by the first call that succeeds.
+ * - *lost*: a call finds that a proven queue, or the schema, is gone. The loss is reported by that call alone; the state is
+ *   unknown again. If nothing is proven in between, it is no loss: what pg-boss created is not what it needs.
  */
 export class Boss {
   readonly schema: string
   readonly heartbeatSeconds: number
   readonly deleteAfterSeconds: number
   readonly #options: BossOptions
-  readonly #boss: PgBoss
   readonly #queues = new Map<string, Promise<void>>()
-  #starting: Promise<unknown> | undefined
-  #isStarted = false
+  /** Pools whose settings have been checked. */
+  readonly #checked = new WeakSet<PgBoss>()
+  /** Counts the losses, so that of concurrent calls only one reports each. */
+  #losses = 0
+  #isProven = false
 
   constructor(options: BossOptions) {
-    const { source, schema, settings } = options
+    const { schema, settings } = options
     this.#options = options
     this.schema = schema
-    this.deleteAfterSeconds = Math.max(1, Math.ceil(settings.keepDoneMs / 1000))
+    this.deleteAfterSeconds = Math.min(foreverSeconds, Math.max(1, Math.ceil(settings.keepDoneMs / 1000)))
     this.heartbeatSeconds = Math.ceil(settings.leaseMs / 1000)
-    this.#boss =
-      typeof source === 'string'
-        ? new PgBoss({ connectionString: source, schema, schedule: false, connectionTimeoutMillis: answerTimeoutMs })
-        : source
-    // Without a listener an error would end the process. The next call rejects, and its caller reports it.
-    if (typeof source === 'string') this.#boss.on('error', () => {})
   }
 
-  /** Calls pg-boss once the queue of this receiver's name exists. */
-  async call<Answer>(name: string, ask: (boss: PgBoss, queue: string) => Promise<Answer>): Promise<Answer> {
-    return await answering(async () => await ask(await this.#withQueue(name), this.queueOf(name)))
-  }
-
-  /** As `call`, and rejects if the answer takes too long for a delivery; what was asked may still be done later. */
-  async callInTime<Answer>(name: string, ask: (boss: PgBoss, queue: string) => Promise<Answer>): Promise<Answer> {
-    return await this.call(name, async (boss, queue) => await inTime(ask(boss, queue)))
+  /**
+   * Calls pg-boss once the queue of this receiver's name exists.
+   *
+   * @param limitMs how long to wait for the answer. What was asked may still be done later.
+   */
+  async call<Answer>(
+    name: string,
+    ask: (call: BossCall) => Promise<Answer>,
+    limitMs: number = callTimeoutMs,
+  ): Promise<Answer> {
+    return await this.#asking(async () => {
+      const boss = await within(callTimeoutMs, this.#withQueue(name))
+      return await within(limitMs, ask({ boss, queue: this.queueOf(name), db: this.#limited(boss) }))
+    })
   }
 
   /** Runs SQL, for what pg-boss has no call for. */
-  async sql<Row>(text: string, values: unknown[], db?: Db): Promise<readonly Row[]> {
-    return await answering(async () => {
-      const { rows } = await (db ?? (await this.#started()).getDb()).executeSql(text, values)
+  async sql<Row>(
+    text: string,
+    values: unknown[],
+    { db, limitMs = statementTimeoutMs }: { readonly db?: Db | undefined; readonly limitMs?: number } = {},
+  ): Promise<readonly Row[]> {
+    return await this.#asking(async () => {
+      const through = db ?? this.#dbOf(await within(callTimeoutMs, this.#started()), limitMs)
+      const { rows } = await within(limitMs + connectionSlackMs, through.executeSql(text, values))
       return rows as Row[]
     })
+  }
+
+  /** As `db`, and what fails in it is not taken for a loss: the application's transaction may go to another database. */
+  foreign(db: Db): Db {
+    return {
+      executeSql: async (text, values) => {
+        try {
+          return await db.executeSql(text, values)
+        } catch (error) {
+          throw toInboxError(error, this.#options.secrets)
+        }
+      },
+    }
   }
 
   queueOf(name: string): string {
@@ -76,18 +134,23 @@ export class Boss {
 
   /** The queue of this name; without one, those of all names, including those of other processes. */
   async queuesOf(name: string | undefined): Promise<string[]> {
-    const names = name === undefined ? await this.#names() : [name]
-    return names.map((one) => this.queueOf(one))
+    if (name !== undefined) return [this.queueOf(name)]
+    const prefix = this.queueOf('')
+    const rows = await this.sql<{ name: string }>(
+      `SELECT name::text AS name FROM ${this.schema}.queue WHERE starts_with(name::text, $1)`,
+      [prefix],
+    )
+    return rows.map((row) => row.name).filter((queue) => !queue.slice(prefix.length).includes('/'))
   }
 
   /**
    * Inserts a job into the queue of this name and rolls back: rejects when the schema is missing, or PostgreSQL takes no
-   * writes. In one statement, because each goes to any free connection of the pool, or of the user's adapter.
+   * writes. In one statement, because each goes to any free connection of the pool, or of the application's adapter.
    */
   async tryInsert(name: string): Promise<void> {
-    await this.callInTime(name, async (boss, queue) => {
+    const insert = async ({ boss, queue, db }: BossCall): Promise<void> => {
       // Names and prefixes contain nothing that SQL interprets between quotes; a DO block takes no parameters.
-      await boss.getDb().executeSql(
+      await (db.db ?? boss.getDb()).executeSql(
         `DO $$ BEGIN
            INSERT INTO ${this.schema}.job (name) VALUES ('${queue}');
            RAISE SQLSTATE '${rolledBack}';
@@ -95,15 +158,16 @@ export class Boss {
          END $$`,
         [],
       )
-    })
+    }
+    await this.call(name, insert, deliveryTimeoutMs)
   }
 
   /** What each job is sent with: its queue may be older than these settings. */
   sendOptions(name: string): SendOptions {
-    const { maxAttempts, handlerTimeoutMs, graceMs } = this.#options.settings
+    const { handlerTimeoutMs, graceMs } = this.#options.settings
     const longestRunSeconds = Math.ceil((handlerTimeoutMs + graceMs) / 1000) + this.heartbeatSeconds
     return {
-      retryLimit: maxAttempts - 1,
+      retryLimit: this.retryLimit,
       // For attempts that pg-boss itself finds dead; for those a worker finds, the backoff decides.
       retryDelay: watchRetryDelaySeconds,
       retryBackoff: true,
@@ -115,24 +179,75 @@ export class Boss {
     }
   }
 
+  /** How often pg-boss lets an event be retried. */
+  get retryLimit(): number {
+    return Math.min(mostRetries, this.#options.settings.maxAttempts - 1)
+  }
+
   async close(): Promise<void> {
     this.#queues.clear()
-    if (typeof this.#options.source !== 'string') return
-    // A start in progress would otherwise count as one after this.
-    await this.#starting?.catch(() => {})
-    this.#isStarted = false
-    await this.#boss.stop({ graceful: false }).catch(() => {})
+    await this.#options.source.close()
+  }
+
+  /** What PostgreSQL, its client or pg-boss throws becomes the inbox's own failure. */
+  async #asking<Answer>(ask: () => Promise<Answer>, isRetry = false): Promise<Answer> {
+    const losses = this.#losses
+    try {
+      const answer = await ask()
+      this.#isProven = true
+      return answer
+    } catch (error) {
+      const loss = lossIn(error)
+      if (loss === undefined) throw toInboxError(error, this.#options.secrets)
+      if (losses === this.#losses) throw this.#lose(loss, error)
+      // Another call has reported this loss.
+      if (isRetry) throw toInboxError(error, this.#options.secrets)
+      return await this.#asking(ask, true)
+    }
+  }
+
+  #lose(loss: Loss, error: unknown): Error {
+    const { source, schema, secrets } = this.#options
+    const cause = toSafeError(error, secrets)
+    if (loss === 'schema' && (!this.#isProven || source.discard === undefined)) {
+      const fix =
+        source.discard === undefined
+          ? 'Start the application again, so that its pg-boss creates them.'
+          : 'Drop the schema, or set another; a new one is then created.'
+      const text = `PostgreSQL refused: ${cause.message}. The schema ${schema} lacks tables of the installed pg-boss. ${fix}`
+      return cannotOpen(text, new ConfigurationError(text, { cause }))
+    }
+    this.#losses += 1
+    this.#isProven = false
+    this.#queues.clear()
+    if (loss === 'schema') source.discard?.()
+    const lost = loss === 'schema' ? `The schema ${schema}, or a table in it,` : 'A queue of this inbox'
+    return cannotOpen(`${lost} was removed, with the events in it (${cause.message}). It is created again.`, cause)
   }
 
   async #started(): Promise<PgBoss> {
-    if (!this.#isStarted) {
-      this.#starting ??= this.#boss.start().finally(() => {
-        this.#starting = undefined
-      })
-      await this.#starting
-      this.#isStarted = true
+    const { source, secrets } = this.#options
+    // What is missing at a start is not lost.
+    const boss = await source.started().catch((error) => Promise.reject(toInboxError(error, secrets)))
+    if (!this.#checked.has(boss)) {
+      await this.#checkIsolation(boss)
+      this.#checked.add(boss)
     }
-    return this.#boss
+    return boss
+  }
+
+  /** Where each statement is its own transaction, a stricter level only makes concurrent workers fail. */
+  async #checkIsolation(boss: PgBoss): Promise<void> {
+    const { rows } = await this.#dbOf(boss, statementTimeoutMs).executeSql(
+      "SELECT current_setting('default_transaction_isolation') AS isolation",
+      [],
+    )
+    const isolation: unknown = rows[0]?.isolation
+    if (isolation === 'read committed') return
+    throw new ConfigurationError(
+      `Expected the isolation level of this connection to be 'read committed', found '${isolation}'. Several workers cannot ` +
+        "claim events at that level. Run ALTER ROLE … SET default_transaction_isolation = 'read committed' for the role of the inbox.",
+    )
   }
 
   async #withQueue(name: string): Promise<PgBoss> {
@@ -149,40 +264,28 @@ export class Boss {
 
   async #createQueue(boss: PgBoss, name: string): Promise<void> {
     const deadLetter = this.#deadLettersOf(name)
-    // If another process has created them, that is a success.
-    await boss.createQueue(deadLetter, { retentionSeconds: foreverSeconds, deleteAfterSeconds: 0 })
-    await boss.createQueue(this.queueOf(name), { ...this.sendOptions(name), deadLetter })
+    try {
+      // If another process has created them, that is a success.
+      const dead = boss.createQueue(deadLetter, { retentionSeconds: foreverSeconds, deleteAfterSeconds: 0 })
+      await within(statementTimeoutMs, dead)
+      await within(statementTimeoutMs, boss.createQueue(this.queueOf(name), { ...this.sendOptions(name), deadLetter }))
+    } catch (error) {
+      // Statements without a time limit of their own still wait on the connections.
+      if (error instanceof TimeLimitError) this.#options.source.discard?.()
+      throw error
+    }
+  }
+
+  #limited(boss: PgBoss): { readonly db?: Db } {
+    const { source } = this.#options
+    return source.limited === undefined ? {} : { db: source.limited(boss, statementTimeoutMs) }
+  }
+
+  #dbOf(boss: PgBoss, limitMs: number): Db {
+    return this.#options.source.limited?.(boss, limitMs) ?? boss.getDb()
   }
 
   #deadLettersOf(name: string): string {
     return `${this.queueOf(name)}/dead`
-  }
-
-  async #names(): Promise<readonly string[]> {
-    const queues = await answering(async () => await (await this.#started()).getQueues())
-    const prefix = `${this.#options.queuePrefix}/`
-    const names = queues.filter(({ name }) => name.startsWith(prefix)).map(({ name }) => name.slice(prefix.length))
-    return names.filter((name) => !name.includes('/'))
-  }
-}
-
-/** What PostgreSQL, its client or pg-boss throws becomes the inbox's own failure. */
-async function answering<Answer>(ask: () => Promise<Answer>): Promise<Answer> {
-  try {
-    return await ask()
-  } catch (error) {
-    throw unavailable(error)
-  }
-}
-
-async function inTime<Answer>(answer: Promise<Answer>): Promise<Answer> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => reject(unavailable(undefined)), answerTimeoutMs)
-  })
-  try {
-    return await Promise.race([answer, late])
-  } finally {
-    clearTimeout(timer)
   }
 }

@@ -1,16 +1,17 @@
-import type { InboxEvent } from '@scrapenest-webhooks/core'
+import { type InboxEvent, isWebhookError } from '@scrapenest-webhooks/core'
 import { type Ending, type InboxSettings, type Lease, leaseEnded } from '@scrapenest-webhooks/inbox/kit'
 import type { Db } from 'pg-boss'
-import { type Boss, watchRetryDelaySeconds } from './boss.ts'
+import { type Boss, longestDelayMs, watchRetryDelaySeconds } from './boss.ts'
 import type { JobOutput } from './jobs/job-data.ts'
 import { attemptOf, type HeldClaims, nameOf } from './jobs/leases.ts'
+import { isDataRefusal } from './postgres-faults.ts'
 
 export interface EndingsOptions {
   readonly held: HeldClaims
   readonly settings: InboxSettings
 }
 
-/** How attempts end: by pg-boss's `complete` and `fail`, also inside a transaction of the user's. */
+/** How attempts end: by pg-boss's `complete` and `fail`, also inside a transaction of the application's. */
 export class Endings {
   readonly #boss: Boss
   readonly #held: HeldClaims
@@ -23,12 +24,18 @@ export class Endings {
   }
 
   async end(lease: Lease, ending: Ending): Promise<boolean> {
-    const isEnded = ending.state === 'done' ? await this.#complete(lease, ending) : await this.#fail(lease, ending)
+    const isEnded = await this.#record(lease, ending).catch(async (error) => {
+      if (ending.error === undefined || !isWebhookError(error) || !isDataRefusal(error.cause)) throw error
+      // The same text would be refused again, and the event would run until its lease ends.
+      const { code } = ending.error
+      const fixed = { code, name: 'Error', message: 'PostgreSQL cannot store the text of this error.' }
+      return await this.#record(lease, { ...ending, error: fixed })
+    })
     this.#held.release(lease)
     return isEnded
   }
 
-  /** Completes an attempt of this process inside a transaction of the user's. @returns false if its lease is lost. */
+  /** Completes an attempt of this process inside a transaction of the application's. @returns false if its lease is lost. */
   async completeIn(db: Db, event: InboxEvent): Promise<boolean> {
     const claim = this.#held.ofEvent(event)
     if (claim === undefined) return false
@@ -36,9 +43,13 @@ export class Endings {
     const nowMs = now()
     claim.isCompleting = true
     const ending = { state: 'done', isUnhandled: false, keepsPayload: keepPayload, startedAtMs: nowMs, nowMs } as const
-    const isCompleted = await this.#complete(claim.lease, ending, db)
-    claim.isCompleting = isCompleted
-    return isCompleted
+    try {
+      claim.isCompleting = await this.#complete(claim.lease, ending, this.#boss.foreign(db))
+    } catch (error) {
+      claim.isCompleting = false
+      throw error
+    }
+    return claim.isCompleting
   }
 
   /**
@@ -57,34 +68,32 @@ export class Endings {
     return rows.length > 0
   }
 
-  async #complete(lease: Lease, ending: Ending & { readonly state: 'done' }, db?: Db): Promise<boolean> {
-    return await this.#boss.call(nameOf(lease), async (boss, queue) => {
-      const complete = async (through: Db | undefined): Promise<boolean> => {
-        const options = through && { db: through }
-        const { affected } = (await boss.complete(queue, attemptOf(lease), this.#output(lease, ending), options)) as {
-          affected: number
-        }
-        if (affected === 0 || ending.keepsPayload) return affected > 0
-        await this.#boss.sql(
-          `UPDATE ${this.#boss.schema}.job SET data = data - '{body,bodyBase64,signedHeaders}'::text[]
-           WHERE name = $1 AND id = $2 AND state = 'completed'`,
-          [queue, attemptOf(lease).id],
-          through,
-        )
-        return true
-      }
-      const begin = boss.getDb().beginTransaction
-      if (db !== undefined || ending.keepsPayload || begin === undefined) return await complete(db)
-      const transaction = await begin.call(boss.getDb())
-      try {
-        const isCompleted = await complete(transaction.db)
-        await transaction.commit()
-        return isCompleted
-      } catch (error) {
-        await transaction.rollback()
-        throw error
-      }
+  async #record(lease: Lease, ending: Ending): Promise<boolean> {
+    return ending.state === 'done' ? await this.#complete(lease, ending) : await this.#fail(lease, ending)
+  }
+
+  async #complete(lease: Lease, ending: Ending & { readonly state: 'done' }, foreign?: Db): Promise<boolean> {
+    const output = this.#output(lease, ending)
+    if (!ending.keepsPayload) return await this.#completeWithoutPayload(lease, output, foreign)
+    return await this.#boss.call(nameOf(lease), async ({ boss, queue, db }) => {
+      const options = foreign === undefined ? db : { db: foreign }
+      const { affected } = (await boss.complete(queue, attemptOf(lease), output, options)) as { affected: number }
+      return affected > 0
     })
+  }
+
+  /** What `complete` does, and drops the payload. In one statement: nothing is left half done or locked by a lost connection. */
+  async #completeWithoutPayload(lease: Lease, output: JobOutput, db: Db | undefined): Promise<boolean> {
+    const { id, retryCount } = attemptOf(lease)
+    const rows = await this.#boss.sql(
+      `UPDATE ${this.#boss.schema}.job
+       SET state = 'completed', completed_on = now(), output = $4::jsonb,
+         data = data - '{body,bodyBase64,signedHeaders}'::text[]
+       WHERE name = $1 AND id = $2 AND state = 'active' AND retry_count = $3 RETURNING id`,
+      [this.#boss.queueOf(nameOf(lease)), id, retryCount, JSON.stringify(output)],
+      { db },
+    )
+    return rows.length > 0
   }
 
   async #fail(lease: Lease, ending: Ending & { readonly state: 'ready' | 'dead' }): Promise<boolean> {
@@ -92,8 +101,8 @@ export class Endings {
     const { id, retryCount } = attempt
     const isCounted = ending.state === 'dead' || ending.isCounted
     const delayMs = delayOf(ending)
-    const retryLimit = ending.state === 'dead' ? retryCount : Math.max(this.#settings.maxAttempts - 1, retryCount + 1)
-    return await this.#boss.call(nameOf(lease), async (boss, queue) => {
+    const retryLimit = ending.state === 'dead' ? retryCount : Math.max(this.#boss.retryLimit, retryCount + 1)
+    return await this.#boss.call(nameOf(lease), async ({ boss, queue, db }) => {
       // What `fail` does next is written into the job itself. If this process dies in between, the heartbeat ends and
       // pg-boss does the same; without `started_on` the next claim counts no further attempt.
       await this.#boss.sql(
@@ -105,7 +114,7 @@ export class Endings {
         // At least a second: until its own delay is set, no worker can claim it.
         [queue, id, retryCount, retryLimit, Math.max(1, Math.ceil(delayMs / 1000))],
       )
-      const { affected } = (await boss.fail(queue, attempt, this.#output(lease, ending))) as { affected: number }
+      const { affected } = (await boss.fail(queue, attempt, this.#output(lease, ending), db)) as { affected: number }
       if (affected > 0 && ending.state === 'ready') await this.#delay(lease, delayMs)
       return affected > 0
     })
@@ -120,7 +129,8 @@ export class Endings {
     try {
       await this.#boss.sql(
         `UPDATE ${this.#boss.schema}.job
-         SET start_after = now() + $4 * interval '1 millisecond', retry_delay = $5, retry_backoff = true
+         SET start_after = now() + LEAST($4::double precision, ${longestDelayMs}) * interval '1 millisecond',
+           retry_delay = $5, retry_backoff = true
          WHERE name = $1 AND id = $2 AND state = 'retry' AND retry_count = $3`,
         [this.#boss.queueOf(nameOf(lease)), id, retryCount, delayMs, watchRetryDelaySeconds],
       )
@@ -143,7 +153,10 @@ export class Endings {
   }
 }
 
-/** Milliseconds until the next attempt. */
+/** Milliseconds until the next attempt, within what PostgreSQL can hold. */
 export function delayOf(ending: Ending): number {
-  return ending.state === 'ready' ? Math.max(0, ending.dueAtMs - ending.nowMs) : 0
+  if (ending.state !== 'ready') return 0
+  const delayMs = Math.round(ending.dueAtMs - ending.nowMs)
+  // A clock that is not one must not make the event due at once.
+  return Number.isNaN(delayMs) ? 60_000 : Math.max(0, Math.min(longestDelayMs, delayMs))
 }

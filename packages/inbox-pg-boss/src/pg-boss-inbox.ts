@@ -5,7 +5,10 @@ import { inboxOptions, readInboxOptions } from '@scrapenest-webhooks/inbox/kit'
 import type { PgBoss } from 'pg-boss'
 import { Boss } from './boss.ts'
 import { BossInbox, type PgBossInbox } from './boss-inbox.ts'
+import { ApplicationBoss, OwnBoss } from './boss-source.ts'
 import { BossStore } from './boss-store.ts'
+import { checkConnectionString, secretsIn } from './connection-string.ts'
+import { checkPgBoss, supportedPgBoss } from './supported-pg-boss.ts'
 
 /**
  * The options of every inbox. A `leaseMs` below 10,000 counts as 10,000, pg-boss's shortest heartbeat; `keepDoneMs` is
@@ -16,13 +19,21 @@ import { BossStore } from './boss-store.ts'
 export interface PgBossInboxOptions extends InboxOptions {
   /** Where PostgreSQL is: `postgres://…`. Give either `connectionString` or `boss`. */
   readonly connectionString?: string | undefined
-  /** A PgBoss of your own. The inbox starts it if needed, and never stops it. */
+  /**
+   * A PgBoss of your own, 12.35.0 or later. The inbox starts it if needed, and never stops it. Give it a `query_timeout`, so
+   * that it closes connections that no longer answer.
+   */
   readonly boss?: PgBoss | undefined
   /**
    * The schema of pg-boss's tables.
    * @default 'pgboss'
    */
   readonly schema?: string | undefined
+  /**
+   * Whether a missing schema is created. pg-boss creates its tables in it either way.
+   * @default true; `false` for a role without that right: while the schema is missing, deliveries are answered 503
+   */
+  readonly createSchema?: boolean | undefined
   /**
    * Prefix of the queue names: a receiver named `orders` has the queue `webhooks/orders`, and its dead
    * letters are copied to `webhooks/orders/dead`.
@@ -37,14 +48,16 @@ export interface PgBossInboxOptions extends InboxOptions {
  *
  * Connects when first needed. The first start creates pg-boss's schema, which takes the right to create one.
  *
- * @throws {ConfigurationError} `configuration_invalid`: an option is missing, malformed or unknown.
+ * @throws {ConfigurationError} `configuration_invalid`: an option is missing, malformed or unknown, or the installed pg-boss
+ * is not supported.
  *
  * @example
  * const inbox = pgBossInbox({ connectionString: process.env.DATABASE_URL })
  * const receiver = createReceiver({ secret, inbox, onEvent })
  */
 export function pgBossInbox(options: PgBossInboxOptions): PgBossInbox {
-  const { connectionString, boss, schema = 'pgboss', queuePrefix = 'webhooks', ...inbox } = options ?? {}
+  const { connectionString, boss, schema = 'pgboss', createSchema, queuePrefix = 'webhooks', ...inbox } = options ?? {}
+  supportedPgBoss()
   checkKnownOptions(inbox, inboxOptions)
   if ((connectionString === undefined) === (boss === undefined) || connectionString === '') {
     throw new ConfigurationError(
@@ -58,10 +71,21 @@ export function pgBossInbox(options: PgBossInboxOptions): PgBossInbox {
   if (!/^[A-Za-z0-9_.-]{1,64}$/.test(queuePrefix)) {
     throw new ConfigurationError(`Expected queuePrefix to be 1 to 64 letters, digits, "-", "_" or ".".`)
   }
+  if (createSchema !== undefined && (typeof createSchema !== 'boolean' || boss !== undefined)) {
+    throw new ConfigurationError(
+      'Expected createSchema to be true or false, and absent with boss: give it to your PgBoss.',
+    )
+  }
   const read = readInboxOptions(inbox)
   const settings = { ...read, leaseMs: Math.max(shortestLeaseMs, read.leaseMs) }
-  const engine = new Boss({ source: boss ?? (connectionString as string), schema, queuePrefix, settings })
-  return new BossInbox(new BossStore(engine, settings), settings)
+  if (boss !== undefined) checkPgBoss(boss)
+  else checkConnectionString(connectionString as string)
+  const source =
+    boss === undefined
+      ? new OwnBoss({ connectionString: connectionString as string, schema, createSchema: createSchema ?? true })
+      : new ApplicationBoss(boss)
+  const secrets = connectionString === undefined ? [] : secretsIn(connectionString)
+  return new BossInbox(new BossStore(new Boss({ source, schema, queuePrefix, secrets, settings }), settings), settings)
 }
 
 /** pg-boss's shortest heartbeat. */

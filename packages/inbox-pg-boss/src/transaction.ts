@@ -1,5 +1,6 @@
 import { ConfigurationError } from '@scrapenest-webhooks/core'
-import { type Db, fromKnex, fromPrisma, type KnexTransactionLike, type PrismaTransactionLike } from 'pg-boss'
+import type { Db, KnexTransactionLike, PrismaTransactionLike } from 'pg-boss'
+import { supportedPgBoss } from './supported-pg-boss.ts'
 
 /** A client of `pg` on which the user has begun a transaction. */
 export interface PgClientLike {
@@ -18,13 +19,13 @@ export function toDb(transaction: TransactionLike): Db {
   if (typeof given.executeSql === 'function') return given as Db
   if (typeof given.$queryRawUnsafe === 'function') {
     if ('$transaction' in given && '$connect' in given) refuse('a Prisma client; give the tx of its $transaction')
-    return fromPrisma(given as PrismaTransactionLike)
+    return supportedPgBoss().fromPrisma(given as PrismaTransactionLike)
   }
   if (typeof given.raw === 'function') {
     // Knex and its transactions are functions; only the latter say what they are.
     if (typeof transaction === 'function' && !('isTransaction' in given && given.isTransaction === true))
       refuse('Knex itself; give the trx of its transaction')
-    return fromKnex(given as KnexTransactionLike)
+    return supportedPgBoss().fromKnex(given as KnexTransactionLike)
   }
   if (typeof given.query === 'function') {
     // Each query of a pool can go to another connection: nothing on it is in one transaction.

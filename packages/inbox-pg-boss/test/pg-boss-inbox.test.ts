@@ -21,6 +21,9 @@ describe('pgBossInbox', () => {
     },
     { options: { connectionString, conection: 1 }, message: /Unknown option "conection"/ },
     { options: { connectionString, schema: 'a; DROP' }, message: /Expected schema to be a plain name/ },
+    { options: { connectionString, createSchema: 1 }, message: /Expected createSchema to be true or false/ },
+    { options: { connectionString: 'localhost' }, message: /Expected connectionString to be a URL/ },
+    { options: { boss: {} }, message: /Expected pg-boss 12\.35\.0 or a later 12\.x/ },
     { options: { connectionString, queuePrefix: 'a/b' }, message: /Expected queuePrefix/ },
     { options: { connectionString, maxAttempts: 0 }, message: /Expected maxAttempts/ },
   ])('refuses $options', ({ options, message }) => {

@@ -7,6 +7,66 @@ export interface JobData extends EventJson {
   readonly replays?: number
 }
 
+/** The largest time of a `Date`, in milliseconds since 1970. */
+const maxTimeMs = 8_640_000_000_000_000
+
+/**
+ * The data of a job, which any other client of the database may have changed.
+ *
+ * @param stored parsed, or as text: the application can tell `pg` not to parse `jsonb`.
+ * @throws {Error} saying what cannot be read.
+ */
+export function readJobData(stored: unknown): JobData {
+  const data = parseJson(stored) as Partial<JobData>
+  if (typeof data !== 'object' || data === null) throw new Error('its data is not an object')
+  const { name, scope = '', eventId, eventType, messageId, exact, sentAt, receivedAt, secretIndex } = data
+  const { body, bodyBase64, signedHeaders, replays = 0 } = data
+  expectAll({ name, scope, eventId, eventType, messageId }, isText, 'text')
+  expectAll({ body: body ?? '', bodyBase64: bodyBase64 ?? '' }, isText, 'text')
+  expectAll({ sentAt, receivedAt }, isTime, 'a time')
+  expectAll({ secretIndex, replays }, Number.isSafeInteger, 'a whole number')
+  expectAll({ signedHeaders: signedHeaders ?? {} }, isTexts, 'an object of texts')
+  if (exact !== undefined) expectAll({ exact }, isTextsInJson, 'a list of texts in JSON')
+  return data as JobData
+}
+
+/** A `jsonb` value, which `pg` may not have parsed. */
+export function parseJson(value: unknown): unknown {
+  return typeof value === 'string' ? JSON.parse(value) : value
+}
+
+/** A time that may be out of the range of a `Date`, in milliseconds since 1970. */
+export function toDate(ms: number): Date {
+  return new Date(Number.isNaN(ms) ? 0 : Math.max(-maxTimeMs, Math.min(maxTimeMs, ms)))
+}
+
+function expectAll(fields: object, isExpected: (value: unknown) => boolean, expectation: string): void {
+  for (const [field, value] of Object.entries(fields)) {
+    if (!isExpected(value)) throw new Error(`its ${field} is not ${expectation}`)
+  }
+}
+
+function isText(value: unknown): boolean {
+  return typeof value === 'string'
+}
+
+function isTime(value: unknown): boolean {
+  return typeof value === 'number' && Math.abs(value) <= maxTimeMs
+}
+
+function isTextsInJson(value: unknown): boolean {
+  try {
+    return Array.isArray(parseJson(value)) && isTexts(parseJson(value))
+  } catch {
+    // What is wrong with it would quote it.
+    return false
+  }
+}
+
+function isTexts(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && Object.values(value).every(isText)
+}
+
 /** The output of a job: its last attempt. */
 export interface JobOutput {
   readonly attempt: number

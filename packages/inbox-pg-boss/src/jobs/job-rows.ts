@@ -1,26 +1,51 @@
+import type { InboxEvent } from '@scrapenest-webhooks/core'
 import type { InboxAttemptRecord, InboxFilter, InboxRecord, InboxState, InboxSummary } from '@scrapenest-webhooks/inbox'
-import { bodyOf, exactNames, keyText, leaseEnded, readEnvelope, toStorableText } from '@scrapenest-webhooks/inbox/kit'
-import { type JobData, type JobOutput, jobIdOf } from './job-data.ts'
+import {
+  bodyOf,
+  exactNames,
+  fromEventJson,
+  keyText,
+  leaseEnded,
+  readEnvelope,
+  toStorableText,
+} from '@scrapenest-webhooks/inbox/kit'
+import { type JobData, type JobOutput, jobIdOf, parseJson, readJobData, toDate } from './job-data.ts'
 
-/** A row of pg-boss's table of jobs, with its own column names. */
+/**
+ * A row of pg-boss's table of jobs. Everything is selected as text, because the application may have told `pg` to parse
+ * times, JSON or integers in its own way.
+ */
 export interface JobRow {
   readonly id: string
-  readonly data: JobData
+  readonly queue: string
+  readonly data: string | null
   readonly state: 'created' | 'retry' | 'active' | 'completed' | 'cancelled' | 'failed'
-  readonly retry_count: number
-  readonly start_after: Date
-  readonly started_on: Date | null
-  readonly completed_on: Date | null
-  readonly heartbeat_on: Date | null
-  readonly heartbeat_seconds: number | null
-  readonly output: Partial<JobOutput> | null
-  /** Microseconds since 1970: a Date has only milliseconds, and pages must not overlap. */
+  readonly retry_count: string
+  readonly output: string | null
+  /** Milliseconds since 1970, as all other times. */
+  readonly start_after: string
+  readonly started_on: string | null
+  readonly completed_on: string | null
+  /** When the lease ends. */
+  readonly lease_end: string | null
+  /** Microseconds since 1970: pages must not overlap. */
   readonly created_us: string
 }
 
-export const rowColumns: string =
-  'id, data, state, retry_count, start_after, started_on, completed_on, heartbeat_on, heartbeat_seconds, output, ' +
-  '(extract(epoch FROM created_on) * 1000000)::bigint AS created_us'
+/** A time as milliseconds since 1970. */
+function milliseconds(time: string): string {
+  return `(extract(epoch FROM ${time}) * 1000)::text`
+}
+
+export const rowColumns: string = [
+  'id::text AS id, name::text AS queue, data::text AS data, state::text AS state, retry_count::text AS retry_count',
+  'output::text AS output',
+  `${milliseconds('start_after')} AS start_after`,
+  `${milliseconds('started_on')} AS started_on`,
+  `${milliseconds('completed_on')} AS completed_on`,
+  `${milliseconds("(heartbeat_on + heartbeat_seconds * interval '1s')")} AS lease_end`,
+  '(extract(epoch FROM created_on) * 1000000)::bigint::text AS created_us',
+].join(', ')
 
 export const cursorForm: RegExp = /^[0-9]{1,17}_[0-9a-f-]{36}$/
 
@@ -53,7 +78,7 @@ export function selection(
   const { name, scope, eventId, eventType, state, isUnhandled, receivedFrom, receivedBefore, finishedBefore } = filter
   if (eventId !== undefined && scope !== undefined) {
     // The id of a job includes the name, so without a name each queue has one of its own.
-    const names = name === undefined ? queues.map((queue) => queue.slice(queue.indexOf('/') + 1)) : [name]
+    const names = name === undefined ? queues.map(nameOfQueue) : [name]
     add(
       'id = ANY(?::uuid[])',
       names.map((one) => jobIdOf({ name: one, scope, eventId })),
@@ -69,60 +94,119 @@ export function selection(
     add('state::text = ANY(?::text[])', states)
   }
   if (isUnhandled !== undefined) {
-    add("(state = 'completed' AND COALESCE((output->>'isUnhandled')::boolean, false)) = ?", isUnhandled)
+    add("(state = 'completed' AND COALESCE(output->'isUnhandled' = 'true'::jsonb, false)) = ?::boolean", isUnhandled)
   }
-  if (receivedFrom !== undefined) add("(data->>'receivedAt')::bigint >= ?", receivedFrom.getTime())
-  if (receivedBefore !== undefined) add("(data->>'receivedAt')::bigint < ?", receivedBefore.getTime())
-  if (finishedBefore !== undefined) add("state >= 'completed' AND completed_on < ?", finishedBefore)
+  // A cast of unreadable data would fail the whole statement.
+  const receivedAt = "CASE WHEN jsonb_typeof(data->'receivedAt') = 'number' THEN (data->>'receivedAt')::numeric END"
+  if (receivedFrom !== undefined) add(`${receivedAt} >= ?::numeric`, receivedFrom.getTime())
+  if (receivedBefore !== undefined) add(`${receivedAt} < ?::numeric`, receivedBefore.getTime())
+  if (finishedBefore !== undefined) {
+    add("state >= 'completed' AND extract(epoch FROM completed_on) * 1000 < ?::numeric", finishedBefore.getTime())
+  }
   return { where: conditions.join(' AND '), values }
 }
 
 export function toSummary(row: JobRow): InboxSummary {
-  const { data, output, start_after: startAfter, completed_on: completedOn } = row
   const state = stateOf[row.state]
+  const data = shownData(row)
   const isFinal = state === 'done' || state === 'dead'
-  const dueAt = state === 'running' ? leaseEnd(row) : startAfter
+  const dueAt = timeOf(state === 'running' ? row.lease_end : row.start_after)
+  const finishedAt = timeOf(row.completed_on)
+  const retryCount = Number(row.retry_count)
   return {
     name: data.name,
     ...exactNames(data),
     messageId: data.messageId,
     state,
-    isUnhandled: state === 'done' && output?.isUnhandled === true,
+    isUnhandled: state === 'done' && outputOf(row)?.isUnhandled === true,
     // pg-boss counts retries, starting with the second claim. A job that was given back has no start.
-    attempts: row.started_on === null ? row.retry_count : row.retry_count + 1,
+    attempts: row.started_on === null ? retryCount : retryCount + 1,
     replays: data.replays ?? 0,
     sentAt: new Date(data.sentAt),
     receivedAt: new Date(data.receivedAt),
     ...(isFinal || dueAt === undefined ? {} : { dueAt }),
-    ...(isFinal && completedOn !== null ? { finishedAt: completedOn } : {}),
+    ...(isFinal && finishedAt !== undefined ? { finishedAt } : {}),
   }
 }
 
 export function toRecord(row: JobRow): InboxRecord {
-  const body = bodyOf(row.data)
+  const data = shownData(row)
+  const body = bodyOf(data)
   return {
     ...toSummary(row),
     body,
     envelope: body === undefined ? undefined : readEnvelope(body),
-    signedHeaders: row.data.signedHeaders,
-    secretIndex: row.data.secretIndex,
-    history: lastAttempt(row),
+    signedHeaders: data.signedHeaders,
+    secretIndex: data.secretIndex,
+    history: lastAttempt(row, data),
   }
 }
 
-function leaseEnd({ heartbeat_on: heartbeatOn, heartbeat_seconds: heartbeatSeconds }: JobRow): Date | undefined {
-  if (heartbeatOn === null || heartbeatSeconds === null) return undefined
-  return new Date(heartbeatOn.getTime() + heartbeatSeconds * 1000)
+/** An event read from its job. */
+export interface ReadEvent {
+  readonly event: InboxEvent
+  readonly replays: number
+  /** Why the job's data cannot be read. Then the event is what is known of it. */
+  readonly unreadable?: unknown
+}
+
+export function readEvent(job: { readonly id: string; readonly name: string; readonly data: unknown }): ReadEvent {
+  try {
+    const data = readJobData(job.data)
+    if (bodyOf(data) === undefined) throw new Error('it has no body')
+    return { event: fromEventJson(data), replays: data.replays ?? 0 }
+  } catch (error) {
+    return { event: fromEventJson(unreadableData(job)), replays: 0, unreadable: error }
+  }
+}
+
+/** Data as `list` and `get` show them: those that cannot be read too. */
+function shownData({ id, queue, data }: JobRow): JobData {
+  try {
+    return readJobData(data)
+  } catch {
+    return unreadableData({ id, name: nameOfQueue(queue), data })
+  }
+}
+
+/** What is known of an event whose data cannot be read. */
+function unreadableData({ id, name, data }: { id: string; name: string; data: unknown }): JobData {
+  const { eventId } = Object(withoutThrowing(() => parseJson(data))) as { readonly eventId?: unknown }
+  const known = { eventId: typeof eventId === 'string' ? eventId : id, eventType: 'unreadable', messageId: id }
+  return { name, ...known, sentAt: 0, receivedAt: 0, secretIndex: 0 }
+}
+
+function outputOf({ output }: JobRow): Partial<JobOutput> | undefined {
+  const parsed = output === null ? undefined : withoutThrowing(() => parseJson(output))
+  return parsed === undefined || parsed === null ? undefined : Object(parsed)
 }
 
 /** pg-boss keeps the output of the last attempt: ours, or its own if pg-boss ended the attempt. */
-function lastAttempt(row: JobRow): readonly InboxAttemptRecord[] {
-  const { output, retry_count: retryCount, started_on: startedOn, data } = row
-  if (output === null) return []
-  if (output.attempt === undefined) {
-    const startedAt = startedOn ?? row.start_after
-    return [{ attempt: retryCount + 1, replay: data.replays ?? 0, startedAt, durationMs: 0, error: leaseEnded }]
+function lastAttempt(row: JobRow, { replays = 0 }: JobData): readonly InboxAttemptRecord[] {
+  const output = outputOf(row)
+  if (output === undefined) return []
+  if (typeof output.attempt !== 'number') {
+    const startedAt = timeOf(row.started_on ?? row.start_after) ?? new Date(0)
+    return [{ attempt: Number(row.retry_count) + 1, replay: replays, startedAt, durationMs: 0, error: leaseEnded }]
   }
   const { attempt, replay = 0, startedAt = 0, durationMs = 0, error } = output
-  return [{ attempt, replay, startedAt: new Date(startedAt), durationMs, ...(error && { error }) }]
+  return [{ attempt, replay, startedAt: toDate(startedAt), durationMs, ...(error && { error }) }]
+}
+
+/** A column that holds a time. */
+export function timeOf(column: string | null): Date | undefined {
+  return column === null ? undefined : toDate(Number(column))
+}
+
+/** A prefix contains no slash, and neither does a name. */
+function nameOfQueue(queue: string): string {
+  return queue.slice(queue.indexOf('/') + 1)
+}
+
+function withoutThrowing<Value>(compute: () => Value): Value | undefined {
+  try {
+    return compute()
+  } catch {
+    return undefined
+  }
 }
