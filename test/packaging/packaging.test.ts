@@ -1,5 +1,6 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core'
 import { createEvent, deliver, generateSecret, signDelivery } from '@scrapenest-webhooks/testing'
 import { publint } from 'publint'
 import { formatMessage } from 'publint/utils'
@@ -93,16 +94,16 @@ describe('what npm gets', () => {
   it(
     'is clean for are-the-types-wrong, for every kind of importer',
     async () => {
-      const attw = join(repository, 'test/node_modules/.bin/attw')
-      // Ignored: CommonJS gets ECMAScript modules, which every supported Node can `require`.
-      const options = ['--ignore-rules', 'cjs-resolves-to-esm', '--format', 'ascii', '--no-color']
-      for (const one of packages) {
-        if ((await one.entryPoints()).length === 0) continue
-        // Rejects, with the report, when an entry point has a problem.
-        const report = await runIn(consumer, attw, [one.tarball, ...options])
-        expect(report).toContain('node10: 🟢')
-        expect(report).toContain('node16 (from ESM): 🟢 (ESM)')
+      const problemsOf = async (one: InstalledPackage): Promise<readonly string[]> => {
+        if ((await one.entryPoints()).length === 0) return []
+        const tarball = createPackageFromTarballData(new Uint8Array(await readFile(one.tarball)))
+        const analysis = await checkPackage(tarball)
+        if (analysis.types === false) return ['It has no types.']
+        // CommonJS gets ECMAScript modules, which every supported Node can `require`.
+        const problems = analysis.problems.filter(({ kind }) => kind !== 'CJSResolvesToESM')
+        return problems.map((problem) => JSON.stringify(problem))
       }
+      expect(await faults(problemsOf)).toEqual({})
     },
     2 * minutes,
   )
