@@ -52,6 +52,13 @@ export const brokenInboxes: readonly BrokenInbox[] = [
     }),
   },
   {
+    that: 'drops the scope',
+    failing: ['I06', 'I41'],
+    open: storeWith((store) => ({
+      put: async ({ scope: _, ...event }, options) => await store.put(event, options),
+    })),
+  },
+  {
     that: 'loses the signed headers',
     failing: ['I04'],
     open: storeWith((store) => ({

@@ -20,7 +20,7 @@ export const attemptChecks: readonly InboxCheckDefinition[] = [
     name: 'MUST pass the handlers what was put, byte for byte',
     async run(context) {
       const inbox = context.open()
-      const event = createInboxEvent({ body: randomBytes(1_048_576), secretIndex: 1 })
+      const event = createInboxEvent({ body: randomBytes(1_048_576), scope: 'tenant', secretIndex: 1 })
       const seen: InboxEvent[] = []
       await inbox.put(event)
       await inbox.start(createInboxConsumer((stored) => seen.push(stored)))

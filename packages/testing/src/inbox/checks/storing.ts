@@ -40,6 +40,26 @@ export const storingChecks: readonly InboxCheckDefinition[] = [
     },
   },
   {
+    id: 'I41',
+    name: 'MUST keep apart events of two scopes with the same id',
+    async run(context) {
+      const inbox = context.open()
+      const event = createInboxEvent()
+      const ofTenant = { ...event, scope: 'tenant' }
+      assert.equal(await inbox.put(event), 'stored')
+      assert.equal(await inbox.put(ofTenant), 'stored')
+      assert.equal(await inbox.put(ofTenant), 'duplicate')
+      for (const scope of ['', 'tenant']) {
+        assert.equal((await inbox.get(event.eventId, { scope }))?.scope, scope)
+        assert.deepEqual(
+          (await inbox.list({ scope })).events.map((listed) => listed.scope),
+          [scope],
+        )
+      }
+      assert.equal((await inbox.get(event.eventId))?.scope, '')
+    },
+  },
+  {
     id: 'I04',
     name: 'MUST return everything stored about an event, and nothing for an unknown id',
     async run(context) {
