@@ -13,8 +13,8 @@ export interface RunningServer {
   readonly output: () => string
   /** Resolves when the output holds the text; rejects with the whole output when it does not in time. */
   readonly printed: (text: string) => Promise<void>
-  /** Ends the process, by its id, and resolves when it is gone. */
-  readonly stop: () => Promise<void>
+  /** Ends the process, by its id, and resolves when it is gone. It is killed when it takes longer than `limitMs` (5000). */
+  readonly stop: (limitMs?: number) => Promise<void>
 }
 
 export interface ServerCommand {
@@ -88,7 +88,7 @@ function run(command: ServerCommand, port: number): RunningServer & { readonly l
     }),
     output: () => output,
     printed,
-    stop: () => stop(child),
+    stop: (limitMs = stopLimitMs) => stop(child, limitMs),
   }
 }
 
@@ -109,11 +109,11 @@ async function accepts(port: number, child: ChildProcess): Promise<void> {
   throw new Error(`The server did not listen within ${startLimitMs} ms.`)
 }
 
-async function stop(child: ChildProcess): Promise<void> {
+async function stop(child: ChildProcess, limitMs: number): Promise<void> {
   if (hasEnded(child)) return
   const exited = once(child, 'exit')
   child.kill('SIGTERM')
-  const timer = setTimeout(() => child.kill('SIGKILL'), stopLimitMs)
+  const timer = setTimeout(() => child.kill('SIGKILL'), limitMs)
   await exited
   clearTimeout(timer)
 }

@@ -25,8 +25,8 @@ it('examples/inbox-sqlite answers before the work is done, and knows its events 
   const endpoint = (url: string): string => `${url}/webhooks/scrapenest`
   expect(await deliver(endpoint(first.url), delivery)).toMatchObject({ status: 202, reply: { status: 'accepted' } })
   await vi.waitFor(() => expect(waiting).toHaveLength(1))
-  // It waits for its handler, and is killed after five seconds.
-  await first.stop()
+  // It waits for its handler, and is killed.
+  await first.stop(500)
   expect(existsSync(screenshot)).toBe(false)
 
   const second = await startExample('inbox-sqlite', { workingDirectory, secret })
