@@ -27,7 +27,7 @@ interface Connection<Statements> {
 const checkIntervalMs = 1000
 
 /** SQLite sleeps in this thread for so long: more than most transactions of another process take, too short to notice. */
-const busyTimeoutMs = 5
+const busyTimeoutMs = 3
 
 /** The files open in this process, by identity, for an error message that says so. */
 const openHere = new Map<string, number>()
