@@ -92,7 +92,7 @@ export class Artifacts {
     const result = await downloadTo(
       () => PartialFile.create(to),
       this.#locator(source),
-      this.#settled(read, 1024 * 1024 * 1024),
+      this.#downloadSettings(read, 1024 * 1024 * 1024),
     )
     const { output: path, ...facts } = result
     return { path, ...facts }
@@ -101,7 +101,7 @@ export class Artifacts {
   /** The artifact's bytes, in memory. @throws {ScrapeNestError} as `download` */
   async downloadBytes(source: ArtifactSource, options: ReadOptions = {}): Promise<Uint8Array> {
     checkKnownOptions(options, readOptions)
-    const settings = this.#settled(options, 64 * 1024 * 1024)
+    const settings = this.#downloadSettings(options, 64 * 1024 * 1024)
     const { output } = await downloadTo(async () => new MemorySink(), this.#locator(source), settings)
     return output
   }
@@ -118,7 +118,7 @@ export class Artifacts {
     return createArtifactLocator(source, { connection: this.#connection, jobs: this.#jobs })
   }
 
-  #settled(options: ReadOptions, defaultMaxBytes: number) {
+  #downloadSettings(options: ReadOptions, defaultMaxBytes: number) {
     const { timeoutMs, maxRetries, ...defaults } = this.#settings
     return {
       timeoutMs,

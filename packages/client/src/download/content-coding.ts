@@ -53,10 +53,10 @@ export function decode(
   body: AsyncGenerator<Uint8Array, void, void>,
   decoders: readonly Decoder[],
 ): AsyncGenerator<Uint8Array, void, void> {
-  return decoders.reduce(decodeOnce, body)
+  return decoders.reduce(applyDecoder, body)
 }
 
-async function* decodeOnce(
+async function* applyDecoder(
   body: AsyncGenerator<Uint8Array, void, void>,
   createDecoder: Decoder,
 ): AsyncGenerator<Uint8Array, void, void> {

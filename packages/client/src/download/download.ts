@@ -115,22 +115,22 @@ function downloadFailed(
   })
 }
 
-interface Reception {
+interface IncomingArtifact {
   readonly opened: OpenedUrl
   readonly decoders: readonly Decoder[]
   readonly located: LocatedArtifact
   readonly settings: DownloadSettings
 }
 
-async function receive<Output>(sink: Sink<Output>, reception: Reception): Promise<Downloaded<Output>> {
-  const { opened, located, settings } = reception
+async function receive<Output>(sink: Sink<Output>, artifact: IncomingArtifact): Promise<Downloaded<Output>> {
+  const { opened, located, settings } = artifact
   const { maxBytes } = settings
   const hash = createHash('sha256')
-  const totalBytes = declaredLength(reception) ?? located.byteLength
+  const totalBytes = declaredLength(artifact) ?? located.byteLength
   let receivedBytes = 0
   try {
     if (totalBytes !== undefined && totalBytes > maxBytes) throw tooLarge(maxBytes)
-    for await (const chunk of decodedBytes(reception)) {
+    for await (const chunk of decodedBytes(artifact)) {
       receivedBytes += chunk.byteLength
       if (receivedBytes > maxBytes) throw tooLarge(maxBytes)
       hash.update(chunk)
@@ -149,12 +149,12 @@ async function receive<Output>(sink: Sink<Output>, reception: Reception): Promis
 }
 
 /** The length of what is received. Only the encoded length of an encoded body is declared. */
-function declaredLength({ opened, decoders }: Reception): number | undefined {
+function declaredLength({ opened, decoders }: IncomingArtifact): number | undefined {
   const length = opened.headers['content-length']
   return length === undefined || decoders.length > 0 ? undefined : Number(length)
 }
 
-async function* decodedBytes({ opened, decoders, settings }: Reception): AsyncGenerator<Uint8Array, void, void> {
+async function* decodedBytes({ opened, decoders, settings }: IncomingArtifact): AsyncGenerator<Uint8Array, void, void> {
   if (decoders.length === 0) return yield* opened.bytes
   try {
     yield* decode(limitEncoded(opened.bytes, settings.maxBytes), decoders)

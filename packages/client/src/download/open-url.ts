@@ -98,7 +98,7 @@ function request(url: URL, options: OpenOptions): Promise<IncomingMessage> {
   // A timeout of the socket would not do: interim responses (1xx) reset it.
   return withDeadline(limitsOf(url.host, options), (signal) => {
     return new Promise((resolve, reject) => {
-      const fail = (cause: unknown): void => reject(failureOf(cause, { host: url.host, attempts }))
+      const fail = (cause: unknown): void => reject(downloadError(cause, { host: url.host, attempts }))
       const request = get(url, {
         // A new connection: a pooled one may have been opened under other rules, and a proxy would hide the address.
         agent: false,
@@ -134,7 +134,7 @@ async function* bytesOf(
       try {
         return await chunks.next()
       } catch (cause) {
-        throw failureOf(cause, { host, attempts })
+        throw downloadError(cause, { host, attempts })
       }
     })
     if (next.done) return
@@ -149,7 +149,10 @@ function limitsOf(host: string, { timeoutMs, signal }: OpenOptions) {
   return { timeoutMs, signal, timedOut }
 }
 
-function failureOf(cause: unknown, { host, attempts }: { readonly host: string; readonly attempts: number }): Error {
+function downloadError(
+  cause: unknown,
+  { host, attempts }: { readonly host: string; readonly attempts: number },
+): Error {
   // The name lookup refuses an address with an error of ours.
   return isScrapeNestError(cause) ? cause : connectionFailed(`The download from ${host}`, { attempts, cause })
 }

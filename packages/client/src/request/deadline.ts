@@ -6,8 +6,8 @@ interface Deadline {
 }
 
 /**
- * Runs work that must end in time. The work gets a signal for everything it waits for. When the signal is aborted the
- * caller is told at once, even if the work ignores it.
+ * Runs work that must end in time. The work gets a signal for everything it waits for. Once the signal is aborted, the
+ * promise rejects at once, even if the work ignores it.
  *
  * @throws the reason of the caller's signal, the error of `timedOut`, or what the work throws.
  */
