@@ -64,7 +64,8 @@ export async function readBody(
     throw new WebhookError('content_type_unsupported', undefined, { cause: error })
   }
   if (body.byteLength > maxBytes) throw bodyTooLarge(maxBytes)
-  return body
+  // A copy, made before the next await: a host may reuse its buffer, and what is stored must be what was verified.
+  return Buffer.from(body)
 }
 
 /**

@@ -32,12 +32,38 @@ function parseJson(body: Uint8Array): unknown {
   } catch (cause) {
     throw new WebhookError('envelope_invalid', 'It is not UTF-8.', { cause })
   }
+  const value = parse(text)
+  // Each level takes two characters.
+  if (text.length > 2 * maxDepth && isDeeperThan(maxDepth, value)) {
+    throw new WebhookError('envelope_invalid', `It is nested more than ${maxDepth} levels deep.`)
+  }
+  return mayNamePrototype(text) ? parse(text, withoutPrototype) : value
+}
+
+function parse(text: string, reviver?: typeof withoutPrototype): unknown {
   try {
-    return JSON.parse(text, mayNamePrototype(text) ? withoutPrototype : undefined)
+    return JSON.parse(text, reviver)
   } catch {
     // No cause: V8's message quotes the text, which may hold a download_url.
     throw new WebhookError('envelope_invalid', 'It is not JSON.')
   }
+}
+
+/** `JSON.parse` takes any depth, but whatever walks the event after it (a reviver, `JSON.stringify`, a schema) may recurse. */
+const maxDepth = 512
+
+/** Without recursion, and level by level. */
+function isDeeperThan(limit: number, value: unknown): boolean {
+  let level = [value].filter(isObject)
+  for (let depth = 0; level.length > 0; depth += 1) {
+    if (depth === limit) return true
+    level = level.flatMap((parent) => Object.values(parent).filter(isObject))
+  }
+  return false
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null
 }
 
 /**

@@ -1,6 +1,6 @@
 import { describe, expect, it, vi } from 'vitest'
 import { findKeptBody, readWebBody } from '../../src/adapter.ts'
-import type { WebhookRequest } from '../../src/index.ts'
+import type { InboxConnection, WebhookRequest } from '../../src/index.ts'
 import { checkBodyHeaders, isJson, mustCloseIfUnread } from '../../src/receive/body.ts'
 import { answer, deliver, failing, refusal, testReceiver } from '../deliveries.ts'
 
@@ -52,6 +52,30 @@ describe('isJson', () => {
     7,
   ])('does not mistake %j for it', (contentType) => {
     expect(isJson({ 'content-type': contentType })).toBe(false)
+  })
+})
+
+describe('a body in a buffer that the host reuses', () => {
+  it('is stored and handled as it was verified', async () => {
+    const { body: bytes, ...request } = deliver()
+    const signed = await bytes({ maxBytes: 1024 })
+    const buffer = Buffer.from(signed)
+    const body = (): Uint8Array => {
+      queueMicrotask(() => queueMicrotask(() => queueMicrotask(() => buffer.fill(' '))))
+      return buffer
+    }
+    const stored: Uint8Array[] = []
+    const inbox: InboxConnection = {
+      async put(event) {
+        stored.push(event.body)
+        return 'stored'
+      },
+      start: async () => {},
+      close: async () => {},
+    }
+    expect((await answer(testReceiver({ inbox, processing: false }), { ...request, body })).status).toBe(202)
+    expect(stored).toEqual([Buffer.from(signed)])
+    expect(buffer.every((byte) => byte === 0x20)).toBe(true)
   })
 })
 

@@ -10,6 +10,16 @@ describe('parseEnvelope', () => {
     expect(parse(JSON.stringify(event))).toEqual(event)
   })
 
+  it.each(['[', '{"a":'])('accepts 512 levels of %j and refuses one more', (open) => {
+    const close = open === '[' ? ']' : '}'
+    const nested = (levels: number): string =>
+      `{"event_type":"job.created","data":${open.repeat(levels - 1)}1${close.repeat(levels - 1)}}`
+    expect(() => parse(nested(512))).not.toThrow()
+    expect(() => parse(nested(513))).toThrow(refusal('envelope_invalid', '512 levels'))
+    expect(() => parse(nested(200_000))).toThrow(refusal('envelope_invalid', '512 levels'))
+    expect(() => parse(nested(200_000).replace('job', '\\u006aob'))).toThrow(refusal('envelope_invalid', '512 levels'))
+  })
+
   it.each([
     ['absent', {}],
     ['empty', { event_id: '' }],
