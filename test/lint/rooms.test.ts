@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process'
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -186,37 +186,18 @@ describe.each(Object.entries(packages))(
   (name, { refused, allowed, circleIn }) => {
     const folder = mkdtempSync(join(tmpdir(), 'rooms-'))
     const source = join(folder, 'packages', name, 'src')
-    let findings: readonly { readonly rule: string; readonly file: string }[] = []
+    let findings: readonly Finding[] = []
 
     beforeAll(() => {
       cpSync(join(root, 'packages', name, 'src'), source, { recursive: true })
-      const config = JSON.parse(readFileSync(join(root, 'biome.json'), 'utf8'))
-      writeFileSync(join(folder, 'biome.json'), JSON.stringify({ ...config, vcs: { enabled: false } }))
       for (const [file, path] of [...refused, ...allowed]) {
         writeFileSync(
           join(source, file),
           `import { something } from '${path}'\n\nexport const used: unknown = something\n`,
         )
       }
-      writeFileSync(
-        join(source, circleIn, 'circle-one.ts'),
-        "import type { Two } from './circle-two.ts'\n\nexport type One = Two\n",
-      )
-      writeFileSync(
-        join(source, circleIn, 'circle-two.ts'),
-        "import type { One } from './circle-one.ts'\n\nexport type Two = One\n",
-      )
-      const options = ['lint', '.', '--reporter=json', '--max-diagnostics=none']
-      const { stdout } = spawnSync(process.execPath, [biome, ...options], { cwd: folder, encoding: 'utf8' })
-      const report = JSON.parse(stdout) as {
-        readonly diagnostics: readonly { readonly category: string; readonly location: { readonly path: unknown } }[]
-      }
-      findings = report.diagnostics.map(({ category, location }) => ({
-        rule: category.replace(/^lint\/\w+\//, ''),
-        file: JSON.stringify(location.path)
-          .replace(/^.*packages\/[\w-]+\/src\//, '')
-          .replace(/".*$/, ''),
-      }))
+      plantCircle(join(source, circleIn))
+      findings = lint(folder).map(({ rule, file }) => ({ rule, file: file.replace(/^.*packages\/[\w-]+\/src\//, '') }))
     })
 
     afterAll(() => rmSync(folder, { recursive: true }))
@@ -235,3 +216,54 @@ describe.each(Object.entries(packages))(
     })
   },
 )
+
+describe('the linter of this repository, outside the packages', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'rooms-'))
+  const places = ['bench', 'bench/devices', 'examples/fastify', 'examples/demo', 'test/hosts', 'packages/core/test']
+  let findings: readonly Finding[] = []
+
+  beforeAll(() => {
+    for (const place of places) {
+      mkdirSync(join(folder, place), { recursive: true })
+      plantCircle(join(folder, place))
+    }
+    findings = lint(folder)
+  })
+
+  afterAll(() => rmSync(folder, { recursive: true }))
+
+  it.each(places)('refuses an import circle in %s, even of types alone', (place) => {
+    for (const name of ['circle-one.ts', 'circle-two.ts']) {
+      const file = expect.stringMatching(new RegExp(`${place}/${name}$`))
+      expect(findings).toContainEqual({ rule: 'noImportCycles', file })
+    }
+  })
+})
+
+function plantCircle(folder: string): void {
+  writeFileSync(join(folder, 'circle-one.ts'), "import type { Two } from './circle-two.ts'\n\nexport type One = Two\n")
+  writeFileSync(join(folder, 'circle-two.ts'), "import type { One } from './circle-one.ts'\n\nexport type Two = One\n")
+}
+
+interface Finding {
+  readonly rule: string
+  readonly file: string
+}
+
+/** What the linter finds in a folder with this repository's configuration. */
+function lint(folder: string): readonly Finding[] {
+  const config = JSON.parse(readFileSync(join(root, 'biome.json'), 'utf8'))
+  writeFileSync(join(folder, 'biome.json'), JSON.stringify({ ...config, vcs: { enabled: false } }))
+  const options = ['lint', '.', '--reporter=json', '--max-diagnostics=none']
+  const { stdout } = spawnSync(process.execPath, [biome, ...options], { cwd: folder, encoding: 'utf8' })
+  const report = JSON.parse(stdout) as {
+    readonly diagnostics: readonly { readonly category: string; readonly location: { readonly path: unknown } }[]
+  }
+  return report.diagnostics.map(({ category, location }) => ({
+    rule: category.replace(/^lint\/\w+\//, ''),
+    // A path, or an object that holds one.
+    file: JSON.stringify(location.path)
+      .replace(/^[^/\w]*(?:file":")?/, '')
+      .replace(/".*$/, ''),
+  }))
+}
