@@ -1,0 +1,288 @@
+// What an inbox on pg-boss does when PostgreSQL refuses, goes silent, or loses what pg-boss created.
+import { setTimeout as sleep } from 'node:timers/promises'
+import { inspect } from 'node:util'
+import { createReceiver } from '@scrapenest-webhooks/core'
+import { createWorker } from '@scrapenest-webhooks/inbox'
+import { type PgBossInbox, type PgBossInboxOptions, pgBossInbox } from '@scrapenest-webhooks/inbox-pg-boss'
+import { createEvent, generateSecret, signDelivery } from '@scrapenest-webhooks/testing'
+import pg from 'pg'
+import { PgBoss } from 'pg-boss'
+import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
+import { newPlaceName } from './engine-inboxes.ts'
+import { hasProgram } from './installed-engines.ts'
+import { type EngineServer, startPostgres } from './servers.ts'
+import { startSilentProxy } from './silent-proxy.ts'
+
+const secret = generateSecret()
+const recoveryMs = 15_000
+
+describe.skipIf(!hasProgram('postgres'))('an inbox on pg-boss', () => {
+  let server: EngineServer
+  let client: pg.Client
+  let schema: string
+
+  beforeAll(async () => {
+    server = await startPostgres()
+    client = new pg.Client({ connectionString: server.url })
+    await client.connect()
+    // The role guarded needs a password; the others need none.
+    const rules = "('host all guarded 127.0.0.1/32 scram-sha-256'), ('host all all 127.0.0.1/32 trust')"
+    const { rows } = await client.query<{ hba_file: string }>('SHOW hba_file')
+    await client.query(`CREATE ROLE guarded LOGIN PASSWORD 'p5ecret'`)
+    await client.query(`COPY (SELECT * FROM (VALUES ${rules}) AS rules) TO '${rows[0]?.hba_file}'`)
+    await client.query('SELECT pg_reload_conf()')
+  })
+
+  beforeEach(() => {
+    schema = newPlaceName()
+  })
+
+  afterAll(async () => {
+    await client?.end()
+    await server?.dispose()
+  })
+
+  function createInbox(options: Partial<PgBossInboxOptions> = {}): PgBossInbox {
+    const source = options.boss === undefined ? { connectionString: server.url } : {}
+    const inbox = pgBossInbox({ ...source, schema, pollIntervalMs: 100, backoff: () => 0, ...options })
+    onTestFinished(() => inbox.close({ graceMs: 0 }))
+    return inbox
+  }
+
+  /** A web process and a worker, each with an inbox of its own. */
+  function createProcesses(options: Partial<PgBossInboxOptions> = {}) {
+    const reports: { readonly error: Error; readonly from: 'web' | 'worker' }[] = []
+    const handled: string[] = []
+    const logger = { warn() {}, error() {} }
+    const receiver = createReceiver({
+      secret,
+      inbox: createInbox(options),
+      processing: false,
+      logger,
+      onError: (error) => reports.push({ error: error as Error, from: 'web' }),
+    })
+    const worker = createWorker({
+      inbox: createInbox(options),
+      onEvent: { 'job.created': ({ event_id }) => void handled.push(event_id) },
+      logger,
+      onError: (error) => reports.push({ error: error as Error, from: 'worker' }),
+    })
+    onTestFinished(async () => {
+      await Promise.all([receiver.close({ graceMs: 0 }), worker.close({ graceMs: 0 })])
+    })
+    async function send(): Promise<{ status: number; eventId: string }> {
+      const event = createEvent('job.created')
+      const { method, headers, body } = signDelivery(event, { secret })
+      return {
+        status: (await receiver.receive({ method, headers, body: async () => body })).status,
+        eventId: event.event_id,
+      }
+    }
+    /** Until a new event is stored and handled. */
+    async function untilHandled(timeoutMs = recoveryMs): Promise<void> {
+      let eventId: string | undefined
+      await vi.waitFor(
+        async () => {
+          const sent = await send()
+          expect(sent.status).toBe(202)
+          eventId = sent.eventId
+        },
+        { timeout: timeoutMs, interval: 100 },
+      )
+      await vi.waitFor(() => expect(handled).toContain(eventId), { timeout: timeoutMs, interval: 50 })
+    }
+    return { receiver, worker, send, untilHandled, reports, handled }
+  }
+
+  async function createDatabase(settings = ''): Promise<{ name: string; url: string }> {
+    const name = newPlaceName()
+    await client.query(`CREATE DATABASE ${name}`)
+    if (settings !== '') await client.query(`ALTER DATABASE ${name} SET ${settings}`)
+    return { name, url: urlOf({ database: name }) }
+  }
+
+  function urlOf({ database = 'postgres', user = 'postgres', password = '' }): string {
+    const url = new URL(server.url)
+    Object.assign(url, { pathname: `/${database}`, username: user, password })
+    return url.href
+  }
+
+  describe('that is refused', () => {
+    /** Starts and sends, and expects 503, a start that rejects, and a report that says what to do and promises nothing. */
+    async function expectRefusal(options: Partial<PgBossInboxOptions>, words: RegExp): Promise<void> {
+      const { receiver, worker, send, reports } = createProcesses(options)
+      const refusal = {
+        code: 'store_unavailable',
+        message: expect.stringMatching(words),
+        cause: expect.objectContaining({ code: 'configuration_invalid' }),
+      }
+      await expect(receiver.start()).rejects.toMatchObject(refusal)
+      await expect(worker.start()).rejects.toMatchObject(refusal)
+      expect((await send()).status).toBe(503)
+      await vi.waitFor(() => expect(new Set(reports.map(({ from }) => from))).toEqual(new Set(['web', 'worker'])))
+      for (const { error } of reports) {
+        expect(error).toMatchObject(refusal)
+        expect(error.message).not.toMatch(/keeps trying|tried again|is created again/)
+        expect(`${inspect(error, { depth: 10 })} ${JSON.stringify(error)}`).not.toContain('p5ecret')
+      }
+    }
+
+    it('says which right is missing', async () => {
+      const role = newPlaceName()
+      await client.query(`CREATE ROLE ${role} LOGIN`)
+      await expectRefusal({ connectionString: urlOf({ user: role }) }, /permission denied.*Grant the role/s)
+    })
+
+    it('says that the password is wrong, and never shows it', async () => {
+      const connectionString = urlOf({ user: 'guarded', password: 'wrong-p5ecret' })
+      await expectRefusal({ connectionString }, /password authentication failed.*Fix the user name and the password/s)
+    })
+
+    it('says that the database is missing', async () => {
+      await expectRefusal(
+        { connectionString: urlOf({ database: 'absent' }) },
+        /"absent" does not exist.*Create the database/s,
+      )
+    })
+
+    it('says that the isolation level of the database is too strict', async () => {
+      const { url } = await createDatabase("default_transaction_isolation = 'serializable'")
+      await expectRefusal({ connectionString: url }, /'read committed', found 'serializable'/)
+    })
+
+    it("says that an earlier pg-boss's schema needs a migration", async () => {
+      const boss = new PgBoss({ connectionString: server.url, schema })
+      boss.on('error', () => {})
+      await boss.start()
+      await boss.stop({ graceful: false })
+      await client.query(`UPDATE ${schema}.version SET version = version - 1`)
+      const old = new PgBoss({ connectionString: server.url, schema, migrate: false })
+      old.on('error', () => {})
+      onTestFinished(() => old.stop({ graceful: false }))
+      await expectRefusal({ boss: old }, /requires migrations.*migrate the tables/s)
+    })
+
+    it('says what to create where createSchema is false, and goes on once it is there', async () => {
+      const { receiver, worker, send, untilHandled, reports } = createProcesses({ createSchema: false })
+      const refusal = { message: expect.stringMatching(/Create the schema with CREATE SCHEMA/) }
+      await expect(receiver.start()).rejects.toMatchObject(refusal)
+      await expect(worker.start()).rejects.toMatchObject(refusal)
+      await sleep(500)
+      expect((await send()).status).toBe(503)
+      for (const { error } of reports) expect(error.cause).toMatchObject({ code: 'configuration_invalid' })
+      await client.query(`CREATE SCHEMA ${schema}`)
+      await untilHandled()
+    })
+  })
+
+  it('goes on once a read-only PostgreSQL takes writes, without a restart and without new sessions made for it', async () => {
+    const { name, url } = await createDatabase()
+    const { receiver, worker, send, untilHandled } = createProcesses({ connectionString: url })
+    await Promise.all([receiver.start(), worker.start()])
+    await untilHandled()
+    await client.query(`ALTER DATABASE ${name} SET default_transaction_read_only = on`)
+    await client.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1', [name])
+    await vi.waitFor(async () => expect((await send()).status).toBe(503), 5000)
+    await client.query(`ALTER DATABASE ${name} SET default_transaction_read_only = off`)
+    await untilHandled()
+  })
+
+  describe('whose tables are removed', () => {
+    it.each([
+      ['schema', () => `DROP SCHEMA ${schema} CASCADE`, /The schema \w+, or a table in it, was removed/],
+      [
+        'queue',
+        () =>
+          `SELECT ${schema}.delete_queue('webhooks/scrapenest'); SELECT ${schema}.delete_queue('webhooks/scrapenest/dead')`,
+        /A queue of this inbox was removed/,
+      ],
+    ] as const)(
+      'reports the loss of its %s once per process, creates it again, and goes on',
+      async (what, sql, words) => {
+        const { receiver, worker, untilHandled, reports } = createProcesses()
+        await Promise.all([receiver.start(), worker.start()])
+        await untilHandled()
+        await client.query(sql())
+        await untilHandled()
+        await untilHandled()
+
+        const losses = reports.filter(({ error }) => words.test(error.message))
+        expect(losses.map(({ error }) => String(error))).toHaveLength(new Set(losses.map(({ from }) => from)).size)
+        expect(losses.length).toBeGreaterThan(0)
+        expect(losses.length).toBeLessThanOrEqual(what === 'schema' ? 2 : 1)
+      },
+    )
+
+    it('answers 503 and says what to create where createSchema is false', async () => {
+      await client.query(`CREATE SCHEMA ${schema}`)
+      const { receiver, worker, send, untilHandled, reports } = createProcesses({ createSchema: false })
+      await Promise.all([receiver.start(), worker.start()])
+      await untilHandled()
+      await client.query(`DROP SCHEMA ${schema} CASCADE`)
+      await send()
+      for (let count = 0; count < 5; count += 1) expect((await send()).status).toBe(503)
+      expect(reports.at(-1)?.error).toMatchObject({
+        message: expect.stringMatching(/Create the schema with CREATE SCHEMA/),
+        cause: { code: 'configuration_invalid' },
+      })
+      await client.query(`CREATE SCHEMA ${schema}`)
+      await untilHandled()
+    })
+
+    it('says that the schema is incomplete where a table is missing that no start creates', async () => {
+      const { receiver, worker, send, untilHandled, reports } = createProcesses()
+      await Promise.all([receiver.start(), worker.start()])
+      await untilHandled()
+      await client.query(`DROP TABLE ${schema}.job CASCADE`)
+      await vi.waitFor(async () => {
+        expect((await send()).status).toBe(503)
+        expect(reports.at(-1)?.error.message).toMatch(/lacks tables of the installed pg-boss/)
+      }, 5000)
+    })
+  })
+
+  describe('whose connections go silent', () => {
+    it('answers 503 within a second, and stores and handles again within 15 s, without a restart', async () => {
+      const proxy = await startSilentProxy(server.url)
+      onTestFinished(() => proxy.close())
+      const { receiver, worker, send, untilHandled } = createProcesses({ connectionString: proxy.url })
+      await Promise.all([receiver.start(), worker.start()])
+      // Many connections, all of which go silent.
+      await Promise.all(Array.from({ length: 20 }, send))
+      await untilHandled()
+      proxy.silence()
+      const startedAtMs = performance.now()
+      const { status } = await send()
+      expect([status, performance.now() - startedAtMs < 1200]).toEqual([503, true])
+      await untilHandled(recoveryMs - (performance.now() - startedAtMs))
+    }, 40_000)
+
+    it('gives an event that was claimed by a lost answer to its next attempt when the lease ends, and records that', async () => {
+      const proxy = await startSilentProxy(server.url)
+      onTestFinished(() => proxy.close())
+      const { receiver, send } = createProcesses({ leaseMs: 10_000 })
+      await receiver.start()
+      const { eventId } = await send()
+      const inbox = createInbox({ connectionString: proxy.url, leaseMs: 10_000 })
+      const attempts: number[] = []
+      const histories: unknown[] = []
+      const reports: string[] = []
+      proxy.loseAnswerTo('FOR UPDATE OF j SKIP LOCKED')
+      await inbox.start({
+        name: 'scrapenest',
+        report: (error) => void reports.push(String(error)),
+        process: async ({ eventId }, { attempt }) => {
+          attempts.push(attempt)
+          histories.push((await inbox.get(eventId))?.history)
+          return 'handled'
+        },
+      })
+      await vi.waitFor(async () => expect((await inbox.get(eventId))?.state).toBe('running'), 5000)
+      await vi.waitFor(async () => expect((await inbox.get(eventId))?.state).toBe('done'), 20_000)
+
+      expect(attempts).toEqual([2])
+      expect(histories).toMatchObject([[{ attempt: 1, error: { code: 'lease_ended' } }]])
+      expect(reports).toEqual([expect.stringMatching(/PostgreSQL is unavailable/)])
+    }, 40_000)
+  })
+})
