@@ -9,6 +9,8 @@ const targets: readonly InboxTarget[] = [
   { name: 'memory', createPlace: () => ({ open: memoryInbox }) },
   {
     name: 'sqlite',
+    // All checks share one disk and one thread.
+    timeoutMs: 15_000,
     createPlace() {
       const folder = mkdtempSync(join(tmpdir(), 'scrapenest-inbox-'))
       return {

@@ -2,6 +2,7 @@ import { isWebhookError } from '@scrapenest-webhooks/core'
 import type { Ending, ExpiredAttempt } from '../event-store.ts'
 import type { InboxSettings } from '../options.ts'
 import { eventUnreadable, leaseEnded, toAttemptError } from './attempt-error.ts'
+import { maskUrls } from './mask-urls.ts'
 import type { Outcome, RunningAttempt } from './running-attempt.ts'
 
 /** Failures after which another attempt would fail in the same way. */
@@ -31,7 +32,7 @@ export function endingOf(
     return { state: 'done', isUnhandled, keepsPayload: settings.keepPayload || isUnhandled, startedAtMs, nowMs }
   }
   const failure = failureOf(attempt, outcome)
-  const error = toAttemptError(failure)
+  const error = maskUrls(toAttemptError(failure), attempt.claimed.event)
   if (permanentFailures.has(error.code)) return { state: 'dead', startedAtMs, nowMs, error }
   if (error.code === 'receiver_closing') {
     return { state: 'ready', dueAtMs: nowMs, isCounted: false, startedAtMs, nowMs, error }

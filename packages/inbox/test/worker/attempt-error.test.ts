@@ -1,7 +1,9 @@
 import { runInNewContext } from 'node:vm'
 import { PermanentError, WebhookError } from '@scrapenest-webhooks/core'
+import { createInboxEvent } from '@scrapenest-webhooks/testing'
 import { describe, expect, it } from 'vitest'
 import { toAttemptError } from '../../src/worker/attempt-error.ts'
+import { maskUrls } from '../../src/worker/mask-urls.ts'
 
 const throwing = {
   get message(): string {
@@ -85,3 +87,28 @@ function revoked(): object {
   revoke()
   return proxy
 }
+
+describe('the URLs of an event', () => {
+  const eventWith = (download_url: string) => {
+    const body = Buffer.from(JSON.stringify({ data: { download_url, other: [`${download_url}&x=1`] } }))
+    return { ...createInboxEvent(), body }
+  }
+
+  it.each([
+    'https://storage.example/a?X-Amz-Signature=SECRET',
+    'https://Storage.example:443/ä b?X-Amz-Signature=SECRET',
+    'https://s3 .example/a?X-Amz-Signature=SECRET',
+    'https://user:SECRET@storage.example/a',
+  ])('are not in the stored error: %s', (url) => {
+    const error = new TypeError(`Failed to parse URL from ${url}`, { cause: new Error(url) })
+    const stored = maskUrls(toAttemptError(error), eventWith(url))
+    expect(JSON.stringify(stored)).not.toContain('SECRET')
+    const href = URL.canParse(url) ? new URL(url).href : url
+    expect(JSON.stringify(maskUrls(toAttemptError(new Error(href)), eventWith(url)))).not.toContain('SECRET')
+  })
+
+  it('leave the rest of the error as it is', () => {
+    const stored = maskUrls(toAttemptError(new Error('no space')), eventWith('https://a.example/?b'))
+    expect(stored).toMatchObject({ code: 'handler_failed', name: 'Error', message: 'no space' })
+  })
+})
