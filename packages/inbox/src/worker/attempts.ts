@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { type InboxConsumer, WebhookError } from '@scrapenest-webhooks/core'
 import type { InboxProcessor } from '@scrapenest-webhooks/core/adapter'
 import { DeadEventError } from '../errors.ts'
@@ -25,13 +26,17 @@ export interface EndedAttempt {
 }
 
 /**
- * The attempts of one consumer that run in this process. What claims events calls `run`, renews the leases of `held`,
+ * The attempts of one consumer that run in this process. Handlers run in the async context in which it is created, which is
+ * that of the inbox's `start`. What claims events calls `run`, renews the leases of `held`,
  * and records the endings; everything else about an attempt happens here, the same for every engine.
  */
 export class Attempts {
   readonly #consumer: InboxConsumer
   readonly #settings: InboxSettings
   readonly #held = new Map<RunningAttempt, Promise<unknown>>()
+  // The context of `start`. Without it handlers would run in that of whichever request woke the inbox last, and see its
+  // tenant, its trace and its user.
+  readonly #inContext = AsyncLocalStorage.snapshot()
   #leaseTimer: NodeJS.Timeout | undefined
   #isClosing = false
 
@@ -110,7 +115,9 @@ export class Attempts {
     const { unreadable } = attempt.claimed
     if (unreadable !== undefined) return endingOfUnreadable(unreadable, startedAtMs)
     if (this.#isClosing) attempt.abort(new WebhookError('receiver_closing'))
-    const outcome: Outcome = this.#isClosing ? { kind: 'given_up' } : await attempt.run()
+    const outcome: Outcome = this.#isClosing
+      ? { kind: 'given_up' }
+      : await this.#inContext(async () => await attempt.run())
     return endingOf(attempt, outcome, { startedAtMs, settings: this.#settings })
   }
 

@@ -1,0 +1,32 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { createInboxConsumer, createInboxEvent, untilInboxStats } from '@scrapenest-webhooks/testing'
+import { describe, expect, it } from 'vitest'
+import { type Inbox, memoryInbox, sqliteInbox } from '../../src/index.ts'
+import { temporaryFile } from '../temporary-file.ts'
+
+const inboxes: readonly [string, () => Inbox][] = [
+  ['memory', () => memoryInbox({ backoff: () => 1, pollIntervalMs: 5 })],
+  ['sqlite', () => sqliteInbox({ file: temporaryFile(), backoff: () => 1, pollIntervalMs: 5 })],
+]
+
+describe.each(inboxes)('the handlers of an inbox in %s', (_engine, open) => {
+  it('run in the async context of start, never in that of a request or a replay', async () => {
+    const tenants = new AsyncLocalStorage<string>()
+    await using inbox = open()
+    const seen: unknown[] = []
+    let failures = 3
+    const consumer = createInboxConsumer(() => {
+      seen.push(tenants.getStore())
+      failures -= 1
+      if (failures >= 0) throw new Error('once more')
+    })
+    await tenants.run('start', () => inbox.start(consumer))
+    const events = Array.from({ length: 20 }, () => createInboxEvent())
+    for (const event of events) await tenants.run(`request ${event.eventId}`, () => inbox.put(event))
+    await untilInboxStats(inbox, { done: 20 })
+    await tenants.run('replay', () => inbox.replay({ state: 'done' }))
+    await untilInboxStats(inbox, { done: 20, ready: 0, running: 0 })
+    expect(seen.length).toBeGreaterThan(20)
+    expect(new Set(seen)).toEqual(new Set(['start']))
+  })
+})
