@@ -1,4 +1,4 @@
-import { setTimeout as sleep } from 'node:timers/promises'
+import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises'
 import type { InboxEvent } from '@scrapenest-webhooks/core'
 import { type EventIdentity, keyText } from '@scrapenest-webhooks/core/adapter'
 import type { InboxCapabilities, InboxFilter, InboxPage, InboxRecord, InboxStats, ReplayResult } from '../contract.ts'
@@ -25,8 +25,11 @@ export type SqliteStoreOptions = Omit<SqliteFileOptions<Statements>, 'prepare'>
 /** How long an operation waits for another process's lock. The sender waits ten seconds, and a retry costs little. */
 const lockTimeoutMs = 1000
 
-/** How many rows a list visits before it yields. */
+/** How many rows a list or a step visits in one read: about half a millisecond. */
 const sliceLength = 2000
+
+/** For how long a list reads slice after slice before the event loop gets its turn, in milliseconds. */
+const maxReadMs = 2
 
 /** How many events are deleted or replayed in one transaction. */
 const stepLength = 100
@@ -41,6 +44,8 @@ export class SqliteStore implements EventStore {
   }
   readonly #file: SqliteFile<Statements>
   readonly #writes: GroupCommit<Statements>
+  /** Those that are not complete. */
+  readonly #lists = new Set<Promise<InboxPage>>()
 
   constructor(options: SqliteStoreOptions) {
     const file = new SqliteFile({ ...options, prepare: prepareStatements })
@@ -64,6 +69,8 @@ export class SqliteStore implements EventStore {
 
   async close(): Promise<void> {
     await this.#writes.settled()
+    // The next slice would open the file again.
+    await Promise.allSettled(this.#lists)
     this.#file.close()
   }
 
@@ -151,16 +158,28 @@ export class SqliteStore implements EventStore {
     })
   }
 
-  async list(
-    filter: InboxFilter,
-    { limit, cursor }: { readonly limit: number; readonly cursor: string | undefined },
-  ): Promise<InboxPage> {
+  async list(filter: InboxFilter, page: PageRequest): Promise<InboxPage> {
+    const list = this.#list(filter, page)
+    this.#lists.add(list)
+    try {
+      return await list
+    } finally {
+      this.#lists.delete(list)
+    }
+  }
+
+  async #list(filter: InboxFilter, { limit, cursor }: PageRequest): Promise<InboxPage> {
     const eventId = filter.eventId === undefined ? undefined : keyText(filter.eventId)
     const conditions = toConditions(filter)
     const rows: EventRow[] = []
     let untilId: number | undefined = cursor === undefined ? Number.MAX_SAFE_INTEGER : Number(cursor)
+    let readingSinceMs = performance.now()
     // One more than the page holds tells whether there is another.
     while (untilId !== undefined && rows.length <= limit) {
+      if (performance.now() - readingSinceMs > maxReadMs) {
+        await nextTurn()
+        readingSinceMs = performance.now()
+      }
       const slice: Slice = { untilId, limit: limit + 1 - rows.length, conditions, eventId }
       const found: Found = await this.#read((statements) => latestBefore(statements, slice))
       rows.push(...found.rows)
@@ -297,6 +316,11 @@ function claimReady(statements: Statements, request: ClaimRequest): ClaimedEvent
 function claimedEvent(statements: Statements, id: number, token: string): ClaimedEvent {
   const row = readRow(statements, id)
   return { lease: { id: String(id), token }, ...toEvent(row), attempt: row.attempts }
+}
+
+interface PageRequest {
+  readonly limit: number
+  readonly cursor: string | undefined
 }
 
 interface Slice {

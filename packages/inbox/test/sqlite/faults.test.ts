@@ -13,6 +13,7 @@ import { readInboxOptions } from '../../src/options.ts'
 import { SqliteStore } from '../../src/sqlite/store.ts'
 import { StoredInbox } from '../../src/store/stored-inbox.ts'
 import { temporaryFile } from '../temporary-file.ts'
+import { watchEventLoop } from './event-loop.ts'
 
 /** A receiver with an inbox in a file, whose connection and file the test can break. */
 async function receiverOf(file: string): Promise<{
@@ -244,20 +245,5 @@ async function holdLock(file: string): Promise<{ release(): Promise<void> }> {
       child.send('release')
       await once(child, 'exit')
     },
-  }
-}
-
-/** @returns a function that gives the longest time, in milliseconds, for which nothing else could run. */
-function watchEventLoop(): () => number {
-  let longestMs = 0
-  let lastMs = performance.now()
-  const timer = setInterval(() => {
-    const nowMs = performance.now()
-    longestMs = Math.max(longestMs, nowMs - lastMs - 1)
-    lastMs = nowMs
-  }, 1)
-  return () => {
-    clearInterval(timer)
-    return longestMs
   }
 }

@@ -1,9 +1,10 @@
-import { statSync } from 'node:fs'
+import { existsSync, statSync } from 'node:fs'
 import { DatabaseSync } from 'node:sqlite'
 import { createInboxEvent } from '@scrapenest-webhooks/testing'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { type Inbox, sqliteInbox } from '../../src/index.ts'
 import { temporaryFile } from '../temporary-file.ts'
+import { watchEventLoop } from './event-loop.ts'
 
 const day = 86_400_000
 const begin = Date.UTC(2026, 0, 1)
@@ -29,6 +30,28 @@ async function filledInbox(events: number): Promise<{ readonly inbox: Inbox; rea
   return { inbox, file }
 }
 
+/** An inbox with so many done events, of which the first is dead. Built without what makes storing slow. */
+async function hugeInbox(events: number): Promise<Inbox> {
+  const file = temporaryFile()
+  const inbox = sqliteInbox({ file })
+  onTestFinished(() => inbox.close())
+  await inbox.stats()
+  const db = new DatabaseSync(file)
+  db.exec(`
+    PRAGMA synchronous = OFF;
+    BEGIN;
+    DROP TRIGGER events_inserted;
+    DROP TRIGGER events_recognized;
+    DROP INDEX events_finished;
+    INSERT INTO events (name, event_id, event_type, message_id, secret_index, sent_at_ms, received_at_ms, state, attempts,
+      finished_at_ms)
+    SELECT 'scrapenest', 'event-' || i, 'job.created', 'msg-' || i, 0, ${begin}, ${begin}, iif(i = 1, 'dead', 'done'), 1, ${begin}
+    FROM (WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ${events}) SELECT i FROM n);
+    COMMIT`)
+  db.close()
+  return inbox
+}
+
 describe('many events in a file', () => {
   it('are listed across slices, also where few fit', async () => {
     const { inbox } = await filledInbox(9_500)
@@ -37,6 +60,23 @@ describe('many events in a file', () => {
     const second = await inbox.list({ state: 'dead', limit: 100, cursor: first.nextCursor })
     expect(second.events.map(({ eventId }) => eventId)).toEqual([5, 4, 3, 2, 1].map((n) => `event-${n}000`))
     expect(second.nextCursor).toBeUndefined()
+  })
+
+  // Retried, because a machine that is busy with something else stops the event loop too; a list would do so every time.
+  it('never block the event loop for 50 ms while a list searches them', { retry: 4 }, async ({ annotate }) => {
+    const inbox = await hugeInbox(600_000)
+    const longestDelayMs = watchEventLoop()
+    expect((await inbox.list({ state: 'dead' })).events.map(({ eventId }) => eventId)).toEqual(['event-1'])
+    const delayMs = longestDelayMs()
+    await annotate(`longest event loop delay ${delayMs.toFixed(1)} ms`)
+    expect(delayMs).toBeLessThan(50)
+  })
+
+  it('are listed completely by an inbox that closes meanwhile, and the file stays closed', async () => {
+    const { inbox, file } = await filledInbox(9_500)
+    const [{ events }] = await Promise.all([inbox.list({ state: 'dead' }), inbox.close()])
+    expect(events).toHaveLength(9)
+    expect(existsSync(`${file}-wal`)).toBe(false)
   })
 
   it('are counted without being looked at', async () => {
