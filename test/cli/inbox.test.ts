@@ -32,8 +32,8 @@ async function fillInbox(): Promise<void> {
     inbox,
     onEvent: {
       'job.completed': () => {},
-      'artifact.ready': () => {
-        throw new PermanentError('the artifact is of no use')
+      'artifact.ready': ({ data }) => {
+        throw new PermanentError(`the artifact is of no use: ${data.download_url}`)
       },
     },
   })
@@ -53,7 +53,7 @@ function inbox(...parameters: string[]) {
   return runCli(['inbox', ...parameters, '--file', file])
 }
 
-it('shows the content of an inbox, and credentials only with --reveal', async () => {
+it('counts and lists the events', async () => {
   await fillInbox()
   expect((await inbox('stats')).stdout).toBe('ready    0\nrunning  0\ndone     2  1 without a handler\ndead     1\n')
   expect((await inbox('stats', '--json')).json()).toEqual([{ ready: 0, running: 0, done: 2, dead: 1, unhandled: 1 }])
@@ -67,12 +67,15 @@ it('shows the content of an inbox, and credentials only with --reveal', async ()
   const first = (await inbox('list', '--limit', '2', '--json')).json() as unknown as InboxPage[]
   const rest = (await inbox('list', '--cursor', first[0]?.nextCursor ?? '', '--json')).json() as unknown as InboxPage[]
   expect([...(first[0]?.events ?? []), ...(rest[0]?.events ?? [])]).toHaveLength(3)
+})
 
+it('shows an event, and its credentials only with --reveal', async () => {
+  await fillInbox()
   const shown = await inbox('show', dead.event_id)
   expect(shown.stdout).toContain('permanent_failure: PermanentError: the artifact is of no use')
   expect(shown.stdout).toContain('https://artifacts.example/… (--reveal shows it)')
   const asJson = await inbox('show', dead.event_id, '--json')
-  for (const output of [stdout, shown.stdout, asJson.stdout]) expect(output).not.toContain('credential')
+  for (const { stdout } of [shown, asJson, await inbox('list')]) expect(stdout).not.toContain('credential')
   expect(asJson.json()).toMatchObject([
     { eventId: dead.event_id, state: 'dead', history: [{ attempt: 1, error: { code: 'permanent_failure' } }] },
   ])

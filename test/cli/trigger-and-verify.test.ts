@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createEvent, generateSecret, signDelivery } from '@scrapenest-webhooks/testing'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { environment, secret, startReceiver } from './local-server.ts'
+import { environment, listen, secret, startReceiver } from './local-server.ts'
 import { runCli } from './run-cli.ts'
 
 describe('trigger', () => {
@@ -79,6 +79,47 @@ describe('trigger', () => {
     })
     const gone = await runCli(['trigger', 'job.created', '--to', 'http://127.0.0.1:9/'], { env: environment })
     expect(gone).toMatchObject({ exitCode: 1, stdout: expect.stringContaining('ECONNREFUSED') })
+  })
+
+  it('exits with 1 if --drop reaches no server', async () => {
+    const gone = await runCli(['trigger', 'job.created', '--to', 'http://127.0.0.1:9/', '--drop'], { env: environment })
+    expect(gone).toMatchObject({ exitCode: 1, stdout: expect.stringContaining('✗ job.created') })
+  })
+
+  it.each(['--tamper', '--stale', '--reserialize'])('exits with 1 if %s is answered 404', async (fault) => {
+    const url = await listen((request, response) => request.resume().on('end', () => response.writeHead(404).end()))
+    const result = await runCli(['trigger', 'job.created', '--to', url, fault], { env: environment })
+    expect(result).toMatchObject({ exitCode: 1, stdout: expect.stringContaining('✗ job.created 404') })
+  })
+
+  it('prints where a redirect leads', async () => {
+    const url = await listen((request, response) => {
+      request.resume().on('end', () => response.writeHead(308, { location: '/hook/' }).end())
+    })
+    const result = await runCli(['trigger', 'job.created', '--to', url], { env: environment })
+    expect(result).toMatchObject({ exitCode: 1, stdout: expect.stringContaining('redirects to /hook/') })
+  })
+
+  it('sends data, nested fields and long numbers exactly as they were given', async () => {
+    const { url } = await startReceiver()
+    const send = async (...overrides: string[]) => {
+      const options = overrides.flatMap((override) => ['-o', override])
+      return (await runCli(['trigger', 'job.completed', '--to', url, '--json', ...options], { env: environment }))
+        .stdout
+    }
+    expect(await send('data={"job_id":"j1","status":"failed"}')).toContain('"data":{"job_id":"j1","status":"failed"}')
+    expect(await send('data.meta.region=eu')).toContain('"meta":{"region":"eu"}')
+    expect(await send('data.job_id=12345678901234567890')).toContain('"job_id":12345678901234567890,')
+  })
+
+  it('escapes what a hostile server replies', async () => {
+    const attack = '\u001b]0;owned\u0007\u001b[2J\u202e'
+    const url = await listen((request, response) => request.resume().on('end', () => response.end(attack)))
+    for (const json of [[], ['--json']]) {
+      const { stdout } = await runCli(['trigger', 'job.created', '--to', url, ...json], { env: environment })
+      expect(stdout).toContain('\\u001b]0;owned\\u0007')
+      expect(stdout.trimEnd()).not.toMatch(/[\p{Cc}\p{Cf}]/u)
+    }
   })
 
   it.each([

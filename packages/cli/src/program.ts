@@ -10,7 +10,7 @@ import { printErrorLine, printText } from './terminal/print.ts'
 
 const help = `
 Examples:
-  $ scrapenest-webhooks simulate --endpoint http://localhost:3000/webhooks/scrapenest
+  $ scrapenest-webhooks simulate -e http://localhost:3000/webhooks/scrapenest
   $ scrapenest-webhooks trigger job.completed --override data.status=failed
   $ scrapenest-webhooks doctor https://example.com/webhooks/scrapenest
   $ scrapenest-webhooks verify --headers headers.txt --body body.bin

@@ -19,7 +19,7 @@ async function parse(...words: string[]): Promise<{ output: string; exitCode: nu
     output += text
   }
   for (const [, command] of [['', program] as const, ...commandsOf(program)]) {
-    command.configureOutput({ writeOut: write, writeErr: write })
+    command.configureOutput({ writeOut: write, writeErr: write, getOutHelpWidth: () => 80 })
   }
   try {
     await program.parseAsync(words, { from: 'user' })
@@ -39,6 +39,11 @@ describe('--help', () => {
       expect(output).toContain(long)
       expect(description, `${name} ${long}`).not.toBe('')
     }
+  })
+
+  it.each(['', ...commandsOf(createProgram()).map(([name]) => name)])('of %s fits in 80 columns', async (name) => {
+    const { output } = await parse(...name.split(' ').filter(Boolean), '--help')
+    expect(output.split('\n').filter((line) => [...line].length > 80)).toEqual([])
   })
 
   it('of the program shows examples, environment and exit codes', async () => {

@@ -41,7 +41,7 @@ catalogue: no handler runs.
 Exit code 1: there is a fault.
 
 Examples:
-  $ SCRAPENEST_WEBHOOK_SECRET=whsec_… scrapenest-webhooks doctor https://example.com/webhooks/scrapenest
+  $ scrapenest-webhooks doctor https://example.com/webhooks/scrapenest
   $ scrapenest-webhooks doctor http://localhost:3000/webhooks/scrapenest --json`,
     )
     .action(doctor)

@@ -15,7 +15,8 @@ Examples:
   $ scrapenest-webhooks inbox stats --file data/webhooks.db
   $ scrapenest-webhooks inbox list --state dead
   $ scrapenest-webhooks inbox replay 0f7a1c52-91de-4f0b-8a55-0b6f6d1f2c11
-  $ scrapenest-webhooks inbox purge --state done --finished-before 2026-01-01T00:00:00Z --yes`,
+  $ scrapenest-webhooks inbox replay --state dead --yes
+  $ scrapenest-webhooks inbox purge --state done --finished-before 2026-01-01`,
     )
   withFile(inbox.command('stats').description('Count the events in each state')).action(stats)
   withFilter(inbox.command('list').description('List events without their content, newest first'), [

@@ -55,8 +55,8 @@ apiKey, in ScrapeNest's SDK as base_url and api_key. Ctrl+C stops it, and its
 state is lost.
 
 Examples:
-  $ scrapenest-webhooks simulate --endpoint http://localhost:3000/webhooks/scrapenest
-  $ scrapenest-webhooks simulate --fault duplicate=0.2 --fault drop=0.1 --speed 60`,
+  $ scrapenest-webhooks simulate -e http://localhost:3000/webhooks/scrapenest
+  $ scrapenest-webhooks simulate --fault duplicate=0.2 --fault drop=0.1`,
     )
     .action(simulate)
 }

@@ -4,7 +4,7 @@ import type { DeliveryReply, Fault } from '@scrapenest-webhooks/simulator'
 import { type Command, Option } from 'commander'
 import { collect, parseAssignment, parseSeconds, parseUrl, readSecret } from '../arguments.ts'
 import { exitCodes } from '../exit-codes.ts'
-import { dim, green, printJson, printLine, red } from '../terminal/print.ts'
+import { dim, green, printJson, printLine, red, yellow } from '../terminal/print.ts'
 import { isExpectedReply } from '../trigger/expected-reply.ts'
 import { applyOverride, parseOverride } from '../trigger/override.ts'
 
@@ -48,13 +48,14 @@ export function addTrigger(program: Command): void {
     .addHelpText(
       'after',
       `
-Exit code 0: the server did what it should. It must accept the event (2xx), and
-refuse it (400, 401 or 403) with --tamper, --stale or --reserialize. With --drop,
+Exit code 0: the server did what it should. It must accept the event (2xx), or
+refuse it (400, 401, 403) with --tamper, --stale or --reserialize. With --drop
 it must be reachable.
 
 Examples:
-  $ scrapenest-webhooks trigger artifact.ready --override data.artifact_type=screenshot
-  $ scrapenest-webhooks trigger job.completed -o data.status=failed -o data.failure_reason=timeout
+  $ scrapenest-webhooks trigger artifact.ready -o data.artifact_type=screenshot
+  $ scrapenest-webhooks trigger job.completed -o data.status=failed
+  $ scrapenest-webhooks trigger job.created -o 'data={"job_id":"job_1"}'
   $ scrapenest-webhooks trigger job.created --tamper`,
     )
     .action(trigger)
@@ -82,6 +83,8 @@ async function trigger(eventType: string, options: TriggerOptions): Promise<void
 }
 
 function printReply(eventType: string, reply: DeliveryReply, isExpected: boolean): void {
-  const result = reply.statusCode === undefined ? reply.failure : `${reply.statusCode} ${reply.responseBody}`
-  printLine(isExpected ? green('✓') : red('✗'), ` ${eventType} ${result} `, dim(`${reply.latencyMs} ms`))
+  const { statusCode, responseBody, location, failure, latencyMs } = reply
+  const result = statusCode === undefined ? failure : `${statusCode} ${responseBody}`
+  printLine(isExpected ? green('✓') : red('✗'), ` ${eventType} ${result} `, dim(`${latencyMs} ms`))
+  if (location !== undefined) printLine('  ', yellow(`It redirects to ${location}, which is not followed.`))
 }

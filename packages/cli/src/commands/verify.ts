@@ -31,7 +31,7 @@ export function addVerify(program: Command): void {
       `
 Examples:
   $ scrapenest-webhooks verify --headers headers.txt --body body.bin --now sent
-  $ curl -s … | scrapenest-webhooks verify -b - -H 'svix-id: msg_1' -H 'svix-timestamp: 1760000000' -H 'svix-signature: v1,…'`,
+  $ cat body.bin | scrapenest-webhooks verify -b - --headers headers.json`,
     )
     .action(verifyDelivery)
 }

@@ -27,6 +27,8 @@ export interface DeliveryReply {
   readonly statusCode?: number
   /** The first 2 KiB of the reply. */
   readonly responseBody: string
+  /** Where a redirect leads. It is not followed. */
+  readonly location?: string
   readonly latencyMs: number
   /** Why there was no reply. */
   readonly failure?: string
@@ -40,6 +42,12 @@ const maxReplyBytes = 2048
 const slowPieces = 10
 const slowPauseMs = 100
 
+interface ReceivedReply {
+  readonly statusCode: number
+  readonly responseBody: string
+  readonly location: string | undefined
+}
+
 /** Signs and posts one delivery. Never rejects, and follows no redirect. */
 export async function sendDelivery(delivery: OutgoingDelivery): Promise<DeliveryReply> {
   const startedMs = performance.now()
@@ -48,15 +56,15 @@ export async function sendDelivery(delivery: OutgoingDelivery): Promise<Delivery
   const signal = delivery.signal === undefined ? timeout : AbortSignal.any([delivery.signal, timeout])
   const latencyMs = (): number => Math.round(performance.now() - startedMs)
   try {
-    const { statusCode, body } = await post(delivery, signal)
-    return { statusCode, responseBody: body, latencyMs: latencyMs() }
+    const { location, ...reply } = await post(delivery, signal)
+    return { ...reply, ...(location !== undefined && { location }), latencyMs: latencyMs() }
   } catch (error) {
     const failure = timeout.aborted ? `no reply within ${timeoutMs} ms` : reasonOf(error)
     return { responseBody: '', latencyMs: latencyMs(), failure, ...(error === dropped && { isDropped: true }) }
   }
 }
 
-async function post(delivery: OutgoingDelivery, signal: AbortSignal): Promise<{ statusCode: number; body: string }> {
+async function post(delivery: OutgoingDelivery, signal: AbortSignal): Promise<ReceivedReply> {
   const { messageId: id, body, secrets, signatureKey = 'decoded', faults = new Set() } = delivery
   const sentAt = new Date(Date.now() - (faults.has('stale') ? staleAgeMs : 0))
   const bytes = faultyBody(body, faults)
@@ -97,7 +105,7 @@ async function writeSlowly(request: ClientRequest, bytes: Buffer, signal: AbortS
   request.end()
 }
 
-async function readReply(response: IncomingMessage): Promise<{ statusCode: number; body: string }> {
+async function readReply(response: IncomingMessage): Promise<ReceivedReply> {
   const chunks: Buffer[] = []
   let byteLength = 0
   for await (const chunk of response as AsyncIterable<Buffer>) {
@@ -105,8 +113,8 @@ async function readReply(response: IncomingMessage): Promise<{ statusCode: numbe
     if (byteLength < maxReplyBytes) chunks.push(chunk)
     byteLength += chunk.length
   }
-  const body = Buffer.concat(chunks).subarray(0, maxReplyBytes).toString('utf8')
-  return { statusCode: response.statusCode ?? 0, body }
+  const responseBody = Buffer.concat(chunks).subarray(0, maxReplyBytes).toString('utf8')
+  return { statusCode: response.statusCode ?? 0, responseBody, location: response.headers.location }
 }
 
 function reasonOf(error: unknown): string {
