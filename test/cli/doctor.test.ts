@@ -1,5 +1,7 @@
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { request as httpRequest } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -11,6 +13,7 @@ import express from 'express'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { environment, listen, secret, startReceiver } from './local-server.ts'
 import { type CliResult, runCli } from './run-cli.ts'
+import { untrustedCertificate } from './untrusted-certificate.ts'
 
 interface Finding {
   readonly id: string
@@ -159,7 +162,29 @@ it('finds an unreachable server, and one that answers 404', async () => {
   expect(gone.faults).toEqual(['unreachable'])
   expect(gone.exitCode).toBe(1)
   const lost = await listen((request, response) => request.resume().on('end', () => response.writeHead(404).end()))
-  expect((await doctor(lost)).faults).toEqual(['unexpected_reply'])
+  const { exitCode, findings } = await doctor(lost)
+  expect(exitCode).toBe(1)
+  expect(findings).toMatchObject([
+    { id: 'unexpected_reply', verdict: 'fault', summary: expect.stringContaining('404') },
+  ])
+})
+
+it('finds a redirect, and prints where it leads', async () => {
+  const url = await listen((request, response) => {
+    request.resume().on('end', () => response.writeHead(308, { location: '/hook/' }).end())
+  })
+  const { exitCode, findings } = await doctor(`${url}/hook`)
+  expect(exitCode).toBe(1)
+  expect(findings).toMatchObject([{ id: 'redirected', summary: 'A signed delivery is redirected (308) to /hook/.' }])
+})
+
+it('finds a certificate that is not trusted', async () => {
+  const server = createTlsServer(untrustedCertificate, (_request, response) => response.writeHead(202).end())
+  await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening))
+  onTestFinished(() => void server.close())
+  const { exitCode, findings } = await doctor(`https://127.0.0.1:${(server.address() as AddressInfo).port}/`)
+  expect(exitCode).toBe(1)
+  expect(findings).toMatchObject([{ id: 'certificate_untrusted', fix: expect.stringContaining('NODE_EXTRA_CA_CERTS') }])
 })
 
 describe('a server whose inbox is broken', () => {

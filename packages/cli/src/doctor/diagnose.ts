@@ -14,12 +14,14 @@ export interface Finding {
 export type FindingId =
   | 'body_limit'
   | 'body_reserialized'
+  | 'certificate_untrusted'
   | 'clock_off'
   | 'compressed_bodies'
   | 'get_requests'
   | 'not_verified'
   | 'parser_first'
   | 'raw_bytes'
+  | 'redirected'
   | 'reply_time'
   | 'store_unavailable'
   | 'timestamps'
@@ -33,12 +35,26 @@ const slowMs = 5_000
 /** Explains the replies. The first finding is the fault that explains most of the others. */
 export function diagnose(replies: Replies): readonly Finding[] {
   const { exact } = replies
-  if (exact.status === undefined) return [unreachable(exact)]
+  if (exact.status === undefined) return [isCertificateError(exact) ? untrusted(exact) : unreachable(exact)]
   const acceptance = diagnoseAcceptance(replies)
   const findings = [acceptance, ...diagnoseVerification(replies)]
   // The limits of a server that accepts nothing are unknown.
   if (acceptance.verdict === 'ok') findings.push(...diagnoseLimits(replies))
   return findings
+}
+
+/** Codes of OpenSSL and Node, such as DEPTH_ZERO_SELF_SIGNED_CERT and UNABLE_TO_VERIFY_LEAF_SIGNATURE. */
+function isCertificateError({ failure = '' }: ProbeReply): boolean {
+  return /CERT|^UNABLE_TO_(?:GET|VERIFY)/.test(failure)
+}
+
+function untrusted(reply: ProbeReply): Finding {
+  return {
+    id: 'certificate_untrusted',
+    verdict: 'fault',
+    summary: `The TLS certificate of the server is not trusted: ${describeReply(reply)}.`,
+    fix: 'Serve a valid certificate with its whole chain. If a private CA signed it, NODE_EXTRA_CA_CERTS makes this command trust it, but not ScrapeNest.',
+  }
 }
 
 function unreachable(reply: ProbeReply): Finding {
@@ -75,6 +91,22 @@ function diagnoseAcceptance(replies: Replies): Finding {
       verdict: 'fault',
       summary: `No signature matches (${describeReply(exact)}): the server uses a different secret.`,
       fix: 'Compare SCRAPENEST_WEBHOOK_SECRET on the server with the secret of the endpoint. It is shown once; rotate to get a new one.',
+    }
+  }
+  if (exact.location !== undefined) {
+    return {
+      id: 'redirected',
+      verdict: 'fault',
+      summary: `A signed delivery is redirected (${describeReply(exact)}) to ${exact.location}.`,
+      fix: 'Register the address that the redirect leads to: deliveries must reach the handler directly.',
+    }
+  }
+  if (exact.status === 404) {
+    return {
+      id: 'unexpected_reply',
+      verdict: 'fault',
+      summary: 'There is no webhook handler at this path: a signed delivery is answered 404.',
+      fix: 'Check the path of the URL, the path of the handler and any prefix, and that the route takes POST requests.',
     }
   }
   return {
@@ -121,8 +153,9 @@ function clockOff({ exact, past, future }: Replies): Finding {
   }
 }
 
-/** Whether unsigned, modified and old deliveries are refused. */
-function diagnoseVerification({ unsigned, forged, altered, past, future, exact }: Replies): readonly Finding[] {
+/** Whether unsigned, modified and old deliveries are refused. A server that refuses genuine ones too proves nothing. */
+function diagnoseVerification(replies: Replies): readonly Finding[] {
+  const { unsigned, forged, altered, exact, plain } = replies
   const accepted = Object.entries({
     'without a signature': unsigned,
     "with another secret's signature": forged,
@@ -140,22 +173,22 @@ function diagnoseVerification({ unsigned, forged, altered, past, future, exact }
       },
     ]
   }
-  const findings: Finding[] = [
-    { id: 'not_verified', verdict: 'ok', summary: 'Unsigned, forged and modified deliveries are refused.' },
-  ]
-  if (!isSuccess(exact)) return findings
-  const isReplayable = isSuccess(past) || isSuccess(future)
-  findings.push(
-    isReplayable
-      ? {
-          id: 'timestamps',
-          verdict: 'fault',
-          summary: 'A delivery signed ten minutes ago or from now is accepted: a captured one can be replayed.',
-          fix: 'Refuse timestamps that are more than 300 s from the clock.',
-        }
-      : { id: 'timestamps', verdict: 'ok', summary: 'Deliveries signed ten minutes ago or from now are refused.' },
-  )
-  return findings
+  if (!isSuccess(exact) && !isSuccess(plain)) return []
+  const summary = 'Unsigned, forged and modified deliveries are refused.'
+  const verified: Finding = { id: 'not_verified', verdict: 'ok', summary }
+  return isSuccess(exact) ? [verified, diagnoseTimestamps(replies)] : [verified]
+}
+
+function diagnoseTimestamps({ past, future }: Replies): Finding {
+  if (isSuccess(past) || isSuccess(future)) {
+    return {
+      id: 'timestamps',
+      verdict: 'fault',
+      summary: 'A delivery signed ten minutes ago or from now is accepted: a captured one can be replayed.',
+      fix: 'Refuse timestamps that are more than 300 s from the clock.',
+    }
+  }
+  return { id: 'timestamps', verdict: 'ok', summary: 'Deliveries signed ten minutes ago or from now are refused.' }
 }
 
 function diagnoseLimits({ sizes, compressed, chunked, get, exact }: Replies): readonly Finding[] {

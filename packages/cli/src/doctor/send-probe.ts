@@ -22,7 +22,9 @@ export interface ProbeReply {
   readonly status?: number
   /** The code that one of our receivers replies with. */
   readonly code?: string | undefined
-  /** Why there was no reply. */
+  /** Where a redirect leads. */
+  readonly location?: string | undefined
+  /** Why there was no reply: an error code of Node, if there is one. */
   readonly failure?: string
   readonly latencyMs: number
   /** The clock of the server minus ours, according to its `Date` header, which has whole seconds. */
@@ -55,7 +57,8 @@ export function sendProbe(url: string, probe: Probe, timeoutMs: number): Promise
     request.once('response', async (response) => {
       const code = readCode(await readStart(response))
       const { statusCode: status = 0, headers } = response
-      resolve({ status, code, latencyMs: latencyMs(), clockOffsetSeconds: clockOffset(headers.date) })
+      const { location } = headers
+      resolve({ status, code, location, latencyMs: latencyMs(), clockOffsetSeconds: clockOffset(headers.date) })
       // A server that refuses early may still wait for the rest of the body.
       request.destroy()
     })
