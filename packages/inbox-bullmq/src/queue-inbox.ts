@@ -179,7 +179,7 @@ export class QueueInbox implements Inbox {
   }
 
   async #openFor(consumer: InboxConsumer): Promise<void> {
-    await this.#queues.check(consumer.name)
+    await this.#queues.check(consumer.name, { isStart: true })
     await this.#queues.list(consumer.name)
     const info = await this.#queues.answer(consumer.name, async (queue) => (await clientOf(queue))?.info?.())
     const problem = durabilityProblem(info ?? '')

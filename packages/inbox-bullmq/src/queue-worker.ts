@@ -32,7 +32,7 @@ export class QueueWorker implements ConsumerWork {
   readonly #attempts: Attempts
   readonly #queues: Queues
   readonly #worker: EventWorker
-  /** Updates that drop payloads, in progress. */
+  /** Events that are being recorded as done, and then lose their payload. */
   readonly #dropping = new Set<Promise<unknown>>()
   readonly #isConnectionOwned: boolean
   readonly #checking: NodeJS.Timeout | undefined
@@ -62,9 +62,9 @@ export class QueueWorker implements ConsumerWork {
     this.#checking = setInterval(() => void dropIfSilent(clientOf(this.#worker)), checkIntervalMs).unref()
   }
 
-  /** Resolves when no payload is being dropped. */
+  /** Resolves when no payload is being dropped, or Redis takes too long to do that. */
   async dropped(): Promise<void> {
-    await Promise.allSettled(this.#dropping)
+    if (this.#dropping.size > 0) await Promise.race([Promise.allSettled(this.#dropping), later(recoveryDelayMs)])
   }
 
   async close(budget: CloseBudget): Promise<void> {
@@ -144,8 +144,8 @@ export class QueueWorker implements ConsumerWork {
     const isHeld = (): boolean => !ended.isLeaseLost
     if (ending.state === 'done') {
       const result = { isUnhandled: ending.isUnhandled }
-      const isRecorded = await this.#record(isHeld, () => job.moveToCompleted(result, token, false))
-      if (isRecorded && !ending.keepsPayload) this.#drop(job)
+      const recording = this.#record(isHeld, () => job.moveToCompleted(result, token, false))
+      await (ending.keepsPayload ? recording : this.#dropAfter(recording, job))
     } else if (ending.state === 'ready' && !ending.isCounted) {
       await this.#record(isHeld, async () => {
         await writeNotes(job, { ...notes, uncounted: (notes.uncounted ?? 0) + 1 })
@@ -227,12 +227,12 @@ export class QueueWorker implements ConsumerWork {
     return false
   }
 
-  #drop(job: EventJob): void {
-    const dropping = job.updateData(withoutPayload(job.data)).catch(() => {
-      // It is deleted with the job, after keepDoneMs.
-    })
+  async #dropAfter(recording: Promise<boolean>, job: EventJob): Promise<void> {
+    const dropping = recording.then((isRecorded) => (isRecorded ? job.updateData(withoutPayload(job.data)) : undefined))
     this.#dropping.add(dropping)
-    void dropping.finally(() => this.#dropping.delete(dropping))
+    // What fails to be dropped is deleted with the job, after keepDoneMs.
+    await dropping.catch(() => {})
+    this.#dropping.delete(dropping)
   }
 }
 

@@ -14,6 +14,9 @@ export interface QueuesOptions {
 /** How long Redis may take to answer a delivery or a question, in milliseconds. */
 const answerTimeoutMs = 800
 
+/** The same at start, when a whole machine may be booting and no sender waits. */
+const startTimeoutMs = 2500
+
 /**
  * The queues in Redis, one for each receiver's name: a worker of BullMQ takes every job of its queue, so names that share
  * a store need one each. Made when they are first needed, also after `close`.
@@ -101,21 +104,22 @@ export class Queues {
    *
    * @param name a receiver that has a queue, so that none is created for this.
    */
-  async check(name: string = 'scrapenest'): Promise<void> {
+  async check(name: string = 'scrapenest', { isStart = false }: { readonly isStart?: boolean } = {}): Promise<void> {
     const queue = 'name' in this.#source ? this.#source : this.of(name)
     // No job can have this key: a job's id has no colon.
     const keys = [queue.toKey('scrapenest:check'), queue.toKey('wait')]
-    await this.#answerOf(queue, async () => {
+    const ask = async (): Promise<unknown> => {
       const client = await clientOf(queue)
       client.defineCommand(checkCommand, { numberOfKeys: 2, lua: "return redis.call('SET', KEYS[1], 1, 'PX', 1000)" })
       return await client.runCommand(checkCommand, keys)
-    })
+    }
+    await this.#answerOf(queue, ask, isStart ? startTimeoutMs : answerTimeoutMs)
   }
 
   /** Rejects with `store_unavailable` when Redis does not answer in time. What was asked may still be done later. */
   async answer<Answer>(name: string, ask: (queue: Queue) => Promise<Answer>): Promise<Answer> {
     const queue = this.of(name)
-    return await this.#answerOf(queue, () => ask(queue))
+    return await this.#answerOf(queue, () => ask(queue), answerTimeoutMs)
   }
 
   async close(): Promise<void> {
@@ -171,10 +175,10 @@ export class Queues {
     return (this.#source as QueuesOptions).connection
   }
 
-  async #answerOf<Answer>(queue: Queue, ask: () => Promise<Answer>): Promise<Answer> {
+  async #answerOf<Answer>(queue: Queue, ask: () => Promise<Answer>, timeoutMs: number): Promise<Answer> {
     try {
       const replaced = this.#replaced.get(queue)
-      const answer = await inTime(replaced === undefined ? ask() : replaced.then(ask))
+      const answer = await inTime(replaced === undefined ? ask() : replaced.then(ask), timeoutMs)
       this.#faults.delete(queue)
       return answer
     } catch (error) {
@@ -203,10 +207,10 @@ const checkCommand = 'scrapenestCheck'
 const noAnswer = Symbol('no answer')
 
 /** Rejects with `noAnswer` when the answer does not come in time. */
-async function inTime<Answer>(answer: Promise<Answer>): Promise<Answer> {
+async function inTime<Answer>(answer: Promise<Answer>, timeoutMs: number): Promise<Answer> {
   // One promise and no race: every delivery comes through here.
   return await new Promise((resolve, reject) => {
-    const timer = setTimeout(() => reject(noAnswer), answerTimeoutMs)
+    const timer = setTimeout(() => reject(noAnswer), timeoutMs)
     answer.then(resolve, reject).finally(() => clearTimeout(timer))
   })
 }
