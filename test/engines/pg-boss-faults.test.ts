@@ -16,6 +16,9 @@ import { startSilentProxy } from './silent-proxy.ts'
 const secret = generateSecret()
 const recoveryMs = 15_000
 
+/** Only pg-boss's `fetch` has it. */
+const claimMark = 'next AS ('
+
 describe.skipIf(!hasProgram('postgres'))('an inbox on pg-boss', () => {
   let server: EngineServer
   let client: pg.Client
@@ -257,6 +260,35 @@ describe.skipIf(!hasProgram('postgres'))('an inbox on pg-boss', () => {
       await untilHandled(recoveryMs - (performance.now() - startedAtMs))
     }, 40_000)
 
+    it('gives back what a pg-boss of the application claimed too late, and does not count the attempt', async () => {
+      const pool = new pg.Pool({ connectionString: server.url })
+      onTestFinished(() => pool.end())
+      let isSlow = true
+      const boss = new PgBoss({
+        schema,
+        db: {
+          async executeSql(text: string, values?: unknown[]) {
+            const result = await pool.query(text, values)
+            const isClaim = text.includes(claimMark) && result.rows.length > 0
+            if (isSlow && isClaim) {
+              isSlow = false
+              await sleep(6000)
+            }
+            return result
+          },
+        },
+      })
+      boss.on('error', () => {})
+      onTestFinished(() => boss.stop({ graceful: false }))
+      const { receiver, worker, send, reports, handled } = createProcesses({ boss, maxAttempts: 1 })
+      await receiver.start()
+      const { eventId } = await send()
+      await worker.start()
+      await vi.waitFor(() => expect(handled).toEqual([eventId]), 10_000)
+
+      expect(reports.map(({ error }) => error.message)).toEqual([expect.stringMatching(/no answer within 5000 ms/)])
+    })
+
     it('gives an event that was claimed by a lost answer to its next attempt when the lease ends, and records that', async () => {
       const proxy = await startSilentProxy(server.url)
       onTestFinished(() => proxy.close())
@@ -267,7 +299,7 @@ describe.skipIf(!hasProgram('postgres'))('an inbox on pg-boss', () => {
       const attempts: number[] = []
       const histories: unknown[] = []
       const reports: string[] = []
-      proxy.loseAnswerTo('FOR UPDATE OF j SKIP LOCKED')
+      proxy.loseAnswerTo(claimMark)
       await inbox.start({
         name: 'scrapenest',
         report: (error) => void reports.push(String(error)),

@@ -19,7 +19,14 @@ import {
   toEventJson,
 } from '@scrapenest-webhooks/inbox/kit'
 import type { Db } from 'pg-boss'
-import { type Boss, type BossCall, deliveryTimeoutMs, scanTimeoutMs, watchRetryDelaySeconds } from './boss.ts'
+import {
+  type Boss,
+  type BossCall,
+  changeTimeoutMs,
+  deliveryTimeoutMs,
+  scanTimeoutMs,
+  watchRetryDelaySeconds,
+} from './boss.ts'
 import { delayOf, Endings } from './endings.ts'
 import { jobIdOf } from './jobs/job-data.ts'
 import {
@@ -47,6 +54,9 @@ interface Fetched {
   readonly retryCount: number
   readonly data: unknown
 }
+
+/** How many events one statement deletes. */
+const purgeStepSize = 5000
 
 /** The copies that pg-boss makes of dead events, in the dead letter queues of the queues in the first value. */
 const isDeadLetter = "name IN (SELECT unnest($1::text[]) || '/dead')"
@@ -238,21 +248,32 @@ export class BossStore implements EventStore {
        letters AS (DELETE FROM ${schema}.job WHERE ${isDeadLetter} AND source_id IN (SELECT id FROM replayed))
        SELECT (SELECT count(*) FROM replayed) AS replayed, (SELECT count(*) FROM without) AS without`,
       values,
-      { limitMs: scanTimeoutMs },
+      { limitMs: changeTimeoutMs },
     )
     return { replayed: Number(counted?.replayed), withoutPayload: Number(counted?.without) }
   }
 
   /** Deletes the copies of dead events with them. */
-  async purge(filter: InboxFilter): Promise<number> {
+  async purge(filter: InboxFilter, { signal }: { readonly signal?: AbortSignal } = {}): Promise<number> {
+    let purged = 0
+    let step: number
+    do {
+      step = await this.#purgeStep(filter)
+      purged += step
+    } while (step === purgeStepSize && signal?.aborted !== true)
+    return purged
+  }
+
+  async #purgeStep(filter: InboxFilter): Promise<number> {
     const { schema } = this.#boss
     const { where, values } = selection(filter, await this.#boss.queuesOf(filter.name))
-    const [counted] = await this.#boss.sql<{ purged: string }>(
-      `WITH purged AS (DELETE FROM ${schema}.job WHERE ${where} AND state >= 'completed' RETURNING id),
+    const [counted] = await this.#boss.sql<{ purged: unknown }>(
+      `WITH chosen AS (SELECT name, id FROM ${schema}.job WHERE ${where} AND state >= 'completed' LIMIT ${purgeStepSize}),
+       purged AS (DELETE FROM ${schema}.job WHERE (name, id) IN (SELECT name, id FROM chosen) RETURNING id),
        letters AS (DELETE FROM ${schema}.job WHERE ${isDeadLetter} AND source_id IN (SELECT id FROM purged))
        SELECT count(*) AS purged FROM purged`,
       values,
-      { limitMs: scanTimeoutMs },
+      { limitMs: changeTimeoutMs },
     )
     return Number(counted?.purged)
   }

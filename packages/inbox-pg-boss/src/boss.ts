@@ -29,8 +29,11 @@ export const deliveryTimeoutMs = 800
 /** For a statement, in milliseconds. */
 const statementTimeoutMs = 4000
 
-/** For a statement that visits many events: `list`, `stats`, `replay`, `purge`. In milliseconds. */
-export const scanTimeoutMs = 60_000
+/** For a statement that reads many events, in milliseconds. */
+export const scanTimeoutMs = 10_000
+
+/** For a statement that changes many events, in milliseconds. */
+export const changeTimeoutMs = 60_000
 
 /** What waiting for a connection adds to a time limit, in milliseconds. */
 const connectionSlackMs = 1000
