@@ -15,7 +15,9 @@ import { allPages, readPage } from './pages.ts'
 const run = promisify(execFile)
 
 const blocks = (await Promise.all((await allPages()).map(codeBlocksOf))).flat()
-const programs = blocks.filter(({ language }) => language === 'ts' || language === 'js')
+const code = blocks.filter(({ language }) => language === 'ts' || language === 'js')
+const excerpts = code.filter((block) => sourceOf(block) !== undefined)
+const programs = code.filter((block) => sourceOf(block) === undefined)
 const servers = programs.filter(isServer)
 const tests = programs.filter(({ code }) => code.includes("from 'node:test'"))
 
@@ -115,6 +117,14 @@ describe('the code of the pages', () => {
     60_000,
   )
 
+  it.each(excerpts.map((block) => [placeOf(block), block] as const))(
+    'is a part of the example that it names: %s',
+    async (_place, block) => {
+      const [, ...lines] = block.code.split('\n')
+      expect(flat(await readPage(sourceOf(block) as string))).toContain(flat(lines.join('\n')))
+    },
+  )
+
   it('is, in each server of the README, the same but for the lines of the framework', async () => {
     const readme = servers.filter(({ page }) => page === 'README.md').map(({ code }) => code)
     const fetchHandler = programs.find(({ page, code }) => page === 'README.md' && code.includes('export const POST'))
@@ -180,6 +190,16 @@ function isPackage(name: string, catalog: string): boolean {
   return own === undefined
     ? new RegExp(`^ {2}${name}: \\d`, 'm').test(catalog)
     : existsSync(join(repository, 'packages', own, 'package.json'))
+}
+
+/** The file that an excerpt is from, which its first line names. The tests of the examples run it. */
+function sourceOf({ code }: CodeBlock): string | undefined {
+  return /^\/\/ from (examples\/\S+)\n/.exec(code)?.[1]
+}
+
+/** Without indentation, which an excerpt does not share with its file. */
+function flat(code: string): string {
+  return code.replaceAll(/^ +/gm, '')
 }
 
 function placeOf({ page, line }: CodeBlock): string {

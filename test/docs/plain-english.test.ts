@@ -4,7 +4,6 @@ import { allPages, readPage } from './pages.ts'
 /** Pages that have not been rewritten yet. */
 const exceptions = [
   /^docs\/(decisions|reference)\//,
-  /^docs\/guides\/an-inbox-of-your-own\.md$/,
   /^examples\//,
   /^packages\/(cli|inbox|inbox-bullmq|inbox-pg-boss|simulator)\//,
 ]
