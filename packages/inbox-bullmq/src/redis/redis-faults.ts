@@ -93,7 +93,13 @@ function safeCause(error: unknown): Error | undefined {
   return typeof code === 'string' || typeof code === 'number' ? Object.assign(cause, { code }) : cause
 }
 
-/** Redis quotes the arguments of a command that it does not know, and Node quotes a URL that was given as a host. */
+/**
+ * Redis quotes the arguments of a command that it does not know, and Node quotes a URL that was given as a host. Redis also
+ * adds the hash of the script that failed, which says nothing.
+ */
 function safeText(text: string): string {
-  return text.replace(/, with args beginning with:.*/s, '').replace(/\S*:\/\/\S*|\S*@\S*/g, '(hidden)')
+  return text
+    .replace(/, with args beginning with:.*/s, '')
+    .replace(/\.? script: [0-9a-f]+, on @user_script.*/s, '.')
+    .replace(/\S*:\/\/\S*|\S+@\S+/g, '(hidden)')
 }

@@ -56,6 +56,12 @@ describe('the errors of a Redis client', () => {
     expect(texts.join()).not.toContain('SECRETPW')
   })
 
+  it('lose the hash of a script', () => {
+    const text = "OOM command not allowed when used memory > 'maxmemory'"
+    const { cause } = unavailable(reply(`${text}. script: 69666e69dd, on @user_script:3.`))
+    expect(cause).toMatchObject({ name: 'ReplyError', message: `${text}.` })
+  })
+
   it('keep their name and code', () => {
     const thrown = Object.assign(new Error('connect ECONNREFUSED 127.0.0.1:6379'), { code: 'ECONNREFUSED' })
     expect(unavailable(thrown).cause).toMatchObject({ name: 'Error', code: 'ECONNREFUSED', message: thrown.message })
