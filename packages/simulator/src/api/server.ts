@@ -36,8 +36,9 @@ export function createApiServer(state: ApiState, options: ApiServerOptions): Ser
   async function callApi(request: IncomingMessage, response: ServerResponse, url: URL): Promise<void> {
     const [, path] = /^(?:\/api)?\/v1(\/.*)$/.exec(url.pathname) ?? []
     if (path === undefined) throw notFound('path')
-    rateLimit.count(response)
     authenticate(request, options.apiKey)
+    // Counted after the key is checked: any web page can send requests without one.
+    rateLimit.count(response)
     for (const [method, pattern, route] of routes) {
       const ids = method === request.method ? matchPath(path, pattern) : undefined
       if (ids === undefined) continue
@@ -95,6 +96,9 @@ function serveArtifact(url: URL, response: ServerResponse, { artifacts }: ApiSta
     .writeHead(200, {
       'content-type': artifact.contentType,
       'content-length': artifact.bytes.byteLength,
+      // A scraped page must not run scripts in this origin, where the API is.
+      'content-security-policy': 'sandbox',
+      'x-content-type-options': 'nosniff',
       ...(artifact.type === 'screenshot' && { 'x-simulated': simulatedNote }),
     })
     .end(artifact.bytes)

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto'
 import type { ArtifactStore, StoredArtifact } from './artifact-store.ts'
 import type { TargetResponse } from './fetch-target.ts'
 import type { JobRequest } from './job.ts'
+import { pageText } from './page-text.ts'
 import { generatePng } from './png.ts'
 
 /** Marks everything that a browser would have produced. */
@@ -17,7 +18,7 @@ export function produceArtifacts(job: JobRequest, target: TargetResponse, store:
   }
   if (options['include_html'] !== false) add('html', 'text/html', target.body)
   if (options['include_response_body']) add('response_body', target.contentType, target.body)
-  if (options['include_text']) add('text', 'text/plain; charset=utf-8', textOf(target.body.toString('utf8')))
+  if (options['include_text']) add('text', 'text/plain; charset=utf-8', pageText(target.body.toString('utf8')))
   if (options['include_extraction']) add('extraction', 'application/json', extraction(job))
   if (options['include_screenshot'] && isBrowser) add('screenshot', 'image/png', screenshot(job))
   if (options['include_har'] && isBrowser) add('har', 'application/json', har(job, target))
@@ -54,12 +55,4 @@ function extraction(job: JobRequest): string {
     note: 'The simulator does not run extraction.',
     results: Object.fromEntries(hooks.map((hook) => [hook.hook_id, null])),
   })
-}
-
-function textOf(html: string): string {
-  return html
-    .replace(/<(script|style)\b[\s\S]*?<\/\1>/gi, ' ')
-    .replace(/<[^>]*>/g, ' ')
-    .replace(/\s+/g, ' ')
-    .trim()
 }

@@ -68,4 +68,13 @@ describe('the API', () => {
       retryAfterSeconds: expect.any(Number),
     })
   })
+
+  it('does not count requests without a key, which any web page can send', async () => {
+    const { client, simulator } = await setUp({ requestsPerMinute: 1 })
+    const withoutKey = { method: 'POST', body: '{}', headers: { 'content-type': 'text/plain' } }
+    for (let count = 0; count < 3; count += 1) {
+      expect((await fetch(`${simulator.url}/v1/jobs`, withoutKey)).status).toBe(401)
+    }
+    expect(await client.jobs.list()).toMatchObject({ total: 0 })
+  })
 })

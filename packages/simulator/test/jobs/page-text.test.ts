@@ -1,0 +1,32 @@
+import { describe, expect, it } from 'vitest'
+import { pageText } from '../../src/jobs/page-text.ts'
+
+describe('the text of a page', () => {
+  it.each([
+    ['<p>Grüezi   <b>mitenand</b></p>', 'Grüezi mitenand'],
+    ['a<STYLE media="x">p{}</Style >b<script>if (1 < 2) {}</script>c', 'a b c'],
+    ['<scripture>text</scripture>', 'text'],
+    ['text <script>never closed', 'text'],
+    ['text <p', 'text'],
+    ['no tags', 'no tags'],
+    ['', ''],
+  ])('of %j is %j', (html, text) => {
+    expect(pageText(html)).toBe(text)
+  })
+
+  it.each(['<script ', '<script>', '<', '</script', '<script></script '])(
+    'takes linear time for %j repeated',
+    (part) => {
+      const cpuMs = (repeats: number): number => {
+        const html = part.repeat(repeats)
+        const start = process.cpuUsage()
+        pageText(html)
+        const { user, system } = process.cpuUsage(start)
+        return (user + system) / 1000
+      }
+      cpuMs(1_000)
+      // Quadratic time would take 10,000 times as long for 100 times as much, which is minutes.
+      expect(cpuMs(1_000_000)).toBeLessThan(5_000)
+    },
+  )
+})
