@@ -112,6 +112,14 @@ describe('trigger', () => {
     expect(await send('data.job_id=12345678901234567890')).toContain('"job_id":12345678901234567890,')
   })
 
+  it('signs with the newest secret of a rotation', async () => {
+    const { url } = await startReceiver()
+    for (const list of [`${secret},${generateSecret()}`, `${secret},`, ` ${secret} , ${generateSecret()}`]) {
+      const env = { SCRAPENEST_WEBHOOK_SECRET: list }
+      expect(await runCli(['trigger', 'job.created', '--to', url], { env })).toMatchObject({ exitCode: 0 })
+    }
+  })
+
   it('escapes what a hostile server replies', async () => {
     const attack = '\u001b]0;owned\u0007\u001b[2J\u202e'
     const url = await listen((request, response) => request.resume().on('end', () => response.end(attack)))
@@ -199,6 +207,11 @@ describe('verify', () => {
     expect(result.json()).toMatchObject([{ isValid: true, event: { problem: expect.stringContaining('not UTF-8') } }])
     const { delivery } = await verify()
     expect((await verify({ body: delivery.body, headers: delivery.headers })).exitCode).toBe(0)
+  })
+
+  it('tries every secret of a rotation', async () => {
+    const env = { SCRAPENEST_WEBHOOK_SECRET: `${generateSecret()},${secret}` }
+    expect((await verify({ env, parameters: ['--json'] })).json()).toMatchObject([{ isValid: true, secretIndex: 1 }])
   })
 
   const compact = JSON.stringify(event)

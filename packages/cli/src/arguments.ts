@@ -45,15 +45,30 @@ export function parseAssignment(text: string): readonly [key: string, value: str
 }
 
 /**
- * The signing secret, from the option or from the environment, where no process list and no shell history shows it.
- *
- * @throws {UsageError | ConfigurationError} there is none, or it is malformed.
+ * The signing secrets from the environment, where no process list and no shell history shows them. During a rotation
+ * they are a list with commas, newest first, as in docs/guides/rotation.md.
  */
-export function readSecret(option: string | undefined): Secret {
-  const secret = option ?? process.env['SCRAPENEST_WEBHOOK_SECRET']
-  if (!secret)
+export function environmentSecrets(): readonly Secret[] {
+  const secrets = (process.env['SCRAPENEST_WEBHOOK_SECRET'] ?? '').split(',')
+  return secrets.map((secret) => secret.trim()).filter((secret) => secret !== '')
+}
+
+/**
+ * The secrets of the option, or else of the environment.
+ *
+ * @throws {UsageError | ConfigurationError} there is none, or one is malformed.
+ */
+export function readSecrets(option: readonly string[] | undefined): readonly [Secret, ...Secret[]] {
+  const [newest, ...older] = option ?? environmentSecrets()
+  if (!newest)
     throw new UsageError("Set SCRAPENEST_WEBHOOK_SECRET to the endpoint's secret (whsec_…), or use --secret.")
-  // Signing parses the secret.
-  sign({ id: 'check', timestamp: 0, body: '' }, secret)
-  return secret
+  // Signing parses a secret.
+  for (const secret of [newest, ...older]) sign({ id: 'check', timestamp: 0, body: '' }, secret)
+  return [newest, ...older]
+}
+
+/** The secret to sign with: during a rotation, the newest. */
+export function readSecret(option: string | undefined): Secret {
+  const [newest] = readSecrets(option === undefined ? undefined : [option])
+  return newest
 }

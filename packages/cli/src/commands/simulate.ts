@@ -1,7 +1,7 @@
 import { once } from 'node:events'
 import type { Attempt, Fault, Message, SignatureKey, Simulator } from '@scrapenest-webhooks/simulator'
 import { type Command, Option } from 'commander'
-import { collect, collectUrls, parseAssignment, parseNumber, parseSeconds } from '../arguments.ts'
+import { collect, collectUrls, environmentSecrets, parseAssignment, parseNumber, parseSeconds } from '../arguments.ts'
 import { probeStdout, stdoutClosed } from '../terminal/closed-pipe.ts'
 import { bold, dim, green, printJson, printLine, yellow } from '../terminal/print.ts'
 
@@ -77,7 +77,7 @@ async function simulate(options: SimulateOptions): Promise<void> {
   })
   const stopped = Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM'), once(stdoutClosed, 'abort')])
   try {
-    const secret = options.secret ?? process.env['SCRAPENEST_WEBHOOK_SECRET']
+    const secret = options.secret ?? environmentSecrets()[0]
     const endpoints = (options.endpoint ?? []).map((url) => simulator.register({ url, ...(secret && { secret }) }))
     // A secret that the user already has must not end up in logs; a new one has to be shown.
     const registered = endpoints.map(({ id, settings: { url }, secret: newSecret }) => ({

@@ -1,5 +1,5 @@
 import type { Command } from 'commander'
-import { collect, parseNumber, readSecret } from '../arguments.ts'
+import { collect, parseNumber, readSecrets } from '../arguments.ts'
 import { exitCodes } from '../exit-codes.ts'
 import { dim, green, printJson, printLine, red, yellow } from '../terminal/print.ts'
 import { readBody, readHeaders, readNow } from '../verify/captured-delivery.ts'
@@ -39,7 +39,7 @@ Examples:
 async function verifyDelivery(options: VerifyOptions): Promise<void> {
   const headers = await readHeaders(options.headers, options.header ?? [])
   const body = await readBody(options.body)
-  const secrets = options.secret ?? [readSecret(undefined)]
+  const secrets = readSecrets(options.secret)
   const nowMs = readNow(options.now, headers)
   const settings = { toleranceSeconds: options.tolerance, now: () => nowMs }
   const verdict = judge({ headers, body, secrets, settings })

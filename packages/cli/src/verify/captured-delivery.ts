@@ -21,23 +21,42 @@ export function readBody(file: string): Promise<Buffer> {
  * @throws {UsageError} there are none, or they are malformed.
  */
 export async function readHeaders(file: string | undefined, lines: readonly string[]): Promise<Record<string, string>> {
-  const text = file === undefined ? '' : await readFile(file, 'utf8')
-  const fromFile = text.trimStart().startsWith('{')
-    ? parseJsonHeaders(text)
-    : parseHeaderLines(text.split(/\r?\n/).filter((line) => line.includes(':')))
+  const text = file === undefined ? '' : decode(await readFile(file))
+  const fromFile = /^\s*[{[]/.test(text) ? parseJsonHeaders(text) : parseHeaderLines(headerLines(text))
   const headers = { ...fromFile, ...parseHeaderLines(lines) }
   if (Object.keys(headers).length > 0) return headers
   throw new UsageError('Pass the headers of the delivery with --headers or --header.')
 }
 
+/** Windows PowerShell saves text as UTF-16, or as UTF-8 with a byte order mark. */
+function decode(bytes: Buffer): string {
+  const isUtf16 = bytes[0] === 0xff && bytes[1] === 0xfe
+  return new TextDecoder(isUtf16 ? 'utf-16le' : 'utf-8').decode(bytes)
+}
+
+/** The lines that are headers. `curl -v` puts `>` before the headers it sends. */
+function headerLines(text: string): readonly string[] {
+  return text
+    .split(/\r\n|\r|\n/)
+    .map((line) => line.replace(/^[<>] /, ''))
+    .filter((line) => /^[^:\s]+:/.test(line))
+}
+
+/** An object, a list of pairs, or Node's `rawHeaders`: names and values in turn. */
 function parseJsonHeaders(text: string): Record<string, string> {
+  let headers: unknown
   try {
-    return Object.fromEntries(
-      Object.entries(JSON.parse(text)).map(([name, value]) => [name.toLowerCase(), String(value)]),
-    )
+    headers = JSON.parse(text)
   } catch {
     throw new UsageError('The --headers file starts like JSON, but is not valid JSON.')
   }
+  const pairs = Array.isArray(headers) ? pairsIn(headers) : Object.entries(headers as object)
+  return Object.fromEntries(pairs.map(([name, value]) => [String(name).toLowerCase(), String(value)]))
+}
+
+function pairsIn(list: readonly unknown[]): readonly (readonly [name: unknown, value: unknown])[] {
+  if (list.every((item) => Array.isArray(item))) return list.map(([name, value]) => [name, value])
+  return list.flatMap((name, index) => (index % 2 === 0 ? [[name, list[index + 1]] as const] : []))
 }
 
 function parseHeaderLines(lines: readonly string[]): Record<string, string> {
