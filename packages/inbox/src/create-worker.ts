@@ -17,7 +17,13 @@ export interface WorkerOptions<Events extends object, Schemas = object>
 
 /** Runs the handlers of stored events in a process that receives none. */
 export interface InboxWorker extends AsyncDisposable {
-  /** Opens the inbox and starts working. Keeps the process alive until `close`. Idempotent; after `close` it does nothing. */
+  /**
+   * Opens the inbox and starts working. Keeps the process alive until `close`. Idempotent; after `close` it does nothing.
+   *
+   * Resolves after the first attempt to open the inbox. If the store is unavailable, that is reported, and opening is retried.
+   *
+   * @throws {Error} what no retry can help, such as a missing right or a file of another application.
+   */
   start(): Promise<void>
   /**
    * Stops claiming, waits for running handlers, aborts the rest and gives their events back, all within `graceMs`: see
@@ -65,7 +71,12 @@ export function createWorker<
 
   const worker: InboxWorker = {
     async start() {
-      if (!isClosed) started ??= start()
+      if (isClosed) return
+      started ??= start().catch((error) => {
+        // So that `start` can be called again once the cause is fixed.
+        started = undefined
+        throw error
+      })
       await started
     },
     async close({ graceMs = defaultCloseGraceMs } = {}) {

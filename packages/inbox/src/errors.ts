@@ -1,4 +1,4 @@
-import { WebhookError } from '@scrapenest-webhooks/core'
+import { isWebhookError, WebhookError } from '@scrapenest-webhooks/core'
 
 /** Why a store is unavailable. All but `corrupt` pass, or can be fixed by an operator, without a restart. */
 export type InboxFault =
@@ -52,4 +52,18 @@ export class DeadEventError extends Error {
         `${code}. It is kept: inspect it with inbox.get, and run it again with inbox.replay.`,
     )
   }
+}
+
+/** Whatever a store throws, the store is unavailable: an error that is not ours would read as a handler's. */
+export function toStoreError(error: unknown): WebhookError {
+  return isWebhookError(error) ? error : new WebhookError('store_unavailable', undefined, { cause: error })
+}
+
+/** Whether no retry can help: the error, or its cause, says that the configuration is invalid. */
+export function isPermanent(error: unknown): boolean {
+  if (!isWebhookError(error)) return false
+  return (
+    error.code === 'configuration_invalid' ||
+    (isWebhookError(error.cause) && error.cause.code === 'configuration_invalid')
+  )
 }

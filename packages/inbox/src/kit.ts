@@ -9,6 +9,7 @@
  * @module
  */
 export { type EventIdentity, eventKey, keyText } from '@scrapenest-webhooks/core/adapter'
+export { isPermanent, toStoreError } from './errors.ts'
 export type {
   Claim,
   ClaimedEvent,

@@ -54,6 +54,7 @@ export function inboxConsumer<Context>({
     name,
     process: processing ? processEvent : undefined,
     report: (error, event) => reporter.reportFailure(error, subjectOf(event)),
+    note: (message) => reporter.warn(message),
   }
 }
 

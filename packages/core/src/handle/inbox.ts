@@ -14,7 +14,12 @@ export interface InboxConnection {
   put(event: InboxEvent): Promise<'stored' | 'duplicate'>
   /**
    * Opens the store, so that the first `put` finds it ready, and starts processing if the consumer has a processor.
-   * When the store cannot be opened it rejects and keeps trying: the consumer stays known until it is closed.
+   *
+   * Resolves after the first attempt to open the store. If the store is unavailable, that is reported, and opening is
+   * retried until it succeeds or the consumer is closed.
+   *
+   * @throws {Error} what no retry can help, such as a missing right: a `ConfigurationError`, or an error with one as its
+   * cause. Opening is still retried, because an operator may fix it.
    */
   start(consumer: InboxConsumer): Promise<void>
   /** Rejects when the store does not work. Called for probes only. */
@@ -38,6 +43,8 @@ export interface InboxConsumer {
    * that is dead, an unavailable store. Never throws.
    */
   report(error: unknown, event?: InboxEvent): void
+  /** Logs what an operator should know although nothing failed, such as a store that is available again. Never throws. */
+  note?(message: string): void
 }
 
 /** A verified event on its way into an inbox: what is needed to process it later, and to prove what was received. */

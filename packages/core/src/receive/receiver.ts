@@ -102,7 +102,10 @@ export function createReceiverFrom<Events extends object, Context>(
   const openDeliveries = createOpenDeliveries<Context>(settings.replyTimeoutMs, answerLate)
   if (settings.secrets.hasShort) reporter.warn('A signing secret is shorter than 24 bytes.')
 
-  /** `new` → `starting` → `started` → `closing` → `closed`; `closing` can be entered from any state before it. */
+  /**
+   * `new` → `starting` → `started` → `closing` → `closed`. A start that fails goes back to `new`; `closing` can be entered
+   * from any state before it.
+   */
   let state: 'new' | 'starting' | 'started' | 'closing' | 'closed' = 'new'
   let started: Promise<void> = Promise.resolve()
   let budget: Budget | undefined
@@ -159,10 +162,11 @@ export function createReceiverFrom<Events extends object, Context>(
     } catch (error) {
       const failure = isWebhookError(error) ? error : new WebhookError('store_unavailable', undefined, { cause: error })
       reporter.reportFailure(failure, { ids: {}, isUnverified: true })
+      // So that `start` can be called again once the cause is fixed.
+      if (state === 'starting') state = 'new'
       throw error
-    } finally {
-      if (state === 'starting') state = 'started'
     }
+    if (state === 'starting') state = 'started'
   }
 
   async function closeWithin({ forDeliveries, forEverything }: Budget): Promise<void> {

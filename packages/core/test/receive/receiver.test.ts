@@ -72,23 +72,27 @@ describe('start', () => {
     await Promise.all([receiver.start(), receiver.start()])
     await receiver.start()
     expect(inbox.start.mock.calls).toEqual([
-      [{ name: 'one', process: expect.any(Function), report: expect.any(Function) }],
+      [{ name: 'one', process: expect.any(Function), report: expect.any(Function), note: expect.any(Function) }],
     ])
   })
 
   it('leaves the handlers to another process where processing is false', async () => {
     const inbox = inboxWith()
     await testReceiver({ inbox, processing: false }).start()
-    expect(inbox.start.mock.calls).toEqual([[{ name: 'scrapenest', process: undefined, report: expect.any(Function) }]])
+    expect(inbox.start.mock.calls).toMatchObject([[{ name: 'scrapenest', process: undefined }]])
   })
 
-  it('rejects and reports when the inbox cannot be opened', async () => {
+  it('rejects and reports when the inbox cannot be opened, and can be called again', async () => {
     const onError = vi.fn()
-    const inbox = inboxWith({ start: () => Promise.reject(new Error('locked')) })
+    let isFixed = false
+    const inbox = inboxWith({ start: () => (isFixed ? Promise.resolve() : Promise.reject(new Error('locked'))) })
     const receiver = testReceiver({ inbox, onError })
     await expect(receiver.start()).rejects.toThrow('locked')
     await expect(receiver.start()).rejects.toThrow('locked')
-    expect(inbox.start).toHaveBeenCalledTimes(1)
+    isFixed = true
+    await receiver.start()
+    await receiver.start()
+    expect(inbox.start).toHaveBeenCalledTimes(3)
     expect(onError).toHaveBeenCalledExactlyOnceWith(
       expect.objectContaining({ code: 'store_unavailable', cause: new Error('locked') }),
       expect.objectContaining({ code: 'store_unavailable' }),

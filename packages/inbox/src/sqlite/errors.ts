@@ -64,7 +64,10 @@ export function toInboxError(error: unknown, file: string): Error {
 }
 
 export function inboxFault(fault: InboxFault, file: string, cause?: unknown): InboxUnavailableError {
-  return new InboxUnavailableError(fault, `The inbox file ${file} ${messages[fault]}`, cause)
+  const message = `The inbox file ${file} ${messages[fault]}`
+  // No retry helps until an operator changes something, so `start` rejects.
+  const isPermanent = fault === 'cannot_open' || fault === 'corrupt' || fault === 'read_only'
+  return new InboxUnavailableError(fault, message, isPermanent ? new ConfigurationError(message, { cause }) : cause)
 }
 
 export function isLocked(error: unknown): boolean {

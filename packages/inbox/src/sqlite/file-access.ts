@@ -49,6 +49,10 @@ export function identityOf(path: string): string | undefined {
   return found && `${found.dev}:${found.ino}`
 }
 
+export function isEmpty(file: string): boolean {
+  return statSync(file).size === 0
+}
+
 /** Whether the file alone is mounted, as `docker run -v ./webhooks.db:/data/webhooks.db` does, without its directory. */
 export function isMountedAlone(file: string): boolean {
   return statSync(file).dev !== statSync(dirname(file)).dev

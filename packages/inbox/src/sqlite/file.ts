@@ -2,7 +2,7 @@ import type { DatabaseSync } from 'node:sqlite'
 import { ConfigurationError } from '@scrapenest-webhooks/core'
 import { InboxUnavailableError } from '../errors.ts'
 import { inboxFault, isFileFault, isLocked, toInboxError } from './errors.ts'
-import { ensurePrivateFile, identityOf, isMountedAlone, logSuffixes } from './file-access.ts'
+import { ensurePrivateFile, identityOf, isEmpty, isMountedAlone, logSuffixes } from './file-access.ts'
 import { checkOwnership, migrate, rollBack } from './schema.ts'
 
 export interface SqliteFileOptions<Statements> {
@@ -157,6 +157,8 @@ export class SqliteFile<Statements> {
   #configure(db: DatabaseSync): void {
     const { file } = this.#options
     db.exec(`PRAGMA busy_timeout = ${busyTimeoutMs}`)
+    // Can only be set before the first table: pages that a purge frees can then be returned to the file system.
+    if (isEmpty(file)) db.exec('PRAGMA auto_vacuum = INCREMENTAL')
     const version = (this.#options.sqliteVersion ?? (() => versionOf(db)))()
     if (!canBeShared(version)) openExclusively(db, file, version)
     checkOwnership(db, file)

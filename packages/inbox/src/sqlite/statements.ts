@@ -49,6 +49,10 @@ type StatementName =
   | 'counts'
   | 'names'
   | 'oldestReady'
+  | 'pages'
+  | 'freePages'
+  | 'giveBackPages'
+  | 'emptyLog'
 
 const sql: Readonly<Record<StatementName, string>> = {
   dataVersion: 'PRAGMA data_version',
@@ -114,6 +118,12 @@ const sql: Readonly<Record<StatementName, string>> = {
   names: 'SELECT DISTINCT name FROM counts WHERE :name IS NULL OR name = :name',
   oldestReady: `
     SELECT due_at_ms AS dueAtMs FROM events WHERE name = :name AND state = 'ready' ORDER BY due_at_ms LIMIT 1`,
+
+  pages: 'PRAGMA page_count',
+  freePages: 'PRAGMA freelist_count',
+  // One row per page, so it has to be read to the end. Does nothing in a file without `auto_vacuum`.
+  giveBackPages: 'PRAGMA incremental_vacuum(250)',
+  emptyLog: 'PRAGMA wal_checkpoint(TRUNCATE)',
 }
 
 export type Statements = Readonly<Record<StatementName, StatementSync>>

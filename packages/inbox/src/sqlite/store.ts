@@ -232,7 +232,28 @@ export class SqliteStore implements EventStore {
         return deleted
       })
     }
+    if (purged > 0) await this.#shrink(signal)
     return purged
+  }
+
+  /**
+   * Returns free pages to the file system, step by step. Some stay, for the next events: a file that grows and shrinks all the
+   * time writes each page more often.
+   */
+  async #shrink(signal: AbortSignal | undefined): Promise<void> {
+    let hasShrunk = false
+    try {
+      while (signal?.aborted !== true) {
+        const startedAtMs = performance.now()
+        if (!(await this.#writes.run(giveBackPages))) break
+        hasShrunk = true
+        await pauseAfter(startedAtMs)
+      }
+      // The file itself is cut when its log is copied into it.
+      if (hasShrunk) await this.#read(({ emptyLog }) => emptyLog.get())
+    } catch {
+      // What was purged stays purged, and the next purge continues here.
+    }
   }
 
   /**
@@ -254,8 +275,7 @@ export class SqliteStore implements EventStore {
       const step: Step = await this.#read((statements) => idsFrom(statements, from, { conditions, finishedBeforeMs }))
       const startedAtMs = performance.now()
       if (step.ids.length > 0) yield step.ids
-      // Uses at most a fifth of the time.
-      await sleep(Math.min(100, 1 + 4 * (performance.now() - startedAtMs)))
+      await pauseAfter(startedAtMs)
       fromId = step.nextId
     }
   }
@@ -272,6 +292,20 @@ export class SqliteStore implements EventStore {
       }
     }
   }
+}
+
+/** Between the steps of a long work, which so uses at most a fifth of the time. */
+async function pauseAfter(startedAtMs: number): Promise<void> {
+  await sleep(Math.min(100, 1 + 4 * (performance.now() - startedAtMs)))
+}
+
+/** Whether it returned any: more than a quarter of the file is free, and more than a mebibyte. */
+function giveBackPages({ pages, freePages, giveBackPages }: Statements): boolean {
+  const countFree = (): number => Number(freePages.get()?.['freelist_count'])
+  const freeBefore = countFree()
+  if (freeBefore < 256 || freeBefore <= Number(pages.get()?.['page_count']) / 4) return false
+  giveBackPages.all()
+  return countFree() < freeBefore
 }
 
 /** What `check` stores. No receiver has an empty name, and the body fills pages, as those of events do. */

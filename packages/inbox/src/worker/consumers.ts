@@ -1,6 +1,8 @@
+import { setTimeout as sleep } from 'node:timers/promises'
 import { ConfigurationError, type InboxConsumer } from '@scrapenest-webhooks/core'
 import { checkGraceMs, defaultCloseGraceMs } from '@scrapenest-webhooks/core/adapter'
 import type { Inbox } from '../contract.ts'
+import { isPermanent, toStoreError } from '../errors.ts'
 import { CloseBudget } from './close-budget.ts'
 
 /** What claims events and runs handlers for one consumer. */
@@ -19,6 +21,9 @@ export interface ConsumerStart<Work> {
   /** Opens the store. Called once an earlier `close` of it has ended, and not at all if the consumer has left by then. */
   readonly open: () => Promise<void>
 }
+
+/** Between two attempts to open a store that is unavailable, in milliseconds. */
+const openRetryMs = 1000
 
 /** Consumers that leave together, and the time they have for it. */
 interface Departure {
@@ -40,6 +45,8 @@ export class InboxConsumers<Work extends ConsumerWork> {
   readonly #here = new Map<InboxConsumer, Work | undefined>()
   readonly #departures = new Set<Departure>()
   readonly #openings = new Set<Promise<void>>()
+  /** Consumers for which opening is being retried. */
+  readonly #waiting = new Set<InboxConsumer>()
   /** How many departures still have work that uses the store. */
   #leavingWorks = 0
   /** What continues after a budget has ended, until the store has answered. */
@@ -75,18 +82,54 @@ export class InboxConsumers<Work extends ConsumerWork> {
     return works
   }
 
-  /** @throws {ConfigurationError} `configuration_invalid`: another consumer of the same name has a processor. */
+  /**
+   * Implements `Inbox.start`.
+   *
+   * @throws {ConfigurationError} `configuration_invalid`: another consumer of the same name has a processor.
+   */
   async start(consumer: InboxConsumer, { work, open }: ConsumerStart<Work>): Promise<void> {
     if (!this.has(consumer)) {
       if (consumer.process !== undefined) this.#checkAlone(consumer.name)
       this.#here.set(consumer, consumer.process === undefined ? undefined : work())
     }
+    try {
+      await this.#open(consumer, open)
+    } catch (error) {
+      void this.#retryOpening(consumer, open)
+      const failure = toStoreError(error)
+      if (isPermanent(failure)) throw failure
+      consumer.report(failure)
+    }
+  }
+
+  async #open(consumer: InboxConsumer, open: () => Promise<void>): Promise<void> {
     const opening = this.#storeClosed.then(() => (this.has(consumer) ? open() : undefined))
     this.#openings.add(opening)
     try {
       await opening
     } finally {
       this.#openings.delete(opening)
+    }
+  }
+
+  async #retryOpening(consumer: InboxConsumer, open: () => Promise<void>): Promise<void> {
+    if (this.#waiting.has(consumer)) return
+    this.#waiting.add(consumer)
+    let isOpen = false
+    while (!isOpen && this.has(consumer)) {
+      await sleep(openRetryMs, undefined, { ref: false })
+      isOpen = this.has(consumer) && (await this.#opens(consumer, open))
+    }
+    this.#waiting.delete(consumer)
+    if (isOpen) consumer.note?.('The inbox is available now.')
+  }
+
+  async #opens(consumer: InboxConsumer, open: () => Promise<void>): Promise<boolean> {
+    try {
+      await this.#open(consumer, open)
+      return true
+    } catch {
+      return false
     }
   }
 

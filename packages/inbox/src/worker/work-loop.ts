@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { InboxConsumer } from '@scrapenest-webhooks/core'
+import { toStoreError } from '../errors.ts'
 import type { Claim, EventStore } from '../event-store.ts'
 import type { InboxSettings } from '../options.ts'
 import { Attempts, type EndedAttempt } from './attempts.ts'
@@ -66,7 +67,7 @@ export class WorkLoop implements ConsumerWork {
       this.#isWoken = false
       try {
         delayMs = this.#untilDue(await this.#claim())
-        this.#isStoreUnavailable = false
+        this.#storeAnswered()
       } catch (error) {
         this.#storeFailed(error)
         delayMs = this.#settings.pollIntervalMs
@@ -156,7 +157,12 @@ export class WorkLoop implements ConsumerWork {
 
   /** Reported once, until the store has worked again. */
   #storeFailed(error: unknown): void {
-    if (!this.#isStoreUnavailable) this.#consumer.report(error)
+    if (!this.#isStoreUnavailable) this.#consumer.report(toStoreError(error))
     this.#isStoreUnavailable = true
+  }
+
+  #storeAnswered(): void {
+    if (this.#isStoreUnavailable) this.#consumer.note?.('The store of the inbox is available again.')
+    this.#isStoreUnavailable = false
   }
 }
