@@ -1,7 +1,8 @@
 import type { InboxConnection, WebhookErrorCode, WebhookEvent } from '@scrapenest-webhooks/core'
 
 /**
- * The life of a stored event, state by state. The attempt's side of it is `RunningAttempt`.
+ * The life of a stored event, state by state. `worker/ending.ts` decides how an attempt ends, `EventStore.end` records it; the
+ * attempt's own states are those of `RunningAttempt`.
  *
  * - `ready`: waits until it is due. Entered when the event is stored (due at once), after a failed attempt (due after the
  *   backoff), when a closing process gives it back (due at once, the attempt not counted), and by `replay` (due at once,
@@ -20,7 +21,8 @@ export type InboxState = 'ready' | 'running' | 'done' | 'dead'
 
 /**
  * Stores verified events durably and runs their handlers at least once; effectively once by (`name`, `scope`, `event_id`). Two runs
- * of one event overlap only if a process stalls past its lease, and then only one completion counts.
+ * of one event overlap only if a process stalls past its lease, cannot reach the store for that long, or has given up on a
+ * handler that does not end; and then only one completion counts.
  *
  * Pass it to a receiver as `inbox`, or to `createWorker`. The methods below are for people and tools: they work in any
  * process that can reach the store, whether or not it was started.
@@ -125,7 +127,10 @@ export interface InboxPage {
   readonly nextCursor?: string | undefined
 }
 
-/** One event, or those of one state: nothing replays everything. */
+/**
+ * One event, or those of one state: nothing replays everything. Without `name` and `scope`, an `eventId` selects the event of
+ * this id of every receiver and tenant.
+ */
 export type ReplayFilter = InboxFilter & ({ readonly eventId: string } | { readonly state: FinalState })
 
 export type PurgeFilter = InboxFilter & { readonly state: FinalState }

@@ -14,7 +14,8 @@ import type {
  * Where events are stored: implement it, and `StoredInbox` makes an `Inbox` of it. Everything that takes time or chance
  * (leases, backoff, retention) is decided above the store, once for all stores.
  *
- * Each method is atomic, also against other processes if the store is shared, and rejects with a `WebhookError`.
+ * Each method is atomic, also against other processes if the store is shared, and rejects with a `WebhookError` such as
+ * `InboxUnavailableError`. Each must settle in time, `put` within about a second: nothing above the store sets a limit.
  */
 export interface EventStore {
   readonly capabilities: InboxCapabilities
@@ -43,7 +44,7 @@ export interface EventStore {
   expired(name: string, options: { readonly nowMs: number }): Promise<readonly ExpiredAttempt[]>
   /** Extends the leases that are still held. @returns the ids of those. */
   renew(leases: readonly Lease[], options: { readonly endsAtMs: number }): Promise<ReadonlySet<string>>
-  /** Ends an attempt, unless it has already ended. @returns whether it was ended here. */
+  /** Ends an attempt, unless it has already ended. Refuses what `checkEnding` refuses. @returns whether it was ended here. */
   end(lease: Lease, ending: Ending): Promise<boolean>
   /**
    * The latest stored first.

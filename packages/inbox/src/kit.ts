@@ -2,14 +2,15 @@
  * Building blocks for inboxes. Applications import the main entry instead.
  *
  * To put the inbox on a database, implement `EventStore` and wrap it: `new StoredInbox(store, readInboxOptions(options))`.
- * `sqliteInbox`, `memoryInbox` and the pg-boss inbox are built that way; `examples/own-inbox` is one more. To build on a
- * queue that claims events and renews leases itself, use `Attempts` and `InboxConsumers`, as the BullMQ inbox does. The
+ * `sqliteInbox`, `memoryInbox` and the pg-boss inbox are built that way; `examples/own-inbox` is one more. It also fits a queue
+ * with calls to claim, renew and complete. If a queue instead calls you with each event and renews its own leases, implement
+ * `Inbox` with `Attempts` and `InboxConsumers`, as the BullMQ inbox does (`queue-worker.ts`). The
  * checks in `@scrapenest-webhooks/testing/inbox` are what either must pass.
  *
  * @module
  */
 export { type EventIdentity, eventKey, keyText } from '@scrapenest-webhooks/core/adapter'
-export { isPermanent, toStoreError } from './errors.ts'
+export { InboxUnavailableError, isPermanent, LeaseLostError, toStoreError } from './errors.ts'
 export type {
   Claim,
   ClaimedEvent,
@@ -41,3 +42,4 @@ export { Attempts, type AttemptsOptions, type EndedAttempt } from './worker/atte
 export { CloseBudget } from './worker/close-budget.ts'
 export { type ConsumerStart, type ConsumerWork, InboxConsumers } from './worker/consumers.ts'
 export { endingOfExpired } from './worker/ending.ts'
+export type { RunningAttempt } from './worker/running-attempt.ts'

@@ -116,7 +116,13 @@ export class StoredInbox implements Inbox {
 
   #createLoop(consumer: InboxConsumer): WorkLoop {
     const process = consumer.process && this.#wrapProcessor(consumer.process)
-    return new WorkLoop(this.#store, { consumer: { ...consumer, process }, settings: this.#settings })
+    const wrapped: InboxConsumer = {
+      name: consumer.name,
+      process,
+      report: (error, event) => consumer.report(error, event),
+      note: (message) => consumer.note?.(message),
+    }
+    return new WorkLoop(this.#store, { consumer: wrapped, settings: this.#settings })
   }
 
   async #openFor(consumer: InboxConsumer): Promise<void> {

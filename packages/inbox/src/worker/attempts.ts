@@ -5,7 +5,7 @@ import { DeadEventError } from '../errors.ts'
 import type { ClaimedEvent, Ending } from '../event-store.ts'
 import type { InboxSettings } from '../options.ts'
 import type { CloseBudget } from './close-budget.ts'
-import { endingOf, endingOfUnreadable } from './ending.ts'
+import { endingOf } from './ending.ts'
 import { type Outcome, RunningAttempt } from './running-attempt.ts'
 
 export interface AttemptsOptions {
@@ -17,9 +17,9 @@ export interface AttemptsOptions {
 /** An attempt whose handlers have settled or were given up. */
 export interface EndedAttempt {
   readonly claimed: ClaimedEvent
-  /** What to record. Nothing is recorded once the lease is lost. */
+  /** What to record, unless the lease is lost. */
   readonly ending: Ending
-  /** Can become true while the ending is being recorded. */
+  /** Whether another worker may have the event. Can become true at any time until the ending is recorded. */
   readonly isLeaseLost: boolean
   /** Reports what no handler threw: a timeout, or the event's death. Called once the ending is recorded. */
   report(): void
@@ -75,13 +75,13 @@ export class Attempts {
     // The caller creates attempts only for a consumer with a processor.
     const processor = this.#consumer.process as InboxProcessor
     const attempt = new RunningAttempt({ claimed, claimedAtMs, processor, handlerTimeoutMs, graceMs, leaseMs })
-    this.#leaseTimer ??= setInterval(() => this.#checkLeases(), leaseMs / 4).unref()
+    if (!this.#isClosing) this.#leaseTimer ??= setInterval(() => this.#checkLeases(), leaseMs / 10).unref()
     const finished = this.#runAndFinish(attempt, finish).finally(() => this.#held.delete(attempt))
     this.#held.set(attempt, finished)
     return finished
   }
 
-  /** Reports an event that died without an attempt in this process, such as one whose lease ended. */
+  /** Reports the event if the ending made it dead. Also for attempts of other processes, whose lease ended. */
   reportIfDead({ attempt, event }: ClaimedEvent, { state, error }: Ending): void {
     if (state === 'dead' && error !== undefined) this.#consumer.report(new DeadEventError(attempt, error.code), event)
   }
@@ -112,8 +112,6 @@ export class Attempts {
 
   async #end(attempt: RunningAttempt): Promise<Ending> {
     const startedAtMs = this.#settings.now()
-    const { unreadable } = attempt.claimed
-    if (unreadable !== undefined) return endingOfUnreadable(unreadable, startedAtMs)
     if (this.#isClosing) attempt.abort(new WebhookError('receiver_closing'))
     const outcome: Outcome = this.#isClosing
       ? { kind: 'given_up' }

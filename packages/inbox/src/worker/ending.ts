@@ -12,8 +12,8 @@ const permanentFailures: ReadonlySet<string> = new Set(['permanent_failure', 'sc
 const longestDelayMs = 315_360_000_000
 
 /**
- * Decides what becomes of an event whose attempt ended in this process. The first that fits:
- * 1. The event cannot be read (`endingOfUnreadable`): `dead`.
+ * Decides what becomes of an event whose attempt ended in this process; `EventStore.end` records it. The first that fits:
+ * 1. The event cannot be read: `dead`. Another attempt would find the same bytes.
  * 2. The handlers succeeded, or there were none: `done`.
  * 3. The failure is permanent: `dead`.
  * 4. This process is closing: `ready` at once, and the attempt does not count.
@@ -26,6 +26,9 @@ export function endingOf(
   { startedAtMs, settings }: { readonly startedAtMs: number; readonly settings: InboxSettings },
 ): Ending {
   const nowMs = settings.now()
+  if (outcome.kind === 'unreadable') {
+    return { state: 'dead', startedAtMs, nowMs, error: eventUnreadable(outcome.cause) }
+  }
   if (outcome.kind === 'succeeded') {
     const isUnhandled = outcome.result === 'unhandled'
     // An unhandled event keeps its body in any case: it can be replayed once there is a handler.
@@ -52,11 +55,6 @@ export function endingOfExpired({ attempt, startedAtMs }: ExpiredAttempt, settin
   const facts = { startedAtMs, nowMs, error: leaseEnded }
   if (attempt >= settings.maxAttempts) return { state: 'dead', ...facts }
   return { state: 'ready', dueAtMs: nowMs + delayAfter(undefined, attempt, settings), isCounted: true, ...facts }
-}
-
-/** An event that cannot be read is dead at once: another attempt would find the same bytes. */
-export function endingOfUnreadable(cause: unknown, nowMs: number): Ending {
-  return { state: 'dead', startedAtMs: nowMs, nowMs, error: eventUnreadable(cause) }
 }
 
 /** What the handlers threw. If they were aborted and threw nothing with a code of ours, why they were aborted. */

@@ -16,11 +16,12 @@ export interface RunningAttemptOptions {
   readonly leaseMs: number
 }
 
-/** How the handlers ended, or that they are no longer waited for. */
+/** How the handlers ended, that they are no longer waited for, or that there was no event to call them with. */
 export type Outcome =
   | { readonly kind: 'succeeded'; readonly result: DispatchResult }
   | { readonly kind: 'failed'; readonly error: unknown }
   | { readonly kind: 'given_up' }
+  | { readonly kind: 'unreadable'; readonly cause: unknown }
 
 /**
  * One run of an event's handlers, and its lease.
@@ -28,13 +29,13 @@ export type Outcome =
  * The handlers:
  * - *running*: until they settle.
  * - *aborted*: entered at the time limit, when the lease is lost, or when the worker closes. Their `signal` says so. They
- *   have `graceMs` to settle, or what closing leaves them (`CloseBudget`), and their result still counts.
+ *   have `graceMs` to settle, or what closing leaves them (`CloseBudget`) if that is less, and their result still counts.
  * - *given up*: entered after that. They may keep running, but no one waits for them and nothing they do counts.
  *
  * The lease:
  * - *held*: from the claim on. `renewLease` extends it.
- * - *lost*: entered when the store says so, or when it has not been renewed for `leaseMs`. Another worker may have the
- *   event by then, so the handlers are aborted and nothing about this attempt is recorded.
+ * - *lost*: entered when the store says so, or when it has not been renewed for `leaseMs`, which `Attempts` checks. Another
+ *   worker may have the event by then, so the handlers are aborted and nothing about this attempt is recorded.
  */
 export class RunningAttempt {
   readonly claimed: ClaimedEvent
@@ -46,6 +47,7 @@ export class RunningAttempt {
   /** Monotonic (`performance.now()`): setting the clock neither ends a lease nor extends it. */
   #leaseEndsAtMs: number
   #isLeaseLost = false
+  #isSettled = false
 
   constructor(options: RunningAttemptOptions) {
     this.#options = options
@@ -66,11 +68,13 @@ export class RunningAttempt {
   }
 
   async run(): Promise<Outcome> {
-    const { handlerTimeoutMs } = this.#options
+    const { handlerTimeoutMs, claimed } = this.#options
+    if (claimed.unreadable !== undefined) return { kind: 'unreadable', cause: claimed.unreadable }
     const timer = setTimeout(() => this.abort(new HandlerOverdueError(handlerTimeoutMs)), handlerTimeoutMs).unref()
     try {
       return await Promise.race([this.#runHandlers(), this.#givenUp])
     } finally {
+      this.#isSettled = true
       clearTimeout(timer)
       clearTimeout(this.#graceTimer)
     }
@@ -94,7 +98,8 @@ export class RunningAttempt {
 
   loseLease(): void {
     this.#isLeaseLost = true
-    this.abort(new LeaseLostError())
+    // Handlers that have ended keep their signal as it is, also if only their ending came too late.
+    if (!this.#isSettled) this.abort(new LeaseLostError())
   }
 
   /** Loses the lease if it was not renewed in time. */

@@ -114,7 +114,7 @@ export class WorkLoop implements ConsumerWork {
   async #finish(ended: EndedAttempt): Promise<void> {
     this.#freeSlots += 1
     const recorded = this.#record(ended)
-    // Woken before it is recorded: the next claim then shares its transaction.
+    // Woken before it is recorded, so that a store that groups its writes records it and claims the next in one transaction.
     this.wake()
     if (await recorded) ended.report()
   }
@@ -137,6 +137,7 @@ export class WorkLoop implements ConsumerWork {
     return false
   }
 
+  /** A renewal that fails, or never answers, is tried again at the next interval; meanwhile the attempt's own clock runs. */
   async #renew(): Promise<void> {
     const { leaseMs, now } = this.#settings
     const attempts = this.#attempts.held

@@ -30,6 +30,12 @@ async function filledInbox(events: number): Promise<{ readonly inbox: Inbox; rea
   return { inbox, file }
 }
 
+function finishAll(file: string): void {
+  const db = new DatabaseSync(file)
+  db.exec("UPDATE events SET state = 'done', due_at_ms = NULL, finished_at_ms = 1")
+  db.close()
+}
+
 /** An inbox with so many done events, of which the first is dead. Built without what makes storing slow. */
 async function hugeInbox(events: number): Promise<Inbox> {
   const file = temporaryFile()
@@ -64,7 +70,7 @@ describe('many events in a file', () => {
 
   // Retried, because a machine that is busy with something else stops the event loop too; a list would do so every time.
   it('never block the event loop for 50 ms while a list searches them', { retry: 4 }, async ({ annotate }) => {
-    const inbox = await hugeInbox(600_000)
+    const inbox = await hugeInbox(400_000)
     const longestDelayMs = watchEventLoop()
     expect((await inbox.list({ state: 'dead' })).events.map(({ eventId }) => eventId)).toEqual(['event-1'])
     const delayMs = longestDelayMs()
@@ -109,6 +115,32 @@ describe('many events in a file', () => {
     expect(await purge).toBe(2_997)
     expect(stored).toBeGreaterThan(30)
     expect((await inbox.stats()).ready).toBe(stored)
+  })
+
+  it('leave a file that shrinks when they are purged', async () => {
+    const file = temporaryFile()
+    const inbox = sqliteInbox({ file })
+    onTestFinished(() => inbox.close())
+    const events = Array.from({ length: 400 }, () => createInboxEvent({ body: new Uint8Array(20_000) }))
+    for (const event of events) await inbox.put(event)
+    finishAll(file)
+    const megabytes = (): number => Math.round((statSync(file).size + statSync(`${file}-wal`).size) / 1e6)
+    expect(megabytes()).toBeGreaterThan(8)
+    expect(await inbox.purge({ state: 'done' })).toBe(400)
+    expect(megabytes()).toBeLessThan(2)
+    expect(await inbox.put(createInboxEvent())).toBe('stored')
+  })
+
+  it('are purged from a file of an older release, which stays as large', async () => {
+    const file = temporaryFile()
+    const db = new DatabaseSync(file)
+    db.exec('PRAGMA journal_mode = WAL; PRAGMA application_id = 0x534e4942')
+    db.close()
+    const inbox = sqliteInbox({ file })
+    onTestFinished(() => inbox.close())
+    for (let count = 0; count < 100; count += 1) await inbox.put(createInboxEvent({ body: new Uint8Array(20_000) }))
+    finishAll(file)
+    expect(await inbox.purge({ state: 'done' })).toBe(100)
   })
 
   it('are replayed as filtered', async () => {
