@@ -122,7 +122,7 @@ describe.skipIf(!hasEngine('redis'))('the inbox on BullMQ', () => {
     await inbox.put(event)
     await untilInboxStats(inbox, { dead: 1 })
     const message = (await inbox.get(event.eventId))?.history[0]?.error?.message ?? ''
-    expect(message.isWellFormed()).toBe(true)
+    expect(message).not.toMatch(/\p{Surrogate}|\0/u)
     expect(message).toMatch(/^(nul \ufffd, half \ufffd, é|\ud83d\ude00)/u)
     expect(message.length).toBeLessThan(10_000)
   })

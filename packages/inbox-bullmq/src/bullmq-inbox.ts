@@ -4,7 +4,7 @@ import type { Inbox, InboxOptions } from '@scrapenest-webhooks/inbox'
 import { inboxOptions, readInboxOptions } from '@scrapenest-webhooks/inbox/kit'
 import type { ConnectionOptions, Queue } from 'bullmq'
 import { QueueInbox } from './queue-inbox.ts'
-import { checkConnection, checkQueue } from './redis/connection.ts'
+import { checkConnection, checkQueue, checkVersion } from './redis/connection.ts'
 import { Queues } from './redis/queues.ts'
 
 /**
@@ -74,6 +74,7 @@ export function bullmqInbox(options: BullmqInboxOptions): Inbox {
       `Expected queuePrefix to be 1 to 64 letters, digits, "-" or "_", got ${JSON.stringify(queuePrefix)}.`,
     )
   }
+  checkVersion()
   if (queue === undefined) checkConnection(connection, { prefix })
   else checkQueue(queue)
   const settings = readInboxOptions(options)

@@ -1,5 +1,6 @@
 import { createInboxEvent } from '@scrapenest-webhooks/testing'
-import { describe, expect, it } from 'vitest'
+import { Queue } from 'bullmq'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { type BullmqInboxOptions, bullmqInbox } from '../src/index.ts'
 
 const connection = 'redis://127.0.0.1:1'
@@ -22,11 +23,20 @@ describe('bullmqInbox', () => {
     { options: { connection, rememberMs: 10 }, message: /Expected rememberMs/ },
     { options: { connection, maxAttempts: 0 }, message: /Expected maxAttempts/ },
     { options: { queue: { name: 'mine' }, prefix: 'x' }, message: /cannot be combined with queue/ },
+    { options: { queue: { name: 'mine' } }, message: /Expected queue to be a Queue of BullMQ 6 or later/ },
   ])('refuses $options', ({ options, message }) => {
     expect(() => bullmqInbox(options as unknown as BullmqInboxOptions)).toThrow(message)
     expect(() => bullmqInbox(options as unknown as BullmqInboxOptions)).toThrow(
       expect.objectContaining({ code: 'configuration_invalid' }),
     )
+  })
+
+  it('refuses a BullMQ that is too old', () => {
+    const base = Object.getPrototypeOf(Object.getPrototypeOf(Queue.prototype)) as Partial<Queue>
+    const { getBackend } = base
+    onTestFinished(() => void Object.assign(base, { getBackend }))
+    delete base.getBackend
+    expect(() => bullmqInbox({ connection })).toThrow(/The installed bullmq is older than 6\.0/)
   })
 
   it('rejects within a second if there is no Redis', async () => {

@@ -1,5 +1,5 @@
 import { ConfigurationError } from '@scrapenest-webhooks/core'
-import type { ConnectionOptions, Queue, QueueOptions } from 'bullmq'
+import { type ConnectionOptions, Queue, type QueueOptions } from 'bullmq'
 import { isDemotion } from './redis-faults.ts'
 
 /** A client of the application, and not options to create one with. */
@@ -28,6 +28,12 @@ function retryStrategy(tries: number): number {
   return Math.min(1000, tries * 100)
 }
 
+/** @throws {ConfigurationError} `configuration_invalid`: npm installs a package whose peer has another version, and only warns. */
+export function checkVersion(): void {
+  if ('getBackend' in Queue.prototype) return
+  throw new ConfigurationError('The installed bullmq is older than 6.0. Update it: npm install bullmq@6.')
+}
+
 /**
  * Checks what can be known about a connection before it is used. With some of these, events would be stored and never
  * handled.
@@ -47,8 +53,17 @@ export function checkConnection(connection: unknown, { prefix }: { readonly pref
   else checkOptions(connection)
 }
 
-/** Checks a queue of the application: a worker connects as the queue does. */
+/**
+ * Checks a queue of the application: a worker connects as the queue does.
+ *
+ * @throws {ConfigurationError} `configuration_invalid`
+ */
 export function checkQueue(queue: Queue): void {
+  if (typeof queue?.getBackend !== 'function') {
+    throw new ConfigurationError(
+      "Expected queue to be a Queue of BullMQ 6 or later, such as new Queue('webhooks', { connection: { url } }).",
+    )
+  }
   const { connection, prefix = 'bull' } = queue.opts as QueueOptions
   checkConnection(connection, { prefix: `${prefix}:${queue.name}` })
 }
