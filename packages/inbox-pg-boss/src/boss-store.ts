@@ -104,10 +104,13 @@ export class BossStore implements EventStore {
   async put(event: InboxEvent): Promise<'stored' | 'duplicate'> {
     const { name } = event
     const options = { ...this.#boss.sendOptions(name), id: jobIdOf(event) }
-    const send = async ({ boss, queue, db }: BossCall): Promise<string | null> =>
-      await boss.send(queue, toEventJson(event), { ...options, ...db })
-    const id = await this.#boss.call(name, send, deliveryTimeoutMs)
-    return id === null ? 'duplicate' : 'stored'
+    const send = async ({ boss, queue, db }: BossCall): Promise<'stored' | 'duplicate'> => {
+      const id = await boss.send(queue, toEventJson(event), { ...options, ...db })
+      if (id !== null) return 'stored'
+      await this.#expectJob(queue, options.id)
+      return 'duplicate'
+    }
+    return await this.#boss.call(name, send, deliveryTimeoutMs)
   }
 
   async claim({ name, limit, nowMs }: ClaimRequest): Promise<Claim> {
@@ -276,6 +279,20 @@ export class BossStore implements EventStore {
       { limitMs: changeTimeoutMs },
     )
     return Number(counted?.purged)
+  }
+
+  /** pg-boss 12.35 returns no id for a missing queue either, and nothing of such an event is stored. */
+  async #expectJob(queue: string, id: string): Promise<void> {
+    const { schema } = this.#boss
+    const [found] = await this.#boss.sql<{ hasJob: string; hasQueue: string }>(
+      `SELECT EXISTS (SELECT 1 FROM ${schema}.job WHERE name = $1 AND id = $2)::text AS "hasJob",
+              EXISTS (SELECT 1 FROM ${schema}.queue WHERE name = $1)::text AS "hasQueue"`,
+      [queue, id],
+    )
+    if (found?.hasJob === 'true') return
+    throw new Error(
+      found?.hasQueue === 'true' ? 'The event was deleted while it was stored again' : `Queue ${queue} does not exist`,
+    )
   }
 
   /** Claims up to `limit` jobs. Those of an answer that no one waits for any more are given back. */
