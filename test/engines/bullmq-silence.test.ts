@@ -1,7 +1,7 @@
 // The connections of the inbox on BullMQ go silent, lead to the wrong Redis, or lead to one that has lost everything.
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
-import { createReceiver } from '@scrapenest-webhooks/core'
+import { createReceiver, PermanentError } from '@scrapenest-webhooks/core'
 import { createWorker, type Inbox } from '@scrapenest-webhooks/inbox'
 import { bullmqInbox } from '@scrapenest-webhooks/inbox-bullmq'
 import { createEvent, createInboxEvent, generateSecret, signDelivery } from '@scrapenest-webhooks/testing'
@@ -25,6 +25,8 @@ interface Proxy {
   readonly url: string
   /** Nothing passes on the connections that exist, and neither end is told. */
   silence(): void
+  /** What Redis answers on the connections that exist is lost; what it is asked reaches it. */
+  loseAnswers(): void
   /** Where new connections lead. */
   leadTo(url: string): void
 }
@@ -32,8 +34,10 @@ interface Proxy {
 async function startProxy(target: string): Promise<Proxy> {
   let port = Number(new URL(target).port)
   const sockets = new Set<Socket>()
+  const fromRedis = new Set<Socket>()
   const proxy = createServer((socket) => {
     const server = connect(port, '127.0.0.1')
+    fromRedis.add(server)
     for (const [one, other] of [
       [socket, server],
       [server, socket],
@@ -60,6 +64,9 @@ async function startProxy(target: string): Promise<Proxy> {
         socket.unpipe()
         socket.pause()
       }
+    },
+    loseAnswers() {
+      for (const socket of fromRedis) socket.unpipe().resume()
     },
     leadTo(url) {
       port = Number(new URL(url).port)
@@ -131,6 +138,40 @@ describe.skipIf(!hasProgram('redis'))('the inbox on BullMQ', () => {
     proxy.silence()
     expect(await post()).toBe(202)
     await vi.waitFor(() => expect(handled).toHaveLength(2), 15_000)
+  }, 40_000)
+
+  it('reports a death once, and drops a payload, although the answers to their recording were lost', async () => {
+    const { server } = await start()
+    const proxy = await startProxy(server.url)
+    const prefix = newPlaceName()
+    const web = bullmqInbox({ connection: server.url, prefix })
+    onTestFinished(() => web.close())
+    const deaths: unknown[] = []
+    const settle: (() => void)[] = []
+    const worker = createWorker({
+      inbox: bullmqInbox({ connection: proxy.url, prefix, keepPayload: false }),
+      logger: { warn() {}, error() {} },
+      onError: (error) => void ((error as Error).name === 'DeadEventError' && deaths.push(error)),
+      onEvent: {
+        'job.created': async ({ event_id }) => {
+          await new Promise<void>((resolve) => settle.push(resolve))
+          if (event_id === 'bad') throw new PermanentError('no')
+        },
+      },
+    })
+    onTestFinished(() => worker.close({ graceMs: 100 }))
+    await worker.start()
+    for (const eventId of ['good', 'bad']) {
+      const body = Buffer.from(JSON.stringify(createEvent('job.created', { event_id: eventId })))
+      await web.put(createInboxEvent({ eventId, body }))
+    }
+    await vi.waitFor(() => expect(settle).toHaveLength(2))
+    proxy.loseAnswers()
+    for (const end of settle) end()
+    await vi.waitFor(() => expect(deaths).toHaveLength(1), 15_000)
+    expect(await web.stats()).toMatchObject({ done: 1, dead: 1, running: 0 })
+    await vi.waitFor(async () => expect((await web.get('good'))?.body).toBeUndefined())
+    expect(settle).toHaveLength(2)
   }, 40_000)
 
   it('follows a failover: what is connected to the demoted Redis connects again', async () => {

@@ -141,19 +141,19 @@ export class QueueWorker implements ConsumerWork {
   async #settle(job: EventJob, { notes, ended }: { notes: JobNotes; ended: EndedAttempt }): Promise<void> {
     const { ending, claimed } = ended
     const { token } = claimed.lease
-    const isHeld = (): boolean => !ended.isLeaseLost
+    const recordable = { job, state: ending.state, isHeld: () => !ended.isLeaseLost }
     if (ending.state === 'done') {
       const result = { isUnhandled: ending.isUnhandled }
-      const recording = this.#record(isHeld, () => job.moveToCompleted(result, token, false))
+      const recording = this.#record(recordable, () => job.moveToCompleted(result, token, false))
       await (ending.keepsPayload ? recording : this.#dropAfter(recording, job))
     } else if (ending.state === 'ready' && !ending.isCounted) {
-      await this.#record(isHeld, async () => {
+      await this.#record(recordable, async () => {
         await writeNotes(job, { ...notes, uncounted: (notes.uncounted ?? 0) + 1 })
         await job.moveToWait(token)
       })
     } else {
       const { attempt } = claimed
-      if (await this.#record(isHeld, () => fail(job, { token, notes, ending, attempt }))) ended.report()
+      if (await this.#record(recordable, () => fail(job, { token, notes, ending, attempt }))) ended.report()
     }
   }
 
@@ -167,7 +167,8 @@ export class QueueWorker implements ConsumerWork {
     const startedAtMs = notes.dueAt ?? job.timestamp
     const ending = endingOfExpired({ ...died, startedAtMs }, this.#settings)
     const settled = { ...notes, stalls: job.stalledCounter, uncounted: (notes.uncounted ?? 0) + 1 }
-    const isRecorded = await this.#record(this.#untilLeaseEnds(claimedAtMs), async () => {
+    const recordable = { job, state: ending.state, isHeld: this.#untilLeaseEnds(claimedAtMs) }
+    const isRecorded = await this.#record(recordable, async () => {
       if (ending.state === 'dead') return await fail(job, { token, notes: settled, ending, attempt: died.attempt })
       if (ending.state !== 'ready') return
       const facts = { attempt: died.attempt, replay: notes.replays ?? 0, startedAt: startedAtMs, durationMs: 0 }
@@ -192,7 +193,8 @@ export class QueueWorker implements ConsumerWork {
     const message = `The data of event ${data.eventId} is missing or damaged in Redis, so it cannot be handled.`
     const error: AttemptError = { code: 'event_unreadable', name: 'InboxUnavailableError', message }
     const nowMs = this.#settings.now()
-    const isRecorded = await this.#record(this.#untilLeaseEnds(claimedAtMs), async () => {
+    const recordable = { job, state: 'dead', isHeld: this.#untilLeaseEnds(claimedAtMs) } as const
+    const isRecorded = await this.#record(recordable, async () => {
       await job.updateData(data)
       if (key !== undefined) await this.#queues.forget(name, { key, jobId })
       await fail(job, { token, notes, ending: { state: 'dead', startedAtMs: nowMs, nowMs, error }, attempt })
@@ -212,14 +214,14 @@ export class QueueWorker implements ConsumerWork {
    *
    * @returns false if the lease ended first, or someone else has ended the job.
    */
-  async #record(isHeld: () => boolean, write: () => Promise<unknown>): Promise<boolean> {
+  async #record({ job, state, isHeld }: Recordable, write: () => Promise<unknown>): Promise<boolean> {
     while (isHeld() && !this.#isClosed) {
       try {
         await write()
         this.#reached()
         return true
       } catch (error) {
-        if (isNotOurs(error)) return false
+        if (isNotOurs(error)) return await hasEnded(job, state)
         this.#failed(error)
         await later(recoveryDelayMs)
       }
@@ -234,6 +236,19 @@ export class QueueWorker implements ConsumerWork {
     await dropping.catch(() => {})
     this.#dropping.delete(dropping)
   }
+}
+
+/** A job whose ending is to be recorded for as long as its lease is held. */
+interface Recordable {
+  readonly job: EventJob
+  readonly state: Ending['state']
+  readonly isHeld: () => boolean
+}
+
+/** Whether an earlier try was recorded after all. Its reply is lost when the connection breaks. */
+async function hasEnded(job: EventJob, state: Ending['state']): Promise<boolean> {
+  if (state === 'ready') return false
+  return await (state === 'done' ? job.isCompleted() : job.isFailed()).catch(() => false)
 }
 
 /** BullMQ's codes for a job that is gone, has ended, or is locked by another worker. */
