@@ -34,7 +34,7 @@ const messages: { readonly [Fault in InboxFault]: string } = {
   cannot_open: 'cannot be opened. Its directory must exist and be writable by this process.',
   corrupt:
     'is damaged, or not an SQLite database. Restore it from a backup, or move it away with its -wal and -shm files to start a new one. Nothing was changed.',
-  full: 'cannot grow: the disk, the quota or the database is full. Free some space on the disk. Purging events makes room inside the file, but takes a little space itself.',
+  full: 'cannot grow: the disk, the quota or the database is full. Free some space on the disk, as much as the -wal file takes if possible. Then purge events, and the file shrinks.',
   io_error: 'cannot be read or written: the disk or the file system failed.',
   locked: 'is locked by another process that is writing, or that has opened it exclusively.',
   log_deleted:
@@ -72,6 +72,10 @@ export function inboxFault(fault: InboxFault, file: string, cause?: unknown): In
 
 export function isLocked(error: unknown): boolean {
   return error instanceof InboxUnavailableError && error.fault === 'locked'
+}
+
+export function isFull(error: unknown): boolean {
+  return error instanceof InboxUnavailableError && error.fault === 'full'
 }
 
 function faultIn(error: unknown): InboxFault | undefined {

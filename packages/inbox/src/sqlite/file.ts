@@ -1,7 +1,7 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { ConfigurationError } from '@scrapenest-webhooks/core'
 import { InboxUnavailableError } from '../errors.ts'
-import { inboxFault, isFileFault, isLocked, toInboxError } from './errors.ts'
+import { inboxFault, isFileFault, isFull, isLocked, toInboxError } from './errors.ts'
 import { ensurePrivateFile, identityOf, isEmpty, isMountedAlone, logSuffixes } from './file-access.ts'
 import { checkOwnership, migrate, rollBack } from './schema.ts'
 
@@ -49,6 +49,8 @@ export class SqliteFile<Statements> {
   #checkTimer: NodeJS.Timeout | undefined
   /** Found by the timer, and thrown by the next use. */
   #fault: Error | undefined
+  /** When the disk was last found full. */
+  #emptiedAtMs = Number.NEGATIVE_INFINITY
 
   constructor(options: SqliteFileOptions<Statements>) {
     this.#options = options
@@ -188,9 +190,22 @@ export class SqliteFile<Statements> {
     const failure = toInboxError(error, this.#options.file)
     // A full disk and a lock leave the connection intact. Other faults may be the connection's own: a file that was opened
     // while it was read-only stays read-only.
-    const isPassing = failure instanceof InboxUnavailableError && (failure.fault === 'full' || isLocked(failure))
+    if (isFull(failure)) this.#emptyLog()
+    const isPassing = isFull(failure) || isLocked(failure)
     if (failure instanceof InboxUnavailableError && !isPassing) this.#giveUp()
     return failure
+  }
+
+  /** On a full disk, the log may take more space than the file needs to grow by what the log contains. */
+  #emptyLog(): void {
+    const nowMs = performance.now()
+    if (nowMs - this.#emptiedAtMs < checkIntervalMs) return
+    this.#emptiedAtMs = nowMs
+    try {
+      this.#connection?.db.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+    } catch {
+      // Still full. The events stay in the log.
+    }
   }
 
   #giveUp(): void {

@@ -4,7 +4,7 @@ import { type EventIdentity, keyText } from '@scrapenest-webhooks/core/adapter'
 import type { InboxCapabilities, InboxFilter, InboxPage, InboxRecord, InboxStats, ReplayResult } from '../contract.ts'
 import type { Claim, ClaimedEvent, ClaimRequest, Ending, EventStore, ExpiredAttempt, Lease } from '../event-store.ts'
 import { checkEnding } from '../times.ts'
-import { isFileFault, isLocked } from './errors.ts'
+import { isFileFault, isFull, isLocked } from './errors.ts'
 import { canBeShared, SqliteFile, type SqliteFileOptions } from './file.ts'
 import { GroupCommit, lockRetryMs } from './group-commit.ts'
 import {
@@ -226,10 +226,15 @@ export class SqliteStore implements EventStore {
     let purged = 0
     for await (const ids of this.#steps(filter)) {
       if (signal?.aborted === true) break
-      purged += await this.#writes.run((statements) => {
+      const deleteStep = (statements: Statements): number => {
         let deleted = 0
         for (const id of ids) deleted += Number(statements.delete.run({ id, ...conditions }).changes)
         return deleted
+      }
+      purged += await this.#writes.run(deleteStep).catch((error: unknown) => {
+        // The log has been emptied since, which may have made room.
+        if (isFull(error)) return this.#writes.run(deleteStep)
+        throw error
       })
     }
     if (purged > 0) await this.#shrink(signal)

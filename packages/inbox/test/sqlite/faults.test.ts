@@ -1,6 +1,6 @@
 import { execFileSync, fork } from 'node:child_process'
 import { once } from 'node:events'
-import { chmodSync, mkdtempSync, renameSync, rmSync, writeFileSync } from 'node:fs'
+import { chmodSync, mkdtempSync, renameSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
@@ -80,6 +80,16 @@ describe('a full disk', () => {
     await inbox.check()
     expect((await deliver(20_000)).status).toBe(202)
     await vi.waitFor(() => expect(handled).toHaveLength(2))
+  })
+
+  it('makes the inbox copy its log into the file, which frees what the log takes', async () => {
+    const file = temporaryFile()
+    const { db, deliver } = await receiverOf(file)
+    expect((await deliver()).status).toBe(202)
+    expect(statSync(`${file}-wal`).size).toBeGreaterThan(0)
+    db().exec('PRAGMA max_page_count = 1')
+    expect((await deliver(20_000)).status).toBe(503)
+    expect(statSync(`${file}-wal`).size).toBe(0)
   })
 })
 
