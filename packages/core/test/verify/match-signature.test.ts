@@ -1,12 +1,16 @@
-import { timingSafeEqual } from 'node:crypto'
+import { createHmac, timingSafeEqual } from 'node:crypto'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
 import { verify } from '../../src/index.ts'
 import { atStart, base64Mac, otherSecret, refusal, secret, startSeconds } from '../deliveries.ts'
 
-// The real function, with its calls recorded.
+// The real functions, with their calls recorded.
 vi.mock('node:crypto', async (importOriginal) => {
   const crypto = await importOriginal<typeof import('node:crypto')>()
-  return { ...crypto, timingSafeEqual: vi.fn(crypto.timingSafeEqual) }
+  return {
+    ...crypto,
+    createHmac: vi.fn(crypto.createHmac),
+    timingSafeEqual: vi.fn(crypto.timingSafeEqual),
+  }
 })
 
 const comparisons = vi.mocked(timingSafeEqual).mock
@@ -29,6 +33,7 @@ function headersOf(family: 'svix' | 'webhook', id: string, signatures: readonly 
 
 describe('verify', () => {
   beforeEach(() => {
+    vi.mocked(createHmac).mockClear()
     vi.mocked(timingSafeEqual).mockClear()
   })
 
@@ -52,6 +57,15 @@ describe('verify', () => {
     const headers = headersOf('svix', 'msg_1', [forgedAt(position)])
     expect(() => verify({ headers, body: 'x' }, secret, atStart)).toThrow(refusal('signature_mismatch'))
     expect(comparisons.calls).toHaveLength(2)
+  })
+
+  it.each([
+    ['one HMAC per key when both header families have the same id', 'msg_1', 2],
+    ['an HMAC per key and header family when their ids differ', 'msg_2', 4],
+  ])('computes %s', (_title, id, count) => {
+    const headers = { ...headersOf('svix', 'msg_1', [forgedAt(0)]), ...headersOf('webhook', id, [forgedAt(31)]) }
+    expect(() => verify({ headers, body: 'x' }, secret, atStart)).toThrow(refusal('signature_mismatch'))
+    expect(createHmac).toHaveBeenCalledTimes(count)
   })
 
   it('accepts the genuine signature by the same comparison', () => {
