@@ -49,10 +49,10 @@ it('a command whose reader never reads still does its work and reports its resul
   expect(await pipeTo('exec true', unreachable)).toMatchObject({ stderr: '', exitCode: '1' })
 })
 
-it('simulate --json probes its reader with whitespace, which keeps the lines valid JSON', async () => {
+it('simulate --json detects a closed pipe with spaces, which keep the lines valid JSON', async () => {
   const { output, exitCode } = await pipeTo('{ head -n 1; head -c 2; }', ['simulate', '--port', '0', '--json'])
-  const [start = '', probes] = output.split('\n')
+  const [start = '', filler] = output.split('\n')
   expect(JSON.parse(start)).toHaveProperty('apiKey')
-  expect(probes).toBe('  ')
+  expect(filler).toBe('  ')
   expect(exitCode).toBe('0')
 })

@@ -85,7 +85,7 @@ export function startCli(parameters: readonly string[], options: CliOptions = {}
   const lines: Record<string, unknown>[] = []
   const listeners = new Set<() => void>()
   createInterface({ input: child.stdout }).on('line', (text) => {
-    // A killed command leaves the whitespace with which it probed its reader.
+    // A killed command leaves the spaces with which it detects a closed pipe.
     if (text.trim() === '') return
     lines.push(JSON.parse(text))
     for (const listener of listeners) listener()

@@ -27,7 +27,7 @@ const retiredNames: Readonly<Record<string, string>> = {
 const nicknames =
   /\b(?:bed|tales?|play)(?:[A-Z]\w*)?\b|[a-z](?:Bed|Tales?|Play|Once)(?![a-z])|\bOnce|\bonce(?!\s*[(:])|\btell|\btold/
 
-const packagesInPlainEnglish = ['core', 'node', 'fastify', 'koa', 'express', 'client']
+const packagesInPlainEnglish = ['core', 'node', 'fastify', 'koa', 'express', 'client', 'simulator', 'cli']
 
 interface Term {
   readonly term: string

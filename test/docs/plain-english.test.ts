@@ -5,7 +5,7 @@ import { allPages, readPage } from './pages.ts'
 const exceptions = [
   /^docs\/(decisions|reference)\//,
   /^examples\//,
-  /^packages\/(cli|inbox|inbox-bullmq|inbox-pg-boss|simulator)\//,
+  /^packages\/(inbox|inbox-bullmq|inbox-pg-boss)\//,
 ]
 const pages = (await allPages()).filter((page) => !exceptions.some((exception) => exception.test(page)))
 

@@ -1,4 +1,4 @@
-"""Drives the simulator through ScrapeNest's official SDK, as it is published, and prints what came of each step."""
+"""Drives the simulator through ScrapeNest's official SDK, unmodified, and prints the result of each step."""
 
 import time
 import json
@@ -72,7 +72,7 @@ with ScrapeNestClient(api_key=api_key, base_url=base_url) as client:
     result["listed"] = [client.jobs.list(tag="batch:nightly").total, len(list(client.jobs.iter(page_size=1)))]
     result["stats"] = client.jobs.stats().totals.succeeded
 
-    # A job is over before its last message has been answered.
+    # A job ends before its last message is answered.
     for _ in range(500):
         messages = list(client.webhook_endpoints.iter_messages(endpoint.endpoint_id, page_size=2))
         if all(message.status != "pending" for message in messages):
@@ -99,6 +99,6 @@ with ScrapeNestClient(api_key=api_key, base_url=base_url) as client:
     result["not_found"] = failure_of(lambda: client.jobs.get("none"))
     result["invalid"] = failure_of(lambda: client.submit(job_type="light", target_url="not-a-url"))
 with ScrapeNestClient(api_key="wrong", base_url=base_url) as client:
-    result["unauthorised"] = failure_of(lambda: client.jobs.list())
+    result["unauthorized"] = failure_of(lambda: client.jobs.list())
 
 print(json.dumps(result))

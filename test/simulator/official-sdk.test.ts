@@ -8,12 +8,12 @@ import { describe, expect, it, type TestContext } from 'vitest'
 /** The release that docs/reference/scrapenest-api.md describes. */
 const release = 'scrapenest-sdk==1.2.0'
 
-/** Installed once for this clone; a run that is cut short leaves a folder that no later run takes for whole. */
+/** Installed once per clone, in a folder of another name until it is complete. */
 const cache = join(import.meta.dirname, '..', '..', 'node_modules', '.cache', release.replace('==', '-'))
 
 async function installSdk(): Promise<string | undefined> {
   const version = await run('python3', ['-c', 'import sys; sys.exit(sys.version_info < (3, 10))'])
-  if (version.exitCode !== 0) return 'there is no Python 3.10 or later (python3) on this machine'
+  if (version.exitCode !== 0) return 'Python 3.10 or later (python3) is not installed'
   if (existsSync(cache)) return undefined
   const unfinished = `${cache}.${process.pid}`
   await mkdir(unfinished, { recursive: true })
@@ -32,7 +32,7 @@ async function installSdk(): Promise<string | undefined> {
   return pip.exitCode === 0 ? undefined : `pip could not install ${release}: ${pip.stderr.trim().split('\n').at(-1)}`
 }
 
-/** Where the SDK cannot be had the test is skipped, and the run says so: it is not taken for passed. */
+/** Skips the test if the SDK cannot be installed, and prints that it did not run. */
 async function needSdk(context: TestContext): Promise<void> {
   const missing = await installSdk()
   if (missing === undefined) return
@@ -96,11 +96,11 @@ describe('the official Python SDK, unmodified', { timeout: 120_000 }, () => {
       endpoints: 0,
       not_found: ['NotFoundError', 404, 'not_found', 0, true],
       invalid: ['ValidationError', 422, 'validation_error', 1, true],
-      unauthorised: ['AuthenticationError', 401, 'invalid_api_key', 0, true],
+      unauthorized: ['AuthenticationError', 401, 'invalid_api_key', 0, true],
     })
   })
 
-  it('verifies what is keyed with the text of the secret, and refuses what is keyed as the guide says', async (context) => {
+  it('verifies signatures keyed with the text of the secret, and refuses those keyed as in the guide', async (context) => {
     await needSdk(context)
     expect(await driveSimulator('text')).toMatchObject({ messages: ['succeeded', 9] })
     const guide = await driveSimulator('decoded')

@@ -1,8 +1,8 @@
-import { once } from 'node:events'
+import events from 'node:events'
 import type { Attempt, Fault, Message, SignatureKey, Simulator } from '@scrapenest-webhooks/simulator'
 import { type Command, Option } from 'commander'
 import { collect, collectUrls, environmentSecrets, parseAssignment, parseNumber, parseSeconds } from '../arguments.ts'
-import { probeStdout, stdoutClosed } from '../terminal/closed-pipe.ts'
+import { detectClosedPipe, stdoutClosed } from '../terminal/closed-pipe.ts'
 import { bold, dim, green, printJson, printLine, yellow } from '../terminal/print.ts'
 
 interface SimulateOptions {
@@ -75,7 +75,11 @@ async function simulate(options: SimulateOptions): Promise<void> {
   }).catch((error: unknown) => {
     throw explainPort(error, options.port)
   })
-  const stopped = Promise.race([once(process, 'SIGINT'), once(process, 'SIGTERM'), once(stdoutClosed, 'abort')])
+  const stopped = Promise.race([
+    events.once(process, 'SIGINT'),
+    events.once(process, 'SIGTERM'),
+    events.once(stdoutClosed, 'abort'),
+  ])
   try {
     const secret = options.secret ?? environmentSecrets()[0]
     const endpoints = (options.endpoint ?? []).map((url) => simulator.register({ url, ...(secret && { secret }) }))
@@ -87,7 +91,7 @@ async function simulate(options: SimulateOptions): Promise<void> {
     }))
     if (options.json) printStartAsJson(simulator, registered)
     else printStart(simulator, registered)
-    probeStdout(options.json ? ' ' : '\r')
+    detectClosedPipe(options.json ? ' ' : '\r')
     await stopped
     if (options.json) printJson({ messages: countByStatus(simulator) })
   } finally {

@@ -16,22 +16,22 @@ export function tolerateClosedPipes(): void {
   })
 }
 
-const firstProbeMs = 250
-const maxProbeMs = 10_000
+const firstDelayMs = 250
+const maxDelayMs = 10_000
 
 /**
- * Notices that the reader has gone while there is nothing to print. Only a write tells, so this writes a character that
- * readers skip, at growing intervals: whitespace before a JSON value, or a carriage return before a line of text.
+ * Detects that the reader of a pipe has gone while there is nothing to print. Only a write can fail, so this writes a
+ * character that readers skip, at growing intervals: a space before a JSON value, a carriage return before a line.
  */
-export function probeStdout(probe: ' ' | '\r'): void {
+export function detectClosedPipe(filler: ' ' | '\r'): void {
   const stdout = fstatSync(process.stdout.fd)
   if (!stdout.isFIFO() && !stdout.isSocket()) return
-  let delayMs = firstProbeMs
+  let delayMs = firstDelayMs
   const schedule = (): void => {
     setTimeout(() => {
       if (stdoutClosed.aborted) return
-      process.stdout.write(probe)
-      delayMs = Math.min(delayMs * 2, maxProbeMs)
+      process.stdout.write(filler)
+      delayMs = Math.min(delayMs * 2, maxDelayMs)
       schedule()
     }, delayMs).unref()
   }
