@@ -7,6 +7,7 @@ import { createInterface } from 'node:readline'
 import { createEvent, deliver, generateSecret, signDelivery } from '@scrapenest-webhooks/testing'
 import { expect, it, onTestFinished } from 'vitest'
 import { crash } from './crash.ts'
+import { disturb } from './disturb.ts'
 
 const rounds = Number(process.env['INBOX_CRASH_ROUNDS'] ?? 6)
 
@@ -25,6 +26,14 @@ it(`loses no acknowledged delivery and completes none twice in ${rounds} kills o
     expect(processed).toBe(acknowledged)
   }
 }, 600_000)
+
+it('loses no acknowledged event to tools that open, back up, or delete the log of a file in use, or to a kill', async () => {
+  // Each kind once; test:crash has many rounds.
+  const { rounds, acknowledged, lost } = await disturb(11)
+  expect(Object.keys(rounds)).toHaveLength(11)
+  expect(acknowledged).toBeGreaterThan(11)
+  expect(lost).toBe(0)
+}, 120_000)
 
 it.skipIf(!canTrace())(
   'has an event on the disk before it writes the 202',

@@ -1,5 +1,7 @@
-// Kills servers under load, again and again, and counts what became of every delivery:
-// node --conditions=@scrapenest-webhooks/source test/inbox/crash.ts --rounds 100
+// Kills servers under load and disturbs their files, again and again, and counts what became of every delivery:
+// node --conditions=@scrapenest-webhooks/source test/inbox/crash.ts --rounds 1000
+// Its child processes run on the same Node. On another one, such as 22:
+// npx -y node@22 --conditions=@scrapenest-webhooks/source test/inbox/crash.ts --rounds 1000
 import assert from 'node:assert/strict'
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
@@ -12,6 +14,7 @@ import { parseArgs } from 'node:util'
 import type { Secret } from '@scrapenest-webhooks/core'
 import { sqliteInbox } from '@scrapenest-webhooks/inbox'
 import { createEvent, deliver, generateSecret, type SignedDelivery, signDelivery } from '@scrapenest-webhooks/testing'
+import { disturb } from './disturb.ts'
 
 export interface CrashCounts {
   /** Requests that were sent, repeats and duplicates included. */
@@ -127,7 +130,8 @@ async function count(
   for (const eventId of readFileSync(ledger, 'utf8').split('\n').slice(0, -1)) {
     runs.set(eventId, (runs.get(eventId) ?? 0) + 1)
   }
-  await using inbox = sqliteInbox({ file })
+  // Node 22 does not parse `await using`.
+  const inbox = sqliteInbox({ file })
   const counts: CrashCounts = {
     sent: load.sent,
     acknowledged: load.acknowledged.size,
@@ -147,6 +151,7 @@ async function count(
     counts.acceptedTwice += Number(accepted > 1)
     counts.ranAgain += Math.max(0, (runs.get(eventId) ?? 0) - 1)
   }
+  await inbox.close()
   const db = new DatabaseSync(file, { readOnly: true })
   assert.deepEqual({ ...db.prepare('PRAGMA integrity_check').get() }, { integrity_check: 'ok' })
   db.close()
@@ -154,12 +159,14 @@ async function count(
 }
 
 async function allHandled(file: string): Promise<void> {
-  await using inbox = sqliteInbox({ file })
-  for (;;) {
-    const { ready, running } = await inbox.stats()
-    if (ready + running === 0) return
+  const inbox = sqliteInbox({ file })
+  let unfinished: number
+  do {
     await sleep(50)
-  }
+    const { ready, running } = await inbox.stats()
+    unfinished = ready + running
+  } while (unfinished > 0)
+  await inbox.close()
 }
 
 export interface Server {
@@ -181,15 +188,25 @@ export async function startServer(parameters: readonly string[]): Promise<Server
   return { process, url: `http://127.0.0.1:${port}/webhooks/scrapenest` }
 }
 
-if (import.meta.main) {
+// `import.meta.main` is newer than the oldest Node that runs this.
+if (process.argv[1] === import.meta.filename) {
   const { values } = parseArgs({ options: { rounds: { type: 'string', default: '100' } } })
+  const rounds = Number(values.rounds)
   const startedAtMs = performance.now()
-  const counts = await crash(Number(values.rounds))
+  const counts = await crash(rounds)
   console.table(counts)
-  console.log(`${values.rounds} rounds on each host in ${Math.round((performance.now() - startedAtMs) / 1000)} s`)
-  const isSound = Object.values(counts).every(
-    (host) => host.lost + host.completedTwice + host.acceptedTwice === 0 && host.processed === host.acknowledged,
+  const disturbed = await disturb(rounds)
+  console.table(disturbed.rounds)
+  const { acknowledged, lost, refused } = disturbed
+  console.log(`Disturbed: ${acknowledged} acknowledged, ${lost} lost; SQLite refused ${refused} rounds.`)
+  console.log(
+    `${rounds} rounds on each host in ${Math.round((performance.now() - startedAtMs) / 1000)} s, on Node ${process.version}`,
   )
+  const isSound =
+    lost === 0 &&
+    Object.values(counts).every(
+      (host) => host.lost + host.completedTwice + host.acceptedTwice === 0 && host.processed === host.acknowledged,
+    )
   console.log(isSound ? 'Nothing acknowledged was lost, nothing was completed twice.' : 'FAILED')
   if (!isSound) process.exitCode = 1
 }

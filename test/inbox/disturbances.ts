@@ -1,0 +1,65 @@
+import assert from 'node:assert/strict'
+import { randomUUID } from 'node:crypto'
+import { rmSync } from 'node:fs'
+import { backup, DatabaseSync } from 'node:sqlite'
+import { sqliteInbox } from '@scrapenest-webhooks/inbox'
+
+/** What operators, backup jobs and other tools do to a file in use. Run in the process of the inbox, and in another. */
+export const disturbances: Readonly<Record<string, (file: string) => Promise<void>>> = {
+  async open(file) {
+    const db = new DatabaseSync(file)
+    try {
+      db.prepare('SELECT count(*) FROM events').get()
+    } finally {
+      db.close()
+    }
+  },
+
+  async secondInbox(file) {
+    const inbox = sqliteInbox({ file })
+    try {
+      await inbox.stats()
+      await inbox.list({ limit: 5 })
+    } finally {
+      await inbox.close()
+    }
+  },
+
+  async vacuumInto(file) {
+    await checkCopy(file, (db, copy) => db.exec(`VACUUM INTO '${copy}'`))
+  },
+
+  async backup(file) {
+    await checkCopy(file, (db, copy) => backup(db, copy))
+  },
+}
+
+/** A copy must be sound, and contain every event that was in the file before it was begun. */
+async function checkCopy(file: string, copyTo: (db: DatabaseSync, copy: string) => unknown): Promise<void> {
+  const copy = `${file}.${randomUUID()}`
+  const db = new DatabaseSync(file)
+  try {
+    const before = countEvents(db)
+    await copyTo(db, copy)
+    const copied = new DatabaseSync(copy)
+    try {
+      assert.deepEqual({ ...copied.prepare('PRAGMA quick_check').get() }, { quick_check: 'ok' })
+      assert.ok(countEvents(copied) >= before, 'a backup contains what was stored before it')
+    } finally {
+      copied.close()
+    }
+  } finally {
+    db.close()
+    for (const suffix of ['', '-wal', '-shm', '-journal']) rmSync(copy + suffix, { force: true })
+  }
+}
+
+function countEvents(db: DatabaseSync): number {
+  return Number(db.prepare('SELECT count(*) AS events FROM events').get()?.['events'])
+}
+
+/** Whether SQLite refused because another connection has the file: always, below 3.51.3, and for moments otherwise. */
+export function isRefusal(error: unknown): boolean {
+  const { errcode, code } = (error ?? {}) as { readonly errcode?: number; readonly code?: string }
+  return errcode === 5 || code === 'store_unavailable' || code === 'configuration_invalid'
+}

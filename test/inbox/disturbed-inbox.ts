@@ -1,0 +1,47 @@
+// An inbox under load in a process of its own, disturbed from inside on request: node disturbed-inbox.ts <file> <ledger>
+import { appendFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { createWorker, sqliteInbox } from '@scrapenest-webhooks/inbox'
+import { createInboxEvent } from '@scrapenest-webhooks/testing'
+import { disturbances, isRefusal } from './disturbances.ts'
+
+const [file = '', ledger = ''] = process.argv.slice(2)
+const inbox = sqliteInbox({ file, leaseMs: 400, pollIntervalMs: 50, backoff: () => 20 })
+const worker = createWorker({ inbox, onEvent: { '*': () => {} }, logger: { warn() {}, error() {} } })
+
+/** Stores one event, and writes down that it was acknowledged. */
+async function store(): Promise<boolean> {
+  const event = createInboxEvent()
+  try {
+    await inbox.put(event)
+  } catch {
+    return false
+  }
+  appendFileSync(ledger, `${event.eventId}\n`)
+  return true
+}
+
+async function storeForever(): Promise<never> {
+  for (;;) {
+    await store()
+    await sleep(Math.random() * 20)
+  }
+}
+
+process.on('message', async (name: string) => {
+  try {
+    // After this, whatever happened to the file before has been noticed.
+    if (name === 'settle') while (!(await store()));
+    else await disturbances[name]?.(file)
+    process.send?.('done')
+  } catch (error) {
+    if (!isRefusal(error)) throw error
+    process.send?.('refused')
+  }
+})
+// Never outlives the one who started it.
+process.once('disconnect', () => process.exit())
+await worker.start()
+while (!(await store()));
+process.send?.('started')
+for (let sender = 0; sender < 4; sender += 1) void storeForever()
