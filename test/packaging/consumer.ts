@@ -17,9 +17,9 @@ export interface PackedPackage {
   readonly tarball: string
 }
 
-/** The environment of a stranger's machine: without the condition that finds our sources. */
+/** The environment of a stranger's machine: without the condition that finds our sources, and without compiled ones. */
 export function foreignEnvironment(): NodeJS.ProcessEnv {
-  const { NODE_OPTIONS: _, ...environment } = process.env
+  const { NODE_OPTIONS: _options, NODE_COMPILE_CACHE: _cache, ...environment } = process.env
   return environment
 }
 

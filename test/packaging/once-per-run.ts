@@ -16,7 +16,10 @@ declare module 'vitest' {
 export default async function provideRunFolder(project: TestProject): Promise<() => Promise<void>> {
   const runFolder = await temporaryFolder()
   project.provide('runFolder', runFolder)
-  return () => rm(runFolder, { recursive: true, force: true })
+  // Hundreds of child processes load the same sources, and start in half the time when they are compiled already. Coverage
+  // is less precise for compiled functions (Node's documentation of NODE_COMPILE_CACHE).
+  if (!project.config.coverage.enabled) process.env['NODE_COMPILE_CACHE'] = join(runFolder, 'compiled')
+  return () => rm(runFolder, { recursive: true, force: true, maxRetries: 5 })
 }
 
 /**
