@@ -2,11 +2,7 @@ import { expect, it } from 'vitest'
 import { allPages, readPage } from './pages.ts'
 
 /** Pages that have not been rewritten yet. */
-const exceptions = [
-  /^docs\/(decisions|reference)\//,
-  /^examples\//,
-  /^packages\/(inbox|inbox-bullmq|inbox-pg-boss)\//,
-]
+const exceptions = [/^docs\/(decisions|reference)\//, /^examples\//, /^packages\/(inbox|inbox-bullmq|inbox-pg-boss)\//]
 const pages = (await allPages()).filter((page) => !exceptions.some((exception) => exception.test(page)))
 
 /** Turns of phrase that sound translated, and British spellings: Node's and Fastify's docs are in American English. */

@@ -1,15 +1,21 @@
+/** Longer delays would run at once, with a TimeoutOverflowWarning. */
+const maxDelayMs = 2 ** 31 - 1
+
 /** Timers that can be cleared all at once, so that none keeps the process alive after the simulator closes. */
 export class Timers {
   readonly #pending = new Set<NodeJS.Timeout>()
   #isClosed = false
 
-  /** Runs `work` after the delay, unless `close` comes first. */
+  /** Runs `work` after the delay, which is at most 24 days, unless `close` comes first. */
   after(delayMs: number, work: () => void): void {
     if (this.#isClosed) return
-    const timer = setTimeout(() => {
-      this.#pending.delete(timer)
-      work()
-    }, delayMs)
+    const timer = setTimeout(
+      () => {
+        this.#pending.delete(timer)
+        work()
+      },
+      Math.min(delayMs, maxDelayMs),
+    )
     this.#pending.add(timer)
   }
 
