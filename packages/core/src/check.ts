@@ -22,6 +22,26 @@ export function checkWholeNumber(
   throw unexpected(name, value, `a whole number from ${min} to ${max}`)
 }
 
+/** The word that a misspelled one probably means: one or two letters away. */
+export function closestTo(word: string, known: readonly string[]): string | undefined {
+  // A longer word is none of ours, and comparing takes time in proportion.
+  return word.length > 64 ? undefined : known.find((one) => distanceBetween(word, one) <= 2)
+}
+
+/** How many letters must be inserted, deleted or replaced to make one word the other (Levenshtein). */
+function distanceBetween(one: string, other: string): number {
+  let previous = Array.from({ length: other.length + 1 }, (_, index) => index)
+  for (const [row, letter] of [...one].entries()) {
+    const current = [row + 1]
+    for (const [column, otherLetter] of [...other].entries()) {
+      const replaced = (previous[column] as number) + (letter === otherLetter ? 0 : 1)
+      current.push(Math.min(replaced, (previous[column + 1] as number) + 1, (current[column] as number) + 1))
+    }
+    previous = current
+  }
+  return previous.at(-1) as number
+}
+
 /**
  * Rejects unknown options, because a misspelt `toleranceSecond` would otherwise silently be the default.
  *
@@ -31,7 +51,9 @@ export function checkKnownOptions(options: object, known: Readonly<Record<string
   for (const name of Object.keys(options)) {
     if (Object.hasOwn(known, name)) continue
     const names = Object.keys(known).sort().join(', ')
-    throw new ConfigurationError(`Unknown option ${JSON.stringify(name)}. The options are ${names}.`)
+    const meant = closestTo(name, Object.keys(known))
+    const hint = meant === undefined ? '' : ` Did you mean ${meant}?`
+    throw new ConfigurationError(`Unknown option ${JSON.stringify(name)}. The options are ${names}.${hint}`)
   }
 }
 

@@ -129,6 +129,12 @@ const table = {
 
 export type WebhookErrorCode = keyof typeof table
 
+/** Codes that are reported to the log and `onError`, and never answered: no delivery is waiting. */
+const reportOnly = { event_dead: true, event_unreadable: true, hook_failed: true, lease_ended: true } as const
+
+/** The closed list of codes that reports carry. `docs/errors` has a page for each. */
+export type ReportCode = WebhookErrorCode | keyof typeof reportOnly
+
 const rows: Readonly<Record<WebhookErrorCode, Row>> = table
 
 /** The row of a code. */
@@ -293,6 +299,22 @@ export function codeOf(value: unknown): WebhookErrorCode | undefined {
     // null, or a proxy or getter that throws.
     return undefined
   }
+}
+
+/** The code to report an error with; `undefined` if it is not an error of this library. Never throws. */
+export function reportCodeOf(value: unknown): ReportCode | undefined {
+  const answered = codeOf(value)
+  if (answered !== undefined) return answered
+  try {
+    const { library, code } = value as { readonly library?: unknown; readonly code?: unknown }
+    return library === 'scrapenest-webhooks' && isReportOnly(code) ? code : undefined
+  } catch {
+    return undefined
+  }
+}
+
+function isReportOnly(code: unknown): code is keyof typeof reportOnly {
+  return typeof code === 'string' && Object.hasOwn(reportOnly, code)
 }
 
 /** The error itself if it has this code, otherwise an error of this code with it as the cause. */

@@ -4,6 +4,7 @@ export {
   ConfigurationError,
   isWebhookError,
   PermanentError,
+  type ReportCode,
   RetryLaterError,
   type RetryLaterOptions,
   SchemaMismatchError,
@@ -50,7 +51,7 @@ export type { BodyLimits, WebhookRequest } from './receive/request.ts'
 export type { ScopedSecret, SecretOption, SecretResolver } from './receive/request-secrets.ts'
 export type { ReadyReceiver, WithReceiver } from './receive/resolve-receiver.ts'
 export type { Logger } from './report/log.ts'
-export type { DeliveryOutcome, ErrorContext, EventIds } from './report/reporter.ts'
+export type { AttemptFacts, DeliveryOutcome, ErrorContext, EventIds } from './report/reporter.ts'
 export type { WebhookHeaders } from './verify/headers.ts'
 export { type RotatingSecret, type RotatingSecretOptions, rotatingSecret } from './verify/rotating-secret.ts'
 export { generateSecret, type Secret, type SecretResult } from './verify/secret.ts'

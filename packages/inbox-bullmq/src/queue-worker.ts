@@ -175,7 +175,7 @@ export class QueueWorker implements ConsumerWork {
       await writeNotes(job, { ...settled, dueAt: ending.dueAtMs, failed: { ...facts, error: leaseEnded } })
       await job.moveToDelayed(ending.dueAtMs, token)
     })
-    if (isRecorded) this.#attempts.reportIfDead(died, ending)
+    if (isRecorded) this.#attempts.reportExpired(died, ending)
   }
 
   /**

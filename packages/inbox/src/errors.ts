@@ -46,6 +46,10 @@ export class LeaseLostError extends WebhookError {
 /** An event will not be retried. Reported to `onError` and the log, so that no dead event is silent. */
 export class DeadEventError extends Error {
   override readonly name = 'DeadEventError'
+  readonly code = 'event_dead'
+  get library(): 'scrapenest-webhooks' {
+    return 'scrapenest-webhooks'
+  }
   constructor(attempts: number, code: string) {
     super(
       `The event is dead after ${attempts === 1 ? 'one attempt' : `${attempts} attempts`}; the last ended with ` +
@@ -54,12 +58,24 @@ export class DeadEventError extends Error {
   }
 }
 
+/** The lease of an attempt ended before it was recorded: its process died, or stalled past the lease. */
+export class LeaseEndedError extends Error {
+  override readonly name = 'LeaseEndedError'
+  readonly code = 'lease_ended'
+  get library(): 'scrapenest-webhooks' {
+    return 'scrapenest-webhooks'
+  }
+  constructor() {
+    super('The process that handled the event died, or stalled past its lease. The attempt counts as failed.')
+  }
+}
+
 /** Whatever a store throws, the store is unavailable: an error that is not ours would read as a handler's. */
 export function toStoreError(error: unknown): WebhookError {
   return isWebhookError(error) ? error : new WebhookError('store_unavailable', undefined, { cause: error })
 }
 
-/** Whether no retry can help: the error, or its cause, says that the configuration is invalid. */
+/** Whether retries fail until an operator changes something: the error, or its cause, is a `ConfigurationError`. */
 export function isPermanent(error: unknown): boolean {
   if (!isWebhookError(error)) return false
   return (

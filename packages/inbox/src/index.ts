@@ -25,6 +25,7 @@ export {
   HandlerOverdueError,
   type InboxFault,
   InboxUnavailableError,
+  LeaseEndedError,
   LeaseLostError,
 } from './errors.ts'
 export { memoryInbox } from './memory-inbox.ts'

@@ -1,7 +1,7 @@
-import { unexpected } from '../check.ts'
+import { closestTo, unexpected } from '../check.ts'
 import { asWebhookError, codeOf, retryAfterSecondsOf, SchemaMismatchError, type WebhookError } from '../errors.ts'
 import type { EventOf, EventPattern, ScrapeNestEvents, StandardSchema, WebhookEvent } from '../events.ts'
-import type { Reporter, Subject } from '../report/reporter.ts'
+import type { Reporter } from '../report/reporter.ts'
 import type { Delivery } from './delivery.ts'
 
 /**
@@ -24,20 +24,22 @@ export type AnyHandler<Context> = (event: WebhookEvent, delivery: Delivery<Conte
 /** `unhandled`: nothing failed, but no handler is registered for the event. */
 export type DispatchResult = 'handled' | 'unhandled'
 
+/** What became of an event: a result, or the failures and the one error to answer or retry with. */
+export type Dispatch =
+  | { readonly result: DispatchResult }
+  | { readonly error: WebhookError; readonly failures: readonly unknown[] }
+
 /** The handlers of a receiver or worker. */
 export interface Handlers<Context> {
   /** @throws {ConfigurationError} `configuration_invalid`: a malformed pattern, or a handler that is not a function. */
   add(pattern: string, handler: AnyHandler<Context>): void
-  /** Patterns that match no type of the catalogue, probably misspelt. */
-  idlePatterns(): string[]
+  /** Warns of patterns that are probably misspelled. Called before the first event is handled. */
+  begin(): void
   /**
    * Runs the schema of the event's type, then every handler in order (exact type, family, `'*'`), whether or not one
-   * fails.
-   *
-   * @param subject what failures are reported about.
-   * @throws {WebhookError} `schema_mismatch`, `handler_failed`, `retry_later` or `permanent_failure`; already reported.
+   * fails. Never rejects; the caller reports failures.
    */
-  run(event: WebhookEvent, delivery: Delivery<Context>, subject: Subject): Promise<DispatchResult>
+  run(event: WebhookEvent, delivery: Delivery<Context>): Promise<Dispatch>
 }
 
 export interface HandlersOptions<Context> {
@@ -46,6 +48,8 @@ export interface HandlersOptions<Context> {
   readonly onUnknownEvent?: ((event: WebhookEvent, delivery: Delivery<Context>) => unknown) | undefined
   readonly schemas: ReadonlyMap<string, StandardSchema>
 }
+
+const maxUnhandledTypes = 1000
 
 const patternGrammar = /^(\*|[^\s*.]+\.\*|[^\s*]+)$/
 
@@ -57,6 +61,8 @@ export function createHandlers<Context>(
   const byPattern = new Map<string, readonly AnyHandler<Context>[]>()
   /** The handlers of each type of the catalogue, in the order they run. */
   const byType = new Map<string, readonly AnyHandler<Context>[]>(eventTypes.map((type) => [type, []]))
+  /** How many events of each type ended without a handler. */
+  const unhandled = new Map<string, number>()
   for (const [pattern, handler] of Object.entries(onEvent)) if (handler !== undefined) add(pattern, handler)
 
   function add(pattern: string, handler: AnyHandler<Context>): void {
@@ -75,50 +81,80 @@ export function createHandlers<Context>(
       )
   }
 
+  /** A handler that was added after its events began to arrive. */
+  function warnIfLate(pattern: string): void {
+    let missed = 0
+    for (const [type, count] of unhandled) if (patternsOf(type).includes(pattern)) missed += count
+    if (missed === 0) return
+    reporter.warn(
+      `The handler for '${pattern}' was added late: ${missed} ${missed === 1 ? 'event' : 'events'} ended without a handler before. Add handlers before the receiver starts; an inbox can replay events that ended unhandled.`,
+    )
+  }
+
   /** The event with the schema's output as its data. A schema that throws counts as one that rejects. */
-  async function checkData(
-    event: WebhookEvent,
-    { schema, subject }: { readonly schema: StandardSchema; readonly subject: Subject },
-  ): Promise<WebhookEvent> {
-    let mismatch: SchemaMismatchError
+  async function checkData(event: WebhookEvent, schema: StandardSchema): Promise<WebhookEvent | SchemaMismatchError> {
     try {
       const result = await schema['~standard'].validate(event.data)
-      if (result.issues === undefined) return { ...event, data: result.value }
-      mismatch = new SchemaMismatchError(event.event_type, result.issues)
+      if (result.issues !== undefined) return new SchemaMismatchError(event.event_type, result.issues)
+      return { ...event, data: result.value }
     } catch (cause) {
-      mismatch = new SchemaMismatchError(event.event_type, [], { cause })
+      return new SchemaMismatchError(event.event_type, [], { cause })
     }
-    reporter.reportHandlerFailures([mismatch], subject)
-    throw mismatch
+  }
+
+  function endUnhandled(type: string): Dispatch {
+    // Bounded, because a sender may make up types.
+    if (unhandled.has(type) || unhandled.size < maxUnhandledTypes) unhandled.set(type, (unhandled.get(type) ?? 0) + 1)
+    return { result: 'unhandled' }
   }
 
   return {
-    add,
-    idlePatterns() {
-      const matching = new Set([...byType.keys()].flatMap(patternsOf))
-      return [...byPattern.keys()].filter((pattern) => !matching.has(pattern))
+    add(pattern, handler) {
+      add(pattern, handler)
+      warnIfLate(pattern)
     },
-    async run(event, delivery, subject) {
+    begin() {
+      const types = [...byType.keys()]
+      const matching = new Set(types.flatMap(patternsOf))
+      for (const pattern of byPattern.keys()) {
+        if (!matching.has(pattern)) reporter.warn(`No event type matches '${pattern}'.`)
+        const meant = eventTypes.includes(pattern) ? undefined : closestTo(pattern, eventTypes)
+        if (meant !== undefined)
+          reporter.warn(`No event type of the catalogue is '${pattern}'. Did you mean '${meant}'?`)
+      }
+    },
+    async run(event, delivery) {
       const handlers = byType.get(event.event_type)
       if (handlers === undefined) {
-        reporter.callHook(() => onUnknownEvent?.(event, delivery))
-        return 'unhandled'
+        if (onUnknownEvent === undefined) return endUnhandled(event.event_type)
+        reporter.callHook(() => onUnknownEvent(event, delivery))
+        return { result: 'handled' }
       }
       const schema = schemas.get(event.event_type)
-      const checked = schema === undefined ? event : await checkData(event, { schema, subject })
-      const failures: unknown[] = []
-      for (const handler of handlers) {
-        try {
-          await handler(checked, delivery)
-        } catch (error) {
-          failures.push(error)
-        }
-      }
-      if (failures.length === 0) return handlers.length > 0 ? 'handled' : 'unhandled'
-      reporter.reportHandlerFailures(failures, subject)
-      throw combineFailures(failures)
+      const checked = schema === undefined ? event : await checkData(event, schema)
+      if (checked instanceof SchemaMismatchError) return { error: checked, failures: [checked] }
+      const failures = await failuresIn(handlers, checked, delivery)
+      if (failures.length > 0) return { error: combineFailures(failures), failures }
+      return handlers.length > 0 ? { result: 'handled' } : endUnhandled(event.event_type)
     },
   }
+}
+
+/** Runs every handler, one after the other. @returns what they threw. */
+async function failuresIn<Context>(
+  handlers: readonly AnyHandler<Context>[],
+  event: WebhookEvent,
+  delivery: Delivery<Context>,
+): Promise<readonly unknown[]> {
+  const failures: unknown[] = []
+  for (const handler of handlers) {
+    try {
+      await handler(event, delivery)
+    } catch (error) {
+      failures.push(error)
+    }
+  }
+  return failures
 }
 
 /** `'job.created'` is matched by itself, by `'job.*'` and by `'*'`. A type without a full stop is in no family. */

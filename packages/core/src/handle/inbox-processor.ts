@@ -1,6 +1,7 @@
 import { checkKnownOptions } from '../check.ts'
+import type { WebhookError } from '../errors.ts'
 import type { EventSchemas, ScrapeNestEvents } from '../events.ts'
-import { createReporter, type Reporter, type Subject } from '../report/reporter.ts'
+import { type AttemptFacts, createReporter, type Reporter, type Subject } from '../report/reporter.ts'
 import { parseEnvelope } from '../verify/envelope.ts'
 import { createHandlers, type DispatchResult, type Handlers } from './handlers.ts'
 import type { InboxAttempt, InboxConsumer, InboxEvent } from './inbox.ts'
@@ -22,7 +23,7 @@ export function createInboxProcessor<
   const settings = readHandlingOptions<HandlingSettings<never>>(options)
   const reporter = createReporter(settings)
   const handlers = createHandlers(settings, reporter)
-  warnOfIdlePatterns(handlers, reporter)
+  handlers.begin()
   return inboxConsumer({ name: settings.name, handlers, reporter, processing: true })
 }
 
@@ -38,32 +39,40 @@ export function inboxConsumer<Context>({
   readonly reporter: Reporter
   readonly processing: boolean
 }): InboxConsumer {
+  /** What handlers threw, by the error that the processor rejected with. */
+  const failuresOf = new WeakMap<WebhookError, readonly unknown[]>()
+
   async function processEvent(stored: InboxEvent, { attempt, signal }: InboxAttempt): Promise<DispatchResult> {
     const { messageId, sentAt, receivedAt, body: rawBody, secretIndex } = stored
     const scope = stored.scope || undefined
     const delivery = { messageId, attempt, signal, sentAt, receivedAt, rawBody, secretIndex, scope, context: undefined }
-    const subject = subjectOf(stored)
-    try {
-      return await handlers.run(parseEnvelope(rawBody, messageId), delivery, subject)
-    } catch (error) {
-      reporter.reportFailure(error, subject)
-      throw error
+    const dispatch = await handlers.run(parseEnvelope(rawBody, messageId), delivery)
+    if ('error' in dispatch) {
+      failuresOf.set(dispatch.error, dispatch.failures)
+      throw dispatch.error
     }
+    if (dispatch.result === 'unhandled') reporter.warn(unhandledMessage(stored.eventType))
+    return dispatch.result
   }
+
   return {
     name,
     process: processing ? processEvent : undefined,
-    report: (error, event) => reporter.reportFailure(error, subjectOf(event)),
+    report(error, event, facts) {
+      const subject = subjectOf(event, facts)
+      const failures = failuresOf.get(error as WebhookError)
+      if (failures === undefined) reporter.reportFailure(error, subject)
+      else reporter.reportHandlerFailures(failures, subject)
+    },
     note: (message) => reporter.warn(message),
   }
 }
 
-/** Warns of patterns that match no event type of the catalogue. */
-export function warnOfIdlePatterns<Context>(handlers: Handlers<Context>, reporter: Reporter): void {
-  for (const pattern of handlers.idlePatterns()) reporter.warn(`No event type matches '${pattern}'.`)
+function unhandledMessage(eventType: string): string {
+  return `There is no handler for '${eventType}'. Such events end unhandled, and can be replayed once there is one.`
 }
 
-function subjectOf(event: InboxEvent | undefined): Subject {
+function subjectOf(event: InboxEvent | undefined, attempt: AttemptFacts | undefined): Subject {
   if (event === undefined) return { ids: {} }
-  return { ids: { messageId: event.messageId, eventId: event.eventId, eventType: event.eventType } }
+  return { ids: { messageId: event.messageId, eventId: event.eventId, eventType: event.eventType }, attempt }
 }

@@ -1,5 +1,6 @@
 import { asWebhookError, WebhookError } from '../errors.ts'
 import type { WebhookEvent } from '../events.ts'
+import type { AttemptFacts } from '../report/reporter.ts'
 import type { DispatchResult } from './handlers.ts'
 
 /**
@@ -39,10 +40,12 @@ export interface InboxConsumer {
   /** Absent in a process that stores events and leaves the handlers to another. */
   readonly process?: InboxProcessor | undefined
   /**
-   * Reports, to the log and `onError` of the consumer, what no handler threw: a handler that was too slow, an event
-   * that is dead, an unavailable store. Never throws.
+   * Reports a failure to the log and `onError` of the consumer: what `process` rejected with, handlers that were too slow,
+   * an event that is dead, an unavailable store. Never throws.
+   *
+   * @param attempt which attempt of the event failed, and whether there will be another.
    */
-  report(error: unknown, event?: InboxEvent): void
+  report(error: unknown, event?: InboxEvent, attempt?: AttemptFacts): void
   /** Logs what an operator should know although nothing failed, such as a store that is available again. Never throws. */
   note?(message: string): void
 }
@@ -76,7 +79,7 @@ export interface InboxAttempt {
 
 /**
  * Runs the handlers of a stored event. Rejects with `handler_failed` or `retry_later` (retry), `permanent_failure`,
- * `schema_mismatch` or `envelope_invalid` (dead at once). When it rejects, the handlers' errors have been reported.
+ * `schema_mismatch` or `envelope_invalid` (dead at once). The inbox passes what it rejects with to `report`.
  */
 export type InboxProcessor = (event: InboxEvent, attempt: InboxAttempt) => Promise<DispatchResult>
 

@@ -111,18 +111,17 @@ export function createPipeline<Context>(
     return result
   }
 
-  /** Returns a failure instead of throwing it, because the claim must still be ended. */
   async function runHandlers(
     event: WebhookEvent,
     handlerDelivery: Delivery<Context>,
     delivery: OpenDelivery<Context>,
   ): Promise<Outcome> {
-    try {
-      await handlers.run(event, handlerDelivery, delivery)
-      return { acknowledgement: 'accepted' }
-    } catch (error) {
-      return { error }
+    const dispatch = await handlers.run(event, handlerDelivery)
+    if ('error' in dispatch) {
+      reporter.reportHandlerFailures(dispatch.failures, delivery)
+      return { error: dispatch.error }
     }
+    return { acknowledgement: 'accepted', isUnhandled: dispatch.result === 'unhandled' }
   }
 
   /** A probe tests this server without firing a handler. It is accepted only if the store works. */

@@ -1,7 +1,7 @@
 import { codeOf, isWebhookError, WebhookError } from '../errors.ts'
 import type { EventPattern, EventSchemas, SchemaOutputs, ScrapeNestEvents } from '../events.ts'
 import { type AnyHandler, createHandlers, type EventHandler } from '../handle/handlers.ts'
-import { inboxConsumer, warnOfIdlePatterns } from '../handle/inbox-processor.ts'
+import { inboxConsumer } from '../handle/inbox-processor.ts'
 import { createReporter, type DeliveryOutcome } from '../report/reporter.ts'
 import { mustCloseIfUnread } from './body.ts'
 import { checkGraceMs, Deadline } from './close-deadline.ts'
@@ -90,6 +90,13 @@ export function createReceiver<
   return createReceiverFrom(readReceiverOptions<Context>(options))
 }
 
+/** An application may store the first events while it is still starting. In milliseconds. */
+const remindAfterMs = 3000
+
+const notStarted =
+  'Events are stored, but no handler runs, because the receiver was not started. Call receiver.start(), or set ' +
+  'processing: false if a worker handles them elsewhere.'
+
 /** Creates a receiver from options that have been read. */
 export function createReceiverFrom<Events extends object, Context>(
   settings: ReceiverSettings<Context>,
@@ -111,6 +118,7 @@ export function createReceiverFrom<Events extends object, Context>(
   let budget: Budget | undefined
   let closed: Promise<void> | undefined
   let isInboxClosing = false
+  let isReminded = false
 
   /** Runs one delivery and answers it. Never rejects. */
   async function run(delivery: OpenDelivery<Context>): Promise<void> {
@@ -118,10 +126,21 @@ export function createReceiverFrom<Events extends object, Context>(
       if (state === 'closing' || state === 'closed') throw new WebhookError('receiver_closing')
       const outcome = await processDelivery(delivery)
       if (outcome !== undefined) answer(delivery, outcome)
+      remindToStart()
     } catch (error) {
       answer(delivery, { error })
     }
     openDeliveries.delete(delivery)
+  }
+
+  /** Logs that events are stored and never handled, because someone forgot to call `start`. */
+  function remindToStart(): void {
+    if (state !== 'new' || isReminded || inbox === undefined || !settings.processing) return
+    isReminded = true
+    const remind = (): void => {
+      if (state === 'new') reporter.warn(notStarted)
+    }
+    setTimeout(remind, remindAfterMs).unref()
   }
 
   /** Sends the reply and reports it, once. */
@@ -155,7 +174,7 @@ export function createReceiverFrom<Events extends object, Context>(
 
   async function startInbox(): Promise<void> {
     state = 'starting'
-    warnOfIdlePatterns(handlers, reporter)
+    handlers.begin()
     try {
       if (settings.secrets.startError !== undefined) throw settings.secrets.startError
       await inbox?.start(consumer)
@@ -246,7 +265,10 @@ interface Budget {
 function outcomeOf<Context>(delivery: OpenDelivery<Context>, outcome: Outcome, status: number): DeliveryOutcome {
   const { ids, secretIndex, remoteAddress, startedAtMs } = delivery
   const facts = { status, durationMs: performance.now() - startedAtMs, ...ids, secretIndex, remoteAddress }
-  if (!('error' in outcome)) return { ...facts, result: outcome.acknowledgement, error: undefined }
+  if (!('error' in outcome)) {
+    const result = outcome.isUnhandled === true ? 'unhandled' : outcome.acknowledgement
+    return { ...facts, result, error: undefined }
+  }
   const { error } = outcome
   const code = codeOf(error) ?? 'handler_failed'
   return {

@@ -10,8 +10,10 @@ export interface WebhookReply {
 /** The statuses of the table in `errors.ts`, and 404 for a path that is not the webhook's. */
 export type ReplyStatus = ReturnType<typeof rowOf>['status'] | 404
 
-/** How a delivery ended: acknowledged, or with an error. */
-export type Outcome = { readonly acknowledgement: Acknowledgement } | { readonly error: unknown }
+/** How a delivery ended: acknowledged, perhaps without a handler for its event, or with an error. */
+export type Outcome =
+  | { readonly acknowledgement: Acknowledgement; readonly isUnhandled?: boolean }
+  | { readonly error: unknown }
 
 const acknowledgements: Readonly<Record<Acknowledgement, WebhookReply>> = {
   accepted: buildReply(202, { status: 'accepted' }),

@@ -1,5 +1,13 @@
 import { withoutUndefined } from '../check.ts'
-import { type Acknowledgement, codeOf, rowOf, type WebhookError, type WebhookErrorCode } from '../errors.ts'
+import {
+  type Acknowledgement,
+  codeOf,
+  type ReportCode,
+  reportCodeOf,
+  rowOf,
+  type WebhookError,
+  type WebhookErrorCode,
+} from '../errors.ts'
 import { createRateLimitedLog, type Logger, safely, writeLine } from './log.ts'
 
 /** The ids a report carries. */
@@ -10,15 +18,24 @@ export interface EventIds {
   readonly eventType?: string | undefined
 }
 
+/** Which attempt of an inbox failed, and whether there will be another. Absent without an inbox. */
+export interface AttemptFacts {
+  readonly attempt?: number | undefined
+  readonly maxAttempts?: number | undefined
+  /** Absent if the event is dead. */
+  readonly nextAttemptAt?: Date | undefined
+}
+
 /** What `onError` gets besides the error. Never holds `data`: a `download_url` is a credential. */
-export interface ErrorContext extends EventIds {
-  readonly code: WebhookErrorCode
+export interface ErrorContext extends EventIds, AttemptFacts {
+  readonly code: ReportCode
 }
 
 /** The outcome of one delivery. Never holds `data`, a secret or a signature. */
 export interface DeliveryOutcome extends EventIds {
   readonly status: number
-  readonly result: Acknowledgement | WebhookErrorCode
+  /** `unhandled`: acknowledged as `accepted`, but there was no handler for the event. */
+  readonly result: Acknowledgement | 'unhandled' | WebhookErrorCode
   readonly durationMs: number
   readonly secretIndex?: number | undefined
   readonly remoteAddress?: string | undefined
@@ -34,6 +51,7 @@ export interface Subject {
   readonly logger?: Logger | undefined
   /** The request has not been verified, so anyone on the internet can cause this report. */
   readonly isUnverified?: boolean
+  readonly attempt?: AttemptFacts | undefined
 }
 
 /** Reports outcomes to the log and the hooks. A hook cannot change, delay or break a reply. */
@@ -85,13 +103,15 @@ export function createReporter({ name, logger, onError, onDelivery }: ReporterOp
     })
   }
 
-  function callOnError(error: unknown, code: WebhookErrorCode, { ids }: Subject): void {
-    callHook(() => onError?.(error, { code, ...ids }))
+  function callOnError(error: unknown, code: ReportCode, { ids, attempt }: Subject): void {
+    callHook(() => onError?.(error, { code, ...ids, ...attempt }))
   }
 
-  function reportHandlerFailure(error: unknown, code: WebhookErrorCode, subject: Subject): void {
+  /** `handler_failed` for what a handler threw; other codes have a message of their own. */
+  function reportEach(error: unknown, code: ReportCode, subject: Subject): void {
     void safely(() => {
-      const message = code === 'schema_mismatch' ? (error as Error).message : rowOf('handler_failed').message
+      const isThrown = code === 'handler_failed' || code === 'permanent_failure'
+      const message = isThrown ? rowOf('handler_failed').message : (error as Error).message
       const line = {
         logger: subject.logger ?? logger,
         fields: fieldsOf(code, subject, error),
@@ -105,7 +125,7 @@ export function createReporter({ name, logger, onError, onDelivery }: ReporterOp
   return {
     reportFailure(error, subject) {
       const code = codeOf(error)
-      if (code === undefined) return reportHandlerFailure(error, 'handler_failed', subject)
+      if (code === undefined) return reportEach(error, reportCodeOf(error) ?? 'handler_failed', subject)
       const { report } = rowOf(code)
       if (report === 'none') return
       let isFirst = true
@@ -128,7 +148,7 @@ export function createReporter({ name, logger, onError, onDelivery }: ReporterOp
         const code = codeOf(failure)
         if (code === 'retry_later') continue
         const isOwn = code === 'permanent_failure' || code === 'schema_mismatch'
-        reportHandlerFailure(failure, isOwn ? code : 'handler_failed', subject)
+        reportEach(failure, isOwn ? code : 'handler_failed', subject)
       }
     },
     reportOutcome(outcome) {
@@ -145,6 +165,6 @@ export function createReporter({ name, logger, onError, onDelivery }: ReporterOp
   }
 }
 
-function fieldsOf(code: string, { ids, remoteAddress }: Subject, err: unknown): object {
-  return withoutUndefined({ code, ...ids, remoteAddress, err })
+function fieldsOf(code: string, { ids, remoteAddress, attempt }: Subject, err: unknown): object {
+  return withoutUndefined({ code, ...ids, ...attempt, remoteAddress, err })
 }

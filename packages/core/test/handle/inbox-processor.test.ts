@@ -32,6 +32,12 @@ function processorWith(options: HandlingOptions<ScrapeNestEvents, never> = {}) {
   return { process, lines: logger.lines, ...consumer }
 }
 
+const rejectionOf = (promise: Promise<unknown>): Promise<unknown> =>
+  promise.then(
+    () => undefined,
+    (error) => error,
+  )
+
 describe('the processor of an inbox', () => {
   it('passes the event, the attempt and its signal to handlers, and no context', async () => {
     const handler = vi.fn()
@@ -85,8 +91,14 @@ describe('the processor of an inbox', () => {
     ['a PermanentError', new PermanentError('gone'), 'permanent_failure', ['permanent_failure']],
   ])('rejects when a handler throws %s', async (_given, thrown, code, reported) => {
     const onError = vi.fn()
-    const { process } = processorWith({ onError, onEvent: { '*': failing(thrown) } })
-    await expect(process(storedEvent(), attempt)).rejects.toMatchObject({ code })
+    const { process, report } = processorWith({ onError, onEvent: { '*': failing(thrown) } })
+    const error = await rejectionOf(process(storedEvent(), attempt))
+    expect(error).toMatchObject({ code })
+    // The inbox reports it, because only the inbox knows whether there will be another attempt.
+    expect(onError).not.toHaveBeenCalled()
+    const facts = { attempt: 3, maxAttempts: 8, nextAttemptAt: new Date(startMs) }
+    report(error, storedEvent(), facts)
+    for (const [, context] of onError.mock.calls) expect(context).toMatchObject(facts)
     expect(onError.mock.calls.map(([error, context]) => [error, context.code])).toEqual(
       reported.map((name) => [thrown, name]),
     )
@@ -97,16 +109,18 @@ describe('the processor of an inbox', () => {
     const schemas = {
       'job.created': { '~standard': { version: 1, vendor: 'test', validate: () => ({ issues: [{}] }) } },
     } as const
-    const { process } = processorWith({ onError, schemas })
-    await expect(process(storedEvent(), attempt)).rejects.toMatchObject({ code: 'schema_mismatch' })
+    const { process, report } = processorWith({ onError, schemas })
+    const error = await rejectionOf(process(storedEvent(), attempt))
+    expect(error).toMatchObject({ code: 'schema_mismatch' })
+    report(error, storedEvent())
     expect(onError.mock.calls.map(([, { code }]) => code)).toEqual(['schema_mismatch'])
   })
 
   it('rejects stored bytes that are not an event, and logs them', async () => {
-    const { process, lines } = processorWith()
-    await expect(process(storedEvent('job.created', 'hello'), attempt)).rejects.toMatchObject({
-      code: 'envelope_invalid',
-    })
+    const { process, report, lines } = processorWith()
+    const error = await rejectionOf(process(storedEvent('job.created', 'hello'), attempt))
+    expect(error).toMatchObject({ code: 'envelope_invalid' })
+    report(error, storedEvent())
     expect(lines).toMatchObject([
       {
         level: 'warn',
@@ -127,6 +141,43 @@ describe('the processor of an inbox', () => {
       ],
       [new Error('store gone'), { code: 'handler_failed' }],
     ])
+  })
+
+  it('reports each of several failures', async () => {
+    const onError = vi.fn()
+    const onEvent = { 'job.created': failing(new Error('one')), 'job.*': failing(new Error('two')) }
+    const { process, report } = processorWith({ onError, onEvent })
+    report(await rejectionOf(process(storedEvent(), attempt)), storedEvent())
+    expect(onError.mock.calls.map(([error]) => error.message)).toEqual(['one', 'two'])
+  })
+
+  it('reports an error with a code of its own, such as that of a dead event', () => {
+    const onError = vi.fn()
+    const { report, lines } = processorWith({ onError })
+    const dead = Object.assign(new Error('The event is dead.'), { library: 'scrapenest-webhooks', code: 'event_dead' })
+    report(dead, storedEvent(), { attempt: 8, maxAttempts: 8 })
+    expect(onError).toHaveBeenCalledExactlyOnceWith(dead, expect.objectContaining({ code: 'event_dead', attempt: 8 }))
+    expect(lines).toMatchObject([
+      { level: 'error', message: expect.stringContaining('The event is dead.'), fields: { code: 'event_dead' } },
+    ])
+  })
+
+  it('warns once per type of events without a handler, unless onUnknownEvent takes them', async () => {
+    const { process, lines } = processorWith({ onEvent: { 'job.created': () => {} } })
+    for (const type of ['artifact.ready', 'artifact.ready', 'new.event']) await process(storedEvent(type), attempt)
+    expect(lines.map(({ message }) => message)).toEqual([
+      expect.stringContaining("no handler for 'artifact.ready'"),
+      expect.stringContaining("no handler for 'new.event'"),
+    ])
+    const taking = processorWith({ onUnknownEvent: () => {} })
+    expect(await taking.process(storedEvent('new.event'), attempt)).toBe('handled')
+    expect(taking.lines).toEqual([])
+  })
+
+  it('asks what a misspelled event type means', () => {
+    const { lines } = processorWith({ onEvent: { 'job.complete': () => {}, 'my.own': () => {} } as object })
+    expect(lines).toMatchObject([{ level: 'warn', message: expect.stringContaining("Did you mean 'job.completed'?") }])
+    expect(lines).toHaveLength(1)
   })
 
   it('warns of patterns that match no event type', () => {

@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, onTestFinished, vi } from 'vitest'
 import {
   ConfigurationError,
   type DuplicateStore,
@@ -66,6 +66,25 @@ function storeWith(methods: Partial<DuplicateStore> = {}) {
 }
 
 describe('start', () => {
+  it('is reminded of when events are stored and no one calls it', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
+    onTestFinished(() => void vi.useRealTimers())
+    const forgetful = testReceiver({ inbox: inboxWith() })
+    await forgetful.receive(deliver())
+    await forgetful.receive(deliver())
+    const prompt = testReceiver({ inbox: inboxWith() })
+    await prompt.receive(deliver())
+    await prompt.start()
+    const storing = testReceiver({ inbox: inboxWith(), processing: false })
+    await storing.receive(deliver())
+    await vi.advanceTimersByTimeAsync(5000)
+    expect(forgetful.lines).toMatchObject([
+      { level: 'warn', message: expect.stringContaining('Call receiver.start(), or set processing: false') },
+    ])
+    expect(prompt.lines).toEqual([])
+    expect(storing.lines).toEqual([])
+  })
+
   it('opens the inbox once and gives it the consumer', async () => {
     const inbox = inboxWith()
     const receiver = testReceiver({ inbox, name: 'one' })

@@ -161,11 +161,29 @@ describe('the log', () => {
 })
 
 describe('onDelivery', () => {
+  it('learns of an event without a handler, which is acknowledged', async () => {
+    const results: unknown[] = []
+    const onDelivery = ({ status, result }: DeliveryOutcome): void => void results.push([status, result])
+    const receiver = testReceiver({ onDelivery, onEvent: { 'job.completed': () => {} } })
+    await receiver.receive(deliver(eventOf('job.created', {}, 'event_1')))
+    await receiver.receive(deliver(eventOf('new.event', {}, 'event_2')))
+    await testReceiver({ onDelivery, onUnknownEvent: () => {} }).receive(deliver(eventOf('new.event')))
+    expect(results).toEqual([
+      [202, 'unhandled'],
+      [202, 'unhandled'],
+      [202, 'accepted'],
+    ])
+  })
+
   it('is called with the outcome of every delivery', async () => {
     const outcomes: DeliveryOutcome[] = []
     const receiver = testReceiver({
       onDelivery: (outcome) => void outcomes.push(outcome),
-      onEvent: { 'job.completed': failing(new PermanentError('gone')), 'artifact.ready': failing(new Error('no')) },
+      onEvent: {
+        'job.created': () => {},
+        'job.completed': failing(new PermanentError('gone')),
+        'artifact.ready': failing(new Error('no')),
+      },
     })
     await receiver.receive(deliver())
     await receiver.receive(deliver())

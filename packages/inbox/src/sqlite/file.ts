@@ -56,16 +56,25 @@ export class SqliteFile<Statements> {
     this.#options = options
   }
 
-  /** Runs one statement, or several that need not see the same state. */
+  /** Runs one statement, or several that need not see the same state. For what cannot run in a transaction. */
   use<Result>(work: (statements: Statements) => Result): Result {
     return this.#attempt(() => work(this.#usable().statements))
   }
 
+  /** Runs statements that only read, and all see the same state. Takes no lock. */
+  read<Result>(work: (statements: Statements) => Result): Result {
+    return this.#inTransaction('BEGIN', work)
+  }
+
   /** Runs the work in one transaction: either all of it is committed and on the disk, or none of it. */
   transact<Result>(work: (statements: Statements) => Result): Result {
+    return this.#inTransaction('BEGIN IMMEDIATE', work)
+  }
+
+  #inTransaction<Result>(begin: string, work: (statements: Statements) => Result): Result {
     return this.#attempt(() => {
       const { db, statements } = this.#usable()
-      db.exec('BEGIN IMMEDIATE')
+      db.exec(begin)
       try {
         const result = work(statements)
         db.exec('COMMIT')

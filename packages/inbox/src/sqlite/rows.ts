@@ -107,7 +107,8 @@ export function toEvent(row: EventRowWithPayload): Pick<ClaimedEvent, 'event' | 
 
 function readHeaders({ signed_headers: text }: EventRowWithPayload): Readonly<Record<string, string>> | undefined {
   const headers = parse(text)
-  return typeof headers === 'object' && headers !== null ? (headers as Record<string, string>) : undefined
+  const isObject = typeof headers === 'object' && headers !== null && !Array.isArray(headers)
+  return isObject ? (headers as Record<string, string>) : undefined
 }
 
 /** `undefined` for what is not JSON. */

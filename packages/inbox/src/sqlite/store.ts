@@ -44,6 +44,8 @@ export class SqliteStore implements EventStore {
   }
   readonly #file: SqliteFile<Statements>
   readonly #writes: GroupCommit<Statements>
+  /** Replaced by `close`. */
+  #session: object = {}
   /** Those that are not complete. */
   readonly #lists = new Set<Promise<InboxPage>>()
 
@@ -68,6 +70,8 @@ export class SqliteStore implements EventStore {
   }
 
   async close(): Promise<void> {
+    // What goes step by step ends with its step: the next one would open the file again.
+    this.#session = {}
     await this.#writes.settled()
     // The next slice would open the file again.
     await Promise.allSettled(this.#lists)
@@ -211,12 +215,9 @@ export class SqliteStore implements EventStore {
     let replayed = 0
     let withoutPayload = 0
     for await (const ids of this.#steps(filter)) {
-      await this.#writes.run((statements) => {
-        for (const id of ids) {
-          if (statements.replay.run({ id, nowMs, ...conditions }).changes === 1) replayed += 1
-          else if (statements.isFinal.get({ id, ...conditions }) !== undefined) withoutPayload += 1
-        }
-      })
+      const step = await this.#writes.run((statements) => replayStep(statements, { ids, nowMs, conditions }))
+      replayed += step.replayed
+      withoutPayload += step.withoutPayload
     }
     return { replayed, withoutPayload }
   }
@@ -224,8 +225,7 @@ export class SqliteStore implements EventStore {
   async purge(filter: InboxFilter, { signal }: { readonly signal?: AbortSignal } = {}): Promise<number> {
     const conditions = toConditions(filter)
     let purged = 0
-    for await (const ids of this.#steps(filter)) {
-      if (signal?.aborted === true) break
+    for await (const ids of this.#steps(filter, signal)) {
       const deleteStep = (statements: Statements): number => {
         let deleted = 0
         for (const id of ids) deleted += Number(statements.delete.run({ id, ...conditions }).changes)
@@ -255,7 +255,7 @@ export class SqliteStore implements EventStore {
         await pauseAfter(startedAtMs)
       }
       // The file itself is cut when its log is copied into it.
-      if (hasShrunk) await this.#read(({ emptyLog }) => emptyLog.get())
+      if (hasShrunk) this.#file.use(({ emptyLog }) => emptyLog.get())
     } catch {
       // What was purged stays purged, and the next purge continues here.
     }
@@ -265,7 +265,7 @@ export class SqliteStore implements EventStore {
    * The ids of the selected events, step by step, with pauses between the steps: anything else that waits for the file, in
    * this process or another, goes first.
    */
-  async *#steps(filter: InboxFilter): AsyncGenerator<readonly number[]> {
+  async *#steps(filter: InboxFilter, signal?: AbortSignal): AsyncGenerator<readonly number[]> {
     if (filter.eventId !== undefined) {
       const { name = null, scope = null } = toConditions(filter)
       const parameters = { eventId: keyText(filter.eventId), name, scope }
@@ -275,7 +275,8 @@ export class SqliteStore implements EventStore {
     const conditions = toConditions(filter)
     const finishedBeforeMs = filter.finishedBefore?.getTime()
     let fromId: number | undefined = 0
-    while (fromId !== undefined) {
+    const session = this.#session
+    while (fromId !== undefined && signal?.aborted !== true && session === this.#session) {
       const from: number = fromId
       const step: Step = await this.#read((statements) => idsFrom(statements, from, { conditions, finishedBeforeMs }))
       const startedAtMs = performance.now()
@@ -290,7 +291,7 @@ export class SqliteStore implements EventStore {
     const giveUpAtMs = performance.now() + lockTimeoutMs
     for (;;) {
       try {
-        return this.#file.use(read)
+        return this.#file.read(read)
       } catch (error) {
         if (!isLocked(error) || performance.now() > giveUpAtMs) throw error
         await sleep(lockRetryMs())
@@ -336,6 +337,24 @@ function nextDue(statements: Statements, name: string): number | undefined {
 
 function readRow(statements: Statements, id: number): EventRowWithPayload {
   return statements.event.get({ id }) as unknown as EventRowWithPayload
+}
+
+/** Counts anew each time, because an operation may run twice. */
+function replayStep(
+  statements: Statements,
+  {
+    ids,
+    nowMs,
+    conditions,
+  }: { readonly ids: readonly number[]; readonly nowMs: number; readonly conditions: Parameters },
+): ReplayResult {
+  let replayed = 0
+  let withoutPayload = 0
+  for (const id of ids) {
+    if (statements.replay.run({ id, nowMs, ...conditions }).changes === 1) replayed += 1
+    else if (statements.isFinal.get({ id, ...conditions }) !== undefined) withoutPayload += 1
+  }
+  return { replayed, withoutPayload }
 }
 
 interface ExpiredRow {

@@ -119,7 +119,7 @@ export class StoredInbox implements Inbox {
     const wrapped: InboxConsumer = {
       name: consumer.name,
       process,
-      report: (error, event) => consumer.report(error, event),
+      report: (error, event, attempt) => consumer.report(error, event, attempt),
       note: (message) => consumer.note?.(message),
     }
     return new WorkLoop(this.#store, { consumer: wrapped, settings: this.#settings })

@@ -1,7 +1,7 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { type InboxConsumer, WebhookError } from '@scrapenest-webhooks/core'
+import { type AttemptFacts, type InboxConsumer, WebhookError } from '@scrapenest-webhooks/core'
 import type { InboxProcessor } from '@scrapenest-webhooks/core/adapter'
-import { DeadEventError } from '../errors.ts'
+import { DeadEventError, LeaseEndedError } from '../errors.ts'
 import type { ClaimedEvent, Ending } from '../event-store.ts'
 import type { InboxSettings } from '../options.ts'
 import type { CloseBudget } from './close-budget.ts'
@@ -21,7 +21,7 @@ export interface EndedAttempt {
   readonly ending: Ending
   /** Whether another worker may have the event. Can become true at any time until the ending is recorded. */
   readonly isLeaseLost: boolean
-  /** Reports what no handler threw: a timeout, or the event's death. Called once the ending is recorded. */
+  /** Reports the event if it is dead. Called once that is recorded. */
   report(): void
 }
 
@@ -81,9 +81,10 @@ export class Attempts {
     return finished
   }
 
-  /** Reports the event if the ending made it dead. Also for attempts of other processes, whose lease ended. */
-  reportIfDead({ attempt, event }: ClaimedEvent, { state, error }: Ending): void {
-    if (state === 'dead' && error !== undefined) this.#consumer.report(new DeadEventError(attempt, error.code), event)
+  /** Reports an attempt whose lease ended, in this process or another, once its ending is recorded. */
+  reportExpired(claimed: ClaimedEvent, ending: Ending): void {
+    this.#consumer.report(new LeaseEndedError(), claimed.event, this.#factsOf(claimed, ending))
+    this.#reportIfDead(claimed, ending)
   }
 
   /** Waits for running handlers, aborts the rest within the budget, and resolves when every attempt is finished. */
@@ -106,7 +107,7 @@ export class Attempts {
       get isLeaseLost() {
         return attempt.isLeaseLost
       },
-      report: () => this.#report(attempt, ending),
+      report: () => this.#reportIfDead(claimed, ending),
     })
   }
 
@@ -116,15 +117,31 @@ export class Attempts {
     const outcome: Outcome = this.#isClosing
       ? { kind: 'given_up' }
       : await this.#inContext(async () => await attempt.run())
-    return endingOf(attempt, outcome, { startedAtMs, settings: this.#settings })
+    const ending = endingOf(attempt, outcome, { startedAtMs, settings: this.#settings })
+    this.#reportFailure(attempt, outcome, ending)
+    return ending
   }
 
-  /** What handlers threw was reported when they threw it. */
-  #report({ claimed, abortReason }: RunningAttempt, ending: Ending): void {
+  /** Reports what handlers threw, and that they were too slow. */
+  #reportFailure({ claimed, abortReason }: RunningAttempt, outcome: Outcome, ending: Ending): void {
+    const facts = this.#factsOf(claimed, ending)
+    if (outcome.kind === 'failed') this.#consumer.report(outcome.error, claimed.event, facts)
     if (ending.error !== undefined && abortReason?.code === 'handler_timeout') {
-      this.#consumer.report(abortReason, claimed.event)
+      this.#consumer.report(abortReason, claimed.event, facts)
     }
-    this.reportIfDead(claimed, ending)
+  }
+
+  #reportIfDead(claimed: ClaimedEvent, ending: Ending): void {
+    if (ending.state !== 'dead' || ending.error === undefined) return
+    const { attempt, event } = claimed
+    this.#consumer.report(new DeadEventError(attempt, ending.error.code), event, this.#factsOf(claimed, ending))
+  }
+
+  #factsOf({ attempt }: ClaimedEvent, ending: Ending): AttemptFacts {
+    const { maxAttempts } = this.#settings
+    return ending.state === 'ready'
+      ? { attempt, maxAttempts, nextAttemptAt: new Date(ending.dueAtMs) }
+      : { attempt, maxAttempts }
   }
 
   #checkLeases(): void {

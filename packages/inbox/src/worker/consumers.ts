@@ -98,7 +98,8 @@ export class InboxConsumers<Work extends ConsumerWork> {
       void this.#retryOpening(consumer, open)
       const failure = toStoreError(error)
       if (isPermanent(failure)) throw failure
-      consumer.report(failure)
+      // Work reports it itself, when it fails to claim.
+      if (consumer.process === undefined) consumer.report(failure)
     }
   }
 
@@ -121,7 +122,7 @@ export class InboxConsumers<Work extends ConsumerWork> {
       isOpen = this.has(consumer) && (await this.#opens(consumer, open))
     }
     this.#waiting.delete(consumer)
-    if (isOpen) consumer.note?.('The inbox is available now.')
+    if (isOpen && consumer.process === undefined) consumer.note?.('The store of the inbox is available again.')
   }
 
   async #opens(consumer: InboxConsumer, open: () => Promise<void>): Promise<boolean> {

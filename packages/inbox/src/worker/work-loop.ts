@@ -29,6 +29,8 @@ export class WorkLoop implements ConsumerWork {
   #isClaiming = false
   #isWoken = false
   #isClosing = false
+  /** Whether closing has used up its time: an ending that is not recorded by now is left to the lease. */
+  #isOver = false
   #isStoreUnavailable = false
   #timer: NodeJS.Timeout | undefined
   #renewal: NodeJS.Timeout | undefined
@@ -49,15 +51,22 @@ export class WorkLoop implements ConsumerWork {
     this.#claiming = this.#claimWhileWoken()
   }
 
-  /** Claims nothing more, and resolves when the ending of every attempt has been recorded, or the store has failed to. */
+  /** Claims nothing more, and resolves when the ending of every attempt is recorded, or the budget has ended without it. */
   async close(budget: CloseBudget): Promise<void> {
     this.#isClosing = true
     clearTimeout(this.#timer)
+    const ending = this.#endAttempts(budget)
+    await budget.waitFor(ending)
+    this.#isOver = true
+    await ending
+    clearInterval(this.#renewal)
+  }
+
+  async #endAttempts(budget: CloseBudget): Promise<void> {
     await this.#attempts.close(budget)
     // A claim in progress gives back what it claims.
     await this.#claiming
     await this.#attempts.close(budget)
-    clearInterval(this.#renewal)
   }
 
   async #claimWhileWoken(): Promise<void> {
@@ -100,7 +109,7 @@ export class WorkLoop implements ConsumerWork {
   async #endExpired(nowMs: number): Promise<void> {
     for (const expired of await this.#store.expired(this.#consumer.name, { nowMs })) {
       const ending = endingOfExpired(expired, this.#settings)
-      if (await this.#store.end(expired.lease, ending)) this.#attempts.reportIfDead(expired, ending)
+      if (await this.#store.end(expired.lease, ending)) this.#attempts.reportExpired(expired, ending)
     }
   }
 
@@ -127,10 +136,12 @@ export class WorkLoop implements ConsumerWork {
   async #record(ended: EndedAttempt): Promise<boolean> {
     while (!ended.isLeaseLost) {
       try {
-        return await this.#store.end(ended.claimed.lease, ended.ending)
+        const isEnded = await this.#store.end(ended.claimed.lease, ended.ending)
+        this.#storeAnswered()
+        return isEnded
       } catch (error) {
         this.#storeFailed(error)
-        if (this.#isClosing) return false
+        if (this.#isOver) return false
         await sleep(recordRetryMs, undefined, { ref: false })
       }
     }
@@ -146,6 +157,7 @@ export class WorkLoop implements ConsumerWork {
     try {
       const leases = attempts.map(({ claimed }) => claimed.lease)
       const renewed = await this.#store.renew(leases, { endsAtMs: now() + leaseMs })
+      this.#storeAnswered()
       for (const attempt of attempts) {
         if (renewed.has(attempt.claimed.lease.id)) attempt.renewLease(sentAtMs)
         // One that was recorded in the meantime has no lease and needs none.

@@ -46,19 +46,30 @@ describe('starting an inbox whose store is unavailable', () => {
     const { inbox, makeAvailable } = unavailableInbox(outage)
     const consumer = recordingConsumer()
     await inbox.start(consumer)
-    expect(consumer.reports[0]).toBe(outage)
+    await vi.waitFor(() => expect(consumer.reports).toEqual([outage]))
     await inbox.put(createInboxEvent())
     makeAvailable()
     await untilInboxStats(inbox, { done: 1 })
-    await vi.waitFor(() => expect(consumer.notes).toContain('The inbox is available now.'), { timeout: 5000 })
-    expect(consumer.notes).toContain('The store of the inbox is available again.')
+    expect(consumer.reports).toEqual([outage])
+    expect(consumer.notes).toEqual(['The store of the inbox is available again.'])
+  })
+
+  it('resolves and reports it for a process that only stores', async () => {
+    const { inbox, makeAvailable } = unavailableInbox(outage)
+    const consumer = { ...recordingConsumer(), process: undefined }
+    await inbox.start(consumer)
+    expect(consumer.reports).toEqual([outage])
+    makeAvailable()
+    await vi.waitFor(() => expect(consumer.notes).toHaveLength(1), { timeout: 5000 })
+    expect(consumer.notes).toEqual(['The store of the inbox is available again.'])
   })
 
   it('reports an error that is not ours as store_unavailable', async () => {
     const { inbox } = unavailableInbox(new TypeError('broken'))
     const consumer = recordingConsumer()
     await inbox.start(consumer)
-    expect(consumer.reports[0]).toMatchObject({ code: 'store_unavailable', cause: new TypeError('broken') })
+    const failure = { code: 'store_unavailable', cause: new TypeError('broken') }
+    await vi.waitFor(() => expect(consumer.reports).toMatchObject([failure]))
   })
 
   it.each([
@@ -96,7 +107,7 @@ describe('a worker', () => {
     const worker = createWorker({ inbox, onError, onEvent: { '*': ({ event_id }) => void handled.push(event_id) } })
     onTestFinished(() => worker.close({ graceMs: 0 }))
     await worker.start()
-    expect(onError).toHaveBeenCalledWith(outage, expect.objectContaining({ code: 'store_unavailable' }))
+    await vi.waitFor(() => expect(onError).toHaveBeenCalledWith(outage, { code: 'store_unavailable' }))
     const event = createInboxEvent()
     await inbox.put(event)
     makeAvailable()

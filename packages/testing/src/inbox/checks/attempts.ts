@@ -89,10 +89,10 @@ export const attemptChecks: readonly InboxCheckDefinition[] = [
   },
   {
     id: 'I10',
-    name: 'MUST keep an event as dead after maxAttempts, and report it',
+    name: 'MUST report each failed attempt with what follows, and keep an event as dead after maxAttempts',
     async run(context) {
       const inbox = context.open({ backoff: retrySoon, maxAttempts: 3 })
-      const reports: string[] = []
+      const reports: unknown[] = []
       let runs = 0
       const event = createInboxEvent()
       await inbox.start({
@@ -100,13 +100,22 @@ export const attemptChecks: readonly InboxCheckDefinition[] = [
           runs += 1
           throw new WebhookError('handler_failed', undefined, { cause: new Error('always') })
         }),
-        report: (_, reported) => reports.push(String(reported?.eventId)),
+        report(error, reported, { attempt, maxAttempts, nextAttemptAt } = {}) {
+          const { code } = error as { readonly code?: unknown }
+          reports.push([code, reported?.eventId, attempt, maxAttempts, nextAttemptAt instanceof Date])
+        },
       })
       await inbox.put(event)
       await context.untilStats(inbox, { dead: 1 })
       await pause()
       assert.equal(runs, 3)
-      assert.deepEqual(reports, [event.eventId])
+      const { eventId } = event
+      assert.deepEqual(reports, [
+        ['handler_failed', eventId, 1, 3, true],
+        ['handler_failed', eventId, 2, 3, true],
+        ['handler_failed', eventId, 3, 3, false],
+        ['event_dead', eventId, 3, 3, false],
+      ])
       assert.equal(await inbox.put(event), 'duplicate')
     },
   },
@@ -177,7 +186,7 @@ export const attemptChecks: readonly InboxCheckDefinition[] = [
       await inbox.put(event)
       await context.untilStats(inbox, { done: 1 })
       assert.equal((await inbox.get(event.eventId))?.attempts, 2)
-      assert.deepEqual(reports, ['handler_timeout'])
+      assert.deepEqual(reports, ['handler_failed', 'handler_timeout'])
     },
   },
   {

@@ -41,15 +41,18 @@ export const leaseChecks: readonly InboxCheckDefinition[] = [
   },
   {
     id: 'I18',
-    name: 'MUST keep an event as dead after its lease has ended maxAttempts times, and report it',
+    name: 'MUST report each lease that ends, and keep an event as dead after maxAttempts of them',
     async run(context) {
       context.require('canTakeClock')
       const clock = fakeClock()
       const inbox = context.open({ now: clock.now, leaseMs, backoff: () => 0, maxAttempts: 2 })
       const event = createInboxEvent()
       const { consumer, runs } = hangingConsumer(event.eventId)
-      const reports: string[] = []
-      await inbox.start({ ...consumer, report: (_, reported) => reports.push(String(reported?.eventId)) })
+      const reports: unknown[] = []
+      const report: typeof consumer.report = (error, reported) => {
+        reports.push([(error as { readonly code?: unknown }).code, reported?.eventId])
+      }
+      await inbox.start({ ...consumer, report })
       await inbox.put(event)
       for (const attempt of [1, 2]) {
         await context.until(() => runs.length === attempt, `the handler is called for attempt ${attempt}`)
@@ -59,7 +62,12 @@ export const leaseChecks: readonly InboxCheckDefinition[] = [
       await context.untilStats(inbox, { dead: 1, done: 2 })
       const record = await inbox.get(event.eventId)
       assert.deepEqual([runs.length, record?.attempts, record?.history.at(-1)?.error?.code], [2, 2, 'lease_ended'])
-      assert.deepEqual(reports, [event.eventId])
+      const { eventId } = event
+      assert.deepEqual(reports, [
+        ['lease_ended', eventId],
+        ['lease_ended', eventId],
+        ['event_dead', eventId],
+      ])
     },
   },
   {
