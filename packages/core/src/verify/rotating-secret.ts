@@ -1,11 +1,15 @@
-import { checkWholeNumber, unexpected } from '../check.ts'
-import { maxSecrets, type Secret, type SecretResult } from './secret.ts'
+import { inspect } from 'node:util'
+import { checkHooks, checkWholeNumber, unexpected } from '../check.ts'
+import { isUnsetSecret, maxSecrets, parseSecrets, type Secret, type SecretResult } from './secret.ts'
 
 export interface RotatingSecretOptions {
-  /** Reads the current secret, or several, from where you keep them: a file, a database, a secret manager. */
+  /**
+   * Reads the secret from where you keep it: a file, a database, a secret manager. A list is authoritative: a secret that
+   * is not in it is refused from then on.
+   */
   readonly load: () => SecretResult | Promise<SecretResult>
   /**
-   * How long a secret stays accepted after `load` stopped returning it, in milliseconds.
+   * How long earlier secrets stay accepted after `load` returned a single new one, in milliseconds.
    * @default 86400000 (a day): a longer overlap keeps a leaked secret alive for longer
    */
   readonly overlapMs?: number
@@ -17,6 +21,12 @@ export interface RotatingSecretOptions {
    * @default 1000
    */
   readonly minIntervalMs?: number
+  /**
+   * Called when `load` fails, or returns something that is not a secret, while earlier secrets stay in use. Called once
+   * until a reload succeeds again. Without earlier secrets, deliveries fail and the receiver reports that.
+   * @default a warning of the process
+   */
+  readonly onError?: (error: unknown) => unknown
   /** The clock, in milliseconds since 1970. @default Date.now */
   readonly now?: () => number
 }
@@ -31,11 +41,12 @@ export interface RotatingSecret {
 }
 
 /**
- * A receiver's secret that can be rotated while deliveries arrive. Secrets that `load` returned earlier stay valid for
- * `overlapMs`. A signature that matches none of them triggers `load` at once, at most every `minIntervalMs`.
+ * A receiver's secret that can be rotated while deliveries arrive. A signature that matches none of the known secrets
+ * triggers `load` at once, at most every `minIntervalMs`. Once there are secrets, no delivery waits for `load`: anyone can
+ * send a signature that does not match, and must not make genuine deliveries wait for your store.
  *
  * If ScrapeNest signs with both secrets during the rotation, no delivery is refused. If it switches at one moment, the
- * deliveries between that moment and the update of your store are refused once and pass when ScrapeNest retries them.
+ * deliveries between that moment and the reload are refused once and pass when ScrapeNest retries them.
  *
  * @throws {ConfigurationError} `configuration_invalid`
  *
@@ -44,36 +55,62 @@ export interface RotatingSecret {
  * await app.register(scrapenestWebhooks, { path, ...rotatingSecret({ load }), onEvent })
  */
 export function rotatingSecret(options: RotatingSecretOptions): RotatingSecret {
-  const { load, now = () => Date.now() } = options
+  const { load, onError = warn, now = () => Date.now() } = options
   if (typeof load !== 'function') throw unexpected('load', load, 'a function')
+  checkHooks(options, ['onError'])
   const overlapMs = checkWholeNumber('overlapMs', options.overlapMs ?? 86_400_000, { min: 0 })
   const maxAgeMs = checkWholeNumber('maxAgeMs', options.maxAgeMs ?? 60_000, { min: 0 })
   const minIntervalMs = checkWholeNumber('minIntervalMs', options.minIntervalMs ?? 1_000, { min: 0 })
 
-  /** Newest first. A secret that `load` no longer returns is retired. */
+  /** Newest first. A retired secret was followed by another one. */
   let known: readonly { readonly secret: Secret; readonly retiredAtMs?: number }[] = []
   let loadedAtMs = Number.NEGATIVE_INFINITY
   let askedAtMs = Number.NEGATIVE_INFINITY
   let isSuspect = false
+  let isFailing = false
+  let startedReads = 0
+  let usedRead = 0
   /** Shared by all callers. After a failure, they get the same failure until `minIntervalMs` has passed. */
   let loading = Promise.resolve()
 
   function reload(): void {
     askedAtMs = now()
-    loading = read()
-    // If no one awaits it, its rejection must not end the process.
-    loading.catch(() => {})
+    // A mismatch during the read sets it again: the read may have missed the new secret.
+    isSuspect = false
+    startedReads += 1
+    const number = startedReads
+    loading = read(number)
+    loading.catch((error) => keepKnown(error, number))
   }
 
-  async function read(): Promise<void> {
-    const loaded = [await load()].flat().filter((secret) => typeof secret === 'string')
-    if (loaded.length === 0) throw new Error('load returned no secret.')
+  async function read(number: number): Promise<void> {
+    const loaded = await load()
+    if (isUnsetSecret(loaded)) throw new Error('load returned no secret.')
+    // Half a secret, from a file that is being written, must not replace a whole one.
+    parseSecrets(loaded ?? undefined)
+    // A slow read must not bring back what a later one replaced.
+    if (number < usedRead) return
+    usedRead = number
     loadedAtMs = now()
-    isSuspect = false
-    const retired = known
-      .filter(({ secret }) => !loaded.includes(secret))
+    isFailing = false
+    known = typeof loaded === 'string' ? withEarlier(loaded) : Array.from(loaded ?? [], (secret) => ({ secret }))
+  }
+
+  function withEarlier(loaded: Secret): typeof known {
+    const earlier = known
+      .filter(({ secret }) => secret !== loaded)
       .map(({ secret, retiredAtMs = loadedAtMs }) => ({ secret, retiredAtMs }))
-    known = [...loaded.map((secret) => ({ secret })), ...retired].slice(0, maxSecrets)
+    return [{ secret: loaded }, ...earlier].slice(0, maxSecrets)
+  }
+
+  function keepKnown(error: unknown, number: number): void {
+    if (number < usedRead) return
+    isSuspect = true
+    // Without known secrets the receiver reports the failure, because `secret` rejects with it.
+    if (isFailing || known.length === 0) return
+    isFailing = true
+    // A hook that throws or rejects must not end the process.
+    new Promise((resolve) => resolve(onError(error))).catch(() => {})
   }
 
   function mayReload(): boolean {
@@ -82,9 +119,7 @@ export function rotatingSecret(options: RotatingSecretOptions): RotatingSecret {
 
   async function secret(): Promise<readonly Secret[]> {
     if ((isSuspect || now() - loadedAtMs >= maxAgeMs) && mayReload()) reload()
-    // A slow or unavailable store does not delay what the known secrets verify, except after a mismatch.
     if (known.length === 0) await loading
-    else if (isSuspect) await loading.catch(() => {})
     return known
       .filter(({ retiredAtMs }) => retiredAtMs === undefined || now() - retiredAtMs < overlapMs)
       .map((entry) => entry.secret)
@@ -97,4 +132,11 @@ export function rotatingSecret(options: RotatingSecretOptions): RotatingSecret {
   }
 
   return { secret, onDelivery }
+}
+
+function warn(error: unknown): void {
+  process.emitWarning('The signing secret could not be reloaded. The known one stays in use.', {
+    type: 'ScrapeNestWebhooks',
+    detail: inspect(error),
+  })
 }

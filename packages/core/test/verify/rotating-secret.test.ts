@@ -1,6 +1,17 @@
 import { describe, expect, it, vi } from 'vitest'
-import { generateSecret, type RotatingSecretOptions, rotatingSecret } from '../../src/index.ts'
-import { answer, atStart, deliver, fakeClock, refusal, testReceiver } from '../deliveries.ts'
+import { generateSecret, type RotatingSecretOptions, rotatingSecret, type SecretResult } from '../../src/index.ts'
+import {
+  answer,
+  atStart,
+  deferred,
+  deliver,
+  failing,
+  fakeClock,
+  hang,
+  refusal,
+  settle,
+  testReceiver,
+} from '../deliveries.ts'
 
 const [one, two] = [generateSecret(), generateSecret()]
 const mismatch = { result: 'signature_mismatch' } as const
@@ -14,6 +25,7 @@ function rotating(options: Partial<RotatingSecretOptions> = {}) {
       if (store.failing) throw new Error('the store is down')
       return store.secret
     },
+    onError: () => {},
     now: clock.now,
     ...options,
   })
@@ -39,6 +51,7 @@ describe('rotatingSecret', () => {
     store.secret = two
     clock.advance(500_000)
     onDelivery(mismatch)
+    await settle()
     expect(await secret()).toEqual([two, one])
     clock.advance(9_999)
     expect(await secret()).toEqual([two, one])
@@ -53,12 +66,20 @@ describe('rotatingSecret', () => {
     expect(store.loads).toBe(1)
     clock.advance(1_000)
     store.secret = two
+    await secret()
+    await settle()
     expect(await secret()).toEqual([two, one])
     for (let count = 0; count < 100; count += 1) {
       onDelivery(mismatch)
       await secret()
     }
     expect(store.loads).toBe(2)
+    clock.advance(1_000)
+    await secret()
+    await settle()
+    clock.advance(1_000)
+    await secret()
+    expect(store.loads).toBe(3)
   })
 
   it('does not reload after other outcomes', async () => {
@@ -91,36 +112,179 @@ describe('rotatingSecret', () => {
     store.failing = true
     clock.advance(1_000)
     onDelivery(mismatch)
+    await settle()
     expect(await secret()).toEqual([one])
     store.failing = false
     store.secret = two
     clock.advance(1_000)
+    await secret()
+    await settle()
     expect(await secret()).toEqual([two, one])
     expect(store.loads).toBe(3)
   })
 
-  it('does not wait for a hanging store when it only reloads because of age', async () => {
-    let isFirst = true
-    const { secret, clock } = rotating({
+  /** Loads these in turn, and the last one repeatedly. */
+  function loading(...results: readonly (SecretResult | Promise<SecretResult>)[]) {
+    let count = 0
+    return rotating({
       maxAgeMs: 1_000,
       load: () => {
-        if (!isFirst) return new Promise<string>(() => {})
-        isFirst = false
-        return one
+        count += 1
+        return results[Math.min(count, results.length) - 1]
       },
     })
-    await secret()
+  }
+
+  /** Lets the secrets expire, and waits until they have been read again. */
+  async function reloaded({ secret, clock }: ReturnType<typeof rotating>): Promise<readonly string[]> {
     clock.advance(1_000)
-    expect(await secret()).toEqual([one])
+    await secret()
+    await settle()
+    return secret()
+  }
+
+  it('does not wait for a hanging store once it knows a secret, whether age or a forgery caused the reload', async () => {
+    const source = loading(one, hang())
+    await source.secret()
+    expect(await reloaded(source)).toEqual([one])
+    source.clock.advance(1_000)
+    source.onDelivery(mismatch)
+    expect(await source.secret()).toEqual([one])
   })
 
-  it('treats an empty answer as a failure of the store and keeps the known secret', async () => {
-    const { secret, store, clock } = rotating({ maxAgeMs: 1_000 })
+  it('answers genuine deliveries while the store hangs after one forgery', async () => {
+    const { secret, onDelivery, clock } = loading(one, hang())
+    const receiver = testReceiver({ secret, onDelivery, now: atStart.now })
+    const signed = (key: string, id: string) => deliver({ event_type: 'job.created', event_id: id }, { secret: key })
+    expect((await answer(receiver, signed(one, 'event_1'))).status).toBe(202)
+    clock.advance(1_000)
+    expect((await answer(receiver, signed(two, 'event_2'))).status).toBe(400)
+    expect((await answer(receiver, signed(one, 'event_3'))).status).toBe(202)
+  })
+
+  it.each<[string, unknown]>([
+    ['nothing', undefined],
+    ['null', null],
+    ['an empty text', ''],
+    ['an empty list', []],
+    ['half a secret', one.slice(0, one.length / 2)],
+    ['a secret and an empty text', [two, '']],
+    ['a secret with a line break', `${two}\n`],
+    ['a number', 7],
+    ['nine secrets', Array(9).fill(two)],
+  ])('keeps the known secret when load returns %s', async (_what, bad) => {
+    const source = loading(one, bad as SecretResult, two)
+    await source.secret()
+    expect(await reloaded(source)).toEqual([one])
+    expect(await reloaded(source)).toEqual([two, one])
+  })
+
+  it('reads again after minIntervalMs when a read after a mismatch returned no secret', async () => {
+    const { secret, onDelivery, store, clock } = rotating({ maxAgeMs: 1_000_000 })
     await secret()
-    store.secret = undefined
+    store.secret = ''
+    clock.advance(1_000)
+    onDelivery(mismatch)
+    await settle()
+    store.secret = two
     clock.advance(1_000)
     await secret()
+    await settle()
+    expect(await secret()).toEqual([two, one])
+  })
+
+  it('reads again when a signature mismatched during a read, which may have missed the new secret', async () => {
+    const { promise, resolve } = deferred<string>()
+    const results = [one, promise, two]
+    const { secret, onDelivery, clock } = rotating({ load: () => results.shift(), maxAgeMs: 1_000_000 })
+    await secret()
+    clock.advance(1_000)
+    onDelivery(mismatch)
+    onDelivery(mismatch)
+    resolve(one)
+    await settle()
+    clock.advance(999)
     expect(await secret()).toEqual([one])
+    clock.advance(1)
+    await secret()
+    await settle()
+    expect(await secret()).toEqual([two, one])
+  })
+
+  it('refuses a secret that is no longer in the list that load returns', async () => {
+    const source = loading([two, one], [two])
+    expect(await source.secret()).toEqual([two, one])
+    expect(await reloaded(source)).toEqual([two])
+  })
+
+  it('refuses a single secret once load returns a list without it', async () => {
+    const source = loading(one, [two])
+    expect(await source.secret()).toEqual([one])
+    expect(await reloaded(source)).toEqual([two])
+  })
+
+  it('does not let a slow read bring back what a later one replaced', async () => {
+    const { promise, resolve } = deferred<readonly string[]>()
+    const source = loading(one, promise, [two])
+    await source.secret()
+    expect(await reloaded(source)).toEqual([one])
+    expect(await reloaded(source)).toEqual([two])
+    resolve([one])
+    await settle()
+    expect(await source.secret()).toEqual([two])
+  })
+
+  it('calls onError once for a series of failed reloads, and not for what the receiver reports', async () => {
+    const onError = vi.fn()
+    const source = rotating({ onError, maxAgeMs: 1_000 })
+    source.store.failing = true
+    await expect(source.secret()).rejects.toThrow('the store is down')
+    expect(onError).not.toHaveBeenCalled()
+    source.store.failing = false
+    source.clock.advance(1_000)
+    await source.secret()
+    for (const bad of ['', 'half']) {
+      source.store.secret = bad
+      await reloaded(source)
+      await reloaded(source)
+      source.store.secret = one
+      await reloaded(source)
+    }
+    expect(onError.mock.calls).toEqual([
+      [expect.objectContaining({ message: 'load returned no secret.' })],
+      [refusal('configuration_invalid')],
+    ])
+  })
+
+  it('without onError, a failed reload is a warning of the process that shows no secret', async () => {
+    const emitWarning = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
+    const half = one.slice(0, 20)
+    let loads = 0
+    const { secret } = rotatingSecret({ load: () => (loads++ === 0 ? one : half), maxAgeMs: 0, minIntervalMs: 0 })
+    await secret()
+    await secret()
+    await settle()
+    expect(emitWarning).toHaveBeenCalledTimes(1)
+    const shown = JSON.stringify(emitWarning.mock.calls)
+    emitWarning.mockRestore()
+    expect(shown).toContain('could not be reloaded')
+    expect(shown).not.toContain(half)
+  })
+
+  it.each<[string, () => unknown]>([
+    ['throws', failing(new Error('the hook'))],
+    ['rejects', async () => failing(new Error('the hook'))()],
+  ])('survives an onError that %s', async (_how, onError) => {
+    const source = rotating({ onError, maxAgeMs: 1_000 })
+    await source.secret()
+    source.store.failing = true
+    expect(await reloaded(source)).toEqual([one])
+  })
+
+  it('rejects an onError that is not a function', () => {
+    expect(() => rotatingSecret({ load: () => one, onError: 'log' as unknown as () => void })).toThrow(
+      refusal('configuration_invalid', 'onError'),
+    )
   })
 
   it.each([undefined, 'secret'])('rejects %o as load', (load) => {
@@ -136,6 +300,7 @@ describe('rotatingSecret', () => {
       store.secret = generateSecret()
       clock.advance(1_000)
       onDelivery(mismatch)
+      await settle()
     }
     expect(await secret()).toHaveLength(8)
     expect((await secret())[0]).toBe(store.secret)
@@ -168,6 +333,7 @@ describe('rotatingSecret', () => {
       status: 400,
       body: { error: 'signature_mismatch' },
     })
+    await settle()
     expect((await answer(receiver, signed(two, 'event_2'))).status).toBe(202)
     expect((await answer(receiver, signed(one, 'event_3'))).status).toBe(202)
   })
