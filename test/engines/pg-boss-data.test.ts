@@ -224,7 +224,11 @@ describe.skipIf(!hasEngine('postgres'))('an inbox on pg-boss and its data', () =
         state: 'dead',
         history: [{ error: { code: 'event_unreadable', message: expect.stringMatching(/: it/) } }],
       })
-      await vi.waitFor(() => expect(reports).toEqual([expect.stringMatching(/is dead after 2 attempts/)]))
+      await vi.waitFor(() =>
+        expect(reports.filter((report) => /is dead/.test(report))).toEqual([
+          expect.stringMatching(/is dead after 2 attempts/),
+        ]),
+      )
       const all = { receivedFrom: new Date(0), isUnhandled: false }
       expect((await inbox.list(all)).events.length).toBeGreaterThanOrEqual(3)
       expect((await inbox.list()).events).toHaveLength(4)

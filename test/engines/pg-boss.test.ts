@@ -55,7 +55,7 @@ describe.skipIf(!hasEngine('postgres'))('the inbox on pg-boss', () => {
     return rows.map(({ due }) => due.getTime())
   }
 
-  it('keeps done events for seven days, dead ones for ever, and none is deleted because it waits', async () => {
+  it('keeps done events for seven days, dead ones until they are purged, and deletes none that waits', async () => {
     const inbox = createInbox()
     await inbox.put(createInboxEvent())
     await inbox.put(createInboxEvent({ eventType: 'artifact.ready' }))
@@ -80,10 +80,10 @@ describe.skipIf(!hasEngine('postgres'))('the inbox on pg-boss', () => {
   it('copies a dead event to the queue of dead letters, and takes it out when it is replayed or purged', async () => {
     const inbox = createInbox()
     const event = createInboxEvent()
-    let isMended = false
+    let isFixed = false
     await inbox.start(
       createInboxConsumer(() => {
-        if (!isMended) throw new PermanentError('no use')
+        if (!isFixed) throw new PermanentError('no use')
       }),
     )
     await inbox.put(event)
@@ -92,7 +92,7 @@ describe.skipIf(!hasEngine('postgres'))('the inbox on pg-boss', () => {
     expect(letter).toMatchObject({ source_name: 'webhooks/scrapenest', data: { eventId: event.eventId } })
     expect(letter?.['source_output']).toMatchObject({ message: 'permanent_failure: no use' })
 
-    isMended = true
+    isFixed = true
     await inbox.replay({ state: 'dead' })
     await untilInboxStats(inbox, { done: 1, dead: 0 })
     expect(await jobs('webhooks/scrapenest/dead')).toEqual([])
@@ -172,7 +172,7 @@ describe.skipIf(!hasEngine('postgres'))('the inbox on pg-boss', () => {
     expect((dueAtMs.at(-1) as number) - (dueAtMs[0] as number)).toBeGreaterThan(1000)
   })
 
-  it('buries an event that killed its process maxAttempts times, and tells', async () => {
+  it('moves an event that killed its process maxAttempts times to dead letters, and reports it', async () => {
     const inbox = createInbox({ maxAttempts: 3 })
     const event = createInboxEvent()
     const reports: string[] = []
@@ -183,9 +183,11 @@ describe.skipIf(!hasEngine('postgres'))('the inbox on pg-boss', () => {
     await inbox.start({ ...createInboxConsumer(() => {}), report: (error) => reports.push(String(error)) })
     await untilInboxStats(inbox, { dead: 1 })
 
-    // Told when the ending is recorded, which the numbers show a moment sooner.
+    // Reported once the ending is recorded, which the counts show a moment sooner.
     await vi.waitFor(() =>
-      expect(reports).toEqual([expect.stringMatching(/dead after 3 attempts; the last ended with lease_ended/)]),
+      expect(reports.filter((report) => /is dead/.test(report))).toEqual([
+        expect.stringMatching(/dead after 3 attempts; the last ended with lease_ended/),
+      ]),
     )
     expect((await inbox.get(event.eventId))?.history).toMatchObject([{ attempt: 3, error: { code: 'lease_ended' } }])
   })

@@ -1,6 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createWorker, type InboxWorker } from '@scrapenest-webhooks/inbox'
-import { type PgBossInbox, pgBossInbox, type TransactionLike } from '@scrapenest-webhooks/inbox-pg-boss'
+import {
+  type PgBossInbox,
+  type PgBossInboxOptions,
+  pgBossInbox,
+  type TransactionLike,
+} from '@scrapenest-webhooks/inbox-pg-boss'
 import { createEvent, createInboxEvent } from '@scrapenest-webhooks/testing'
 import { sql } from 'drizzle-orm'
 import { drizzle } from 'drizzle-orm/node-postgres'
@@ -79,13 +84,14 @@ describe.skipIf(!hasEngine('postgres'))('an event completed in a transaction of 
     },
   ]
 
-  function createInbox(): PgBossInbox {
+  function createInbox(options: Partial<PgBossInboxOptions> = {}): PgBossInbox {
     const inbox = pgBossInbox({
       connectionString: server.url,
       schema,
       backoff: () => 0,
       pollIntervalMs: 100,
       leaseMs: 10_000,
+      ...options,
     })
     onTestFinished(() => inbox.close({ graceMs: 0 }))
     return inbox
@@ -142,6 +148,22 @@ describe.skipIf(!hasEngine('postgres'))('an event completed in a transaction of 
       expect((await inbox.get(event.eventId))?.attempts).toBe(1)
     })
 
+    it('drops its payload in the same transaction where keepPayload is false', async () => {
+      const inbox = createInbox({ keepPayload: false })
+      const event = artifactReady()
+      await work(inbox, async (eventId, delivery) => {
+        await run(async (transaction, insert) => {
+          await insert(eventId)
+          await inbox.completeIn(transaction, delivery)
+        })
+      })
+      await inbox.put(event)
+      await untilDone(inbox)
+
+      expect(await inbox.get(event.eventId)).toMatchObject({ state: 'done', body: undefined, signedHeaders: undefined })
+      expect(await rows()).toEqual([event.eventId])
+    })
+
     it('is tried again, and there is no row, when the transaction is rolled back', async () => {
       const inbox = createInbox()
       const event = artifactReady()
@@ -179,7 +201,7 @@ describe.skipIf(!hasEngine('postgres'))('an event completed in a transaction of 
     expect(attempts).toEqual([1, 2])
   })
 
-  it('is not completed by an attempt whose claim somebody else ended', async () => {
+  it('is not completed by an attempt whose claim was ended elsewhere', async () => {
     const inbox = createInbox()
     const event = artifactReady()
     let refusal: unknown
@@ -202,7 +224,7 @@ describe.skipIf(!hasEngine('postgres'))('an event completed in a transaction of 
     expect(await rows()).toEqual([])
   })
 
-  it('refuses what is no transaction, and a delivery that is none of its own', async () => {
+  it('refuses values that are not a transaction, and deliveries of another inbox', async () => {
     const inbox = createInbox()
     const refusals: unknown[] = []
     const db = knex({ client: 'pg', connection: server.url })

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util'
 import { createInboxEvent } from '@scrapenest-webhooks/testing'
 import { describe, expect, it } from 'vitest'
 import { type PgBossInboxOptions, pgBossInbox } from '../src/index.ts'
@@ -31,6 +32,15 @@ describe('pgBossInbox', () => {
     expect(() => pgBossInbox(options as unknown as PgBossInboxOptions)).toThrow(
       expect.objectContaining({ code: 'configuration_invalid' }),
     )
+  })
+
+  it('shows its password to no inspector', async () => {
+    await using inbox = pgBossInbox({ connectionString: 'postgres://user:p5ecret@127.0.0.1:1/nothing' })
+    const error: unknown = await inbox.put(createInboxEvent()).catch((thrown) => thrown)
+    expect(error).toMatchObject({ code: 'store_unavailable' })
+    for (const shown of [inbox, error]) {
+      expect(`${inspect(shown, { depth: 20, showHidden: true })} ${JSON.stringify(shown)}`).not.toContain('p5ecret')
+    }
   })
 
   it('rejects within a second if there is no PostgreSQL', async () => {
