@@ -39,11 +39,20 @@ const allCodes: Readonly<Record<core.WebhookErrorCode, true>> = {
 }
 const codes = Object.keys(allCodes) as readonly core.WebhookErrorCode[]
 
+/** As above. */
+const allReportOnly: Readonly<Record<Exclude<core.ReportCode, core.WebhookErrorCode>, true>> = {
+  event_dead: true,
+  event_unreadable: true,
+  hook_failed: true,
+  lease_ended: true,
+}
+const reportOnly = Object.keys(allReportOnly)
+
 describe('docs/errors', () => {
   it('has a page for each code, and no other', async () => {
     const pages = (await readdir(join(repository, 'docs/errors'))).filter((name) => name !== 'README.md')
 
-    expect(pages.sort()).toEqual(codes.map((code) => `${code}.md`).sort())
+    expect(pages.sort()).toEqual([...codes, ...reportOnly].map((code) => `${code}.md`).sort())
   })
 
   it.each(codes)('says what happened, what the sender gets and what is reported: %s', async (code) => {
@@ -57,6 +66,16 @@ describe('docs/errors', () => {
       `- **Logged** ${loggedAsWritten(seen.levels)} \`onError\` is ${alarmsAsWritten(seen.alarms)}`,
     )
     for (const heading of ['## Likely causes', '## What to do', '```ts']) expect(page).toContain(heading)
+  })
+
+  it.each(reportOnly)('says what happened and what to do: %s', async (code) => {
+    const page = await readPage(`docs/errors/${code}.md`)
+
+    expect(page).toMatch(new RegExp(`^# \`${code}\`\n\n> .+\n`))
+    for (const part of ['- **The sender gets** nothing', '## Likely causes', '## What to do', '```ts']) {
+      expect(page).toContain(part)
+    }
+    expect(await readPage('docs/errors/README.md')).toContain(`[\`${code}\`](${code}.md)`)
   })
 
   it.each(codes)('quotes the message: %s', async (code) => {
