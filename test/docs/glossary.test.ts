@@ -8,8 +8,8 @@ import { allPages, readPage } from './pages.ts'
 /** Words that need no definition: names of third parties, words of the wire, and plain English. */
 const plainWords = new Set(
   `any artifact check close closing completed configuration create created data default error fact failed
-  fetch find found generate handling id is job known large later limit logger memory mismatch ms not number of option or
-  output path permanent read request resolve resolver result scrapenest sign standard succeeded too type unknown unlisted verify web
+  fetch find found generate handling id identity is job known large later limit logger memory mismatch ms not number of option or
+  output path permanent read request resolve resolver result scoped scrapenest sign standard succeeded text too type unknown unlisted verify web
   webhook whole with`.split(/\s+/),
 )
 
@@ -27,7 +27,20 @@ const retiredNames: Readonly<Record<string, string>> = {
 const nicknames =
   /\b(?:bed|tales?|play)(?:[A-Z]\w*)?\b|[a-z](?:Bed|Tales?|Play|Once)(?![a-z])|\bOnce|\bonce(?!\s*[(:])|\btell|\btold/
 
-const packagesInPlainEnglish = ['core', 'node', 'fastify', 'koa', 'express', 'client', 'simulator', 'cli']
+const packagesInPlainEnglish = [
+  'core',
+  'node',
+  'fastify',
+  'koa',
+  'express',
+  'inbox',
+  'inbox-bullmq',
+  'inbox-pg-boss',
+  'client',
+  'simulator',
+  'cli',
+  'testing',
+]
 
 interface Term {
   readonly term: string
