@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createReceiver, type WebhookReply } from '@scrapenest-webhooks/core'
-import { createEvent, generateSecret, signDelivery } from '@scrapenest-webhooks/testing'
+import { createEvent, createInboxEvent, generateSecret, signDelivery } from '@scrapenest-webhooks/testing'
 import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { Inbox } from '../../src/index.ts'
 import { readInboxOptions } from '../../src/options.ts'
@@ -90,6 +90,35 @@ describe('a full disk', () => {
     db().exec('PRAGMA max_page_count = 1')
     expect((await deliver(20_000)).status).toBe(503)
     expect(statSync(`${file}-wal`).size).toBe(0)
+  })
+})
+
+describe('a disk that is full when a purge begins', () => {
+  it('fails the purge only if emptying the log made no room', async () => {
+    const roomNeeded = [1_000_000, 0, 1_000_000, 1_000_000]
+    let db: DatabaseSync | undefined
+    const store = new SqliteStore({
+      file: temporaryFile(),
+      onOpen(opened) {
+        db = opened
+        // What a deletion writes to the log, and so needs room for.
+        opened.function('room_needed', () => roomNeeded.shift() ?? 0)
+        opened.exec(`
+          CREATE TABLE room (bytes BLOB);
+          CREATE TEMP TRIGGER deletion AFTER DELETE ON events BEGIN
+            INSERT INTO room VALUES (zeroblob(room_needed()));
+          END;
+          PRAGMA max_page_count = 100`)
+      },
+    })
+    onTestFinished(() => store.close())
+    const purge = async (): Promise<number> => {
+      await store.put(createInboxEvent(), { nowMs: 0 })
+      db?.exec("UPDATE events SET state = 'done', due_at_ms = NULL, finished_at_ms = 1")
+      return await store.purge({ state: 'done' })
+    }
+    expect(await purge()).toBe(1)
+    await expect(purge()).rejects.toMatchObject({ fault: 'full' })
   })
 })
 
