@@ -128,11 +128,11 @@ describe('GroupCommit', () => {
   })
 
   it('gives an operation up when the lock was held for longer than it waits, and keeps the younger ones', async () => {
-    const { journal, commit } = createGroupCommit(100)
+    const { journal, commit } = createGroupCommit(400)
     journal.isLocked = true
     const old = commit.run((write) => write('old'))
     old.catch(() => {})
-    await new Promise((resolve) => setTimeout(resolve, 70))
+    await new Promise((resolve) => setTimeout(resolve, 300))
     const young = commit.run((write) => write('young'))
     await expect(old).rejects.toThrow('locked')
     journal.isLocked = false
