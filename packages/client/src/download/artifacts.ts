@@ -25,7 +25,10 @@ export interface ReadOptions extends DownloadDefaults, CallOptions {
 }
 
 export interface DownloadOptions extends ReadOptions {
-  /** The file to write. A missing directory is created, and an existing file is replaced at the end. */
+  /**
+   * The file to write. A missing directory is created. An existing file is replaced at the end and keeps its mode; a new one
+   * is readable by its owner only. A symbolic link is followed.
+   */
   readonly to: string
 }
 

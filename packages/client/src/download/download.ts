@@ -207,6 +207,6 @@ function integrityMismatch(
   property: 'size' | 'SHA-256',
   { expected, actual }: { readonly expected: string; readonly actual: string },
 ): ScrapeNestError {
-  const message = `Expected an artifact with the ${property} ${expected}, got ${actual}.`
+  const message = `Expected an artifact with the ${property} ${expected}, got ${actual}. Download it again.`
   return new ScrapeNestError({ code: 'integrity_mismatch', message })
 }
