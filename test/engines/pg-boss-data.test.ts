@@ -155,6 +155,18 @@ describe.skipIf(!hasEngine('postgres'))('an inbox on pg-boss and its data', () =
     })
   })
 
+  it('purges more than one statement deletes', async () => {
+    const inbox = createInbox()
+    await inbox.start(createInboxConsumer(() => {}))
+    await inbox.put(createInboxEvent())
+    await untilInboxStats(inbox, { done: 1 })
+    await client.query(`
+      INSERT INTO ${schema}.job (name, data, state, completed_on)
+      SELECT name, data, state, completed_on FROM ${schema}.job, generate_series(1, 10000)`)
+    expect(await inbox.purge({ state: 'done' })).toBe(10_001)
+    expect(await inbox.stats()).toMatchObject({ done: 0 })
+  })
+
   describe('the text of an error', () => {
     it.each(['a\u0000b', 'half \ud800 of a pair', '\udfff'])('is recorded readably when it holds %j', async (text) => {
       const inbox = createInbox({ maxAttempts: 1 })
