@@ -3,7 +3,8 @@ import { unexpected } from '../check.ts'
 
 /**
  * Compiles a list of addresses and CIDR ranges to a test. An IPv4 address written as IPv6 (`::ffff:192.0.2.1`, as a
- * dual-stack socket reports it) counts as the IPv4 address it is.
+ * dual-stack socket reports it) counts as the IPv4 address it is. The port that some proxies add to an address (Azure
+ * Application Gateway writes `192.0.2.9:54321` into `X-Forwarded-For`) is ignored.
  *
  * @throws {ConfigurationError} `configuration_invalid`: an empty list, or an entry that is not an address or range.
  */
@@ -19,8 +20,9 @@ export function compileAllowedSources(sources: readonly string[]): (address: str
       throw unexpected('allowedSources', source, expectation)
     }
   }
-  return (address) => {
+  return (reported) => {
     try {
+      const address = withoutPort(reported)
       return allowed.check(address, versionOf(address))
     } catch {
       // Not an address: a proxy's header can hold anything.
@@ -31,6 +33,14 @@ export function compileAllowedSources(sources: readonly string[]): (address: str
 
 const expectation = 'addresses and CIDR ranges'
 const grammar = /^([^/]+)(?:\/(\d+))?$/
+
+/** An IPv4 address and a port, or an IPv6 address in brackets with or without one (RFC 3986, section 3.2.2). */
+const withPort = /^(?:([0-9.]+):[0-9]{1,5}|\[([^[\]]+)\](?::[0-9]{1,5})?)$/
+
+function withoutPort(address: string): string {
+  const [, ipv4, ipv6] = withPort.exec(address) ?? []
+  return ipv4 ?? ipv6 ?? address
+}
 
 function versionOf(address: string): 'ipv4' | 'ipv6' {
   return address.includes(':') ? 'ipv6' : 'ipv4'

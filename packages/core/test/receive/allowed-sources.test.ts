@@ -17,6 +17,10 @@ describe('compileAllowedSources', () => {
     [['192.0.2.0/24'], '::ffff:c000:207'],
     [['::ffff:192.0.2.0/120'], '192.0.2.7'],
     [['::ffff:192.0.2.0/120'], '::ffff:192.0.2.7'],
+    [['192.0.2.0/24'], '192.0.2.9:54321'],
+    [['192.0.2.0/24'], '[::ffff:192.0.2.9]:443'],
+    [['2001:db8::/32'], '[2001:db8::1]:443'],
+    [['2001:db8::/32'], '[2001:db8::1]'],
   ])('%j includes %s', (sources, address) => {
     expect(compileAllowedSources(sources)(address)).toBe(true)
   })
@@ -33,6 +37,13 @@ describe('compileAllowedSources', () => {
     [['0.0.0.0/0'], 'localhost'],
     [['0.0.0.0/0'], '::ffff:999.0.2.7'],
     [['0.0.0.0/0'], '192.0.2.7, 198.51.100.1'],
+    [['192.0.2.0/24'], '192.0.3.9:54321'],
+    [['2001:db8::/32'], '[2001:db9::1]:443'],
+    [['192.0.2.0/24'], '[192.0.2.9'],
+    [['0.0.0.0/0', '::/0'], '192.0.2.9:port'],
+    [['0.0.0.0/0', '::/0'], '192.0.2.9:'],
+    [['0.0.0.0/0', '::/0'], '[]:443'],
+    [['0.0.0.0/0', '::/0'], '[localhost]:443'],
   ])('%j does not include %s', (sources, address) => {
     expect(compileAllowedSources(sources)(address)).toBe(false)
   })
@@ -69,7 +80,7 @@ describe('a receiver with allowedSources', () => {
   const allowedSources = ['192.0.2.0/24']
   const refused = { status: 403, body: { error: 'source_not_allowed' } }
 
-  it.each(['192.0.2.7', '::ffff:192.0.2.7'])('accepts a delivery from %s', async (remoteAddress) => {
+  it.each(['192.0.2.7', '::ffff:192.0.2.7', '192.0.2.7:54321'])('accepts a delivery from %s', async (remoteAddress) => {
     const receiver = testReceiver({ allowedSources })
     expect((await answer(receiver, deliver(undefined, { remoteAddress }))).status).toBe(202)
   })
