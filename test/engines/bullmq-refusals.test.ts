@@ -84,6 +84,21 @@ describe.skipIf(!hasProgram('redis'))('the inbox on BullMQ', () => {
     expect([...texts, ...written, inspect(refused, { depth: 9 })].join()).not.toContain('SECRETPW')
   })
 
+  it('acknowledges nothing that its worker may not claim, until it may', async () => {
+    const { server, admin } = await start()
+    await admin.acl('SETUSER', 'default', '-bzpopmin')
+    const { receiver, post, inbox } = receive({ connection: server.url })
+    await expect(receiver.start()).rejects.toMatchObject({
+      code: 'store_unavailable',
+      cause: { code: 'configuration_invalid', message: expect.stringMatching(/lacks a right/) },
+    })
+    expect(await post()).toBe(503)
+    expect(await inbox.stats()).toMatchObject({ ready: 0 })
+    await admin.acl('SETUSER', 'default', '+@all')
+    await vi.waitFor(async () => expect(await post()).toBe(202), 10_000)
+    await untilInboxStats(inbox, { done: 1 }, 10_000)
+  })
+
   it('works once the password is right, without a restart', async () => {
     const { server, admin } = await start()
     await admin.config('SET', 'requirepass', 'another')

@@ -22,6 +22,7 @@ import {
   fitsFilter,
   InboxConsumers,
   type InboxSettings,
+  isPermanent,
   readQuery,
   toEventJson,
 } from '@scrapenest-webhooks/inbox/kit'
@@ -62,6 +63,8 @@ export class QueueInbox implements Inbox {
   readonly #settings: QueueInboxSettings
   readonly #consumers = new InboxConsumers<QueueWorker>({ closeStore: () => this.#closeQueues() })
   readonly #workers = new Set<QueueWorker>()
+  /** Why a name cannot be opened: its events could be stored, and would never be handled. */
+  readonly #refusals = new Map<string, unknown>()
   readonly #jobOptions: object
 
   constructor(queues: Queues, settings: QueueInboxSettings) {
@@ -79,6 +82,8 @@ export class QueueInbox implements Inbox {
 
   async put(event: InboxEvent): Promise<'stored' | 'duplicate'> {
     const { name } = event
+    const refusal = this.#refusals.get(name)
+    if (refusal !== undefined) throw refusal
     const id = deduplicationId(event)
     const jobId = newJobId(id)
     const data = toEventJson(event)
@@ -179,9 +184,17 @@ export class QueueInbox implements Inbox {
   }
 
   async #openFor(consumer: InboxConsumer): Promise<void> {
-    await this.#queues.check(consumer.name, { isStart: true })
-    await this.#queues.list(consumer.name)
-    const info = await this.#queues.answer(consumer.name, async (queue) => (await clientOf(queue))?.info?.())
+    const { name } = consumer
+    try {
+      await this.#queues.check(name, { isStart: true })
+      await this.#queues.list(name)
+      if (consumer.process !== undefined) await this.#queues.checkWaiting(name)
+      this.#refusals.delete(name)
+    } catch (error) {
+      if (isPermanent(error)) this.#refusals.set(name, error)
+      throw error
+    }
+    const info = await this.#queues.answer(name, async (queue) => (await clientOf(queue))?.info?.())
     const problem = durabilityProblem(info ?? '')
     if (problem !== undefined) consumer.report(problem)
   }
@@ -197,6 +210,7 @@ export class QueueInbox implements Inbox {
 
   async #closeQueues(): Promise<void> {
     this.#workers.clear()
+    this.#refusals.clear()
     await this.#queues.close()
   }
 

@@ -116,6 +116,14 @@ export class Queues {
     await this.#answerOf(queue, ask, isStart ? startTimeoutMs : answerTimeoutMs)
   }
 
+  /** Rejects with `store_unavailable` where Redis refuses how a worker waits for events. */
+  async checkWaiting(name: string): Promise<void> {
+    await this.answer(name, async (queue) => {
+      // Nothing is ever under this key: this waits for 10 ms.
+      await (await clientOf(queue)).bzpopmin(queue.toKey('scrapenest:none'), 0.01)
+    })
+  }
+
   /** Rejects with `store_unavailable` when Redis does not answer in time. What was asked may still be done later. */
   async answer<Answer>(name: string, ask: (queue: Queue) => Promise<Answer>): Promise<Answer> {
     const queue = this.of(name)
