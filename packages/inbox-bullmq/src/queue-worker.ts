@@ -13,7 +13,7 @@ import {
   leaseEnded,
   withoutPayload,
 } from '@scrapenest-webhooks/inbox/kit'
-import { UnrecoverableError, WaitingError } from 'bullmq'
+import { type RedisQueueBackend, UnrecoverableError, WaitingError } from 'bullmq'
 import { EventWorker, later, recoveryDelayMs } from './event-worker.ts'
 import { eventKeyOf, readEvent, toUnreadable } from './jobs/job-data.ts'
 import { type EventJob, type JobNotes, notesOf, writeNotes } from './jobs/job-notes.ts'
@@ -69,17 +69,36 @@ export class QueueWorker implements ConsumerWork {
 
   async close(budget: CloseBudget): Promise<void> {
     clearInterval(this.#checking)
-    // From here on BullMQ claims nothing, and waits for the attempts that are ended below.
-    const closing = this.#worker.close(this.#isUnavailable).then(() => true)
+    // BullMQ claims nothing more. What it is claiming is given back.
+    void this.#worker.pause(true)
     await budget.waitFor(this.#attempts.close(budget))
-    // What was being claimed meanwhile is given back.
+    // BullMQ asks Redis to end the connections, and would wait for as long as Redis is away.
+    const closing = this.#worker.close(!(await this.#isReachable())).then(() => true)
     const isWorkerClosed = await Promise.race([closing, later(recoveryDelayMs * 2)])
     this.#isClosed = true
-    // Redis is unavailable: the locks expire.
-    if (!isWorkerClosed && this.#isConnectionOwned) {
-      await Promise.race([this.#worker.disconnect().catch(() => {}), later(recoveryDelayMs)])
-    }
+    if (!isWorkerClosed && this.#isConnectionOwned) this.#disconnect()
     await this.dropped()
+  }
+
+  async #isReachable(): Promise<boolean> {
+    if (this.#isUnavailable) return false
+    return await this.#queues.check(this.#consumer.name).then(
+      () => true,
+      () => false,
+    )
+  }
+
+  /** Ends the connections, whatever BullMQ's `close` still waits for. */
+  #disconnect(): void {
+    const { client, blockingClient } = this.#worker.getBackend() as RedisQueueBackend
+    for (const connecting of [client, blockingClient]) {
+      // Without a connection there is no client yet, and BullMQ's `close` ends the attempt to connect.
+      void connecting?.then((connected) => connected.disconnect()).catch(() => {})
+    }
+    void this.#worker
+      .getBackend()
+      .close(true)
+      .catch(() => {})
   }
 
   #listen(): void {

@@ -20,7 +20,11 @@ export async function dropIfSilent(connecting: Promise<Client>): Promise<void> {
   checked.add(client)
   // BullMQ's type of a client has only what BullMQ calls.
   const ioredis = client as unknown as { ping(): Promise<unknown>; disconnect(reconnect: boolean): void }
-  const silent = setTimeout(() => ioredis.disconnect(true), pingTimeoutMs).unref()
+  const replace = (): void => {
+    // It may have been closed meanwhile, and must not be opened again.
+    if (client.status === 'ready') ioredis.disconnect(true)
+  }
+  const silent = setTimeout(replace, pingTimeoutMs).unref()
   await ioredis.ping().catch(() => {})
   clearTimeout(silent)
   checked.delete(client)
