@@ -1,6 +1,6 @@
 import { type LookupAddress, lookup } from 'node:dns'
-import { get as getHttp, type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
-import { get as getHttps } from 'node:https'
+import http, { type IncomingHttpHeaders, type IncomingMessage } from 'node:http'
+import https from 'node:https'
 import { isIP, type LookupFunction } from 'node:net'
 import { isScrapeNestError, ScrapeNestError } from '../errors.ts'
 import { withDeadline } from '../request/deadline.ts'
@@ -51,7 +51,7 @@ export async function openUrl(url: string, options: OpenOptions): Promise<Opened
     const location = isRedirect(response) ? response.headers.location : undefined
     if (location === undefined) return openedUrl(response, target.host, options)
     response.destroy()
-    target = checkUrl(location, options, target)
+    target = checkUrl(encodeBytes(location), options, target)
   }
   const message = `The download from ${target.host} was redirected more than ${maxRedirects} times.`
   throw new ScrapeNestError({ code: 'too_many_redirects', message })
@@ -59,6 +59,11 @@ export async function openUrl(url: string, options: OpenOptions): Promise<Opened
 
 function isRedirect({ statusCode = 0 }: IncomingMessage): boolean {
   return [301, 302, 303, 307, 308].includes(statusCode)
+}
+
+/** Node decodes header bytes as latin1, but storages send UTF-8 here. Percent-encoded, the bytes are what they were. */
+function encodeBytes(location: string): string {
+  return location.replaceAll(/[\x80-\xff]/g, (byte) => `%${byte.charCodeAt(0).toString(16)}`)
 }
 
 function checkUrl(text: string, rules: DownloadRules, base?: URL): URL {
@@ -94,12 +99,13 @@ function addressNotAllowed(host: string, address: string): ScrapeNestError {
 /** Resolves with the headers. */
 function request(url: URL, options: OpenOptions): Promise<IncomingMessage> {
   const { allowPrivateAddresses, attempts } = options
-  const get = url.protocol === 'https:' ? getHttps : getHttp
+  // Called as a method: nock and MSW replace the methods of the module.
+  const module = url.protocol === 'https:' ? https : http
   // A timeout of the socket would not do: interim responses (1xx) reset it.
   return withDeadline(limitsOf(url.host, options), (signal) => {
     return new Promise((resolve, reject) => {
       const fail = (cause: unknown): void => reject(downloadError(cause, { host: url.host, attempts }))
-      const request = get(url, {
+      const request = module.get(url, {
         // A new connection: a pooled one may have been opened under other rules, and a proxy would hide the address.
         agent: false,
         headers: { accept: '*/*', 'user-agent': 'scrapenest-webhooks-client' },

@@ -1,55 +1,40 @@
-import { BlockList, isIP } from 'node:net'
+import { isIP } from 'node:net'
+import ipaddr from 'ipaddr.js'
 
 /**
- * Ranges that are not the public internet (IANA's special-purpose registries), and IPv6 ranges that wrap an IPv4 address,
- * because packets may be forwarded to the wrapped address.
+ * Whether text is an IP address of the public internet. An IPv6 address that stands for an IPv4 address is judged by the
+ * latter.
  */
-const reserved: Readonly<Record<'ipv4' | 'ipv6', readonly string[]>> = {
-  ipv4: [
-    '0.0.0.0/8',
-    '10.0.0.0/8',
-    '100.64.0.0/10',
-    '127.0.0.0/8',
-    '169.254.0.0/16',
-    '172.16.0.0/12',
-    '192.0.0.0/24',
-    '192.0.2.0/24',
-    '192.88.99.0/24',
-    '192.168.0.0/16',
-    '198.18.0.0/15',
-    '198.51.100.0/24',
-    '203.0.113.0/24',
-    '224.0.0.0/3',
-  ],
-  ipv6: [
-    '::/96',
-    '::ffff:0:0:0/96',
-    '64:ff9b::/96',
-    '64:ff9b:1::/48',
-    '100::/64',
-    '2001::/23',
-    '2001:db8::/32',
-    '2002::/16',
-    '3fff::/20',
-    '5f00::/16',
-    'fc00::/7',
-    'fe80::/9',
-    'ff00::/8',
-  ],
+export function isPublicAddress(text: string): boolean {
+  // The library also reads 127.1 and 0x7f000001. Only link-local addresses have a zone (`fe80::1%eth0`).
+  if (isIP(text) === 0 || text.includes('%')) return false
+  // Unwraps ::ffff:a.b.c.d.
+  const address = ipaddr.process(text)
+  if (address instanceof ipaddr.IPv4) return address.range() === 'unicast'
+  if (address.range() === 'rfc6052') return isPublicBehindNat64(address)
+  return address.range() === 'unicast' && address.match(globalUnicast)
 }
 
-const blocked = new BlockList()
-for (const family of ['ipv4', 'ipv6'] as const) {
-  for (const range of reserved[family]) {
-    const [network = '', bits] = range.split('/')
-    blocked.addSubnet(network, Number(bits), family)
-  }
-}
+/** All that IANA has assigned for global use, also from now on (RFC 4291, section 2.4). */
+const globalUnicast = ipaddr.IPv6.parseCIDR('2000::/3')
 
-/** Whether text is an IP address of the public internet. */
-export function isPublicAddress(address: string): boolean {
-  const version = isIP(address)
-  if (version === 4) return !blocked.check(address, 'ipv4')
-  // BlockList unwraps ::ffff:a.b.c.d itself. Only link-local addresses have a zone (`fe80::1%eth0`).
-  return version === 6 && !address.includes('%') && !blocked.check(address, 'ipv6')
+/** Where an address translated by NAT64 has the bytes of its IPv4 address (RFC 6052, section 2.2). */
+const nat64Layouts = [
+  [6, 7, 9, 10],
+  [7, 9, 10, 11],
+  [9, 10, 11, 12],
+  [12, 13, 14, 15],
+] as const
+
+/**
+ * 64:ff9b::/96 has one layout. 64:ff9b:1::/48 is for local use (RFC 8215), and which layout is in use there cannot be seen:
+ * the address must be public in each. One in 0.0.0.0/8 leads nowhere, and is what a layout that is not in use reads.
+ */
+function isPublicBehindNat64(address: ipaddr.IPv6): boolean {
+  const bytes = address.toByteArray()
+  const layouts = address.match(ipaddr.IPv6.parseCIDR('64:ff9b::/96')) ? nat64Layouts.slice(-1) : nat64Layouts
+  const ranges = layouts
+    .map((positions) => new ipaddr.IPv4(positions.map((position) => bytes[position] ?? 0)).range())
+    .filter((range) => range !== 'unspecified')
+  return ranges.length > 0 && ranges.every((range) => range === 'unicast')
 }

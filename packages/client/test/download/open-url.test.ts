@@ -1,4 +1,6 @@
-import { describe, expect, it } from 'vitest'
+import http, { type ClientRequest } from 'node:http'
+import https from 'node:https'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import type { ScrapeNestClient } from '../../src/index.ts'
 import { startServer, startStub } from '../stub-server.ts'
 import { run } from './run.ts'
@@ -85,6 +87,46 @@ describe('where a download may lead', () => {
 
     const redirecting = await startStub({ status: 302, headers: { location: 'file:///etc/passwd' } })
     await expect(clientOf().artifacts.downloadText(redirecting.url)).rejects.toMatchObject({ code: 'url_not_allowed' })
+  })
+
+  it.each([
+    ['UTF-8', Buffer.from('/größe/日本?q=ü'), '/gr%C3%B6%C3%9Fe/%E6%97%A5%E6%9C%AC?q=%C3%BC'],
+    ['latin1', Buffer.from('/größe', 'latin1'), '/gr%F6%DFe'],
+    ['escaped UTF-8', Buffer.from('/gr%C3%B6%C3%9Fe?a=%2F'), '/gr%C3%B6%C3%9Fe?a=%2F'],
+  ])('follows a Location in %s to the same bytes', async (_encoding, location, path) => {
+    const seen: (string | undefined)[] = []
+    const url = await startServer((request, response) => {
+      seen.push(request.url)
+      if (request.url !== '/') response.end('there')
+      else response.writeHead(302, { location: location.toString('latin1') }).end()
+    })
+    expect(await clientOf().artifacts.downloadText(url)).toBe('there')
+    expect(seen.map((path) => path?.replaceAll(/%../g, (escaped) => escaped.toUpperCase()))).toEqual(['/', path])
+  })
+
+  it('follows a Location whose host is in UTF-8', async () => {
+    const { url } = await startStub({
+      status: 302,
+      headers: { location: Buffer.from('http://ü.invalid/').toString('latin1') },
+    })
+    await expect(clientOf().artifacts.downloadText(url)).rejects.toMatchObject({
+      code: 'connection_failed',
+      message: expect.stringContaining('xn--tda.invalid'),
+    })
+  })
+
+  it.each<[string, typeof http | typeof https]>([
+    ['http', http],
+    ['https', https],
+  ])('requests through the get of the module %s, which mocks replace', async (protocol, module) => {
+    const get = vi.spyOn(module, 'get').mockImplementation((): ClientRequest => {
+      throw new Error('seen by the mock')
+    })
+    onTestFinished(() => get.mockRestore())
+    await clientOf()
+      .artifacts.downloadText(`${protocol}://storage.invalid/`)
+      .catch(() => {})
+    expect(get).toHaveBeenCalledTimes(1)
   })
 
   it.runIf(process.platform === 'linux')(
