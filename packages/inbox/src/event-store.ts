@@ -43,7 +43,17 @@ export interface EventStore {
   /** Attempts whose lease has ended, at least some of them: their process died, or stalled past the lease. */
   expired(name: string, options: { readonly nowMs: number }): Promise<readonly ExpiredAttempt[]>
   /** Extends the leases that are still held. @returns the ids of those. */
-  renew(leases: readonly Lease[], options: { readonly endsAtMs: number }): Promise<ReadonlySet<string>>
+  renew(
+    leases: readonly Lease[],
+    options: { readonly nowMs: number; readonly endsAtMs: number },
+  ): Promise<ReadonlySet<string>>
+  /**
+   * Makes due what was scheduled by a clock that has been set back since: waiting events, and leases that are not renewed any
+   * more. Without it, they wait for as long as the clock was set back. Not needed if the store has a clock of its own.
+   *
+   * @param options.latestMs nothing can have been scheduled after this time.
+   */
+  correctTimes?(name: string, options: { readonly nowMs: number; readonly latestMs: number }): Promise<void>
   /** Ends an attempt, unless it has already ended. Refuses what `checkEnding` refuses. @returns whether it was ended here. */
   end(lease: Lease, ending: Ending): Promise<boolean>
   /**

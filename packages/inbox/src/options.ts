@@ -68,6 +68,8 @@ export interface InboxSettings {
   readonly keepPayload: boolean
   readonly keepDoneMs: number
   readonly now: () => number
+  /** Whether `now` is the system's clock, which an operator or NTP may set. */
+  readonly hasSystemClock: boolean
 }
 
 export const inboxOptions: Readonly<Record<keyof InboxOptions, true>> = {
@@ -107,6 +109,7 @@ export function readInboxOptions(options: InboxOptions): InboxSettings {
     keepPayload,
     keepDoneMs: checkWholeNumber('keepDoneMs', options.keepDoneMs ?? 604_800_000, { min: 0, max: longestKeepMs }),
     now: checkedClock(options.now),
+    hasSystemClock: options.now === undefined,
   }
 }
 

@@ -14,14 +14,15 @@ export interface BrokenInbox {
   readonly that: string
   /** The ids of the checks that must fail. */
   readonly failing: readonly string[]
-  readonly open: (options: InboxCheckOptions) => Inbox
+  /** Creates a place, and returns what opens inboxes on it. */
+  readonly createPlace: () => (options: InboxCheckOptions) => Inbox
 }
 
 export const brokenInboxes: readonly BrokenInbox[] = [
   {
     that: 'reports every event as stored',
     failing: ['I01', 'I02'],
-    open: inboxWith((inbox) => ({
+    createPlace: inboxWith((inbox) => ({
       put: async (event) => {
         await inbox.put(event)
         return 'stored'
@@ -31,7 +32,7 @@ export const brokenInboxes: readonly BrokenInbox[] = [
   {
     that: 'checks for a duplicate before it stores, in two steps',
     failing: ['I02'],
-    open: inboxWith((inbox) => ({
+    createPlace: inboxWith((inbox) => ({
       put: async (event) => {
         if ((await inbox.get(event.eventId, event)) !== undefined) return 'duplicate'
         await sleep(1)
@@ -43,7 +44,7 @@ export const brokenInboxes: readonly BrokenInbox[] = [
   {
     that: 'recognizes duplicates by id alone, across receivers',
     failing: ['I03'],
-    open: storeWith((store) => {
+    createPlace: storeWith((store) => {
       const ids = new Set<string>()
       return {
         put: async (event, options) =>
@@ -54,21 +55,21 @@ export const brokenInboxes: readonly BrokenInbox[] = [
   {
     that: 'drops the scope',
     failing: ['I06', 'I41'],
-    open: storeWith((store) => ({
+    createPlace: storeWith((store) => ({
       put: async ({ scope: _, ...event }, options) => await store.put(event, options),
     })),
   },
   {
     that: 'loses the signed headers',
     failing: ['I04'],
-    open: storeWith((store) => ({
+    createPlace: storeWith((store) => ({
       put: async (event, options) => await store.put({ ...event, signedHeaders: {} }, options),
     })),
   },
   {
     that: 'keeps the bytes of its caller without a copy',
     failing: ['I05'],
-    open: storeWith((store) => {
+    createPlace: storeWith((store) => {
       const bodies = new Map<string, Uint8Array>()
       return {
         put: async (event, options) => {
@@ -85,7 +86,7 @@ export const brokenInboxes: readonly BrokenInbox[] = [
   {
     that: 'decodes bytes as text',
     failing: ['I06'],
-    open: storeWith((store) => ({
+    createPlace: storeWith((store) => ({
       put: async (event, options) =>
         await store.put({ ...event, body: Buffer.from(Buffer.from(event.body).toString('utf8')) }, options),
     })),
@@ -93,7 +94,7 @@ export const brokenInboxes: readonly BrokenInbox[] = [
   {
     that: 'loses events put after it started',
     failing: ['I07'],
-    open: inboxWith((inbox) => {
+    createPlace: inboxWith((inbox) => {
       let isWorking = false
       return {
         start: async (consumer) => {
@@ -107,7 +108,7 @@ export const brokenInboxes: readonly BrokenInbox[] = [
   {
     that: 'handles each event twice',
     failing: ['I07'],
-    open: handlersWith(async (process, ...parameters) => {
+    createPlace: handlersWith(async (process, ...parameters) => {
       await process(...parameters)
       return await process(...parameters)
     }),
@@ -115,12 +116,12 @@ export const brokenInboxes: readonly BrokenInbox[] = [
   {
     that: 'handles events for a consumer that does not process them',
     failing: ['I08'],
-    open: consumersWith((consumer) => ({ process: async () => 'handled', ...consumer })),
+    createPlace: consumersWith((consumer) => ({ process: async () => 'handled', ...consumer })),
   },
   {
     that: 'counts every attempt as the first',
     failing: ['I09', 'I10', 'I18'],
-    open: storeWith((store) => ({
+    createPlace: storeWith((store) => ({
       claim: async (request) => {
         const { claimed, nextDueAtMs } = await store.claim(request)
         return { claimed: claimed.map((one) => ({ ...one, attempt: 1 })), nextDueAtMs }
@@ -131,7 +132,7 @@ export const brokenInboxes: readonly BrokenInbox[] = [
   {
     that: 'does not count failed attempts',
     failing: ['I09', 'I13'],
-    open: storeWith((store) => ({
+    createPlace: storeWith((store) => ({
       end: async (lease, ending) =>
         await store.end(lease, ending.state === 'ready' ? { ...ending, isCounted: false } : ending),
     })),
@@ -139,7 +140,7 @@ export const brokenInboxes: readonly BrokenInbox[] = [
   {
     that: 'keeps the last attempt, but declares that it keeps every one',
     failing: ['I09', 'I17', 'I21'],
-    open: inboxWith((inbox) => ({
+    createPlace: inboxWith((inbox) => ({
       get: async (...parameters) => {
         const record = await inbox.get(...parameters)
         return record && { ...record, history: record.history.slice(-1) }
@@ -149,22 +150,22 @@ export const brokenInboxes: readonly BrokenInbox[] = [
   {
     that: 'keeps every attempt, but declares that it keeps the last',
     failing: ['I09', 'I17', 'I21'],
-    open: declaring({ attempts: 'last' }),
+    createPlace: declaring({ attempts: 'last' }),
   },
   {
     that: 'makes one attempt too many',
     failing: ['I10'],
-    open: (options) => memoryInbox({ ...options, maxAttempts: (options.maxAttempts ?? 8) + 1 }),
+    createPlace: optionsWith((options) => ({ maxAttempts: (options.maxAttempts ?? 8) + 1 })),
   },
   {
     that: 'reports nothing',
     failing: ['I10', 'I13', 'I18'],
-    open: consumersWith((consumer) => ({ ...consumer, report() {} })),
+    createPlace: consumersWith((consumer) => ({ ...consumer, report() {} })),
   },
   {
     that: 'takes every failure for a failed handler',
     failing: ['I11.1', 'I11.2', 'I11.3', 'I12'],
-    open: handlersWith(async (process, ...parameters) => {
+    createPlace: handlersWith(async (process, ...parameters) => {
       try {
         return await process(...parameters)
       } catch (error) {
@@ -177,29 +178,29 @@ export const brokenInboxes: readonly BrokenInbox[] = [
   {
     that: 'sets no time limit',
     failing: ['I13', 'I14'],
-    open: (options) => memoryInbox({ ...options, handlerTimeoutMs: 2_000_000_000 }),
+    createPlace: optionsWith(() => ({ handlerTimeoutMs: 2_000_000_000 })),
   },
   {
     that: 'lets an overdue handler keep its slot',
     failing: ['I14'],
-    open: (options) => memoryInbox({ ...options, graceMs: 2_000_000_000 }),
+    createPlace: optionsWith(() => ({ graceMs: 2_000_000_000 })),
   },
   {
     that: 'runs a handler for each event at once',
     failing: ['I15', 'I28', 'I29'],
-    open: (options) => memoryInbox({ ...options, concurrency: 1000 }),
+    createPlace: optionsWith(() => ({ concurrency: 1000 })),
   },
   {
     that: 'passes a consumer the events of another',
     failing: ['I16'],
-    open: storeWith((store) => ({
+    createPlace: storeWith((store) => ({
       claim: async (request) => await store.claim({ ...request, name: request.name === 'one' ? 'two' : request.name }),
     })),
   },
   {
     that: 'lets an attempt end its event after it lost the lease',
     failing: ['I17'],
-    open: storeWith((store) => {
+    createPlace: storeWith((store) => {
       const leases = new Map<string, Lease>()
       return {
         claim: async (request) => {
@@ -214,23 +215,27 @@ export const brokenInboxes: readonly BrokenInbox[] = [
   {
     that: 'never notices that a lease has ended',
     failing: ['I17', 'I18'],
-    open: storeWith(() => ({ expired: async () => [] })),
+    createPlace: storeWith(() => ({ expired: async () => [] })),
   },
   {
     that: 'does not count the attempt of a process that died',
     failing: ['I17', 'I18'],
-    open: storeWith((store) => ({
+    createPlace: storeWith((store) => ({
       end: async (lease, ending) => {
         const isGivenBack = ending.state === 'ready' && ending.error?.code === 'lease_ended'
         return await store.end(lease, isGivenBack ? { ...ending, isCounted: false } : ending)
       },
     })),
   },
-  { that: 'lets an attempt complete an event after it was given back', failing: ['I19'], open: openUnfenced },
+  {
+    that: 'lets an attempt complete an event after it was given back',
+    failing: ['I19'],
+    createPlace: () => openUnfenced,
+  },
   {
     that: 'takes unhandled events for handled',
     failing: ['I20', 'I27'],
-    open: handlersWith(async (process, ...parameters) => {
+    createPlace: handlersWith(async (process, ...parameters) => {
       await process(...parameters)
       return 'handled'
     }),
@@ -238,7 +243,7 @@ export const brokenInboxes: readonly BrokenInbox[] = [
   {
     that: 'continues the count of attempts after a replay',
     failing: ['I21'],
-    open: storeWith((store) => {
+    createPlace: storeWith((store) => {
       let replays = 0
       return {
         replay: async (filter, options) => {
@@ -255,21 +260,21 @@ export const brokenInboxes: readonly BrokenInbox[] = [
   {
     that: 'replays more than the filter selects',
     failing: ['I22'],
-    open: storeWith((store) => ({
+    createPlace: storeWith((store) => ({
       replay: async ({ eventType: _, ...filter }, options) => await store.replay(filter, options),
     })),
   },
   {
     that: 'purges more than the filter selects',
     failing: ['I23'],
-    open: storeWith((store) => ({
+    createPlace: storeWith((store) => ({
       purge: async ({ finishedBefore: _, ...filter }, options) => await store.purge(filter, options),
     })),
   },
   {
     that: 'takes purged events for duplicates',
     failing: ['I23'],
-    open: storeWith((store) => {
+    createPlace: storeWith((store) => {
       const ids = new Set<string>()
       return {
         put: async (event, options) => {
@@ -283,12 +288,12 @@ export const brokenInboxes: readonly BrokenInbox[] = [
   {
     that: 'keeps bodies despite keepPayload: false',
     failing: ['I24'],
-    open: (options) => memoryInbox({ ...options, keepPayload: true }),
+    createPlace: optionsWith(() => ({ keepPayload: true })),
   },
   {
     that: 'starts each page with the last event of the previous one',
     failing: ['I25'],
-    open: storeWith((store) => ({
+    createPlace: storeWith((store) => ({
       list: async (filter, { limit, cursor }) =>
         await store.list(filter, { limit, cursor: cursor && String(Number(cursor) + 1) }),
     })),
@@ -296,7 +301,7 @@ export const brokenInboxes: readonly BrokenInbox[] = [
   {
     that: 'lists bodies',
     failing: ['I25'],
-    open: inboxWith((inbox) => ({
+    createPlace: inboxWith((inbox) => ({
       list: async (query) => {
         const { events, ...page } = await inbox.list(query)
         return { ...page, events: events.map((event) => ({ ...event, body: Buffer.alloc(0) })) }
@@ -306,12 +311,12 @@ export const brokenInboxes: readonly BrokenInbox[] = [
   {
     that: 'ignores filters when it lists',
     failing: ['I26', 'I27'],
-    open: storeWith((store) => ({ list: async (_filter, page) => await store.list({}, page) })),
+    createPlace: storeWith((store) => ({ list: async (_filter, page) => await store.list({}, page) })),
   },
   {
     that: 'counts running events as ready',
     failing: ['I28'],
-    open: inboxWith((inbox) => ({
+    createPlace: inboxWith((inbox) => ({
       stats: async (options) => {
         const stats = await inbox.stats(options)
         return { ...stats, ready: stats.ready + stats.running, running: 0 }
@@ -321,12 +326,12 @@ export const brokenInboxes: readonly BrokenInbox[] = [
   {
     that: 'does not wait for handlers when it closes',
     failing: ['I29'],
-    open: inboxWith((inbox) => ({ close: async (options) => await inbox.close({ ...options, graceMs: 0 }) })),
+    createPlace: inboxWith((inbox) => ({ close: async (options) => await inbox.close({ ...options, graceMs: 0 }) })),
   },
   {
     that: 'counts attempts that it gives back',
     failing: ['I19', 'I30'],
-    open: storeWith((store) => ({
+    createPlace: storeWith((store) => ({
       end: async (lease, ending) =>
         await store.end(lease, ending.state === 'ready' ? { ...ending, isCounted: true } : ending),
     })),
@@ -334,7 +339,7 @@ export const brokenInboxes: readonly BrokenInbox[] = [
   {
     that: 'cannot be restarted',
     failing: ['I19', 'I31'],
-    open: inboxWith((inbox) => {
+    createPlace: inboxWith((inbox) => {
       let isClosed = false
       return {
         start: async (consumer) => (isClosed ? undefined : await inbox.start(consumer)),
@@ -348,7 +353,7 @@ export const brokenInboxes: readonly BrokenInbox[] = [
   {
     that: 'takes twice graceMs to close',
     failing: ['I37'],
-    open: inboxWith((inbox) => ({
+    createPlace: inboxWith((inbox) => ({
       close: async (options) => {
         await inbox.close(options)
         await sleep(options?.graceMs ?? 0)
@@ -358,14 +363,14 @@ export const brokenInboxes: readonly BrokenInbox[] = [
   {
     that: 'closes in time, but gives nothing back',
     failing: ['I30', 'I37', 'I38'],
-    open: storeWith((store) => ({
+    createPlace: storeWith((store) => ({
       end: async (lease, ending) => ending.state !== 'ready' && (await store.end(lease, ending)),
     })),
   },
   {
     that: 'ignores the shorter graceMs of a second close',
     failing: ['I38'],
-    open: inboxWith((inbox) => {
+    createPlace: inboxWith((inbox) => {
       let closed: Promise<void> | undefined
       return {
         close: async (options) => {
@@ -378,7 +383,7 @@ export const brokenInboxes: readonly BrokenInbox[] = [
   {
     that: 'ignores a second close of the same consumer',
     failing: ['I38'],
-    open: inboxWith((inbox) => {
+    createPlace: inboxWith((inbox) => {
       const left = new Set<InboxConsumer | undefined>()
       return {
         close: async (options) => {
@@ -390,7 +395,7 @@ export const brokenInboxes: readonly BrokenInbox[] = [
   {
     that: 'fails its own check',
     failing: ['I39'],
-    open: inboxWith(() => ({
+    createPlace: inboxWith(() => ({
       check: async () => {
         throw new WebhookError('store_unavailable')
       },
@@ -399,28 +404,36 @@ export const brokenInboxes: readonly BrokenInbox[] = [
   {
     that: 'leaves behind the event it was checked with',
     failing: ['I39'],
-    open: inboxWith((inbox) => ({
+    createPlace: inboxWith((inbox) => ({
       check: async () => void (await inbox.put(createInboxEvent({ name: 'check' }))),
     })),
   },
   {
     that: 'lists state by state, but declares the order of storing',
     failing: ['I40'],
-    open: inboxWith(listingByState),
+    createPlace: inboxWith(listingByState),
   },
   {
     that: 'lists in the order of storing, but declares it lists state by state',
     failing: ['I40'],
-    open: declaring({ listOrder: 'state' }),
+    createPlace: declaring({ listOrder: 'state' }),
   },
   // As a package without types could.
-  { that: 'declares no order', failing: ['I32'], open: declaring({ listOrder: undefined as never }) },
-  { that: 'declares that it is durable, but is not', failing: ['I33'], open: declaring({ isDurable: true }) },
-  { that: 'declares that it is shared, but is not', failing: ['I34'], open: declaring({ isShared: true }) },
+  { that: 'declares no order', failing: ['I32'], createPlace: declaring({ listOrder: undefined as never }) },
+  {
+    that: 'declares that it is durable, but is not',
+    failing: ['I33'],
+    createPlace: () => openAlone({ isDurable: true }),
+  },
+  {
+    that: 'declares that it is shared, but is not',
+    failing: ['I34'],
+    createPlace: () => openAlone({ isShared: true }),
+  },
   {
     that: 'ignores filters that it does not know',
     failing: ['I35'],
-    open: inboxWith((inbox) => ({
+    createPlace: inboxWith((inbox) => ({
       list: async (query = {}) => await inbox.list(withoutColor(query)),
       replay: async (filter) => await inbox.replay(withoutColor(filter)),
       purge: async (filter) => await inbox.purge(withoutColor(filter)),
@@ -429,12 +442,12 @@ export const brokenInboxes: readonly BrokenInbox[] = [
   {
     that: 'replays everything when asked for nothing',
     failing: ['I36'],
-    open: inboxWith((inbox) => ({ replay: async (filter) => await inbox.replay({ state: 'dead', ...filter }) })),
+    createPlace: inboxWith((inbox) => ({ replay: async (filter) => await inbox.replay({ state: 'dead', ...filter }) })),
   },
   {
     that: 'purges everything when asked for nothing',
     failing: ['I36'],
-    open: inboxWith((inbox) => ({
+    createPlace: inboxWith((inbox) => ({
       purge: async (filter) => await inbox.purge({ ...filter, state: filter.state ?? 'done' }),
     })),
   },
@@ -442,15 +455,15 @@ export const brokenInboxes: readonly BrokenInbox[] = [
 
 /** Built like the broken ones, with nothing broken: what fails there is what is broken there. */
 export const intactInboxes: readonly Omit<BrokenInbox, 'failing'>[] = [
-  { that: 'a store', open: storeWith(() => ({})) },
-  { that: 'an inbox', open: inboxWith(() => ({})) },
-  { that: 'handlers', open: handlersWith(async (process, ...parameters) => await process(...parameters)) },
+  { that: 'a store', createPlace: storeWith(() => ({})) },
+  { that: 'an inbox', createPlace: inboxWith(() => ({})) },
+  { that: 'handlers', createPlace: handlersWith(async (process, ...parameters) => await process(...parameters)) },
 ]
 
 /** Does less than others, and declares it. */
-export const openModestInbox: BrokenInbox['open'] = inboxWith((inbox) => ({
+export const createModestPlace: BrokenInbox['createPlace'] = inboxWith((inbox) => ({
   ...listingByState(inbox),
-  capabilities: { ...inbox.capabilities, attempts: 'last', listOrder: 'state', canTakeClock: false },
+  capabilities: { ...inbox.capabilities, isShared: false, attempts: 'last', listOrder: 'state', canTakeClock: false },
   get: async (...parameters) => {
     const record = await inbox.get(...parameters)
     return record && { ...record, history: record.history.slice(-1) }
@@ -476,24 +489,45 @@ function withoutColor<Filter extends object>({ color: _, ...filter }: Filter & {
   return filter as Filter
 }
 
-/** The memory store with some methods replaced, under the real inbox. */
-function storeWith(change: (store: EventStore) => Partial<EventStore>): BrokenInbox['open'] {
-  return (options) => {
+/** The memory store, which several inboxes can open, with some methods replaced. */
+function storeWith(change: (store: EventStore) => Partial<EventStore>): BrokenInbox['createPlace'] {
+  return () => {
     const store = new MemoryStore()
-    return new StoredInbox(changed<EventStore>(store, change(store)), readInboxOptions(options))
+    const capabilities = { ...store.capabilities, isShared: true }
+    const shared = changed<EventStore>(store, { capabilities, ...change(store) })
+    return (options) => new StoredInbox(shared, readInboxOptions(options))
   }
 }
 
-/** The memory inbox with some methods replaced. */
-function inboxWith(change: (inbox: Inbox) => Partial<Inbox>): BrokenInbox['open'] {
+/** An inbox on such a store with some methods replaced. */
+function inboxWith(change: (inbox: Inbox) => Partial<Inbox>): BrokenInbox['createPlace'] {
+  return () => {
+    const open = storeWith(() => ({}))()
+    return (options) => {
+      const inbox = open(options)
+      return changed(inbox, change(inbox))
+    }
+  }
+}
+
+/** An inbox on such a store that is opened with other options. */
+function optionsWith(change: (options: InboxCheckOptions) => InboxCheckOptions): BrokenInbox['createPlace'] {
+  return () => {
+    const open = storeWith(() => ({}))()
+    return (options) => open({ ...options, ...change(options) })
+  }
+}
+
+/** A store of its own for each inbox, whatever it declares. */
+function openAlone(capabilities: Partial<InboxCapabilities>): (options: InboxCheckOptions) => Inbox {
   return (options) => {
     const inbox = memoryInbox(options)
-    return changed(inbox, change(inbox))
+    return changed<Inbox>(inbox, { capabilities: { ...inbox.capabilities, ...capabilities } })
   }
 }
 
 /** The memory inbox with every consumer replaced. */
-function consumersWith(change: (consumer: InboxConsumer) => InboxConsumer): BrokenInbox['open'] {
+function consumersWith(change: (consumer: InboxConsumer) => InboxConsumer): BrokenInbox['createPlace'] {
   return inboxWith((inbox) => {
     const changedOf = new Map<InboxConsumer, InboxConsumer>()
     return {
@@ -512,7 +546,7 @@ function consumersWith(change: (consumer: InboxConsumer) => InboxConsumer): Brok
 /** The memory inbox with another way to run handlers. */
 function handlersWith(
   run: (process: InboxProcessor, ...parameters: Parameters<InboxProcessor>) => ReturnType<InboxProcessor>,
-): BrokenInbox['open'] {
+): BrokenInbox['createPlace'] {
   return consumersWith((consumer) =>
     withProcess(
       consumer,
@@ -523,7 +557,7 @@ function handlersWith(
   )
 }
 
-function declaring(capabilities: Partial<InboxCapabilities>): BrokenInbox['open'] {
+function declaring(capabilities: Partial<InboxCapabilities>): BrokenInbox['createPlace'] {
   return inboxWith((inbox) => ({ capabilities: { ...inbox.capabilities, ...capabilities } }))
 }
 

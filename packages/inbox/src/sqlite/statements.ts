@@ -32,6 +32,8 @@ type StatementName =
   | 'claim'
   | 'event'
   | 'renew'
+  | 'correctReady'
+  | 'correctRunning'
   | 'end'
   | 'insertAttempt'
   | 'deletePayload'
@@ -58,9 +60,9 @@ const sql: Readonly<Record<StatementName, string>> = {
   dataVersion: 'PRAGMA data_version',
   // Positional: these two run for each delivery, and binding by name costs a lookup each time.
   insertEvent: `
-    INSERT INTO events (due_at_ms, name, scope, event_id, event_type, exact, message_id, secret_index, sent_at_ms,
+    INSERT INTO events (due_at_ms, scheduled_at_ms, name, scope, event_id, event_type, exact, message_id, secret_index, sent_at_ms,
       received_at_ms, state)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'ready')
+    VALUES (?1, ?1, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'ready')
     ON CONFLICT DO NOTHING RETURNING id`,
   insertPayload: 'INSERT INTO payloads (event, signed_headers, body) VALUES (?, ?, ?)',
   // Deletes its payload and attempts too. Its count stays, as 0.
@@ -78,15 +80,24 @@ const sql: Readonly<Record<StatementName, string>> = {
     WHERE name = :name AND state = 'running' AND due_at_ms <= :nowMs ORDER BY due_at_ms LIMIT 100`,
   claim: `
     UPDATE events SET state = 'running', attempts = attempts + 1, lease_token = :token, due_at_ms = :leaseEndsAtMs,
-      claimed_at_ms = :nowMs
+      claimed_at_ms = :nowMs, scheduled_at_ms = :nowMs
     WHERE id IN (
       SELECT id FROM events WHERE name = :name AND state = 'ready' AND due_at_ms <= :nowMs ORDER BY due_at_ms, id LIMIT :limit)
     RETURNING id`,
   event: `
     SELECT events.*, signed_headers, body FROM events LEFT JOIN payloads ON payloads.event = events.id WHERE id = :id`,
-  renew: "UPDATE events SET due_at_ms = :endsAtMs WHERE id = :id AND lease_token = :token AND state = 'running'",
+  renew:
+    "UPDATE events SET due_at_ms = :endsAtMs, scheduled_at_ms = :nowMs WHERE id = :id AND lease_token = :token AND state = 'running'",
+  // One for each partial index.
+  correctReady: `
+    UPDATE events SET due_at_ms = :nowMs, scheduled_at_ms = :nowMs
+    WHERE name = :name AND state = 'ready' AND due_at_ms > :nowMs AND scheduled_at_ms > :latestMs`,
+  correctRunning: `
+    UPDATE events SET due_at_ms = :nowMs, scheduled_at_ms = :nowMs
+    WHERE name = :name AND state = 'running' AND due_at_ms > :nowMs AND scheduled_at_ms > :latestMs`,
   end: `
-    UPDATE events SET state = :state, is_unhandled = :isUnhandled, due_at_ms = :dueAtMs, finished_at_ms = :finishedAtMs,
+    UPDATE events SET state = :state, is_unhandled = :isUnhandled, due_at_ms = :dueAtMs, scheduled_at_ms = :nowMs,
+      finished_at_ms = :finishedAtMs,
       attempts = attempts - :givenBack, lease_token = NULL
     WHERE id = :id AND lease_token = :token AND state = 'running' RETURNING attempts + :givenBack AS attempt, replays`,
   insertAttempt: `
@@ -108,7 +119,7 @@ const sql: Readonly<Record<StatementName, string>> = {
   latestInSlice: `SELECT * FROM events WHERE ${inSlice} ORDER BY id DESC LIMIT :limit`,
   idsInSlice: `SELECT id FROM events WHERE ${inSlice} ORDER BY id LIMIT :limit`,
   replay: `
-    UPDATE events SET state = 'ready', due_at_ms = :nowMs, finished_at_ms = NULL, is_unhandled = 0, attempts = 0,
+    UPDATE events SET state = 'ready', due_at_ms = :nowMs, scheduled_at_ms = :nowMs, finished_at_ms = NULL, is_unhandled = 0, attempts = 0,
       replays = replays + 1
     WHERE ${fitsAndIsFinal} AND EXISTS (SELECT 1 FROM payloads WHERE event = events.id)`,
   isFinal: `SELECT 1 FROM events WHERE ${fitsAndIsFinal}`,

@@ -125,9 +125,18 @@ export class SqliteStore implements EventStore {
     )
   }
 
-  async renew(leases: readonly Lease[], { endsAtMs }: { readonly endsAtMs: number }): Promise<ReadonlySet<string>> {
+  async correctTimes(name: string, times: { readonly nowMs: number; readonly latestMs: number }): Promise<void> {
+    await this.#writes.run(({ correctReady, correctRunning }) => {
+      for (const correct of [correctReady, correctRunning]) correct.run({ name, ...times })
+    })
+  }
+
+  async renew(
+    leases: readonly Lease[],
+    times: { readonly nowMs: number; readonly endsAtMs: number },
+  ): Promise<ReadonlySet<string>> {
     return await this.#writes.run((statements) => {
-      const held = leases.filter((lease) => statements.renew.run({ ...leaseParameters(lease), endsAtMs }).changes === 1)
+      const held = leases.filter((lease) => statements.renew.run({ ...leaseParameters(lease), ...times }).changes === 1)
       return new Set(held.map(({ id }) => id))
     })
   }
@@ -140,6 +149,7 @@ export class SqliteStore implements EventStore {
       state,
       isUnhandled: Number(state === 'done' && ending.isUnhandled),
       dueAtMs: state === 'ready' ? ending.dueAtMs : null,
+      nowMs,
       finishedAtMs: state === 'ready' ? null : nowMs,
       givenBack: Number(state === 'ready' && !ending.isCounted),
     }

@@ -25,6 +25,8 @@ interface StoredEvent {
   attempts: number
   replays: number
   dueAtMs: number
+  /** When `dueAtMs` was set. */
+  scheduledAtMs: number
   claimedAtMs: number
   finishedAtMs: number
   token: string | undefined
@@ -62,6 +64,7 @@ export class MemoryStore implements EventStore {
       attempts: 0,
       replays: 0,
       dueAtMs: nowMs,
+      scheduledAtMs: nowMs,
       claimedAtMs: 0,
       finishedAtMs: 0,
       token: undefined,
@@ -75,7 +78,13 @@ export class MemoryStore implements EventStore {
     const due = this.#waiting(name).filter(({ state, dueAtMs }) => state === 'ready' && dueAtMs <= nowMs)
     const claimed = due.slice(0, limit).map((stored) => {
       stored.attempts += 1
-      Object.assign(stored, { state: 'running', token, claimedAtMs: nowMs, dueAtMs: leaseEndsAtMs })
+      Object.assign(stored, {
+        state: 'running',
+        token,
+        claimedAtMs: nowMs,
+        scheduledAtMs: nowMs,
+        dueAtMs: leaseEndsAtMs,
+      })
       return { lease: { id: String(stored.id), token }, event: stored.event, attempt: stored.attempts }
     })
     return { claimed, nextDueAtMs: this.#waiting(name)[0]?.dueAtMs }
@@ -92,12 +101,25 @@ export class MemoryStore implements EventStore {
     }))
   }
 
-  async renew(leases: readonly Lease[], { endsAtMs }: { readonly endsAtMs: number }): Promise<ReadonlySet<string>> {
+  async correctTimes(
+    name: string,
+    { nowMs, latestMs }: { readonly nowMs: number; readonly latestMs: number },
+  ): Promise<void> {
+    for (const stored of this.#waiting(name)) {
+      if (stored.scheduledAtMs > latestMs) Object.assign(stored, { dueAtMs: nowMs, scheduledAtMs: nowMs })
+    }
+  }
+
+  async renew(
+    leases: readonly Lease[],
+    { nowMs, endsAtMs }: { readonly nowMs: number; readonly endsAtMs: number },
+  ): Promise<ReadonlySet<string>> {
     const held = new Set<string>()
     for (const lease of leases) {
       const stored = this.#heldBy(lease)
       if (stored === undefined) continue
       stored.dueAtMs = endsAtMs
+      stored.scheduledAtMs = nowMs
       held.add(lease.id)
     }
     return held
@@ -113,6 +135,7 @@ export class MemoryStore implements EventStore {
     stored.token = undefined
     if (ending.state === 'ready') {
       stored.dueAtMs = ending.dueAtMs
+      stored.scheduledAtMs = nowMs
       if (!ending.isCounted) stored.attempts -= 1
     } else {
       stored.finishedAtMs = nowMs
@@ -161,7 +184,7 @@ export class MemoryStore implements EventStore {
     const replayable = final.filter(({ hasPayload }) => hasPayload)
     for (const stored of replayable) {
       stored.replays += 1
-      Object.assign(stored, { state: 'ready', isUnhandled: false, attempts: 0, dueAtMs: nowMs })
+      Object.assign(stored, { state: 'ready', isUnhandled: false, attempts: 0, dueAtMs: nowMs, scheduledAtMs: nowMs })
     }
     return { replayed: replayable.length, withoutPayload: final.length - replayable.length }
   }

@@ -2,12 +2,19 @@ import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { InboxConsumer } from '@scrapenest-webhooks/core'
 import { toStoreError } from '../errors.ts'
-import type { Claim, EventStore } from '../event-store.ts'
+import type { Claim, EventStore, Lease } from '../event-store.ts'
 import type { InboxSettings } from '../options.ts'
 import { Attempts, type EndedAttempt } from './attempts.ts'
+import { ClockWatch } from './clock-watch.ts'
 import type { CloseBudget } from './close-budget.ts'
 import type { ConsumerWork } from './consumers.ts'
 import { endingOfExpired } from './ending.ts'
+
+/** How often to look for what was scheduled by a clock that has been set back, in milliseconds. */
+const correctIntervalMs = 60_000
+
+/** How far the clocks of processes may differ, in milliseconds. */
+const clockSlackMs = 60_000
 
 /** Between two tries to record an ending while the store is unavailable. */
 const recordRetryMs = 250
@@ -34,12 +41,18 @@ export class WorkLoop implements ConsumerWork {
   #isStoreUnavailable = false
   #timer: NodeJS.Timeout | undefined
   #renewal: NodeJS.Timeout | undefined
+  readonly #clock: ClockWatch
+  /** When leases of other processes can be judged again after the clock was set, by `performance.now()`. */
+  #settledAtMs = 0
+  /** When times are corrected next, by `performance.now()`. */
+  #correctAtMs = 0
 
   constructor(store: EventStore, options: { readonly consumer: InboxConsumer; readonly settings: InboxSettings }) {
     this.#store = store
     this.#consumer = options.consumer
     this.#settings = options.settings
     this.#attempts = new Attempts(options)
+    this.#clock = new ClockWatch(options.settings)
     this.#freeSlots = options.settings.concurrency
   }
 
@@ -92,7 +105,11 @@ export class WorkLoop implements ConsumerWork {
   async #claim(): Promise<Claim> {
     const { leaseMs, now } = this.#settings
     const { name } = this.#consumer
-    await this.#endExpired(now())
+    this.#noticeJump()
+    if (performance.now() >= this.#settledAtMs) {
+      await this.#correctTimes()
+      await this.#endExpired(now())
+    }
     const nowMs = now()
     const claimedAtMs = performance.now()
     const request = { name, limit: this.#freeSlots, token: randomUUID(), nowMs, leaseEndsAtMs: nowMs + leaseMs }
@@ -105,9 +122,29 @@ export class WorkLoop implements ConsumerWork {
     return claim
   }
 
+  /** Gives other processes the time to renew their leases by the new clock. */
+  #noticeJump(): void {
+    const jumpMs = this.#clock.jump()
+    if (jumpMs === 0) return
+    this.#settledAtMs = performance.now() + this.#settings.leaseMs / 2
+    this.#correctAtMs = 0
+    const direction = jumpMs > 0 ? 'forward' : 'back'
+    this.#consumer.note?.(`The system clock was set ${direction} by ${Math.abs(jumpMs) / 1000} s.`)
+  }
+
+  async #correctTimes(): Promise<void> {
+    if (this.#store.correctTimes === undefined || performance.now() < this.#correctAtMs) return
+    const nowMs = this.#settings.now()
+    await this.#store.correctTimes(this.#consumer.name, { nowMs, latestMs: nowMs + clockSlackMs })
+    this.#correctAtMs = performance.now() + correctIntervalMs
+  }
+
   /** Another process may do so at the same time: one of the two ends the attempt and reports it. */
   async #endExpired(nowMs: number): Promise<void> {
+    const held = new Set(this.#attempts.held.map(({ claimed }) => keyOf(claimed.lease)))
     for (const expired of await this.#store.expired(this.#consumer.name, { nowMs })) {
+      // This process judges its own leases by monotonic time: by the wall clock, which may have been set, they may seem over.
+      if (held.has(keyOf(expired.lease))) continue
       const ending = endingOfExpired(expired, this.#settings)
       if (await this.#store.end(expired.lease, ending)) this.#attempts.reportExpired(expired, ending)
     }
@@ -156,7 +193,8 @@ export class WorkLoop implements ConsumerWork {
     const sentAtMs = performance.now()
     try {
       const leases = attempts.map(({ claimed }) => claimed.lease)
-      const renewed = await this.#store.renew(leases, { endsAtMs: now() + leaseMs })
+      const nowMs = now()
+      const renewed = await this.#store.renew(leases, { nowMs, endsAtMs: nowMs + leaseMs })
       this.#storeAnswered()
       for (const attempt of attempts) {
         if (renewed.has(attempt.claimed.lease.id)) attempt.renewLease(sentAtMs)
@@ -178,4 +216,8 @@ export class WorkLoop implements ConsumerWork {
     if (this.#isStoreUnavailable) this.#consumer.note?.('The store of the inbox is available again.')
     this.#isStoreUnavailable = false
   }
+}
+
+function keyOf({ id, token }: Lease): string {
+  return `${id} ${token}`
 }

@@ -107,52 +107,6 @@ describe.each(engines)('retries in $engine, by a clock that stands still', ({ cr
     expect((await inbox.get(event.eventId))?.dueAt).toEqual(new Date(clock.now() + 60_000))
   })
 
-  it('completes an event once when its handler outlives the lease', async () => {
-    const { inbox, clock } = createInbox({ leaseMs: 60_000, backoff: () => 0 })
-    const event = createInboxEvent()
-    const runs: (() => void)[] = []
-    const signals: AbortSignal[] = []
-    await inbox.start(
-      createInboxConsumer(async (_, { signal }) => {
-        signals.push(signal)
-        await new Promise<void>((resolve) => runs.push(resolve))
-      }),
-    )
-    await inbox.put(event)
-    await until(() => runs.length === 1)
-    // As if this process had been blocked for longer than its lease.
-    clock.advance(60_001)
-    await until(() => runs.length === 2)
-    runs[0]?.()
-    await new Promise((resolve) => setTimeout(resolve, 20))
-    expect((await inbox.get(event.eventId))?.state).toBe('running')
-    runs[1]?.()
-    await untilInboxStats(inbox, { done: 1 })
-    const record = await inbox.get(event.eventId)
-    expect(record?.history.map(({ attempt, error }) => [attempt, error?.code])).toEqual([
-      [1, 'lease_ended'],
-      [2, undefined],
-    ])
-  })
-
-  it('aborts the signal of a handler whose lease is lost', async () => {
-    const { inbox, clock } = createInbox({ leaseMs: 300, backoff: () => 1_000_000 })
-    const event = createInboxEvent()
-    let signal: AbortSignal | undefined
-    await inbox.start(
-      createInboxConsumer(async (_, attempt) => {
-        signal = attempt.signal
-        await new Promise((_resolve, reject) => attempt.signal.addEventListener('abort', reject))
-      }),
-    )
-    await inbox.put(event)
-    await until(() => signal !== undefined)
-    clock.advance(301)
-    await until(() => signal?.aborted === true)
-    expect(signal?.reason).toMatchObject({ code: 'event_in_progress', message: expect.stringContaining('lease') })
-    expect((await inbox.get(event.eventId))?.history).toHaveLength(1)
-  })
-
   it('renews the lease for as long as a handler runs', async () => {
     const { inbox, clock } = createInbox({ leaseMs: 60 })
     const event = createInboxEvent()

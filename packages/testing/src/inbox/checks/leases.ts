@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { type InboxConsumer, PermanentError } from '@scrapenest-webhooks/core'
-import { fakeClock } from '../../fake-clock.ts'
+import type { Inbox } from '@scrapenest-webhooks/inbox'
+import { type FakeClock, fakeClock } from '../../fake-clock.ts'
+import type { InboxCheckContext } from '../check-context.ts'
 import type { InboxCheckDefinition } from '../check-definition.ts'
 import { createInboxConsumer } from '../inbox-consumer.ts'
 import { createInboxEvent } from '../inbox-event.ts'
@@ -14,26 +16,22 @@ export const leaseChecks: readonly InboxCheckDefinition[] = [
     id: 'I17',
     name: 'MUST start another attempt when a lease ends, and let only that one complete the event',
     async run(context) {
-      context.require('canTakeClock')
-      const clock = fakeClock()
-      const inbox = context.open({ now: clock.now, leaseMs, backoff: () => 0, maxAttempts: 2 })
+      const { clock, stalled, other } = openTwo(context)
       const event = createInboxEvent()
       const { consumer, runs } = hangingConsumer(event.eventId)
-      await inbox.start(consumer)
-      await inbox.put(event)
+      await stalled.start(consumer)
+      await stalled.put(event)
       await context.until(() => runs.length === 1, 'the handler is called')
-      // As if this process had stalled past its lease.
       clock.advance(leaseMs + 1)
-      // Gives the inbox a reason to check.
-      await inbox.put(createInboxEvent())
+      await other.start({ ...consumer })
       await context.until(() => runs.length === 2, 'the handler is called again, after its lease ended')
       runs[0]?.succeed()
       await pause()
-      const running = await inbox.get(event.eventId)
+      const running = await other.get(event.eventId)
       assert.deepEqual([running?.state, running?.attempts], ['running', 2])
       runs[1]?.fail(new PermanentError('useless'))
-      await context.untilStats(inbox, { dead: 1, done: 1 })
-      context.expectHistory(await inbox.get(event.eventId), ({ attempt, error }) => [attempt, error?.code], [
+      await context.untilStats(other, { dead: 1 })
+      context.expectHistory(await other.get(event.eventId), ({ attempt, error }) => [attempt, error?.code], [
         [1, 'lease_ended'],
         [2, 'permanent_failure'],
       ])
@@ -43,24 +41,24 @@ export const leaseChecks: readonly InboxCheckDefinition[] = [
     id: 'I18',
     name: 'MUST report each lease that ends, and keep an event as dead after maxAttempts of them',
     async run(context) {
-      context.require('canTakeClock')
-      const clock = fakeClock()
-      const inbox = context.open({ now: clock.now, leaseMs, backoff: () => 0, maxAttempts: 2 })
+      const { clock, stalled, other } = openTwo(context)
       const event = createInboxEvent()
       const { consumer, runs } = hangingConsumer(event.eventId)
       const reports: unknown[] = []
       const report: typeof consumer.report = (error, reported) => {
         reports.push([(error as { readonly code?: unknown }).code, reported?.eventId])
       }
-      await inbox.start({ ...consumer, report })
-      await inbox.put(event)
-      for (const attempt of [1, 2]) {
-        await context.until(() => runs.length === attempt, `the handler is called for attempt ${attempt}`)
-        clock.advance(leaseMs + 1)
-        await inbox.put(createInboxEvent())
-      }
-      await context.untilStats(inbox, { dead: 1, done: 2 })
-      const record = await inbox.get(event.eventId)
+      await stalled.start({ ...consumer, report })
+      await stalled.put(event)
+      await context.until(() => runs.length === 1, 'the handler is called')
+      clock.advance(leaseMs + 1)
+      await other.start({ ...consumer, report })
+      await context.until(() => runs.length === 2, 'the handler is called for attempt 2')
+      clock.advance(leaseMs + 1)
+      // Wakes the first one, which has no part in attempt 2.
+      await stalled.put(createInboxEvent())
+      await context.untilStats(stalled, { dead: 1, done: 1 })
+      const record = await stalled.get(event.eventId)
       assert.deepEqual([runs.length, record?.attempts, record?.history.at(-1)?.error?.code], [2, 2, 'lease_ended'])
       const { eventId } = event
       assert.deepEqual(reports, [
@@ -92,6 +90,19 @@ export const leaseChecks: readonly InboxCheckDefinition[] = [
     },
   },
 ]
+
+/** Two inboxes on one place, as in two processes. Advancing the clock ends leases as if their process had stalled. */
+function openTwo(context: InboxCheckContext): {
+  readonly clock: FakeClock
+  readonly stalled: Inbox
+  readonly other: Inbox
+} {
+  context.require('canTakeClock')
+  context.require('isShared')
+  const clock = fakeClock()
+  const options = { now: clock.now, leaseMs, backoff: () => 0, maxAttempts: 2 }
+  return { clock, stalled: context.open(options), other: context.open(options) }
+}
 
 interface Run {
   succeed(): void
