@@ -107,7 +107,7 @@ export function createReceiverFrom<Events extends object, Context>(
   const consumer = inboxConsumer({ name, handlers, reporter, processing: settings.processing })
   const processDelivery = createPipeline(settings, { reporter, handlers })
   const openDeliveries = createOpenDeliveries<Context>(settings.replyTimeoutMs, answerLate)
-  if (settings.secrets.hasShort) reporter.warn('A signing secret is shorter than 24 bytes.')
+  for (const warning of settings.secrets.warnings) reporter.warn(warning)
 
   /**
    * `new` → `starting` → `started` → `closing` → `closed`. A start that fails goes back to `new`; `closing` can be entered

@@ -53,8 +53,8 @@ export interface RequestSecrets<Context> {
   ) => FoundSecrets | undefined | Promise<FoundSecrets | undefined>
   /** What `start()` rejects with: the secret is unset, and that is reported late. */
   readonly startError?: ConfigurationError
-  /** Whether a secret is shorter than recommended. */
-  readonly hasShort: boolean
+  /** What the operator should know about the secrets. None is known in advance if a function looks them up. */
+  readonly warnings: readonly string[]
 }
 
 /**
@@ -67,17 +67,29 @@ export function readSecretOption<Context>(
   secret: SecretOption<Context>,
   reportUnset: 'at once' | 'late',
 ): RequestSecrets<Context> {
-  if (typeof secret === 'function') return { find: resolvingWith(secret), hasShort: false }
+  if (typeof secret === 'function') return { find: resolvingWith(secret), warnings: [] }
   if (isUnsetSecret(secret) && reportUnset === 'late') {
     const startError = unsetSecret()
     const find = (): never => {
       throw startError
     }
-    return { find, startError, hasShort: false }
+    return { find, startError, warnings: [] }
   }
   const secrets = parseSecrets(secret)
   const found = { secrets, scope: '' }
-  return { find: () => found, hasShort: secrets.some(({ isShort }) => isShort) }
+  return { find: () => found, warnings: warningsAbout(secrets) }
+}
+
+function warningsAbout(secrets: readonly SigningSecret[]): readonly string[] {
+  const warnings: string[] = []
+  if (secrets.some(({ isShort }) => isShort)) warnings.push('A signing secret is shorter than 24 bytes.')
+  if (secrets.some(({ isPublic }) => isPublic)) {
+    warnings.push(
+      'A signing secret is a placeholder or an example from a guide: anyone can sign with it. For development, ' +
+        'generate one with whsec_$(openssl rand -base64 24).',
+    )
+  }
+  return warnings
 }
 
 function resolvingWith<Context>(resolve: SecretResolver<Context>): RequestSecrets<Context>['find'] {

@@ -26,6 +26,8 @@ export interface SigningSecret {
   /** First the decoded key, which `sign` uses, then the key made of the text. */
   readonly keys: readonly [decoded: KeyObject, text: KeyObject]
   readonly isShort: boolean
+  /** Whether it is a placeholder, or an example from a guide: anyone can sign with it. */
+  readonly isPublic: boolean
 }
 
 /**
@@ -51,9 +53,14 @@ export function isUnsetSecret(secret: unknown): boolean {
   return secret === undefined || secret === null || secret === ''
 }
 
-/** The error for a secret that is unset. */
-export function unsetSecret(): ConfigurationError {
-  return new ConfigurationError('No signing secret. Is process.env.SCRAPENEST_WEBHOOK_SECRET set?')
+/**
+ * The error for a secret that is unset.
+ *
+ * @param position where in a list it is missing: ` in entry 2 of 3`.
+ */
+export function unsetSecret(position = ''): ConfigurationError {
+  const question = position === '' ? 'Is process.env.SCRAPENEST_WEBHOOK_SECRET set?' : 'Is there a comma too many?'
+  return new ConfigurationError(`No signing secret${position}. ${question}`)
 }
 
 /**
@@ -63,12 +70,18 @@ export function unsetSecret(): ConfigurationError {
  * @throws {ConfigurationError} `configuration_invalid`, with the fix. The message never holds any part of the secret.
  */
 export function parseSecret(secret: Secret): SigningSecret {
+  return parseEntry(secret, '')
+}
+
+/** @param position where in a list the secret is: ` in entry 2 of 3`. */
+function parseEntry(secret: Secret, position: string): SigningSecret {
   const cached = parsedSecrets.get(secret)
   if (cached !== undefined) return cached
-  const bytes = decodeSecret(secret)
+  const bytes = decodeSecret(secret, position)
   const parsed: SigningSecret = {
     keys: [createSecretKey(bytes), createSecretKey(Buffer.from(secret))],
     isShort: bytes.byteLength < recommendedKeyBytes,
+    isPublic: isPublicSecret(secret),
   }
   // Bounded, because a secret function may serve any number of tenants.
   if (parsedSecrets.size >= 256) parsedSecrets.clear()
@@ -79,6 +92,20 @@ export function parseSecret(secret: Secret): SigningSecret {
 /** `verify` gets the secret as text on every call; parsing it costs as much as a MAC. */
 const parsedSecrets = new Map<string, SigningSecret>()
 
+/** The examples of Standard Webhooks and of Svix, which guides repeat. */
+const publishedSecrets: ReadonlySet<string> = new Set([
+  'MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw',
+  'C2FVsBQIhrscChlQIMV+b5sSYspob7oD',
+])
+
+/** One character repeated, as in `xxxx…` and in zeros (`AAAA…`), or a word that stands for a secret. */
+const obviousSecret = /^(?:(.)\1*|(?:changeme|example|placeholder|secret)+)$/i
+
+function isPublicSecret(secret: Secret): boolean {
+  const base64 = secret.replace(/^whsec_/, '').replace(/=+$/, '')
+  return publishedSecrets.has(base64) || obviousSecret.test(base64)
+}
+
 /**
  * Parses a secret or a list of secrets, keeping their order.
  *
@@ -87,15 +114,16 @@ const parsedSecrets = new Map<string, SigningSecret>()
 export function parseSecrets(secrets: Secret | readonly (Secret | undefined)[] | undefined): readonly SigningSecret[] {
   if (isUnsetSecret(secrets)) throw unsetSecret()
   if (!Array.isArray(secrets)) return [parseSecret(secrets as Secret)]
-  checkWholeNumber('the number of secrets', secrets.length, { min: 1, max: maxSecrets })
+  const { length } = secrets
+  checkWholeNumber('the number of secrets', length, { min: 1, max: maxSecrets })
   // Not `map`, which skips the holes of a sparse list.
-  return Array.from(secrets, parseSecret)
+  return Array.from(secrets, (secret, index) => parseEntry(secret, ` in entry ${index + 1} of ${length}`))
 }
 
-function decodeSecret(secret: unknown): Uint8Array {
-  if (secret === undefined || secret === null || secret === '') throw unsetSecret()
+function decodeSecret(secret: unknown, position: string): Uint8Array {
+  if (secret === undefined || secret === null || secret === '') throw unsetSecret(position)
   if (typeof secret !== 'string') {
-    throw new ConfigurationError(`Expected the signing secret to be a string, got ${typeof secret}.`)
+    throw new ConfigurationError(`Expected the signing secret${position} to be a string, got ${typeof secret}.`)
   }
   const base64 = secret.replace(/^whsec_/, '')
   const bytes = Buffer.from(base64, 'base64')
@@ -103,17 +131,46 @@ function decodeSecret(secret: unknown): Uint8Array {
   // even if its last character has unused bits set, because shared test vectors do that.
   const isUnpadded = /^[A-Za-z0-9+/]+$/.test(base64) && base64.length % 4 !== 1
   const isBase64 = isUnpadded || base64 === bytes.toString('base64')
-  if (isBase64 && bytes.byteLength >= minKeyBytes) return bytes
-  const mistake = mistakes.find(({ pattern }) => pattern.test(secret))?.problem
-  const problem =
-    mistake ?? (isBase64 ? `is shorter than ${minKeyBytes} bytes` : 'is not base64, which has no "-" and no "_"')
-  throw new ConfigurationError(`The signing secret ${problem}. Copy it again.`)
+  const isEncodedTwice = isBase64 && bytes.subarray(0, 6).toString('latin1') === 'whsec_'
+  if (isBase64 && bytes.byteLength >= minKeyBytes && !isEncodedTwice) return bytes
+  const { problem, fix } = isEncodedTwice ? encodedTwice : describeMistake(secret, isBase64)
+  throw new ConfigurationError(`The signing secret${position} ${problem}. ${fix ?? 'Copy it again.'}`)
 }
 
-/** How secrets get damaged on the way, outermost damage first. */
-const mistakes: readonly { readonly pattern: RegExp; readonly problem: string }[] = [
+interface Mistake {
+  readonly problem: string
+  /** @default 'Copy it again.' */
+  readonly fix?: string
+}
+
+const encodedTwice: Mistake = {
+  problem: 'is base64 of a whole whsec_… secret',
+  fix: 'Decode it first. In Kubernetes, put plain text under stringData, or encode it only once.',
+}
+
+function describeMistake(secret: string, isBase64: boolean): Mistake {
+  const mistake = mistakes.find(({ pattern }) => pattern.test(secret))
+  if (mistake !== undefined) return mistake
+  return { problem: isBase64 ? `is shorter than ${minKeyBytes} bytes` : 'is not base64, which has no "-" and no "_"' }
+}
+
+/** How secrets get damaged on the way, and what is mistaken for one. Outermost damage first. */
+const mistakes: readonly (Mistake & { readonly pattern: RegExp })[] = [
+  {
+    pattern: /^(?:whsec_)?(?:<.*>|\.{2,}|…|x+|\*+|your.*|(?:change|replace)_?me|example|secret)$/i,
+    problem: 'is a placeholder',
+    fix: "Set the endpoint's own secret, which ScrapeNest shows once: whsec_ and base64.",
+  },
   { pattern: /\s/, problem: 'contains white space' },
+  { pattern: /\p{Cf}/u, problem: 'contains an invisible character, such as a zero-width space' },
   { pattern: /^["'`]|["'`]$/, problem: 'is in quotes' },
+  {
+    pattern: /^sn_(?:live|test)_/,
+    problem: 'is an API key',
+    fix: "Set the endpoint's signing secret instead: whsec_ and base64.",
+  },
   { pattern: /^wh[sp]k_/, problem: 'is an asymmetric key' },
   { pattern: /.whsec_/, problem: 'has something before whsec_' },
+  { pattern: /\\[nrt]/, problem: 'contains a backslash and a letter (\\n) instead of a line break' },
+  { pattern: /%[0-9a-f]{2}/i, problem: 'is percent-encoded' },
 ]

@@ -1,5 +1,6 @@
-import { checkWholeNumber } from '../check.ts'
+import { checkWholeNumber, unexpected } from '../check.ts'
 import { hmac, parseSecret, type Secret } from './secret.ts'
+import { isMessageId } from './signed-headers.ts'
 import { toBytes } from './verify.ts'
 
 /** The three headers of a signed delivery. A type alias, because an interface is not assignable to `WebhookHeaders`. */
@@ -12,15 +13,17 @@ export type SignatureHeaders = {
 /**
  * Signs a delivery as ScrapeNest does: for tests, a local sender, or a proxy that signs again.
  *
+ * @param message.id 1 to 256 printable ASCII characters, without full stop and comma.
  * @param message.timestamp Unix time in whole SECONDS (`Math.floor(Date.now() / 1000)`), or a `Date`.
  * @param message.body bytes, or a string that is sent as UTF-8.
- * @throws {ConfigurationError} `configuration_invalid`: a malformed secret, or a timestamp that is not a time.
+ * @throws {ConfigurationError} `configuration_invalid`: a malformed secret or id, or a timestamp that is not a time.
  */
 export function sign(
   message: { readonly id: string; readonly timestamp: number | Date; readonly body: Uint8Array | string },
   secret: Secret,
 ): SignatureHeaders {
   const { id, body } = message
+  if (!isMessageId(id)) throw unexpected('the id', id, '1 to 256 printable ASCII characters without "." and ","')
   const timestamp =
     message.timestamp instanceof Date ? Math.floor(message.timestamp.getTime() / 1000) : message.timestamp
   checkWholeNumber('the timestamp', timestamp, { min: 0 })

@@ -20,6 +20,11 @@ export interface SignedHeaders {
 // for another id and body. Beyond ASCII, the text of a header does not say which bytes were signed.
 const idGrammar = /^[\x21-\x2b\x2d\x2f-\x7e]{1,256}$/
 
+/** Whether a value can be the id of a message: 1 to 256 printable ASCII characters, without full stop and comma. */
+export function isMessageId(value: unknown): value is string {
+  return typeof value === 'string' && idGrammar.test(value)
+}
+
 // At most 15 digits, so that it is exact as a number. `parseInt` would accept "123abc", "+123", and the "1, 2" of a
 // header that was sent twice.
 const timestampGrammar = /^(0|[1-9]\d{0,14})$/
@@ -67,7 +72,7 @@ function readFamily(
   { nowMs, toleranceSeconds }: { readonly nowMs: number; readonly toleranceSeconds: number },
 ): SignedHeaders {
   const messageId = headers[family.id]
-  if (typeof messageId !== 'string' || !idGrammar.test(messageId)) throw new WebhookError('message_id_invalid')
+  if (!isMessageId(messageId)) throw new WebhookError('message_id_invalid')
   const seconds = headers[family.timestamp]
   if (typeof seconds !== 'string' || !timestampGrammar.test(seconds)) throw new WebhookError('timestamp_invalid')
   const timestamp = Number(seconds)

@@ -30,13 +30,17 @@ describe('the secret option', () => {
     expect(findAgain(deliver(), undefined)).toBe(findAgain(deliver(), undefined))
   })
 
-  it.each([secret, [secret, otherSecret], () => secret])('has no short secret: %o', (option) => {
-    expect(readSecretOption(option, 'at once').hasShort).toBe(false)
+  it.each([secret, [secret, otherSecret], () => secret])('has nothing to warn about: %o', (option) => {
+    expect(readSecretOption(option, 'at once').warnings).toEqual([])
   })
 
-  it('notes a short secret in a list', () => {
+  it('warns about short and public secrets in a list, once each', () => {
     const short = Buffer.alloc(23, 'k').toString('base64')
-    expect(readSecretOption([secret, short], 'at once').hasShort).toBe(true)
+    const zeros = Buffer.alloc(32).toString('base64')
+    expect(readSecretOption([secret, short, zeros, zeros], 'at once').warnings).toEqual([
+      'A signing secret is shorter than 24 bytes.',
+      expect.stringContaining('anyone can sign with it'),
+    ])
   })
 })
 
@@ -98,10 +102,10 @@ describe('an unset secret', () => {
   })
 
   it.each(unset)('is the reason why start and requests fail where it is reported late: %o', (option) => {
-    const { find: findLate, startError, hasShort } = readSecretOption(option, 'late')
+    const { find: findLate, startError, warnings } = readSecretOption(option, 'late')
     expect(startError).toEqual(refusal('configuration_invalid', 'No signing secret.'))
     expect(() => findLate(deliver(), undefined)).toThrow(startError)
-    expect(hasShort).toBe(false)
+    expect(warnings).toEqual([])
   })
 
   it.each(['whsec_', '"quoted"', [secret, ''], [undefined, secret]])('is not a malformed one: %o throws', (option) => {

@@ -71,6 +71,37 @@ const damages: readonly { readonly given: string; readonly text: string; readonl
     text: `whsec_${marked.slice(0, 20)}`,
     saying: 'is shorter than 16 bytes',
   },
+  { given: 'a live API key', text: `sn_live_${marked}`, saying: 'is an API key' },
+  { given: 'a test API key', text: `sn_test_${marked}`, saying: 'is an API key' },
+  ...[
+    'whsec_...',
+    'whsec_…',
+    'whsec_<secret>',
+    '<your secret>',
+    'whsec_xxxx',
+    'xxxxxxxx',
+    'your_secret',
+    'change_me',
+  ].map((text) => ({ given: `the placeholder ${text}`, text, saying: 'is a placeholder' })),
+  {
+    given: 'base64 of a whole secret, as in a Kubernetes manifest',
+    text: Buffer.from(`whsec_${marked}`).toString('base64'),
+    saying: 'is base64 of a whole whsec_… secret',
+  },
+  {
+    given: 'base64 of a whole secret and a line break, as echo writes it',
+    text: Buffer.from(`whsec_${marked}\n`).toString('base64'),
+    saying: 'is base64 of a whole whsec_… secret',
+  },
+  {
+    given: 'the prefix before base64 of a whole secret',
+    text: `whsec_${Buffer.from(`whsec_${marked}`).toString('base64')}`,
+    saying: 'is base64 of a whole whsec_… secret',
+  },
+  { given: 'percent-encoding', text: `whsec_${marked.slice(0, 30)}%2F%3D`, saying: 'is percent-encoded' },
+  { given: 'a zero-width space', text: `whsec_${marked}\u200b`, saying: 'contains an invisible character' },
+  { given: 'a soft hyphen', text: `whsec_\u00ad${marked}`, saying: 'contains an invisible character' },
+  { given: 'a literal \\n', text: `whsec_${marked}\\n`, saying: 'a backslash and a letter (\\n)' },
 ]
 
 describe('hmac', () => {
@@ -205,11 +236,23 @@ describe('parseSecrets', () => {
     ['an empty string', ''],
     ['an empty list', []],
     ['a list of nothing', [undefined, '']],
-    ['a list that holds undefined', [secret, undefined]],
-    ['a list with a hole', Object.assign(Array(2), { 0: secret })],
-    ['a list that holds an empty string', ['', secret]],
   ])('rejects %s as no signing secret', (_given, secrets) => {
     expect(() => parseSecrets(secrets as string[])).toThrow(refusal('configuration_invalid', 'No signing secret.'))
+  })
+
+  it.each<[string, unknown, string]>([
+    ['undefined', [secret, undefined], 'No signing secret in entry 2 of 2.'],
+    ['a hole', Object.assign(Array(2), { 0: secret }), 'No signing secret in entry 2 of 2.'],
+    ['an empty string', ['', secret], 'No signing secret in entry 1 of 2.'],
+    ['an empty string after a comma', `${secret},`.split(','), 'No signing secret in entry 2 of 2. Is there a comma'],
+    [
+      'a malformed secret',
+      [secret, otherSecret, 'whsec_x y'],
+      'The signing secret in entry 3 of 3 contains white space.',
+    ],
+    ['a number', [secret, 7], 'Expected the signing secret in entry 2 of 2 to be a string'],
+  ])('names the entry of a list that holds %s', (_given, secrets, saying) => {
+    expect(() => parseSecrets(secrets as string[])).toThrow(refusal('configuration_invalid', saying))
   })
 })
 
@@ -263,6 +306,23 @@ describe("a receiver's secret", () => {
     const logger = recordingLogger()
     createReceiver({ secret: Buffer.alloc(24, 'k').toString('base64'), logger })
     expect(logger.lines).toEqual([])
+  })
+
+  it.each([
+    ['the example of Standard Webhooks', 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'],
+    ['the example of Svix', 'C2FVsBQIhrscChlQIMV+b5sSYspob7oD'],
+    ['zeros', `whsec_${Buffer.alloc(32).toString('base64')}`],
+    ['x repeated', `whsec_${'x'.repeat(32)}`],
+    ['changeme repeated', `whsec_${'changeme'.repeat(4)}`],
+  ])('is accepted with a warning if anyone knows it: %s', (_which, known) => {
+    for (const option of [known, [secret, known]]) {
+      const logger = recordingLogger()
+      createReceiver({ secret: option, logger })
+      expect(logger.lines).toEqual([
+        { level: 'warn', fields: {}, message: expect.stringContaining('anyone can sign with it') },
+      ])
+      expect(logger.lines[0]?.message).not.toContain(known.slice(6, 14))
+    }
   })
 
   it('does not show on the receiver', () => {
