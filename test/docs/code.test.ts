@@ -158,7 +158,9 @@ describe('the commands of the pages', () => {
     const catalog = await readPage('pnpm-workspace.yaml')
     const [, installed] = /^npm install (?:--save-dev )?(.+)$/.exec(command) ?? []
     const [, example] =
-      /^SCRAPENEST_WEBHOOK_SECRET=whsec_\S+ npx -y pnpm@12 --filter \.\/(examples\/[\w-]+) start$/.exec(command) ?? []
+      /^SCRAPENEST_WEBHOOK_SECRET=whsec_\$\(openssl rand -base64 24\) npx -y pnpm@12 --filter \.\/(examples\/[\w-]+) start$/.exec(
+        command,
+      ) ?? []
     if (installed !== undefined) {
       for (const name of installed.split(' ')) expect(isPackage(name, catalog), name).toBe(true)
     } else if (example !== undefined) {
