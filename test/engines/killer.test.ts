@@ -16,8 +16,9 @@ const engines = [
 
 for (const { engine, server, start } of engines) {
   // Concurrent, because both mostly wait for leases to end.
-  it.concurrent.skipIf(!hasProgram(server))(
+  it.skipIf(!hasProgram(server))(
     `buries the event that kills each process that handles it, and nothing else, on ${engine}`,
+    { concurrent: true },
     async ({ onTestFinished }) => {
       const opened = await start()
       onTestFinished(() => opened.dispose())

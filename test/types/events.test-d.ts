@@ -10,6 +10,7 @@ import {
   type JobCreatedData,
   type JobFailedData,
   type JobSucceededData,
+  type ReportCode,
   type ScrapeNestEvent,
   type ScrapeNestEvents,
   type UnknownEvent,
@@ -109,10 +110,10 @@ createReceiver({
   },
   onError: (error, context) => {
     expectTypeOf(error).toBeUnknown()
-    expectTypeOf(context.code).toEqualTypeOf<WebhookErrorCode>()
+    expectTypeOf(context.code).toEqualTypeOf<ReportCode>()
   },
   onDelivery: (outcome) => {
-    expectTypeOf(outcome.result).toEqualTypeOf<WebhookErrorCode | 'accepted' | 'duplicate' | 'dropped'>()
+    expectTypeOf(outcome.result).toEqualTypeOf<WebhookErrorCode | 'accepted' | 'duplicate' | 'dropped' | 'unhandled'>()
   },
 })
 
@@ -224,7 +225,7 @@ try {
   noop()
 } catch (error) {
   if (isWebhookError(error)) {
-    expectTypeOf<typeof error.code>().toEqualTypeOf<WebhookErrorCode>()
+    expectTypeOf<typeof error.code>().toEqualTypeOf<ReportCode>()
     if (error.code === 'schema_mismatch') expectTypeOf(error.issues).toEqualTypeOf<readonly unknown[]>()
     if (error.code === 'retry_later') expectTypeOf(error.retryAfterSeconds).toEqualTypeOf<number>()
     if (error.code === 'missing_header') expectTypeOf(error.header).toEqualTypeOf<string | undefined>()

@@ -71,7 +71,8 @@ export class QueueInbox implements Inbox {
     this.#queues = queues
     this.#settings = settings
     this.#jobOptions = {
-      attempts: settings.maxAttempts,
+      // The worker decides when an event is dead, by its own `maxAttempts`, which may be another by then.
+      attempts: Number.MAX_SAFE_INTEGER,
       backoff: { type: 'custom' },
       // BullMQ deletes the job by age, and keeps its deduplication key.
       removeOnComplete: { age: Math.ceil(settings.keepDoneMs / 1000) },
@@ -166,6 +167,7 @@ export class QueueInbox implements Inbox {
     let withoutPayload = 0
     for await (const { job, summary } of this.#select(filter)) {
       const { state, name } = summary
+      if (state === 'ready') replayed += Number(await this.#queues.answer(name, () => hastenJob(job)))
       if (state !== 'done' && state !== 'dead') continue
       if (job.data.signedHeaders === undefined) withoutPayload += 1
       else replayed += Number(await this.#queues.answer(name, () => replayJob(job, state)))
@@ -177,8 +179,7 @@ export class QueueInbox implements Inbox {
     checkPurgeFilter(filter)
     let purged = 0
     for await (const { job, summary } of this.#select(filter)) {
-      // One that was replayed in the meantime stays: it can be locked, or gone.
-      purged += Number(await this.#queues.answer(summary.name, () => job.remove().then(() => true)).catch(() => false))
+      purged += Number(await this.#queues.answer(summary.name, () => purgeJob(job)))
     }
     return purged
   }
@@ -290,6 +291,33 @@ export class QueueInbox implements Inbox {
       }
     })
   }
+}
+
+/** @returns false if it is due already, or was claimed in the meantime. */
+async function hastenJob(job: EventJob): Promise<boolean> {
+  if (!(await job.isDelayed())) return false
+  await writeNotes(job, { ...notesOf(job), dueAt: Date.now() })
+  return await job.promote().then(
+    () => true,
+    (error: unknown) => refuse(error),
+  )
+}
+
+/** @returns false if it was replayed in the meantime, which makes it wait again, or deleted. */
+async function purgeJob(job: EventJob): Promise<boolean> {
+  if (!(await job.isCompleted()) && !(await job.isFailed())) return false
+  return await job.remove().then(
+    () => true,
+    (error: unknown) => refuse(error),
+  )
+}
+
+/** @returns false for BullMQ's codes for a job that is gone, locked, or in another list. */
+function refuse(error: unknown): false {
+  if (error instanceof Error && 'code' in error && typeof error.code === 'number' && error.code < 0) return false
+  // `remove` has no code for a job that a worker has claimed.
+  if (error instanceof Error && error.message.includes('locked')) return false
+  throw error
 }
 
 /** @returns false if it was replayed or deleted elsewhere in the meantime. */

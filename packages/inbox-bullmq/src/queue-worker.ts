@@ -25,7 +25,7 @@ import { dropIfSilent } from './redis/silent-connection.ts'
 /** How often it is checked whether the connection is silent, in milliseconds. */
 const checkIntervalMs = 3000
 
-/** A worker of BullMQ that runs the handlers of one receiver. */
+/** Runs the handlers of one receiver. BullMQ's worker claims its events and renews their leases; here they are ended. */
 export class QueueWorker implements ConsumerWork {
   readonly #consumer: InboxConsumer
   readonly #settings: InboxSettings
@@ -51,7 +51,7 @@ export class QueueWorker implements ConsumerWork {
       concurrency,
       lockDuration: leaseMs,
       stalledInterval: Math.max(10, Math.round(leaseMs / 2)),
-      // `maxAttempts` bounds how many processes an event may kill, and is counted at each claim, below.
+      // Each claim counts as an attempt, so `maxAttempts` also bounds how many processes an event may kill (`#endStalled`).
       maxStalledCount: Number.MAX_SAFE_INTEGER,
       runRetryDelay: recoveryDelayMs,
       settings: { backoffStrategy: (_failed, _type, error) => (error instanceof RetryError ? error.delayMs : 60_000) },
@@ -70,7 +70,7 @@ export class QueueWorker implements ConsumerWork {
   async close(budget: CloseBudget): Promise<void> {
     clearInterval(this.#checking)
     // BullMQ claims nothing more. What it is claiming is given back.
-    void this.#worker.pause(true)
+    void this.#worker.pause(true).catch(() => {})
     await budget.waitFor(this.#attempts.close(budget))
     // BullMQ asks Redis to end the connections, and would wait for as long as Redis is away.
     const closing = this.#worker.close(!(await this.#isReachable())).then(() => true)
@@ -123,11 +123,13 @@ export class QueueWorker implements ConsumerWork {
   }
 
   #reached(): void {
+    if (this.#isUnavailable) this.#consumer.note?.('The store of the inbox is available again.')
     this.#isUnavailable = false
   }
 
   #renewed(jobIds: ReadonlySet<string>): void {
     for (const attempt of this.#attempts.held) {
+      // BullMQ does not say when it sent the renewal: the lease may be held here for as long as the answer took too much.
       if (jobIds.has(attempt.claimed.lease.id)) attempt.renewLease(performance.now())
     }
   }

@@ -231,7 +231,7 @@ export class BossStore implements EventStore {
     }
   }
 
-  /** Each event stays the same job; the copy of a dead one is deleted. */
+  /** Each event stays the same job. The copy of a dead one is deleted; one that waits for a retry is due now. */
   async replay(filter: InboxFilter): Promise<ReplayResult> {
     const { schema, deleteAfterSeconds } = this.#boss
     const { where, values } = selection(filter, await this.#boss.queuesOf(filter.name))
@@ -248,8 +248,12 @@ export class BossStore implements EventStore {
          WHERE ${final} AND data ? 'signedHeaders'
          RETURNING id
        ),
+       hastened AS (
+         UPDATE ${schema}.job SET start_after = now()
+         WHERE ${where} AND state < 'active' AND start_after > now() RETURNING id
+       ),
        letters AS (DELETE FROM ${schema}.job WHERE ${isDeadLetter} AND source_id IN (SELECT id FROM replayed))
-       SELECT (SELECT count(*) FROM replayed) AS replayed, (SELECT count(*) FROM without) AS without`,
+       SELECT (SELECT count(*) FROM replayed) + (SELECT count(*) FROM hastened) AS replayed, (SELECT count(*) FROM without) AS without`,
       values,
       { limitMs: changeTimeoutMs },
     )

@@ -57,7 +57,10 @@ export interface Inbox extends InboxConnection, AsyncDisposable {
   get(eventId: string, options?: InboxGetOptions): Promise<InboxRecord | undefined>
   /** @param options.name the receiver's name. Default: all of them together. */
   stats(options?: { readonly name?: string }): Promise<InboxStats>
-  /** Makes dead or done events ready again, with no attempt counted. Events whose body was dropped stay as they are. */
+  /**
+   * Makes dead or done events ready again, with no attempt counted, and events that wait for a retry due now. Events whose
+   * body was dropped stay as they are.
+   */
   replay(filter: ReplayFilter): Promise<ReplayResult>
   /**
    * Deletes dead or done events for good; a later delivery of one of them is stored as new.
@@ -131,11 +134,12 @@ export interface InboxPage {
  * One event, or those of one state: nothing replays everything. Without `name` and `scope`, an `eventId` selects the event of
  * this id of every receiver and tenant.
  */
-export type ReplayFilter = InboxFilter & ({ readonly eventId: string } | { readonly state: FinalState })
+export type ReplayFilter = InboxFilter & ({ readonly eventId: string } | { readonly state: FinalState | 'ready' })
 
 export type PurgeFilter = InboxFilter & { readonly state: FinalState }
 
 export interface ReplayResult {
+  /** Including events that were waiting and are due now. */
   readonly replayed: number
   /** Events that were selected, but whose body was dropped (`keepPayload: false`). */
   readonly withoutPayload: number
@@ -207,6 +211,6 @@ export interface InboxStats {
   readonly done: number
   readonly dead: number
   readonly unhandled: number
-  /** When the event that has waited longest became due: how far the workers are behind. Absent if none waits. */
+  /** When the event that is overdue longest became due: how far the workers are behind. Absent if none is overdue. */
   readonly oldestReadyAt?: Date | undefined
 }

@@ -42,7 +42,7 @@ export interface EventStore {
   claim(request: ClaimRequest): Promise<Claim>
   /** Attempts whose lease has ended, at least some of them: their process died, or stalled past the lease. */
   expired(name: string, options: { readonly nowMs: number }): Promise<readonly ExpiredAttempt[]>
-  /** Extends the leases that are still held. @returns the ids of those. */
+  /** Extends the leases that are still held, even if they have just ended. @returns the ids of those. */
   renew(
     leases: readonly Lease[],
     options: { readonly nowMs: number; readonly endsAtMs: number },
@@ -54,7 +54,12 @@ export interface EventStore {
    * @param options.latestMs nothing can have been scheduled after this time.
    */
   correctTimes?(name: string, options: { readonly nowMs: number; readonly latestMs: number }): Promise<void>
-  /** Ends an attempt, unless it has already ended. Refuses what `checkEnding` refuses. @returns whether it was ended here. */
+  /**
+   * Ends an attempt, unless it has already ended. Refuses what `checkEnding` refuses.
+   *
+   * @returns whether it was ended here. A call that is repeated because the answer to the first was lost returns `true` too:
+   * otherwise the end of the event is not reported.
+   */
   end(lease: Lease, ending: Ending): Promise<boolean>
   /**
    * The latest stored first.
@@ -65,8 +70,8 @@ export interface EventStore {
   /** What `nextCursor` looks like. Default: 1 to 15 digits. */
   readonly cursorForm?: RegExp
   get(identity: EventIdentity): Promise<InboxRecord | undefined>
-  stats(name: string | undefined): Promise<InboxStats>
-  /** Makes dead and done events that still have their body ready again, with no attempt counted. */
+  stats(name: string | undefined, options: { readonly nowMs: number }): Promise<InboxStats>
+  /** Makes dead and done events that still have their body ready again, with no attempt counted, and waiting ones due now. */
   replay(filter: InboxFilter, options: { readonly nowMs: number }): Promise<ReplayResult>
   /**
    * Deletes dead and done events, in small steps with pauses, so that deliveries are not delayed.

@@ -46,6 +46,7 @@ type StatementName =
   | 'latestInSlice'
   | 'idsInSlice'
   | 'replay'
+  | 'hasten'
   | 'isFinal'
   | 'delete'
   | 'counts'
@@ -122,13 +123,17 @@ const sql: Readonly<Record<StatementName, string>> = {
     UPDATE events SET state = 'ready', due_at_ms = :nowMs, scheduled_at_ms = :nowMs, finished_at_ms = NULL, is_unhandled = 0, attempts = 0,
       replays = replays + 1
     WHERE ${fitsAndIsFinal} AND EXISTS (SELECT 1 FROM payloads WHERE event = events.id)`,
+  hasten: `
+    UPDATE events SET due_at_ms = :nowMs, scheduled_at_ms = :nowMs
+    WHERE id = :id AND ${fits} AND state = 'ready' AND due_at_ms > :nowMs`,
   isFinal: `SELECT 1 FROM events WHERE ${fitsAndIsFinal}`,
   delete: `DELETE FROM events WHERE ${fitsAndIsFinal}`,
 
   counts: 'SELECT kind, sum(events) AS events FROM counts WHERE :name IS NULL OR name = :name GROUP BY kind',
   names: 'SELECT DISTINCT name FROM counts WHERE :name IS NULL OR name = :name',
   oldestReady: `
-    SELECT due_at_ms AS dueAtMs FROM events WHERE name = :name AND state = 'ready' ORDER BY due_at_ms LIMIT 1`,
+    SELECT due_at_ms AS dueAtMs FROM events WHERE name = :name AND state = 'ready' AND due_at_ms <= :nowMs
+    ORDER BY due_at_ms LIMIT 1`,
 
   pages: 'PRAGMA page_count',
   freePages: 'PRAGMA freelist_count',

@@ -216,8 +216,8 @@ export class SqliteStore implements EventStore {
     })
   }
 
-  async stats(name: string | undefined): Promise<InboxStats> {
-    return await this.#read((statements) => readStats(statements, name))
+  async stats(name: string | undefined, { nowMs }: { readonly nowMs: number }): Promise<InboxStats> {
+    return await this.#read((statements) => readStats(statements, { name, nowMs }))
   }
 
   async replay(filter: InboxFilter, { nowMs }: { readonly nowMs: number }): Promise<ReplayResult> {
@@ -258,7 +258,8 @@ export class SqliteStore implements EventStore {
   async #shrink(signal: AbortSignal | undefined): Promise<void> {
     let hasShrunk = false
     try {
-      while (signal?.aborted !== true) {
+      const session = this.#session
+      while (signal?.aborted !== true && session === this.#session) {
         const startedAtMs = performance.now()
         if (!(await this.#writes.run(giveBackPages))) break
         hasShrunk = true
@@ -361,7 +362,9 @@ function replayStep(
   let replayed = 0
   let withoutPayload = 0
   for (const id of ids) {
-    if (statements.replay.run({ id, nowMs, ...conditions }).changes === 1) replayed += 1
+    const parameters = { id, nowMs, ...conditions }
+    const { changes } = statements.replay.run(parameters)
+    if (changes === 1 || statements.hasten.run(parameters).changes === 1) replayed += 1
     else if (statements.isFinal.get({ id, ...conditions }) !== undefined) withoutPayload += 1
   }
   return { replayed, withoutPayload }
@@ -445,14 +448,17 @@ function idsFrom(
   return { ids, nextId: lastId }
 }
 
-function readStats(statements: Statements, name: string | undefined): InboxStats {
+function readStats(
+  statements: Statements,
+  { name, nowMs }: { readonly name: string | undefined; readonly nowMs: number },
+): InboxStats {
   const counts = new Map<string, number>()
   for (const row of statements.counts.all({ name: name ?? null }))
     counts.set(String(row['kind']), Number(row['events']))
   const count = (kind: string): number => counts.get(kind) ?? 0
   let oldestReadyMs = Number.POSITIVE_INFINITY
   for (const row of statements.names.all({ name: name ?? null })) {
-    const dueAtMs = statements.oldestReady.get({ name: row['name'] as string })?.['dueAtMs']
+    const dueAtMs = statements.oldestReady.get({ name: row['name'] as string, nowMs })?.['dueAtMs']
     if (typeof dueAtMs === 'number') oldestReadyMs = Math.min(oldestReadyMs, dueAtMs)
   }
   return {

@@ -39,9 +39,11 @@ export function readQuery(query: InboxQuery, cursorForm: RegExp): PageRequest {
 /** @throws {ConfigurationError} `configuration_invalid` */
 export function checkReplayFilter(filter: ReplayFilter): void {
   checkFilter(filter)
-  if (filter.eventId !== undefined || filter.state !== undefined) return
+  // Typed as InboxFilter, because JavaScript can pass any state.
+  const { eventId, state }: InboxFilter = filter
+  if (state === undefined ? eventId !== undefined : state !== 'running') return
   throw new ConfigurationError(
-    "replay needs an `eventId` or a `state` ('dead' or 'done'), so that nothing runs by accident.",
+    "replay needs an `eventId` or a `state` ('dead', 'done' or 'ready'), so that nothing runs by accident.",
   )
 }
 

@@ -165,10 +165,11 @@ export class MemoryStore implements EventStore {
     return stored === undefined ? undefined : toRecord(stored)
   }
 
-  async stats(name: string | undefined): Promise<InboxStats> {
+  async stats(name: string | undefined, { nowMs }: { readonly nowMs: number }): Promise<InboxStats> {
     const all = this.#select({ name })
     const count = (state: InboxState): number => all.filter((stored) => stored.state === state).length
-    const oldest = all.filter(({ state }) => state === 'ready').sort((one, other) => one.dueAtMs - other.dueAtMs)[0]
+    const overdue = all.filter(({ state, dueAtMs }) => state === 'ready' && dueAtMs <= nowMs)
+    const [oldest] = overdue.sort((one, other) => one.dueAtMs - other.dueAtMs)
     return {
       ready: count('ready'),
       running: count('running'),
@@ -180,13 +181,16 @@ export class MemoryStore implements EventStore {
   }
 
   async replay(filter: InboxFilter, { nowMs }: { readonly nowMs: number }): Promise<ReplayResult> {
-    const final = this.#select(filter).filter(isFinal)
+    const selected = this.#select(filter)
+    const waiting = selected.filter(({ state, dueAtMs }) => state === 'ready' && dueAtMs > nowMs)
+    for (const stored of waiting) Object.assign(stored, { dueAtMs: nowMs, scheduledAtMs: nowMs })
+    const final = selected.filter(isFinal)
     const replayable = final.filter(({ hasPayload }) => hasPayload)
     for (const stored of replayable) {
       stored.replays += 1
       Object.assign(stored, { state: 'ready', isUnhandled: false, attempts: 0, dueAtMs: nowMs, scheduledAtMs: nowMs })
     }
-    return { replayed: replayable.length, withoutPayload: final.length - replayable.length }
+    return { replayed: waiting.length + replayable.length, withoutPayload: final.length - replayable.length }
   }
 
   async purge(filter: InboxFilter): Promise<number> {

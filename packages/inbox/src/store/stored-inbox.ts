@@ -99,7 +99,7 @@ export class StoredInbox implements Inbox {
   }
 
   async stats({ name }: { readonly name?: string } = {}): Promise<InboxStats> {
-    return await this.#store.stats(name)
+    return await this.#store.stats(name, { nowMs: this.#settings.now() })
   }
 
   async replay(filter: ReplayFilter): Promise<ReplayResult> {

@@ -45,7 +45,7 @@ export class Attempts {
     this.#settings = settings
   }
 
-  /** Whose lease must be renewed: running, or ended and not yet recorded. */
+  /** The attempts whose lease must be renewed: running, or ended and not yet recorded, unless the lease is lost. */
   get held(): readonly RunningAttempt[] {
     return [...this.#held.keys()].filter(({ isLeaseLost }) => !isLeaseLost)
   }
@@ -75,8 +75,8 @@ export class Attempts {
     // The caller creates attempts only for a consumer with a processor.
     const processor = this.#consumer.process as InboxProcessor
     const attempt = new RunningAttempt({ claimed, claimedAtMs, processor, handlerTimeoutMs, graceMs, leaseMs })
-    if (!this.#isClosing) this.#leaseTimer ??= setInterval(() => this.#checkLeases(), leaseMs / 10).unref()
-    const finished = this.#runAndFinish(attempt, finish).finally(() => this.#held.delete(attempt))
+    this.#leaseTimer ??= setInterval(() => this.loseEndedLeases(), leaseMs / 10).unref()
+    const finished = this.#runAndFinish(attempt, finish).finally(() => this.#release(attempt))
     this.#held.set(attempt, finished)
     return finished
   }
@@ -87,10 +87,20 @@ export class Attempts {
     this.#reportIfDead(claimed, ending)
   }
 
+  /** Loses the leases that were not renewed in time. Called by a timer while there are attempts. */
+  loseEndedLeases(): void {
+    for (const attempt of this.held) attempt.checkLease()
+  }
+
   /** Waits for running handlers, aborts the rest within the budget, and resolves when every attempt is finished. */
   async close(budget: CloseBudget): Promise<void> {
     this.#isClosing = true
     await budget.endAttempts(this.#held)
+  }
+
+  #release(attempt: RunningAttempt): void {
+    this.#held.delete(attempt)
+    if (this.#held.size > 0) return
     clearInterval(this.#leaseTimer)
     this.#leaseTimer = undefined
   }
@@ -100,7 +110,7 @@ export class Attempts {
     finish: (ended: EndedAttempt) => Promise<Finished>,
   ): Promise<Finished> {
     const { claimed } = attempt
-    const ending = await this.#end(attempt)
+    const ending = await this.#runToEnding(attempt)
     return await finish({
       claimed,
       ending,
@@ -111,7 +121,7 @@ export class Attempts {
     })
   }
 
-  async #end(attempt: RunningAttempt): Promise<Ending> {
+  async #runToEnding(attempt: RunningAttempt): Promise<Ending> {
     const startedAtMs = this.#settings.now()
     if (this.#isClosing) attempt.abort(new WebhookError('receiver_closing'))
     const outcome: Outcome = this.#isClosing
@@ -142,9 +152,5 @@ export class Attempts {
     return ending.state === 'ready'
       ? { attempt, maxAttempts, nextAttemptAt: new Date(ending.dueAtMs) }
       : { attempt, maxAttempts }
-  }
-
-  #checkLeases(): void {
-    for (const attempt of this.held) attempt.checkLease()
   }
 }

@@ -2,17 +2,17 @@ import { WebhookError } from '@scrapenest-webhooks/core'
 import { Deadline } from '@scrapenest-webhooks/core/adapter'
 import type { RunningAttempt } from './running-attempt.ts'
 
-/** Maximum time reserved for aborted handlers to end, and as much again for recording how they ended. */
-const longestReserveMs = 500
+/** Maximum time for each of the last two parts, in milliseconds. */
+const longestPartMs = 500
 
 /** Minimum time for recording: even `graceMs: 0` gives events back, which takes a write to the store. */
 const shortestRecordingMs = 100
 
 /**
  * The time that closing may take, in three parts:
- * 1. Running handlers are waited for. Left when all have ended, or when only the reserve is left.
- * 2. They are aborted; the result of a handler that ends now still counts. Left when half of the reserve is gone.
- * 3. They are given up, and their events are given back. When this part ends, closing is no longer waited for, and goes on
+ * 1. Running handlers are waited for. Left when all have ended, or when only the time for the other parts is left.
+ * 2. They are aborted. The result of a handler that ends now still counts.
+ * 3. They are given up, and their events are given back. When this part ends, closing is no longer waited for, and continues
  *    in the background until the store has answered.
  */
 export class CloseBudget {
@@ -59,10 +59,10 @@ export class CloseBudget {
 }
 
 function partsOf(graceMs: number): { readonly abortMs: number; readonly giveUpMs: number; readonly endMs: number } {
-  const reserveMs = Math.min(longestReserveMs, graceMs / 4)
+  const partMs = Math.min(longestPartMs, graceMs / 4)
   return {
-    abortMs: graceMs - 2 * reserveMs,
-    giveUpMs: graceMs - reserveMs,
+    abortMs: graceMs - 2 * partMs,
+    giveUpMs: graceMs - partMs,
     endMs: Math.max(graceMs, shortestRecordingMs),
   }
 }

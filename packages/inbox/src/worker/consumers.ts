@@ -5,7 +5,7 @@ import type { Inbox } from '../contract.ts'
 import { isPermanent, toStoreError } from '../errors.ts'
 import { CloseBudget } from './close-budget.ts'
 
-/** What claims events and runs handlers for one consumer. */
+/** What claims events and runs handlers for one consumer: `WorkLoop`, or an engine's own. */
 export interface ConsumerWork {
   /**
    * Claims nothing more and ends running attempts with `budget.endAttempts`. Resolves when it will not use the store again,
@@ -47,7 +47,7 @@ export class InboxConsumers<Work extends ConsumerWork> {
   readonly #openings = new Set<Promise<void>>()
   /** Consumers for which opening is being retried. */
   readonly #waiting = new Set<InboxConsumer>()
-  /** How many departures still have work that uses the store. */
+  /** How many departures have work that still uses the store. */
   #leavingWorks = 0
   /** What continues after a budget has ended, until the store has answered. */
   readonly #background = new Set<Promise<void>>()

@@ -80,9 +80,9 @@ export class RunningAttempt {
     }
   }
 
-  /** Only the first reason counts. */
+  /** Only the first reason counts. Handlers that have ended keep their signal as it is. */
   abort(reason: WebhookError): void {
-    if (this.#controller.signal.aborted) return
+    if (this.#isSettled || this.#controller.signal.aborted) return
     this.#controller.abort(reason)
     this.#graceTimer = setTimeout(() => this.giveUp(), this.#options.graceMs).unref()
   }
@@ -98,8 +98,7 @@ export class RunningAttempt {
 
   loseLease(): void {
     this.#isLeaseLost = true
-    // Handlers that have ended keep their signal as it is, also if only their ending came too late.
-    if (!this.#isSettled) this.abort(new LeaseLostError())
+    this.abort(new LeaseLostError())
   }
 
   /** Loses the lease if it was not renewed in time. */

@@ -110,8 +110,8 @@ export class WorkLoop implements ConsumerWork {
       await this.#correctTimes()
       await this.#endExpired(now())
     }
-    const nowMs = now()
     const claimedAtMs = performance.now()
+    const nowMs = now()
     const request = { name, limit: this.#freeSlots, token: randomUUID(), nowMs, leaseEndsAtMs: nowMs + leaseMs }
     const claim = await this.#store.claim(request)
     for (const claimed of claim.claimed) {
@@ -188,6 +188,8 @@ export class WorkLoop implements ConsumerWork {
   /** A renewal that fails, or never answers, is tried again at the next interval; meanwhile the attempt's own clock runs. */
   async #renew(): Promise<void> {
     const { leaseMs, now } = this.#settings
+    // After a stall, this timer may fire before the one that loses ended leases; extending those would delay the event.
+    this.#attempts.loseEndedLeases()
     const attempts = this.#attempts.held
     if (attempts.length === 0) return
     const sentAtMs = performance.now()

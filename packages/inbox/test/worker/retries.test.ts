@@ -108,7 +108,7 @@ describe.each(engines)('retries in $engine, by a clock that stands still', ({ cr
   })
 
   it('renews the lease for as long as a handler runs', async () => {
-    const { inbox, clock } = createInbox({ leaseMs: 60 })
+    const { inbox, clock } = createInbox({ leaseMs: 1500 })
     const event = createInboxEvent()
     let letGo: () => void = () => {}
     await inbox.start(
