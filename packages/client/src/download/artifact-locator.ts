@@ -77,8 +77,17 @@ function factsOf({ byte_size, content_hash }: Artifact): Omit<LocatedArtifact, '
   return {
     // ScrapeNest's SDK reads a missing size as 0.
     byteLength: byte_size === 0 ? undefined : byte_size,
-    sha256: content_hash ? parseSha256(content_hash) : undefined,
+    sha256: content_hash === undefined || content_hash === null ? undefined : readContentHash(content_hash),
   }
+}
+
+/** @throws {ScrapeNestError} `integrity_mismatch`: a hash that cannot be compared must not pass as a match. */
+function readContentHash(contentHash: string): string {
+  const sha256 = parseSha256(contentHash)
+  if (sha256 !== undefined) return sha256
+  const shown = JSON.stringify(contentHash).slice(0, 100)
+  const message = `The artifact's content_hash is ${shown}, which is not a SHA-256. To download it unchecked, pass its id.`
+  throw new ScrapeNestError({ code: 'integrity_mismatch', message })
 }
 
 /** The event names a type. If the job has several artifacts of it, the URL without its signature picks one. */

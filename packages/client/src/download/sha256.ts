@@ -6,6 +6,8 @@ import { ConfigurationError } from '@scrapenest-webhooks/core'
  * @returns lower-case hex, or `undefined` for anything else.
  */
 export function parseSha256(text: string): string | undefined {
+  // What the API sends is typed and not checked.
+  if (typeof text !== 'string') return undefined
   const value = text.trim().replace(/^sha-?256[:=-]/i, '')
   if (/^[0-9a-f]{64}$/i.test(value)) return value.toLowerCase()
   if (!/^[A-Za-z0-9+/_-]{43}=?$/.test(value)) return undefined

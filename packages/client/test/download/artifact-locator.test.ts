@@ -1,11 +1,40 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import { describe, expect, it } from 'vitest'
+import type { Artifact } from '../../src/index.ts'
 import { startServer, startStub } from '../stub-server.ts'
-import { bytes, clientOf, sha256 } from './storage.ts'
+import { bytes, clientOf, sha256, startStorage } from './storage.ts'
 import { useTemporaryFolder } from './temporary-folder.ts'
 
 const folder = useTemporaryFolder()
+
+describe('the content_hash that the API states', () => {
+  const downloadOf = async (content_hash: unknown) => {
+    const artifact = { artifact_id: 'a1', artifact_type: 'html', download_url: await startStorage(), content_hash }
+    return clientOf().artifacts.download(artifact as Artifact, { to: folder.target })
+  }
+
+  it.each<[string, unknown]>([
+    ['of other bytes', sha256.replace(/^./, (first) => (first === '0' ? '1' : '0'))],
+    ['that lacks a character', sha256.slice(1)],
+    ['that is empty', ''],
+    ['of an unknown algorithm', `sha512:${sha256}${sha256}`],
+    ['of an unknown algorithm in base64', `sha384-${'A'.repeat(64)}`],
+    ['in another form', sha256.match(/../g)?.join(':')],
+    ['given twice', `sha256:${sha256} sha256:${sha256}`],
+    ['that is a number', 7],
+  ])('%s is integrity_mismatch', async (_what, contentHash) => {
+    await expect(downloadOf(contentHash)).rejects.toMatchObject({ code: 'integrity_mismatch' })
+    await folder.expectEmpty()
+  })
+
+  it.each([sha256, `sha256:${sha256}`, undefined, null])(
+    'passes if it matches or is absent: %s',
+    async (contentHash) => {
+      expect(await downloadOf(contentHash)).toMatchObject({ sha256 })
+    },
+  )
+})
 
 describe('an expired URL', () => {
   const expired = { status: 403 }
