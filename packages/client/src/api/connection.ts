@@ -3,7 +3,9 @@ import { withDeadline } from '../request/deadline.ts'
 import { connectionFailed, requestTimedOut } from '../request/failures.ts'
 import { withRetries } from '../request/retry.ts'
 import { retryAfterSecondsOf } from '../request/retry-after.ts'
-import { type ApiResponse, invalidResponse } from './response.ts'
+import { reasonOf } from '../request/system-code.ts'
+import { createRedaction, type Redaction } from './redaction.ts'
+import { type ApiResponse, invalidResponse, parseJson } from './response.ts'
 import { responseError } from './response-error.ts'
 
 export interface CallOptions {
@@ -26,7 +28,8 @@ export interface ApiSettings {
   readonly headers: Readonly<Record<string, string>>
   /** Must not appear in an error, even if a response quotes it. */
   readonly credential: string
-  readonly fetch: typeof globalThis.fetch
+  /** The global one of each call if `undefined`. */
+  readonly fetch: typeof globalThis.fetch | undefined
   readonly timeoutMs: number
   readonly maxRetries: number
 }
@@ -46,9 +49,11 @@ const maxErrorBytes = 8 * 1024
 /** Sends API calls with the key. */
 export class ApiConnection {
   readonly #settings: ApiSettings
+  readonly #redaction: Redaction
 
   constructor(settings: ApiSettings) {
     this.#settings = settings
+    this.#redaction = createRedaction(settings.credential, { maxBytes: maxErrorBytes })
   }
 
   /**
@@ -76,13 +81,16 @@ export class ApiConnection {
         return { status: response.status, data: await readJson(response, request), request }
       } catch (error) {
         if (signal.aborted || isScrapeNestError(error)) throw error
-        throw connectionFailed(request, { attempts, cause: error })
+        // A fetch of the caller's may quote what it was given.
+        const reason = this.#redaction.redact(reasonOf(error))
+        throw connectionFailed(request, { attempts, cause: error, reason })
       }
     })
   }
 
   #fetch(call: ApiCall, { body, signal }: { readonly body: string | undefined; readonly signal: AbortSignal }) {
-    const { baseUrl, headers, fetch } = this.#settings
+    // A mock may replace the global fetch after the client was created.
+    const { baseUrl, headers, fetch = globalThis.fetch } = this.#settings
     return fetch(`${baseUrl}${call.path}${queryOf(call.query)}`, {
       method: call.method,
       headers: body === undefined ? headers : { ...headers, 'content-type': 'application/json' },
@@ -95,13 +103,14 @@ export class ApiConnection {
 
   async #errorOf(response: Response, sent: { readonly request: string; readonly attempts: number }): Promise<Error> {
     const { status, headers } = response
-    const { text } = await readText(response, maxErrorBytes)
+    const { bytes } = await readBytes(response, this.#redaction.neededBytes)
+    const requestId = headers.get('x-request-id')
     return responseError({
       ...sent,
       status,
-      requestId: headers.get('x-request-id') ?? undefined,
+      requestId: requestId === null ? undefined : this.#redaction.redact(requestId),
       retryAfterSeconds: retryAfterSecondsOf((name) => headers.get(name), Date.now()),
-      body: text.replaceAll(this.#settings.credential, '[redacted]'),
+      body: this.#redaction.beginningOf(bytes),
     })
   }
 }
@@ -115,17 +124,13 @@ function queryOf(query: ApiCall['query']): string {
 }
 
 async function readJson(response: Response, request: string): Promise<unknown> {
-  const { text, complete } = await readText(response, maxResponseBytes)
+  const { bytes, complete } = await readBytes(response, maxResponseBytes)
   if (!complete) throw invalidResponse(request, `is longer than ${maxResponseBytes} bytes`)
-  if (text === '') return undefined
-  try {
-    return JSON.parse(text)
-  } catch (cause) {
-    throw invalidResponse(request, 'is not JSON', { cause })
-  }
+  if (bytes.byteLength === 0) return undefined
+  return parseJson(bytes, request)
 }
 
-async function readText(response: Response, maxBytes: number): Promise<{ text: string; complete: boolean }> {
+async function readBytes(response: Response, maxBytes: number): Promise<{ bytes: Buffer; complete: boolean }> {
   const chunks: Uint8Array[] = []
   let byteLength = 0
   // Leaving the loop cancels the body, so that a server cannot keep us reading.
@@ -134,6 +139,5 @@ async function readText(response: Response, maxBytes: number): Promise<{ text: s
     byteLength += chunk.byteLength
     if (byteLength > maxBytes) break
   }
-  const text = Buffer.concat(chunks).subarray(0, maxBytes).toString('utf8')
-  return { text, complete: byteLength <= maxBytes }
+  return { bytes: Buffer.concat(chunks).subarray(0, maxBytes), complete: byteLength <= maxBytes }
 }

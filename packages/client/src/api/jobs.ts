@@ -6,7 +6,7 @@ import { pause } from '../request/pause.ts'
 import type { ApiCall, ApiConnection, CallOptions } from './connection.ts'
 import type { JobRequest, JobType } from './job-request.ts'
 import { path } from './path.ts'
-import { type ApiResponse, expectFields, invalidResponse } from './response.ts'
+import { type ApiResponse, expectFields, parseJson } from './response.ts'
 
 /** A submitted job. */
 export interface SubmittedJob {
@@ -220,11 +220,7 @@ export class Jobs {
     const manifest = job.artifacts.find(({ artifact_type }) => artifact_type === 'manifest')
     if (manifest === undefined) return undefined
     const bytes = await this.#readArtifact(manifest.artifact_id, options)
-    try {
-      return JSON.parse(new TextDecoder().decode(bytes)) as JobManifest
-    } catch (cause) {
-      throw invalidResponse(`the download of the manifest of job ${jobId}`, 'is not JSON', { cause })
-    }
+    return parseJson(bytes, `the download of the manifest of job ${jobId}`) as JobManifest
   }
 
   #get(path: string, { query, signal }: CallOptions & { query: NonNullable<ApiCall['query']> }): Promise<ApiResponse> {

@@ -24,13 +24,23 @@ export function expectFields<Body>(response: ApiResponse, names: readonly (keyof
   return data as Body
 }
 
+/**
+ * Parses a body.
+ *
+ * @throws {ScrapeNestError} `response_invalid`
+ */
+export function parseJson(bytes: Uint8Array, request: string): unknown {
+  try {
+    return JSON.parse(new TextDecoder().decode(bytes))
+  } catch {
+    // Without a cause: the error of JSON.parse quotes the text, which may hold a secret.
+    throw invalidResponse(request, 'is not JSON')
+  }
+}
+
 /** `response_invalid`. @param problem what follows "The response". */
-export function invalidResponse(request: string, problem: string, options?: ErrorOptions): ScrapeNestError {
-  return new ScrapeNestError({
-    code: 'response_invalid',
-    message: `The response to ${request} ${problem}.`,
-    ...options,
-  })
+export function invalidResponse(request: string, problem: string): ScrapeNestError {
+  return new ScrapeNestError({ code: 'response_invalid', message: `The response to ${request} ${problem}.` })
 }
 
 export function isRecord(value: unknown): value is Record<string, unknown> {

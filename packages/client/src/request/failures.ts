@@ -2,14 +2,21 @@ import { ScrapeNestError } from '../errors.ts'
 import { permanentFailureAdvice } from './permanent-failure.ts'
 import { reasonOf } from './system-code.ts'
 
+interface FailedConnection {
+  readonly attempts: number
+  readonly cause: unknown
+  /** @default what the cause says */
+  readonly reason?: string
+}
+
 /** `connection_failed`. @param request what was sent, as the subject of the message. */
 export function connectionFailed(
   request: string,
-  { attempts, cause }: { readonly attempts: number; readonly cause: unknown },
+  { attempts, cause, reason = reasonOf(cause) }: FailedConnection,
 ): ScrapeNestError {
   const count = attempts === 1 ? '1 attempt' : `${attempts} attempts`
   const advice = permanentFailureAdvice(cause)
-  const message = `${request} failed after ${count}: ${reasonOf(cause)}.${advice === undefined ? '' : ` ${advice}`}`
+  const message = `${request} failed after ${count}: ${reason}.${advice === undefined ? '' : ` ${advice}`}`
   return new ScrapeNestError({ code: 'connection_failed', message, attempts, cause })
 }
 

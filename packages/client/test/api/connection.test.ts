@@ -1,5 +1,5 @@
 import { inspect } from 'node:util'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import {
   type AnyScrapeNestError,
   type ErrorResponseFacts,
@@ -88,6 +88,33 @@ describe('errors of the API', () => {
     expect(error.message).toContain('the key [redacted] is unknown')
     expect(inspect(client, { depth: 9, showHidden: true })).not.toContain(apiKey)
     expect(JSON.stringify(client)).not.toContain(apiKey)
+  })
+
+  it('shows nothing of a response that is not JSON: it may hold a secret', async () => {
+    const { url } = await startStub({ body: 'whsec_leaked' })
+    const error = await failureOf(clientOf(url).webhookEndpoints.rotateSecret('ep_1'))
+    expect(error).toMatchObject({ code: 'response_invalid' })
+    expect(inspect(error, { depth: 9, showHidden: true })).not.toContain('whsec_')
+  })
+
+  it('shows nothing of a manifest that is not JSON', async () => {
+    const storage = await startServer((_request, response) => response.end('whsec_leaked'))
+    const artifacts = [{ artifact_id: 'a1', artifact_type: 'manifest' }]
+    const { url } = await startStub(
+      { body: { ...job, artifacts } },
+      { body: { artifact_id: 'a1', download_url: storage } },
+    )
+    const client = clientOf(url, { allowInsecure: true, allowPrivateAddresses: true })
+    const error = await failureOf(client.jobs.getManifest('job_1'))
+    expect(error).toMatchObject({ code: 'response_invalid', message: expect.stringContaining('manifest') })
+    expect(inspect(error, { depth: 9, showHidden: true })).not.toContain('whsec_')
+  })
+
+  it('never shows the API key that a header quotes', async () => {
+    const { url } = await startStub({ status: 401, headers: { 'x-request-id': `req-${apiKey}` } })
+    const error = await responseErrorOf(clientOf(url).jobs.get('job_1'))
+    expect(error.requestId).toBe('req-[redacted]')
+    expect(inspect(error, { depth: 9, showHidden: true })).not.toContain(apiKey)
   })
 
   it.each([
@@ -248,6 +275,31 @@ describe('connections', () => {
     circular['headers'] = circular
     await expect(clientOf(url).submit({ ...submission, ...circular })).rejects.toBeInstanceOf(TypeError)
     expect(requests).toEqual([])
+  })
+
+  it('sends calls with the global fetch of the moment, which a mock may have replaced', async () => {
+    const { url, requests } = await startStub({ body: { items: [], total: 0 } })
+    const client = clientOf(url)
+    const mock = vi.fn(async () => Response.json({ items: [], total: 0 }))
+    vi.stubGlobal('fetch', mock)
+    onTestFinished(() => void vi.unstubAllGlobals())
+    await client.jobs.list()
+    expect(mock).toHaveBeenCalledTimes(1)
+    expect(requests).toEqual([])
+  })
+
+  it.each<[string, unknown, string]>([
+    ['its message', new TypeError('x is not a function'), 'after 1 attempt: x is not a function.'],
+    ['its cause', new TypeError('fetch failed', { cause: new Error('no route') }), 'after 1 attempt: no route.'],
+    ['no message', new TypeError(), 'after 1 attempt: unknown reason.'],
+    ['no error', 'text', 'after 1 attempt: unknown reason.'],
+    ['the API key', new Error(`refused x-api-key ${apiKey}`), 'after 1 attempt: refused x-api-key [redacted].'],
+  ])('a failure without a code says what happened: %s', async (_what, failure, ending) => {
+    const client = clientOf('https://api.example', { fetch: () => Promise.reject(failure) })
+    expect(await failureOf(client.jobs.list())).toMatchObject({
+      code: 'connection_failed',
+      message: `GET /v1/jobs failed ${ending}`,
+    })
   })
 
   it('sends calls with the fetch option', async () => {
