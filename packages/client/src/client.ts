@@ -1,5 +1,5 @@
 import { ConfigurationError } from '@scrapenest-webhooks/core'
-import { checkKnownOptions, checkWholeNumber } from '@scrapenest-webhooks/core/adapter'
+import { checkWholeNumber } from '@scrapenest-webhooks/core/adapter'
 import { ApiConnection, type CallOptions } from './api/connection.ts'
 import type { JobRequest } from './api/job-request.ts'
 import { checkWaitOptions, type Job, Jobs, jobTimedOut, type SubmittedJob, type WaitOptions } from './api/jobs.ts'
@@ -7,6 +7,7 @@ import { WebhookEndpoints } from './api/webhook-endpoints.ts'
 import { Artifacts, type DownloadDefaults } from './download/artifacts.ts'
 import { withDeadline } from './request/deadline.ts'
 import { requestTimedOut } from './request/failures.ts'
+import { ownOptions } from './request/own-options.ts'
 
 export interface ClientOptions extends DownloadDefaults {
   /** `sn_live_…`. Either this or `accessToken`. */
@@ -53,15 +54,15 @@ export class ScrapeNestClient {
   readonly jobs: Jobs
   readonly artifacts: Artifacts
 
-  constructor(options: ClientOptions) {
-    checkKnownOptions(options, knownOptions)
+  constructor(clientOptions: ClientOptions) {
+    const options = ownOptions(clientOptions, knownOptions)
     const { allowPrivateAddresses, allowInsecure } = options
     const timeoutMs = checkWholeNumber('timeoutMs', options.timeoutMs ?? 30_000, { min: 1, max: 2_147_483_647 })
     const maxRetries = checkWholeNumber('maxRetries', options.maxRetries ?? 2, { min: 0, max: 10 })
     const connection = new ApiConnection({
       ...authentication(options),
       baseUrl: checkBaseUrl(options.baseUrl ?? 'https://api.scrapenest.com'),
-      fetch: options.fetch ?? globalThis.fetch,
+      fetch: options.fetch,
       timeoutMs,
       maxRetries,
     })
@@ -121,14 +122,16 @@ function authentication({ apiKey, accessToken }: ClientOptions) {
 }
 
 function checkBaseUrl(text: string): string {
-  if (!URL.canParse(text)) throw new ConfigurationError(`Expected baseUrl to be a URL, got ${JSON.stringify(text)}.`)
+  // Messages do not quote it: it may hold a password.
+  if (!URL.canParse(text))
+    throw new ConfigurationError('Expected baseUrl to be a URL, such as https://api.scrapenest.com.')
   const url = new URL(text)
   const isLocal = /^(localhost|127(\.[0-9]+){3}|\[::1\])$/.test(url.hostname)
   if (url.protocol !== 'https:' && !(url.protocol === 'http:' && isLocal)) {
     throw new ConfigurationError('Expected baseUrl to be https. Over http the API key would be sent unencrypted.')
   }
-  if (url.username !== '' || url.search !== '' || url.hash !== '') {
-    throw new ConfigurationError('Expected baseUrl to have no user name, query or fragment.')
+  if (url.username !== '' || url.password !== '' || url.search !== '' || url.hash !== '') {
+    throw new ConfigurationError('Expected baseUrl to have no user name, password, query or fragment.')
   }
   return url.href.replace(/\/+$/, '')
 }

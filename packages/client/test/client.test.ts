@@ -1,4 +1,4 @@
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { ScrapeNestClient } from '../src/index.ts'
 import { type StubResponse, startServer, startStub } from './stub-server.ts'
 
@@ -114,6 +114,7 @@ describe('options', () => {
     [{ apiKey: 'sn_live_x\n' }, /line break/],
     [{ apiKey: 'x', baseUrl: 'http://api.example' }, /https/],
     [{ apiKey: 'x', baseUrl: 'api.example' }, /baseUrl/],
+    [{ apiKey: 'x', baseUrl: 'https://:pw@api.example' }, /password/],
     [{ apiKey: 'x', baseUrl: 'https://user:pw@api.example' }, /user name/],
     [{ apiKey: 'x', maxRetries: -1 }, /maxRetries/],
     [{ apiKey: 'x', timeoutMs: 0.5 }, /timeoutMs/],
@@ -122,6 +123,39 @@ describe('options', () => {
     expect(() => new ScrapeNestClient(options)).toThrow(
       expect.objectContaining({ code: 'configuration_invalid', message: expect.stringMatching(message) }),
     )
+  })
+
+  it.each([
+    'https://:hunter2@api.example',
+    'https://hunter2@api.example',
+    'https://user:hunter2@api.example',
+    'https://user:hunter2@api example',
+    'http://user:hunter2@api.example',
+  ])('rejects a baseUrl with user info and does not show it: %s', (baseUrl) => {
+    const create = () => new ScrapeNestClient({ apiKey: 'x', baseUrl })
+    expect(create).toThrow(expect.objectContaining({ code: 'configuration_invalid' }))
+    expect(create).toThrow(expect.objectContaining({ message: expect.not.stringContaining('hunter2') }))
+  })
+
+  it('are own properties: a polluted prototype sets none', async () => {
+    const { url, requests } = await startStub({ body: { items: [] } })
+    const client = (): ScrapeNestClient => new ScrapeNestClient({ apiKey: 'x', maxRetries: 0 })
+    const prototype: Record<string, unknown> = Object.prototype as never
+    const polluted = { allowInsecure: true, allowPrivateAddresses: true, accessToken: 'y', baseUrl: url }
+    Object.assign(prototype, polluted)
+    onTestFinished(() => {
+      for (const name of Object.keys(polluted)) delete prototype[name]
+    })
+    await expect(client().artifacts.downloadText(url)).rejects.toMatchObject({ code: 'url_not_allowed' })
+    await expect(client().artifacts.download(url, { to: '/nowhere/file' })).rejects.toMatchObject({
+      code: 'url_not_allowed',
+    })
+    const secure = url.replace('http:', 'https:')
+    await expect(client().artifacts.downloadText(secure)).rejects.toMatchObject({ code: 'address_not_allowed' })
+    await expect(client().artifacts.download(secure, { to: '/nowhere/file' })).rejects.toMatchObject({
+      code: 'address_not_allowed',
+    })
+    expect(requests).toEqual([])
   })
 
   it('sends an access token as a bearer token, and no key', async () => {

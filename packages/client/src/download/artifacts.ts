@@ -1,7 +1,8 @@
-import { checkKnownOptions, checkWholeNumber } from '@scrapenest-webhooks/core/adapter'
+import { checkWholeNumber } from '@scrapenest-webhooks/core/adapter'
 import { type ArtifactUrl, type ArtifactUrlOptions, getArtifactUrl } from '../api/artifact-url.ts'
 import type { ApiConnection, CallOptions } from '../api/connection.ts'
 import type { Jobs } from '../api/jobs.ts'
+import { ownOptions } from '../request/own-options.ts'
 import { type ArtifactSource, createArtifactLocator } from './artifact-locator.ts'
 import { type DownloadProgress, downloadTo } from './download.ts'
 import { PartialFile } from './partial-file.ts'
@@ -87,24 +88,20 @@ export class Artifacts {
    * @throws the signal's reason when aborted.
    *
    * @example
-   * await client.artifacts.download(event, { to: `data/${event.data.job_id}.png` })
+   * // Escaped: what an event says must not lead to another directory.
+   * await client.artifacts.download(event, { to: `data/${encodeURIComponent(event.data.job_id)}.png` })
    */
   async download(source: ArtifactSource, options: DownloadOptions): Promise<DownloadedFile> {
-    checkKnownOptions(options, { ...readOptions, to: true })
-    const { to, ...read } = options
-    const result = await downloadTo(
-      () => PartialFile.create(to),
-      this.#locator(source),
-      this.#downloadSettings(read, 1024 * 1024 * 1024),
-    )
+    const own = ownOptions(options, { ...readOptions, to: true })
+    const settings = this.#downloadSettings(own, 1024 * 1024 * 1024)
+    const result = await downloadTo(() => PartialFile.create(own.to), this.#locator(source), settings)
     const { output: path, ...facts } = result
     return { path, ...facts }
   }
 
   /** The artifact's bytes, in memory. @throws {ScrapeNestError} as `download` */
   async downloadBytes(source: ArtifactSource, options: ReadOptions = {}): Promise<Uint8Array> {
-    checkKnownOptions(options, readOptions)
-    const settings = this.#downloadSettings(options, 64 * 1024 * 1024)
+    const settings = this.#downloadSettings(ownOptions(options, readOptions), 64 * 1024 * 1024)
     const { output } = await downloadTo(async () => new MemorySink(), this.#locator(source), settings)
     return output
   }

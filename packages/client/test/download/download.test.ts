@@ -1,5 +1,5 @@
 import { mkdir, readdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { inspect } from 'node:util'
 import { brotliCompressSync, gzipSync } from 'node:zlib'
 import { describe, expect, it } from 'vitest'
@@ -171,6 +171,16 @@ describe('a download that breaks', () => {
       code: 'connection_failed',
       message: expect.stringContaining('ECONNREFUSED'),
     })
+  })
+
+  it('says so if the connection closes before the response', async () => {
+    const url = await startTcpServer((socket) => socket.end())
+    const failure = clientOf().artifacts.download(url, { to: folder.target })
+    await expect(failure).rejects.toMatchObject({
+      code: 'connection_failed',
+      message: expect.stringMatching(/after 1 attempt: (ECONNRESET|The connection closed before the response)\.$/),
+    })
+    await folder.expectEmpty()
   })
 
   it('rejects with file_write_failed if the target cannot be written, and leaves nothing', async () => {
@@ -348,6 +358,16 @@ describe('an encoded artifact', () => {
     })
     await folder.expectEmpty()
   })
+})
+
+it('the documented example keeps a hostile job_id inside its folder', async () => {
+  const source = await readFile(new URL('../../src/download/artifacts.ts', import.meta.url), 'utf8')
+  const [, template = ''] = /\* await client\.artifacts\.download\(event, \{ to: `(.+)` \}\)/.exec(source) ?? []
+  expect(template).toContain('event.data.job_id')
+  const pathFor = new Function('event', `return \`${template}\``)
+  for (const job_id of ['../../outside', '..', '/etc/passwd', 'a/../../b']) {
+    expect(dirname(pathFor({ data: { job_id } }))).toBe('data')
+  }
 })
 
 it('a storage that sends interim responses only is request_timeout', async () => {
