@@ -18,7 +18,7 @@ for (const { engine, server, start } of engines) {
   // Concurrent, because both mostly wait for leases to end.
   it.skipIf(!hasProgram(server))(
     `buries the event that kills each process that handles it, and nothing else, on ${engine}`,
-    { concurrent: true },
+    { concurrent: true, timeout: 180_000 },
     async ({ onTestFinished }) => {
       const opened = await start()
       onTestFinished(() => opened.dispose())
@@ -55,6 +55,5 @@ for (const { engine, server, start } of engines) {
         history: [{ attempt: 3, error: { code: 'lease_ended' } }],
       })
     },
-    180_000,
   )
 }

@@ -225,7 +225,7 @@ try {
   noop()
 } catch (error) {
   if (isWebhookError(error)) {
-    expectTypeOf<typeof error.code>().toEqualTypeOf<ReportCode>()
+    expectTypeOf<typeof error.code>().toEqualTypeOf<WebhookErrorCode>()
     if (error.code === 'schema_mismatch') expectTypeOf(error.issues).toEqualTypeOf<readonly unknown[]>()
     if (error.code === 'retry_later') expectTypeOf(error.retryAfterSeconds).toEqualTypeOf<number>()
     if (error.code === 'missing_header') expectTypeOf(error.header).toEqualTypeOf<string | undefined>()
