@@ -19,7 +19,11 @@ export interface ClientOptions extends DownloadDefaults {
    * @default 'https://api.scrapenest.com'
    */
   readonly baseUrl?: string | undefined
-  /** Sends the API calls, for example through a proxy. Downloads do not use it. @default the global fetch */
+  /**
+   * Sends the API calls, for example through a proxy. Downloads use neither it nor a proxy: a proxy would hide the address
+   * that is checked.
+   * @default the global fetch
+   */
   readonly fetch?: typeof globalThis.fetch | undefined
   /** Maximum duration of each attempt of a call, and of each silence during a download. @default 30000 */
   readonly timeoutMs?: number | undefined

@@ -59,7 +59,7 @@ export interface ScrapeNestErrorFacts {
     /** The system's own code, for example `ENOSPC`. */
     readonly systemCode: string | undefined
   }
-  /** The size or the SHA-256 differs from what was expected. */
+  /** The size or the SHA-256 differs from what was expected, or the stated hash is not a SHA-256. */
   readonly integrity_mismatch: NoFacts
   /** The job ended as `failed`. */
   readonly job_failed: { readonly jobId: string; readonly failureReason: string | undefined }
