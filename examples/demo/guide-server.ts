@@ -47,7 +47,7 @@ await app.register(scrapenestWebhooks, {
     'job.created': ({ data }) => tell({ is: 'created', jobId: data.job_id }),
     'artifact.ready': async (event, { signal }) => {
       const { job_id, artifact_type } = event.data
-      const to = join(directory, `${job_id}-${artifact_type}`)
+      const to = join(directory, encodeURIComponent(`${job_id}-${artifact_type}`))
       const { path, sha256 } = await client.artifacts.download(event, { to, signal })
       tell({ is: 'downloaded', jobId: job_id, type: artifact_type, path, sha256 })
     },
