@@ -61,7 +61,8 @@ describe('endpoints', () => {
     const start = await cli.line((line) => 'apiKey' in line)
     const baseUrl = String(start['url'])
     const [endpoint] = start['endpoints'] as { endpoint_id: string; secret: string }[]
-    const endpoints = (...parameters: string[]) => runCli(['endpoints', ...parameters, '--base-url', baseUrl])
+    const env = { SCRAPENEST_API_KEY: String(start['apiKey']) }
+    const endpoints = (...parameters: string[]) => runCli(['endpoints', ...parameters, '--base-url', baseUrl], { env })
     return { baseUrl, endpoints, id: endpoint?.endpoint_id ?? '', secret: endpoint?.secret ?? '' }
   }
 
@@ -104,6 +105,8 @@ describe('endpoints', () => {
       exitCode: 3,
       stderr: expect.stringContaining('validation_failed'),
     })
+    const withoutKey = await runCli(['endpoints', 'list', '--base-url', baseUrl])
+    expect(withoutKey).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('A simulator prints its own') })
     const wrongKey = await runCli(['endpoints', 'list', '--base-url', baseUrl], {
       env: { SCRAPENEST_API_KEY: 'sn_live_wrong' },
     })
@@ -118,8 +121,19 @@ it.each([
   [['simulate', '--port', '70000'], 2, /--port/],
   [['simulate', '--endpoint', 'https://example.com/'], 2, /on this machine/],
   [['endpoints', 'list'], 2, /SCRAPENEST_API_KEY/],
-  [['endpoints', 'list', '--base-url', 'http://127.0.0.1:9'], 3, /connection_failed/],
-])('%j exits with %i', async (parameters, exitCode, message) => {
-  const port = parameters[0] === 'simulate' && !parameters.includes('--port') ? ['--port', '0'] : []
-  expect(await runCli([...parameters, ...port])).toMatchObject({ exitCode, stderr: expect.stringMatching(message) })
-})
+  [
+    ['endpoints', 'list', '--base-url', 'http://127.0.0.1:9'],
+    3,
+    /connection_failed/,
+    { SCRAPENEST_API_KEY: 'sn_test_1' },
+  ],
+] as [string[], number, RegExp, Record<string, string>?][])(
+  '%j exits with %i',
+  async (parameters, exitCode, message, env = {}) => {
+    const port = parameters[0] === 'simulate' && !parameters.includes('--port') ? ['--port', '0'] : []
+    expect(await runCli([...parameters, ...port], { env })).toMatchObject({
+      exitCode,
+      stderr: expect.stringMatching(message),
+    })
+  },
+)

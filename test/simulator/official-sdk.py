@@ -68,6 +68,7 @@ with ScrapeNestClient(api_key=api_key, base_url=base_url) as client:
     result["png"] = client.artifacts.download_bytes(by_type["screenshot"].artifact_id)[:4].hex()
     manifest = client.jobs.get_manifest(submitted.job_id)
     result["manifest"] = [manifest.engine, manifest.outcome, manifest.credits.charged, len(manifest.artifacts)]
+    result["manifest_request"] = [manifest.user_agent, manifest.retry_count, manifest.request["tags"]]
 
     result["listed"] = [client.jobs.list(tag="batch:nightly").total, len(list(client.jobs.iter(page_size=1)))]
     result["stats"] = client.jobs.stats().totals.succeeded

@@ -84,6 +84,7 @@ describe('the official Python SDK, unmodified', { timeout: 120_000 }, () => {
       html: [true, true],
       png: '89504e47',
       manifest: ['standard', 'success', true, 2],
+      manifest_request: ['scrapenest-webhooks-simulator', 0, ['batch:nightly']],
       listed: [1, 2],
       stats: 2,
       messages: ['succeeded', 9],

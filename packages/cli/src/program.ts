@@ -17,7 +17,7 @@ Examples:
 
 Environment:
   SCRAPENEST_WEBHOOK_SECRET   the endpoint's signing secret (whsec_…)
-  SCRAPENEST_API_KEY          the API key for endpoints (sn_live_…)
+  SCRAPENEST_API_KEY          the API key (sn_live_…)
   NO_COLOR                    disables colors
 
 Exit codes:

@@ -1,3 +1,4 @@
+import { randomBytes } from 'node:crypto'
 import { ConfigurationError } from '@scrapenest-webhooks/core'
 import { checkHooks, checkKnownOptions, checkWholeNumber } from '@scrapenest-webhooks/core/adapter'
 import { checkFaultShares, type FaultShares } from './delivery/faults.ts'
@@ -7,7 +8,7 @@ import { checkSignatureKey, type SignatureKey } from './delivery/signed-headers.
 export interface SimulatorOptions {
   /** The port to listen on, on 127.0.0.1. @default 0: any free port; see `simulator.url` */
   readonly port?: number | undefined
-  /** The API key that requests must carry. @default 'sn_test_simulator' */
+  /** The API key that requests must carry. @default a random one; see `simulator.apiKey` */
   readonly apiKey?: string | undefined
   /** Divides the delays between retries: at 3600, an hour passes in a second. @default 1 */
   readonly speed?: number | undefined
@@ -77,7 +78,7 @@ const knownOptions = {
 export function readSimulatorOptions(options: SimulatorOptions): SimulatorSettings {
   checkKnownOptions(options, knownOptions)
   checkHooks(options, ['onAttempt', 'random'])
-  const { apiKey = 'sn_test_simulator', random = Math.random, onAttempt } = options
+  const { apiKey = randomApiKey(), random = Math.random, onAttempt } = options
   return {
     port: checkWholeNumber('port', options.port ?? 0, { min: 0, max: 65_535 }),
     apiKey,
@@ -93,6 +94,11 @@ export function readSimulatorOptions(options: SimulatorOptions): SimulatorSettin
     random,
     onAttempt,
   }
+}
+
+/** A fixed key would let every process, and every user of this machine, drive the simulator. */
+function randomApiKey(): string {
+  return `sn_test_${randomBytes(16).toString('hex')}`
 }
 
 function checkSpeed(speed: number): number {

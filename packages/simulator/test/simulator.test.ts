@@ -9,6 +9,15 @@ describe('the simulator', () => {
     expect(new URL(simulator.url).hostname).toBe('127.0.0.1')
   })
 
+  it('has a random API key, which no other simulator accepts', async () => {
+    const [{ simulator }, { simulator: other }] = [await setUp(), await setUp()]
+    expect(simulator.apiKey).toMatch(/^sn_test_[0-9a-f]{32}$/)
+    const list = (apiKey: string) =>
+      fetch(`${simulator.url}/v1/webhook-endpoints`, { headers: { 'x-api-key': apiKey } }).then(({ status }) => status)
+    expect(await list(simulator.apiKey)).toBe(200)
+    for (const key of [other.apiKey, 'sn_test_simulator', '']) expect(await list(key)).toBe(401)
+  })
+
   it('reports a port that is taken', async () => {
     const { simulator } = await setUp()
     await expect(startSimulator({ port: Number(new URL(simulator.url).port) })).rejects.toMatchObject({

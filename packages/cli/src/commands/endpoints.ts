@@ -1,19 +1,10 @@
-import type { ScrapeNestClient, WebhookEndpointSettings } from '@scrapenest-webhooks/client'
+import type { WebhookEndpointSettings } from '@scrapenest-webhooks/client'
 import type { Command } from 'commander'
 import { collect, parseUrl } from '../arguments.ts'
 import { exitCodes } from '../exit-codes.ts'
 import { confirm } from '../terminal/confirm.ts'
 import { dim, green, printErrorLine, printJson, printLine, printTable, yellow } from '../terminal/print.ts'
-import { UsageError } from '../usage-error.ts'
-
-interface ApiOptions {
-  readonly baseUrl: string
-  readonly json?: boolean
-}
-
-interface ConfirmOptions {
-  readonly yes?: boolean
-}
+import { type ApiOptions, type ConfirmOptions, createClient, withApiOptions } from './api-options.ts'
 
 export function addEndpoints(program: Command): void {
   const endpoints = program
@@ -34,25 +25,6 @@ export function addEndpoints(program: Command): void {
     .argument('<id>', 'the endpoint_id')
     .option('--yes', 'do not ask')
     .action(deleteEndpoint)
-}
-
-function withApiOptions(command: Command): Command {
-  return command
-    .option('--base-url <url>', 'the base URL of the API', parseUrl, 'https://api.scrapenest.com')
-    .option('--json', 'print the response as JSON')
-}
-
-async function createClient({ baseUrl }: ApiOptions): Promise<ScrapeNestClient> {
-  const apiKey = process.env['SCRAPENEST_API_KEY'] ?? (await findSimulatorKey(baseUrl))
-  if (!apiKey) throw new UsageError('Set SCRAPENEST_API_KEY to a key with the scope webhooks.manage.')
-  const { ScrapeNestClient } = await import('@scrapenest-webhooks/client')
-  return new ScrapeNestClient({ apiKey, baseUrl })
-}
-
-/** A simulator on this machine has a fixed key, which is not a secret. */
-async function findSimulatorKey(baseUrl: string): Promise<string | undefined> {
-  const { isLocalHost } = await import('@scrapenest-webhooks/simulator')
-  return isLocalHost(new URL(baseUrl).hostname) ? 'sn_test_simulator' : undefined
 }
 
 async function list(options: ApiOptions): Promise<void> {

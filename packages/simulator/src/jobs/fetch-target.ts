@@ -8,6 +8,8 @@ export interface TargetResponse {
   readonly body: Buffer
 }
 
+export const simulatorUserAgent = 'scrapenest-webhooks-simulator'
+
 const maxBodyBytes = 10 * 1024 * 1024
 
 /**
@@ -20,7 +22,7 @@ export async function fetchTarget(job: JobRequest, closing: AbortSignal): Promis
   try {
     const response = await fetch(job.target_url, {
       method: job.method ?? 'GET',
-      headers: { 'user-agent': job.user_agent ?? 'scrapenest-webhooks-simulator', ...job.headers },
+      headers: { 'user-agent': job.user_agent ?? simulatorUserAgent, ...job.headers },
       ...(job.body !== undefined && { body: job.body }),
       redirect: job.follow_redirects === false ? 'manual' : 'follow',
       signal: AbortSignal.any([timeout, closing]),

@@ -15,6 +15,8 @@ export interface JobRequest {
   readonly follow_redirects?: boolean
   readonly viewport?: { readonly width: number; readonly height: number }
   readonly artifact_options?: Readonly<Record<string, boolean>>
+  /** Not used: the target is fetched directly. */
+  readonly proxy?: unknown
   readonly extraction?: { readonly hooks: readonly { readonly hook_id: string }[] }
 }
 

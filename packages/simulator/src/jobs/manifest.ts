@@ -1,5 +1,5 @@
 import { describeArtifact } from './artifact-store.ts'
-import type { TargetResponse } from './fetch-target.ts'
+import { simulatorUserAgent, type TargetResponse } from './fetch-target.ts'
 import { describeBlock, type Job } from './job.ts'
 import { simulatedNote } from './produce-artifacts.ts'
 
@@ -15,7 +15,7 @@ export function createManifest(
     target,
   }: { readonly startedAt: Date; readonly completedAt: Date; readonly target: TargetResponse | undefined },
 ): string {
-  const { job_type, target_url } = job.request
+  const { job_type, target_url, user_agent = simulatorUserAgent, proxy, ...request } = job.request
   const weight = creditWeights[job_type] ?? 1
   const charged = job.outcome === 'success'
   const manifest = {
@@ -35,7 +35,11 @@ export function createManifest(
       finished_at: completedAt.toISOString(),
       duration_ms: completedAt.getTime() - startedAt.getTime(),
     },
+    user_agent,
+    retry_count: 0,
+    request,
     credits: { weight, charged, amount: charged ? weight : 0 },
+    egress: { mode: proxy === undefined ? 'managed' : 'custom' },
     artifacts: job.artifacts.map((artifact) => describeArtifact(artifact)),
   }
   return JSON.stringify(manifest, null, 2)

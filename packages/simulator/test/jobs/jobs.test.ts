@@ -54,7 +54,23 @@ describe('a job', () => {
       outcome: 'success',
       response: { http_status: 200, headers: { 'x-method': 'POST' } },
       credits: { charged: true },
+      user_agent: 'scrapenest-webhooks-simulator',
+      retry_count: 0,
+      request: { method: 'POST', tags: ['a'], artifact_options: { include_text: true, include_response_body: true } },
+      egress: { mode: 'managed' },
     })
+  })
+
+  it('with a proxy and a user agent names both in its manifest', async () => {
+    const { client, simulator } = await setUp()
+    const proxy = { server: 'http://proxy.example:8080', password: 'TOPSECRET' }
+    const job = await client.scrape(
+      { job_type: 'stealth', target_url: simulator.examplePageUrl, user_agent: 'mine/1', proxy } as never,
+      { pollMs: 10 },
+    )
+    const manifest = await client.jobs.getManifest(job.job_id)
+    expect(manifest).toMatchObject({ user_agent: 'mine/1', egress: { mode: 'custom' } })
+    expect(JSON.stringify(manifest)).not.toContain('TOPSECRET')
   })
 
   it('of a browser tier gets a screenshot that is marked as generated', async () => {

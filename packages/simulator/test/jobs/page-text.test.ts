@@ -9,6 +9,9 @@ describe('the text of a page', () => {
     ['text <script>never closed', 'text'],
     ['text <p', 'text'],
     ['no tags', 'no tags'],
+    ['<!-- hidden --><p title="a > b">5 &lt; 6 &amp; 7&nbsp;€</p>', '5 < 6 & 7 €'],
+    ['<script>"</scr" + "ipt>"; "<p>"</script>shown', 'shown'],
+    ['<ul><li>one</li><li>two</li></ul>', 'one two'],
     ['', ''],
   ])('of %j is %j', (html, text) => {
     expect(pageText(html)).toBe(text)
