@@ -1,0 +1,107 @@
+import { mkdir, readdir, readFile } from 'node:fs/promises'
+import type { Socket } from 'node:net'
+import { join } from 'node:path'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { brotliCompressSync, deflateSync, gzipSync } from 'node:zlib'
+import { describe, expect, it } from 'vitest'
+import { isScrapeNestError } from '../../src/index.ts'
+import { startTcpServer } from '../stub-server.ts'
+import { bytes, clientOf, sha256 } from './storage.ts'
+import { useTemporaryFolder } from './temporary-folder.ts'
+
+const folder = useTemporaryFolder()
+
+const codings = [
+  ['identity', bytes],
+  ['gzip', gzipSync(bytes)],
+  ['br', brotliCompressSync(bytes)],
+  ['deflate', deflateSync(bytes)],
+] as const
+
+/** A response as it is sent, split where it can end. `bodyEnd` ends the message. */
+function responseOf(coding: string, body: Uint8Array) {
+  const head = `HTTP/1.1 200 OK\r\ncontent-encoding: ${coding}\r\ntransfer-encoding: chunked\r\n\r\n`
+  const middle = body.length / 2
+  return {
+    headers: [Buffer.from(head.slice(0, 30)), Buffer.from(head.slice(30))],
+    body: [chunkOf(body.subarray(0, middle)), chunkOf(body.subarray(middle, -1)), chunkOf(body.subarray(-1))],
+    bodyEnd: Buffer.from('0\r\n\r\n'),
+  } as const
+}
+
+function chunkOf(content: Uint8Array): Buffer {
+  return Buffer.concat([Buffer.from(`${content.length.toString(16)}\r\n`), content, Buffer.from('\r\n')])
+}
+
+const endConnection = {
+  close: (socket: Socket) => socket.end(),
+  reset: (socket: Socket) => socket.resetAndDestroy(),
+  stall: () => {},
+}
+
+interface Ending {
+  readonly name: string
+  readonly sent: readonly Buffer[]
+  readonly end: (socket: Socket) => void
+  readonly outcome: string
+}
+
+/** Each way in which a response can end too early, and one in which it does not. */
+function endingsOf(coding: string, encoded: Uint8Array): readonly Ending[] {
+  const { headers, body, bodyEnd } = responseOf(coding, encoded)
+  const moments = {
+    'before the headers': [],
+    'in the headers': headers.slice(0, 1),
+    'after the headers': headers,
+    'in the body': [...headers, body[0]],
+    'in a chunk of the body': [...headers, body[0].subarray(0, -1000)],
+    'after the body': [...headers, ...body],
+  }
+  const broken = Object.entries(moments).flatMap(([moment, sent]) =>
+    Object.entries(endConnection).map(([how, end]) => {
+      return { name: `${how} ${moment}`, sent, end, outcome: how === 'stall' ? 'request_timeout' : 'connection_failed' }
+    }),
+  )
+  // Complete for HTTP, and cut for everyone else.
+  const undecodable = coding === 'identity' ? 'integrity_mismatch' : 'content_decoding_failed'
+  const cut = [
+    { name: 'cut after the headers', sent: [...headers, bodyEnd], outcome: 'integrity_mismatch' },
+    { name: 'cut in the body', sent: [...headers, body[0], bodyEnd], outcome: undecodable },
+    { name: 'cut before the last byte', sent: [...headers, body[0], body[1], bodyEnd], outcome: undecodable },
+    { name: 'whole', sent: [...headers, ...body, bodyEnd], outcome: 'whole' },
+  ]
+  return [...broken, ...cut.map((ending) => ({ ...ending, end: endConnection.stall }))]
+}
+
+/** What a download of a response that ends like this settles with, and the files that it leaves. */
+async function downloadEnding({
+  name,
+  sent,
+  end,
+}: Ending): Promise<readonly [outcome: string, files: readonly string[]]> {
+  const directory = join(folder.path, name)
+  await mkdir(directory)
+  const url = await startTcpServer((socket) => {
+    socket.once('data', () => socket.write(Buffer.concat(sent), () => end(socket)))
+  })
+  const to = join(directory, 'page.html')
+  const download = clientOf({ timeoutMs: 1_000 }).artifacts.download(url, { to, sha256 })
+  const settled = download.then(
+    () => 'whole',
+    (error: unknown) => (isScrapeNestError(error) ? error.code : String(error)),
+  )
+  const outcome = await Promise.race([settled, sleep(6_000, 'never settled', { ref: false })])
+  return [outcome, await readdir(directory)]
+}
+
+describe('a download settles in time and leaves no file, however its response ends', () => {
+  it.each(codings)('%s', { timeout: 10_000 }, async (coding, encoded) => {
+    const endings = endingsOf(coding, encoded)
+    const settled = await Promise.all(endings.map(async (ending) => [ending.name, await downloadEnding(ending)]))
+
+    const expected = endings.map(({ name, outcome }) => [name, [outcome, outcome === 'whole' ? ['page.html'] : []]])
+    expect(Object.fromEntries(settled)).toEqual(Object.fromEntries(expected))
+    expect(await readFile(join(folder.path, 'whole', 'page.html'))).toEqual(bytes)
+    expect(endings).toHaveLength(22)
+  })
+})
