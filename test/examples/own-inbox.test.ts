@@ -19,9 +19,10 @@ it('examples/own-inbox passes every check of an inbox, but for sharing its file'
     env,
   })
 
-  expect(stdout).toMatch(new RegExp(`^# pass ${inboxChecks.length - 1}$`, 'm'))
+  const skipped = stdout.match(/# SKIP .*/g) ?? []
+  expect(stdout).toMatch(new RegExp(`^# pass ${inboxChecks.length - skipped.length}$`, 'm'))
   expect(stdout).toMatch(/^# fail 0$/m)
-  expect(stdout.match(/# SKIP .*/g)).toEqual(['# SKIP isShared'])
+  expect(skipped).toEqual(Array.from({ length: 3 }, () => '# SKIP isShared'))
 }, 60_000)
 
 it('examples/own-inbox knows its events after it was killed', async () => {
