@@ -28,7 +28,7 @@ export function produceArtifacts(job: JobRequest, target: TargetResponse, store:
   return produced
 }
 
-function screenshot(job: JobRequest): Buffer {
+function screenshot(job: JobRequest): Uint8Array {
   const { width = 1280, height = 720 } = job.viewport ?? {}
   const seed = createHash('sha256').update(job.target_url).digest()
   return generatePng({ width: pixels(width), height: pixels(height), seed, comment: simulatedNote })
