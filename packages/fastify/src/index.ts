@@ -91,7 +91,9 @@ export const scrapenestWebhooks: FastifyPluginAsync<ScrapenestWebhooksOptions> =
 async function register(app: FastifyInstance, options: ScrapenestWebhooksOptions): Promise<void> {
   const { path, prefix = '', decorateAs = 'scrapenest', logLevel: _, logSerializers: __, ...source } = options
   checkPath(path)
-  const { receiver, isOwned } = resolveReceiver<FastifyRequest>(source as ReceiverOrOptions<FastifyRequest>)
+  const { receiver, isOwned } = resolveReceiver<FastifyRequest>(
+    withLoggerOf(app, source as ReceiverOrOptions<FastifyRequest>),
+  )
   decorate(app, decorateAs, receiver)
   if (isOwned) {
     const graceMs = graceWithinPluginTimeout(app, source as Pick<ReceiverOptions<ScrapeNestEvents>, 'closeGraceMs'>)
@@ -99,6 +101,16 @@ async function register(app: FastifyInstance, options: ScrapenestWebhooksOptions
     app.addHook('preClose', () => receiver.close({ graceMs }))
   }
   await app.register(async (child) => addRoute(child, path, receiver), { prefix })
+}
+
+/** What no request causes, such as the handlers of an inbox, is logged by the application's logger. */
+function withLoggerOf(
+  app: FastifyInstance,
+  source: ReceiverOrOptions<FastifyRequest>,
+): ReceiverOrOptions<FastifyRequest> {
+  if ('receiver' in source || source.logger !== undefined) return source
+  const logger = loggerOf(app)
+  return logger === undefined ? source : { ...source, logger }
 }
 
 /**
@@ -213,6 +225,6 @@ function addUnlessTaken(child: FastifyInstance, route: RouteOptions): boolean {
 }
 
 /** `Fastify()` without a logger has one that discards everything, recognizable by its lack of a level. */
-function loggerOf({ log }: FastifyRequest): Logger | undefined {
+function loggerOf({ log }: Pick<FastifyInstance, 'log'>): Logger | undefined {
   return 'level' in log ? log : undefined
 }

@@ -75,7 +75,7 @@ export class Attempts {
     // The caller creates attempts only for a consumer with a processor.
     const processor = this.#consumer.process as InboxProcessor
     const attempt = new RunningAttempt({ claimed, claimedAtMs, processor, handlerTimeoutMs, graceMs, leaseMs })
-    this.#leaseTimer ??= setInterval(() => this.loseEndedLeases(), leaseMs / 10).unref()
+    this.#startLeaseTimer()
     const finished = this.#runAndFinish(attempt, finish).finally(() => this.#release(attempt))
     this.#held.set(attempt, finished)
     return finished
@@ -96,6 +96,19 @@ export class Attempts {
   async close(budget: CloseBudget): Promise<void> {
     this.#isClosing = true
     await budget.endAttempts(this.#held)
+  }
+
+  #startLeaseTimer(): void {
+    if (this.#leaseTimer !== undefined) return
+    const intervalMs = this.#settings.leaseMs / 10
+    let lastMs = performance.now()
+    const tick = (): void => {
+      const blockedMs = performance.now() - lastMs - intervalMs
+      lastMs = performance.now()
+      if (blockedMs > this.#settings.leaseMs / 3) this.#consumer.note?.(blockedMessage(blockedMs))
+      this.loseEndedLeases()
+    }
+    this.#leaseTimer = setInterval(tick, intervalMs).unref()
   }
 
   #release(attempt: RunningAttempt): void {
@@ -153,4 +166,11 @@ export class Attempts {
       ? { attempt, maxAttempts, nextAttemptAt: new Date(ending.dueAtMs) }
       : { attempt, maxAttempts }
   }
+}
+
+function blockedMessage(blockedMs: number): string {
+  return (
+    `The event loop was blocked for ${(blockedMs / 1000).toFixed(1)} s, more than a third of leaseMs. Leases that are not ` +
+    'renewed end, and their events run again. Move blocking work out of the handlers, or raise leaseMs.'
+  )
 }

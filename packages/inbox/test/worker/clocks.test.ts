@@ -136,3 +136,19 @@ describe('the lease of an attempt', () => {
     await vi.waitFor(() => expect(isAborted).toBe(true))
   })
 })
+
+describe('a blocked event loop', () => {
+  it('is reported if it blocks for more than a third of the lease, with how long', async () => {
+    const inbox = memoryInbox({ leaseMs: 300 })
+    onTestFinished(() => inbox.close({ graceMs: 0 }))
+    const notes: string[] = []
+    const consumer = createInboxConsumer(async () => {
+      await new Promise((resolve) => setTimeout(resolve, 50))
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 250)
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    })
+    await inbox.start({ ...consumer, note: (message) => notes.push(message) })
+    await inbox.put(createInboxEvent())
+    await vi.waitFor(() => expect(notes).toContainEqual(expect.stringMatching(/blocked for 0\.[23] s/)))
+  })
+})
