@@ -129,6 +129,24 @@ describe('where a download may lead', () => {
     expect(get).toHaveBeenCalledTimes(1)
   })
 
+  it('connects directly where the environment names a proxy', async () => {
+    const storage = await startStub({ body: 'direct' })
+    const proxy = await startStub({ body: 'through the proxy' })
+    const script = `
+      import http from 'node:http'
+      import { ScrapeNestClient } from '@scrapenest-webhooks/client'
+      const client = new ScrapeNestClient({ apiKey: 'k', allowInsecure: true, allowPrivateAddresses: true })
+      console.log(await client.artifacts.downloadText(process.argv[1]))
+      http.get('http://other.invalid/', () => process.exit()).on('error', () => {})`
+    const node = [process.execPath, '--input-type=module', '-e', script, storage.url]
+    const { stdout } = await run('env', ['NODE_USE_ENV_PROXY=1', `HTTP_PROXY=${proxy.url}`, 'NO_PROXY=', ...node])
+    expect(stdout.trim()).toBe('direct')
+    expect(storage.requests).toHaveLength(1)
+    // The proxy is in use where Node knows the variable.
+    const isKnown = process.allowedNodeEnvironmentFlags.has('--use-env-proxy')
+    expect(proxy.requests.map(({ url }) => url)).toEqual(isKnown ? ['http://other.invalid/'] : [])
+  })
+
   it.runIf(process.platform === 'linux')(
     'reaches a public address, but not a private one by redirect',
     async (context) => {
