@@ -21,9 +21,19 @@ export function parseSeconds(range: { readonly min: number; readonly max?: numbe
   return (text) => Math.round(parse(text) * 1000)
 }
 
+/** The URL of an endpoint or an API. */
 export function parseUrl(text: string): string {
+  return checkUrl(text, 'http://localhost:3000/webhooks/scrapenest')
+}
+
+/** The URL of a page to scrape. */
+export function parseWebUrl(text: string): string {
+  return checkUrl(text, 'https://shop.example/item/1')
+}
+
+function checkUrl(text: string, example: string): string {
   if (!URL.canParse(text) || !/^https?:$/.test(new URL(text).protocol)) {
-    throw new InvalidArgumentError('Expected a URL, such as http://localhost:3000/webhooks/scrapenest.')
+    throw new InvalidArgumentError(`Expected a URL, such as ${example}.`)
   }
   return text
 }

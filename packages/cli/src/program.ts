@@ -1,8 +1,10 @@
 import { readFileSync } from 'node:fs'
 import { Command } from 'commander'
+import { addArtifacts } from './commands/artifacts.ts'
 import { addDoctor } from './commands/doctor.ts'
 import { addEndpoints } from './commands/endpoints.ts'
 import { addInbox } from './commands/inbox.ts'
+import { addJobs } from './commands/jobs.ts'
 import { addSimulate } from './commands/simulate.ts'
 import { addTrigger } from './commands/trigger.ts'
 import { addVerify } from './commands/verify.ts'
@@ -45,6 +47,7 @@ export function createProgram(): Command {
           .split('\n')
           .forEach((line) => void printErrorLine(line)),
     })
-  for (const add of [addSimulate, addTrigger, addVerify, addDoctor, addEndpoints, addInbox]) add(program)
+  const groups = [addSimulate, addTrigger, addVerify, addDoctor, addEndpoints, addJobs, addArtifacts, addInbox]
+  for (const add of groups) add(program)
   return program
 }

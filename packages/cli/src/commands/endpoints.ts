@@ -1,10 +1,11 @@
 import type { WebhookEndpointSettings } from '@scrapenest-webhooks/client'
 import type { Command } from 'commander'
-import { collect, parseUrl } from '../arguments.ts'
+import { collect, parseNumber, parseUrl } from '../arguments.ts'
 import { exitCodes } from '../exit-codes.ts'
 import { confirm } from '../terminal/confirm.ts'
 import { dim, green, printErrorLine, printJson, printLine, printTable, yellow } from '../terminal/print.ts'
 import { type ApiOptions, type ConfirmOptions, createClient, withApiOptions } from './api-options.ts'
+import { attempts, messages } from './endpoint-deliveries.ts'
 
 export function addEndpoints(program: Command): void {
   const endpoints = program
@@ -25,6 +26,22 @@ export function addEndpoints(program: Command): void {
     .argument('<id>', 'the endpoint_id')
     .option('--yes', 'do not ask')
     .action(deleteEndpoint)
+  withPage(
+    withApiOptions(endpoints.command('messages').description('List the events sent to an endpoint, newest first')),
+  )
+    .argument('<id>', 'the endpoint_id')
+    .option('--reveal', 'with --json: show download_url in full; it is a credential')
+    .action(messages)
+  withPage(withApiOptions(endpoints.command('attempts').description('List the attempts to deliver one message')))
+    .argument('<id>', 'the endpoint_id')
+    .argument('<message-id>', 'the message_id')
+    .action(attempts)
+}
+
+function withPage(command: Command): Command {
+  return command
+    .option('--limit <number>', 'maximum number on a page', parseNumber({ min: 1, max: 250 }), 50)
+    .option('--cursor <text>', 'continue after the previous page')
 }
 
 async function list(options: ApiOptions): Promise<void> {

@@ -1,4 +1,5 @@
 import type { AttemptError, InboxRecord } from '@scrapenest-webhooks/inbox'
+import { maskDownloadUrls, maskUrl } from '../mask-download-urls.ts'
 
 /**
  * Hides the credentials of an event: its `download_url`, and whatever the errors of its attempts quote of it and of
@@ -9,23 +10,9 @@ export function maskCredentials(record: InboxRecord): InboxRecord {
   const urls = downloadUrls(envelope)
   return {
     ...record,
-    envelope: maskDownloadUrls(envelope),
+    envelope: envelope && maskDownloadUrls(envelope),
     history: history.map(({ error, ...attempt }) => ({ ...attempt, error: error && maskError(error, urls) })),
   }
-}
-
-const hint = '(--reveal shows it)'
-
-/** Keeps the origin of a URL, which tells where an artifact is stored. */
-function maskUrl(url: string): string {
-  return URL.canParse(url) ? `${new URL(url).origin}/… ${hint}` : `… ${hint}`
-}
-
-function maskDownloadUrls(envelope: InboxRecord['envelope']): InboxRecord['envelope'] {
-  if (envelope === undefined) return undefined
-  return JSON.parse(JSON.stringify(envelope), (key, value: unknown) =>
-    key === 'download_url' && typeof value === 'string' ? maskUrl(value) : value,
-  )
 }
 
 /** The values of every `download_url` in an event, and their normalized forms, which `fetch` puts into its errors. */

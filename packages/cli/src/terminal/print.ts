@@ -72,13 +72,21 @@ export function printQuestion(question: string): void {
   write(process.stderr, [question, ' '])
 }
 
-/** A progress bar for a person; nothing if stderr is not a terminal. */
-export function showProgress(done: number, total: number, label: string): void {
+/**
+ * A progress bar for a person; nothing if stderr is not a terminal. It is removed once `done` reaches `total`.
+ *
+ * @param total undefined if it is not known.
+ */
+export function showProgress(done: number, total: number | undefined, label: string): void {
   const { stderr } = process
   if (!stderr.isTTY) return
   stderr.clearLine(0)
   stderr.cursorTo(0)
-  if (done >= total) return
+  if (total !== undefined && done >= total) return
+  if (total === undefined) {
+    write(stderr, [`${done} ${label}`])
+    return
+  }
   const width = 24
   const filled = Math.round((done / total) * width)
   write(stderr, [`${'█'.repeat(filled)}${'░'.repeat(width - filled)} ${done}/${total} ${label}`])

@@ -1,0 +1,45 @@
+import { existsSync } from 'node:fs'
+import type { Command } from 'commander'
+import { interruptible } from '../terminal/interrupt.ts'
+import { green, printJson, printLine, showProgress } from '../terminal/print.ts'
+import { UsageError } from '../usage-error.ts'
+import { type ApiOptions, createClient, withApiOptions } from './api-options.ts'
+
+export function addArtifacts(program: Command): void {
+  const artifacts = program
+    .command('artifacts')
+    .description('Artifacts of jobs at ScrapeNest, or at a simulator (--base-url http://127.0.0.1:4010)')
+  withApiOptions(artifacts.command('download').description('Download an artifact to a file, whole or not at all'))
+    .argument('<id>', 'the artifact_id, or a download_url')
+    .requiredOption('--to <file>', 'the file to write')
+    .option('--sha256 <hash>', 'refuse other bytes')
+    .option('--force', 'replace an existing file')
+    .addHelpText(
+      'after',
+      `
+Example:
+  $ scrapenest-webhooks artifacts download a1b2c3 --to page.html`,
+    )
+    .action(download)
+}
+
+async function download(
+  id: string,
+  options: ApiOptions & { readonly to: string; readonly sha256?: string; readonly force?: boolean },
+): Promise<void> {
+  const { to, sha256, force = false } = options
+  if (!force && existsSync(to)) throw new UsageError(`${to} exists. Add --force to replace it.`)
+  const { artifacts } = await createClient(options)
+  const file = await interruptible((signal) =>
+    artifacts.download(id, {
+      to,
+      sha256,
+      signal,
+      onProgress: ({ receivedBytes, totalBytes }) => showProgress(receivedBytes, totalBytes, 'bytes'),
+    }),
+  ).finally(() => showProgress(0, 0, ''))
+  if (options.json) return printJson(file)
+  printLine(green('✓'), ` ${file.path}`)
+  printLine(`  bytes      ${file.byteLength}`)
+  printLine(`  sha256     ${file.sha256}`)
+}
