@@ -2,6 +2,7 @@ import type { FinalState, ReplayResult } from '@scrapenest-webhooks/inbox'
 import { exitCodes } from '../exit-codes.ts'
 import { countEvents } from '../inbox/count-events.ts'
 import { withInbox } from '../inbox/open-inbox.ts'
+import { trackChange } from '../inbox/track-change.ts'
 import { green, printErrorLine, printJson, printLine, showProgress, yellow } from '../terminal/print.ts'
 import { UsageError } from '../usage-error.ts'
 import { type FilterOptions, filterOf } from './inbox-options.ts'
@@ -13,9 +14,12 @@ export async function replay(
   const { state } = options
   if (eventId !== undefined) return replayEvent(eventId, options)
   if (state === undefined) throw new UsageError('Pass an event id, or --state dead or --state done.')
-  await withInbox(options.file, async (inbox) => {
+  await withInbox(options, async (inbox) => {
     const filter = { ...filterOf(options), state: state as FinalState }
-    if (options.yes) return printReplayed(await inbox.replay(filter), options)
+    if (options.yes) {
+      const result = await trackChange(inbox, filter, showProgress, () => inbox.replay(filter))
+      return printReplayed(result, options)
+    }
     const wouldReplay = await countEvents(inbox, filter, showProgress)
     if (options.json) return printJson({ wouldReplay })
     printLine(`${wouldReplay} would be replayed. `, yellow('Add --yes to replay them.'))
@@ -24,7 +28,7 @@ export async function replay(
 
 /** One event needs no `--yes`: its id was typed. */
 async function replayEvent(eventId: string, options: FilterOptions): Promise<void> {
-  await withInbox(options.file, async (inbox) => {
+  await withInbox(options, async (inbox) => {
     const result = await inbox.replay({ ...filterOf(options), eventId })
     if (result.replayed === 0) process.exitCode = exitCodes.notInOrder
     if (options.json || result.replayed + result.withoutPayload > 0) return printReplayed(result, options)
@@ -48,10 +52,10 @@ export async function purge(
   if (state === undefined) throw new UsageError('Pass --state done or --state dead.')
   const finishedBefore = options.finishedBefore === undefined ? undefined : new Date(options.finishedBefore)
   if (Number.isNaN(finishedBefore?.getTime())) throw new UsageError('Expected --finished-before as ISO 8601.')
-  await withInbox(options.file, async (inbox) => {
+  await withInbox(options, async (inbox) => {
     const filter = { ...filterOf(options), state: state as FinalState, finishedBefore }
     if (options.yes) {
-      const purged = await inbox.purge(filter)
+      const purged = await trackChange(inbox, filter, showProgress, () => inbox.purge(filter))
       if (options.json) return printJson({ purged })
       return printLine(green('✓'), ` Deleted: ${purged}.`)
     }

@@ -1,32 +1,39 @@
 import type { InboxFilter, InboxState } from '@scrapenest-webhooks/inbox'
 import { type Command, Option } from 'commander'
+import type { PlaceOptions } from '../inbox/inbox-place.ts'
 
-export interface FileOptions {
-  readonly file: string
+export interface InboxOptions extends PlaceOptions {
   readonly name?: string
   readonly json?: boolean
 }
 
-export interface FilterOptions extends FileOptions {
+export interface FilterOptions extends InboxOptions {
+  readonly scope?: string
   readonly state?: InboxState
   readonly type?: string
   readonly unhandled?: boolean
 }
 
-export function withFile(command: Command): Command {
+export function withInboxOptions(command: Command): Command {
   return command
-    .option('-f, --file <path>', 'the file of the inbox', 'data/webhooks.db')
-    .option('--name <text>', "the receiver's name, if several share the file")
+    .addOption(new Option('-f, --file <path>', 'an SQLite inbox').default('data/webhooks.db'))
+    .addOption(new Option('--redis [url]', 'an inbox on BullMQ; default: REDIS_URL').conflicts(['file', 'postgres']))
+    .addOption(new Option('--postgres [url]', 'an inbox on pg-boss; default: DATABASE_URL').conflicts('file'))
+    .option('--queue-prefix <text>', 'its queuePrefix, with --redis or --postgres')
+    .option('--redis-prefix <text>', 'its prefix of all keys, with --redis')
+    .option('--schema <name>', 'its schema, with --postgres')
+    .option('--name <text>', "the receiver's name, if several share the inbox")
     .option('--json', 'print JSON')
 }
 
 export function withFilter(command: Command, states: readonly InboxState[]): Command {
-  return withFile(command)
+  return withInboxOptions(command)
+    .option('--scope <text>', "only events of this tenant's scope")
     .addOption(new Option('-s, --state <state>', 'only events in this state').choices(states))
     .option('-t, --type <event>', 'only events of this type')
     .option('--unhandled', 'only done events that had no handler')
 }
 
-export function filterOf({ name, state, type, unhandled }: FilterOptions): InboxFilter {
-  return { name, state, eventType: type, ...(unhandled && { isUnhandled: true }) }
+export function filterOf({ name, scope, state, type, unhandled }: FilterOptions): InboxFilter {
+  return { name, scope, state, eventType: type, ...(unhandled && { isUnhandled: true }) }
 }

@@ -13,10 +13,11 @@ import {
   printText,
   red,
 } from '../terminal/print.ts'
-import { type FileOptions, type FilterOptions, filterOf } from './inbox-options.ts'
+import { type FilterOptions, filterOf, type InboxOptions } from './inbox-options.ts'
 
-export async function stats({ file, name, json }: FileOptions): Promise<void> {
-  await withInbox(file, async (inbox) => {
+export async function stats(options: InboxOptions): Promise<void> {
+  const { name, json } = options
+  await withInbox(options, async (inbox) => {
     const counts = await inbox.stats(name === undefined ? {} : { name })
     const { ready, running, done, dead, unhandled, oldestReadyAt } = counts
     if (name !== undefined && ready + running + done + dead === 0) {
@@ -34,7 +35,7 @@ export async function stats({ file, name, json }: FileOptions): Promise<void> {
 export async function list(
   options: FilterOptions & { readonly limit: number; readonly cursor?: string },
 ): Promise<void> {
-  await withInbox(options.file, async (inbox) => {
+  await withInbox(options, async (inbox) => {
     const { limit, cursor } = options
     const page = await inbox.list({ ...filterOf(options), limit, cursor })
     if (options.json) return printJson(page)
@@ -53,9 +54,13 @@ export async function list(
   })
 }
 
-export async function show(eventId: string, options: FileOptions & { readonly reveal?: boolean }): Promise<void> {
-  await withInbox(options.file, async (inbox) => {
-    const record = await inbox.get(eventId, options.name === undefined ? {} : { name: options.name })
+export async function show(
+  eventId: string,
+  options: InboxOptions & { readonly scope?: string; readonly reveal?: boolean },
+): Promise<void> {
+  const { name, scope } = options
+  await withInbox(options, async (inbox) => {
+    const record = await inbox.get(eventId, { name, scope })
     if (record === undefined) {
       process.exitCode = exitCodes.notInOrder
       return printErrorLine(`There is no event ${eventId}.`)

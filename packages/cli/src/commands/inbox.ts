@@ -1,13 +1,13 @@
 import type { Command } from 'commander'
 import { parseNumber } from '../arguments.ts'
 import { purge, replay } from './inbox-change.ts'
-import { withFile, withFilter } from './inbox-options.ts'
+import { withFilter, withInboxOptions } from './inbox-options.ts'
 import { list, show, stats } from './inbox-read.ts'
 
 export function addInbox(program: Command): void {
   const inbox = program
     .command('inbox')
-    .description('Inspect an SQLite inbox: what is waiting and what failed; replay and purge events')
+    .description('Inspect an inbox: what is waiting and what failed; replay and purge events')
     .addHelpText(
       'after',
       `
@@ -15,10 +15,14 @@ Examples:
   $ scrapenest-webhooks inbox stats --file data/webhooks.db
   $ scrapenest-webhooks inbox list --state dead
   $ scrapenest-webhooks inbox replay 0f7a1c52-91de-4f0b-8a55-0b6f6d1f2c11
-  $ scrapenest-webhooks inbox replay --state dead --yes
-  $ scrapenest-webhooks inbox purge --state done --finished-before 2026-01-01`,
+  $ scrapenest-webhooks inbox replay --state dead --yes --redis
+  $ scrapenest-webhooks inbox stats --postgres --schema pgboss
+  $ scrapenest-webhooks inbox purge --state done --finished-before 2026-01-01
+
+A URL on the command line ends up in the history of your shell, with its
+password: set REDIS_URL or DATABASE_URL instead.`,
     )
-  withFile(inbox.command('stats').description('Count the events in each state')).action(stats)
+  withInboxOptions(inbox.command('stats').description('Count the events in each state')).action(stats)
   withFilter(inbox.command('list').description('List events without their content, newest first'), [
     'ready',
     'running',
@@ -28,8 +32,9 @@ Examples:
     .option('--limit <number>', 'maximum number of events', parseNumber({ min: 1, max: 1000 }), 50)
     .option('--cursor <text>', 'continue after the previous page')
     .action(list)
-  withFile(inbox.command('show').description('Show one event: its content, attempts and errors'))
+  withInboxOptions(inbox.command('show').description('Show one event: its content, attempts and errors'))
     .argument('<event-id>')
+    .option('--scope <text>', "the tenant's scope")
     .option('--reveal', 'show download_url in full; it is a credential')
     .action(show)
   withFilter(inbox.command('replay').description('Make dead or done events ready again'), ['done', 'dead'])

@@ -1,19 +1,59 @@
 import { existsSync } from 'node:fs'
 import type { Inbox } from '@scrapenest-webhooks/inbox'
 import { UsageError } from '../usage-error.ts'
+import { hideUrl } from './hide-url.ts'
+import { type InboxPlace, type PlaceOptions, readPlace } from './inbox-place.ts'
 
 /**
- * Opens an SQLite inbox for the duration of `work`.
+ * Opens an inbox for the duration of `work`.
  *
- * @throws {UsageError} the file does not exist: a misspelled path must not create an empty inbox.
+ * @throws {UsageError} the place is unclear, or its file does not exist: a misspelled path must not create an empty inbox.
  */
-export async function withInbox(file: string, work: (inbox: Inbox) => Promise<void>): Promise<void> {
-  if (!existsSync(file)) throw new UsageError(`There is no file ${file}. Pass the inbox with --file.`)
-  const { sqliteInbox } = await import('@scrapenest-webhooks/inbox')
-  const inbox = sqliteInbox({ file })
+export async function withInbox(options: PlaceOptions, work: (inbox: Inbox) => Promise<void>): Promise<void> {
+  const place = readPlace(options)
   try {
-    await work(inbox)
-  } finally {
-    await inbox.close()
+    const inbox = await open(place)
+    try {
+      await work(inbox)
+    } finally {
+      await inbox.close()
+    }
+  } catch (error) {
+    throw place.kind === 'sqlite' ? error : hideUrl(error, place.url)
+  }
+}
+
+async function open(place: InboxPlace): Promise<Inbox> {
+  switch (place.kind) {
+    case 'sqlite': {
+      const { file } = place
+      if (!existsSync(file)) throw new UsageError(`There is no file ${file}. Pass the inbox with --file.`)
+      const { sqliteInbox } = await import('@scrapenest-webhooks/inbox')
+      return sqliteInbox({ file })
+    }
+    case 'redis': {
+      const { url, queuePrefix, prefix } = place
+      const { bullmqInbox } = await import('@scrapenest-webhooks/inbox-bullmq').catch(
+        suggestInstall('inbox-bullmq', 'bullmq'),
+      )
+      return bullmqInbox({ connection: url, queuePrefix, prefix })
+    }
+    case 'postgres': {
+      const { url, queuePrefix, schema } = place
+      const { pgBossInbox } = await import('@scrapenest-webhooks/inbox-pg-boss').catch(
+        suggestInstall('inbox-pg-boss', 'pg-boss'),
+      )
+      // A misspelled schema must not become an empty inbox.
+      return pgBossInbox({ connectionString: url, queuePrefix, schema, createSchema: false })
+    }
+  }
+}
+
+/** The inboxes of Redis and PostgreSQL are optional: most people need neither. */
+function suggestInstall(name: string, engine: string): (error: unknown) => never {
+  return (error) => {
+    if ((error as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') throw error
+    const packages = `@scrapenest-webhooks/${name} ${engine}`
+    throw new Error(`This inbox needs packages that are not installed: npm install ${packages}`, { cause: error })
   }
 }
