@@ -89,9 +89,9 @@ export class QueueInbox implements Inbox {
     const jobId = newJobId(id)
     const data = toEventJson(event)
     const options = { ...this.#jobOptions, jobId, deduplication: { id, ttl: this.#settings.rememberMs } }
-    const [job, listing] = await Promise.all([
-      this.#queues.answer(name, (queue) => queue.add(event.eventType, data, options)),
+    const [listing, job] = await Promise.all([
       this.#queues.list(name),
+      this.#queues.answer(name, (queue) => queue.add(event.eventType, data, options)),
     ])
     if (listing === 'lost') this.#reportLoss(name)
     return job.id === jobId ? 'stored' : 'duplicate'

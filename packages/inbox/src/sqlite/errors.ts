@@ -65,9 +65,12 @@ export function toInboxError(error: unknown, file: string): Error {
 
 export function inboxFault(fault: InboxFault, file: string, cause?: unknown): InboxUnavailableError {
   const message = `The inbox file ${file} ${messages[fault]}`
-  // No retry helps until an operator changes something, so `start` rejects.
-  const isPermanent = fault === 'cannot_open' || fault === 'corrupt' || fault === 'read_only'
-  return new InboxUnavailableError(fault, message, isPermanent ? new ConfigurationError(message, { cause }) : cause)
+  // A damaged file stays damaged, so `start` rejects. A directory may still be mounted, and a right granted.
+  return new InboxUnavailableError(
+    fault,
+    message,
+    fault === 'corrupt' ? new ConfigurationError(message, { cause }) : cause,
+  )
 }
 
 export function isLocked(error: unknown): boolean {
