@@ -1,4 +1,5 @@
 import { readFileSync } from 'node:fs'
+import addCompletion from '@bomb.sh/tab/commander'
 import { Command } from 'commander'
 import { addArtifacts } from './commands/artifacts.ts'
 import { addDoctor } from './commands/doctor.ts'
@@ -49,5 +50,7 @@ export function createProgram(): Command {
     })
   const groups = [addSimulate, addTrigger, addVerify, addDoctor, addEndpoints, addJobs, addArtifacts, addInbox]
   for (const add of groups) add(program)
+  // Last: it completes the commands that exist now.
+  addCompletion(program)
   return program
 }

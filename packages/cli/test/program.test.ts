@@ -1,6 +1,7 @@
 import { faults } from '@scrapenest-webhooks/simulator'
 import type { Command } from 'commander'
 import { describe, expect, it } from 'vitest'
+import { collect } from '../src/arguments.ts'
 import { createProgram } from '../src/program.ts'
 
 function commandsOf(command: Command): readonly (readonly [string, Command])[] {
@@ -73,6 +74,28 @@ it.each([
   expect(output).toMatch(message)
   expect(output).toContain('(see --help)')
   expect(exitCode).not.toBe(0)
+})
+
+/** Options that check their value: those with choices, and those with a parser that can refuse. */
+const checkedOptions = commandsOf(createProgram()).flatMap(([name, command]) =>
+  command.options
+    .filter(({ parseArg, argChoices }) => argChoices !== undefined || (parseArg !== undefined && parseArg !== collect))
+    .map(({ long }) => [name, long ?? ''] as const),
+)
+
+describe('a value that an option cannot have', () => {
+  it('is tried for every option that checks its value', () => {
+    expect(checkedOptions.length).toBeGreaterThan(30)
+  })
+
+  it.each(checkedOptions)('of %s %s is refused, and the message names the option', async (name, option) => {
+    for (const value of ['', 'no such value', '-1', 'NaN']) {
+      const { output, exitCode } = await parse(...name.split(' '), `${option}=${value}`)
+      expect(output).toContain(option)
+      expect(output).toContain('is invalid')
+      expect(exitCode).not.toBe(0)
+    }
+  })
 })
 
 it('prints its version', async () => {
