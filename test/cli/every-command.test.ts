@@ -108,16 +108,18 @@ it('Ctrl+C ends a download by the signal, and leaves no file', async () => {
   const { commands, env } = await openBench()
   const url = await listen((_request, response) => {
     response.writeHead(200, { 'content-length': 100 }).write('half')
-    child.kill('SIGINT')
   })
   const [, ...options] = commands['artifacts download'] ?? []
+  const folder = dirname(options[options.indexOf('--to') + 1] ?? '')
+  const files = await readdir(folder)
   const child = spawn(process.execPath, [main, 'artifacts', 'download', url, ...options], {
     env: { ...process.env, ...env },
   })
+  await expect.poll(() => readdir(folder), { timeout: 10_000 }).toHaveLength(files.length + 1)
+  child.kill('SIGINT')
   const signal = await new Promise((resolve) => child.once('close', (_exitCode, signal) => resolve(signal)))
   expect(signal).toBe('SIGINT')
-  const folder = dirname(options[options.indexOf('--to') + 1] ?? '')
-  expect((await readdir(folder)).sort()).toEqual(['body', 'headers', 'webhooks.db'])
+  expect(await readdir(folder)).toEqual(files)
 })
 
 it('Ctrl+C stops the simulator with exit code 0', async () => {
