@@ -1,22 +1,54 @@
-import { defineConfig } from 'vitest/config'
+import { configDefaults, defineConfig, type ViteUserConfig } from 'vitest/config'
 
 // Sources, not builds: each package's exports carry this condition inside the workspace.
 const conditions = ['@scrapenest-webhooks/source']
-
-export default defineConfig({
+const resolution = {
   resolve: { conditions },
   ssr: { resolve: { conditions, externalConditions: conditions } },
+}
+
+const files = ['packages/*/test/**/*.test.ts', 'test/**/*.test.ts']
+
+/** These kill a process each second: on a busy machine, none would live to handle an event. */
+const alone = ['test/engines/load.test.ts']
+
+const perTest = {
+  // Child processes that the tests start find the sources in the same way.
+  env: { NODE_OPTIONS: `--conditions=${conditions[0]}` },
+  testTimeout: 20_000,
+  hookTimeout: 60_000,
+  maxConcurrency: 16,
+}
+
+const perRun = {
+  reporters: ['default', './test/timing/suite-times.ts'],
+  // Says in the last lines which engines were missing, and fails for it where nobody reads them.
+  globalSetup: ['test/engines/missing-engines.ts', 'test/packaging/once-per-run.ts'],
+  // Vitest would keep one core for itself. Most suites wait for timers and child processes.
+  maxWorkers: '100%',
+}
+
+/** Every test file, for configurations that choose some of them. */
+export const workspace: ViteUserConfig = { ...resolution, test: { include: files, ...perTest, ...perRun } }
+
+export default defineConfig({
   test: {
-    include: ['packages/*/test/**/*.test.ts', 'test/**/*.test.ts'],
-    reporters: ['default', './test/timing/suite-times.ts'],
-    // Says in the last lines which engines were missing, and fails for it where nobody reads them.
-    globalSetup: ['test/engines/missing-engines.ts', 'test/packaging/once-per-run.ts'],
-    // Child processes that the tests start find the sources in the same way.
-    env: { NODE_OPTIONS: `--conditions=${conditions[0]}` },
-    testTimeout: 20_000,
-    hookTimeout: 60_000,
-    // Vitest would keep one core for itself. Most suites wait for timers and child processes.
-    maxWorkers: '100%',
-    maxConcurrency: 16,
+    ...perRun,
+    projects: [
+      {
+        ...resolution,
+        test: {
+          ...perTest,
+          name: 'together',
+          include: files,
+          exclude: [...configDefaults.exclude, ...alone],
+          maxWorkers: perRun.maxWorkers,
+        },
+      },
+      {
+        ...resolution,
+        test: { ...perTest, name: 'alone', include: alone, maxWorkers: 1, sequence: { groupOrder: 1 } },
+      },
+    ],
   },
 })

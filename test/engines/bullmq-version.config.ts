@@ -2,13 +2,13 @@
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { mergeConfig } from 'vitest/config'
-import base from '../../vitest.config.ts'
+import { workspace } from '../../vitest.config.ts'
 
 const folder = process.env['BULLMQ_FOLDER']
 if (folder === undefined) throw new Error('BULLMQ_FOLDER is not set: run test/engines/bullmq-versions.ts.')
 const bullmq = createRequire(join(folder, 'package.json')).resolve('bullmq')
 
-export default mergeConfig(base, {
+export default mergeConfig(workspace, {
   root: join(import.meta.dirname, '../..'),
   resolve: { alias: [{ find: /^bullmq$/, replacement: bullmq }] },
 })

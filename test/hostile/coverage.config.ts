@@ -1,5 +1,5 @@
 import { defineConfig, mergeConfig } from 'vitest/config'
-import workspace from '../../vitest.config.ts'
+import { workspace } from '../../vitest.config.ts'
 
 /** Every line and every branch of core is reached by core's own tests. */
 export default mergeConfig(

@@ -1,6 +1,6 @@
 import { fileURLToPath } from 'node:url'
 import { defineConfig } from 'vitest/config'
-import workspace from '../../vitest.config.ts'
+import { workspace } from '../../vitest.config.ts'
 
 /** Mutants live in a copy of the repository whose node_modules lead back to the original, so core is found by its path. */
 const core = fileURLToPath(new URL('../../packages/core/src/', import.meta.url))
