@@ -7,7 +7,7 @@ const hour = 60 * minute
 
 /**
  * The longest delay after the first failure, the second, and so on: 5 s, 30 s, 2 min, 10 min, 30 min, 2 h, 5 h. Together
- * they outlast most outages; what still fails after that needs a person.
+ * they outlast most outages; an event that still fails after that needs a person.
  */
 export const defaultDelaysMs: readonly number[] = [
   5 * second,

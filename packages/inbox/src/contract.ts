@@ -9,9 +9,9 @@ import type { InboxConnection, WebhookErrorCode, WebhookEvent } from '@scrapenes
  *   with no attempt counted). Left when a worker claims it.
  * - `running`: claimed by a worker. The attempt is counted now, before its handlers run, so an event that kills its process
  *   runs out of attempts. The claim is a lease of `leaseMs`: the worker renews it while handlers run and until the ending is
- *   recorded. Left when the ending is recorded; or when the lease ends, because the process died or stalled. Then any worker
- *   ends the attempt as failed with `lease_ended`, and what the old worker does no longer counts, because its token is not
- *   the lease's any more.
+ *   recorded. Left when the ending is recorded, or when the lease ends because the process died or stalled. Then any worker
+ *   ends the attempt as failed with `lease_ended`, and what the old worker does no longer counts, because the lease has
+ *   another token.
  * - `done`: the handlers succeeded, or there were none (`isUnhandled`). Kept for `keepDoneMs` to recognize duplicates, then
  *   deleted. Left by `replay` and `purge`.
  * - `dead`: the last of `maxAttempts` failed, or a failure was permanent. It is reported, and kept until `replay` or
@@ -22,7 +22,7 @@ export type InboxState = 'ready' | 'running' | 'done' | 'dead'
 /**
  * Stores verified events durably and runs their handlers at least once; effectively once by (`name`, `scope`, `event_id`). Two runs
  * of one event overlap only if a process stalls past its lease, cannot reach the store for that long, or has given up on a
- * handler that does not end; and then only one completion counts.
+ * handler that does not end. Even then only one completion counts.
  *
  * Pass it to a receiver as `inbox`, or to `createWorker`. The methods below are for people and tools: they work in any
  * process that can reach the store, whether or not it was started.
@@ -30,23 +30,23 @@ export type InboxState = 'ready' | 'running' | 'done' | 'dead'
 export interface Inbox extends InboxConnection, AsyncDisposable {
   readonly capabilities: InboxCapabilities
   /**
-   * Rejects when the store is unavailable or takes no writes. Proven by a write that leaves nothing behind, in no more time
-   * than `put` takes. A receiver calls it for probes only, such as those of `scrapenest-webhooks doctor`.
+   * Rejects when the store is unavailable or refuses writes. It tries a write that leaves nothing behind, and takes no
+   * longer than `put`. A receiver calls it for probes only, such as those of `scrapenest-webhooks doctor`.
    *
    * @throws {WebhookError} `store_unavailable`
    */
   check(): Promise<void>
   /**
    * Stops claiming, waits for running handlers, aborts the rest, gives their events back without counting the attempt, and
-   * closes the store, all within `graceMs`. Handlers are aborted shortly before it ends: up to a second, at most half of it.
-   * Giving events back takes a write to the store, which may take 100 ms even if `graceMs` is shorter. A store that has not
-   * answered by then is closed in the background.
+   * closes the store, all within `graceMs`. Handlers are aborted a second before it ends, or halfway if it is shorter than
+   * two seconds. Giving events back takes a write to the store, which may take 100 ms even if `graceMs` is shorter. A store
+   * that has not answered by then is closed in the background.
    *
-   * Idempotent; a further call can only shorten the time.
+   * Idempotent; another call can only shorten the time.
    *
    * @param options.graceMs in milliseconds; `Infinity` waits for as long as handlers take. Default 8000.
-   * @param options.consumer the one that leaves. Default: all of them. The store is closed with the last.
-   * @throws {ConfigurationError} `configuration_invalid`: an invalid `graceMs`. Nothing is closed then.
+   * @param options.consumer the consumer that leaves. Default: all of them. The store is closed when the last one has left.
+   * @throws {ConfigurationError} `configuration_invalid`: an invalid `graceMs`. In that case nothing is closed.
    */
   close(options?: Partial<Parameters<InboxConnection['close']>[0]>): Promise<void>
   /** Lists the selected events one page at a time, without bodies and headers. For their order see `capabilities.listOrder`. */
@@ -58,12 +58,12 @@ export interface Inbox extends InboxConnection, AsyncDisposable {
   /** @param options.name the receiver's name. Default: all of them together. */
   stats(options?: { readonly name?: string }): Promise<InboxStats>
   /**
-   * Makes dead or done events ready again, with no attempt counted, and events that wait for a retry due now. Events whose
+   * Makes done or dead events ready again, with no attempts counted, and events that wait for a retry due now. Events whose
    * body was dropped stay as they are.
    */
   replay(filter: ReplayFilter): Promise<ReplayResult>
   /**
-   * Deletes dead or done events for good; a later delivery of one of them is stored as new.
+   * Deletes done or dead events permanently; a later delivery of one of them is stored as new.
    *
    * @returns how many were deleted.
    */
@@ -74,17 +74,17 @@ export interface Inbox extends InboxConnection, AsyncDisposable {
 export interface InboxCapabilities {
   /** Whether events survive the end of the process. */
   readonly isDurable: boolean
-  /** Whether several processes can use the same store. For `sqliteInbox` this takes SQLite 3.51.3 or later. */
+  /** Whether several processes can use the same store. `sqliteInbox` needs SQLite 3.51.3 or later for that. */
   readonly isShared: boolean
   /** Which attempts `get` returns: every one, or only the last. */
   readonly attempts: 'every' | 'last'
   /**
-   * `stored`: the latest stored first. `state`: state by state (ready, running, done, dead), and in each the latest to enter
-   * it first; only within a page the latest stored first.
+   * `stored`: the latest stored first. `state`: state by state (ready, running, done, dead), the latest to enter a state
+   * first. The events within one page are sorted by when they were stored, the latest first.
    */
   readonly listOrder: 'stored' | 'state'
   /**
-   * Whether the option `now` decides what is due; otherwise the engine, or its server, uses a clock of its own.
+   * Whether the option `now` decides what is due. If not, the engine or its server uses its own clock.
    * @default true
    */
   readonly canTakeClock?: boolean | undefined
@@ -99,7 +99,7 @@ export interface InboxGetOptions {
 
 export type FinalState = 'done' | 'dead'
 
-/** Selects the events that fulfill every condition. */
+/** Selects the events that meet every condition. */
 export interface InboxFilter {
   readonly name?: string | undefined
   /** `''` selects events without a scope. */
@@ -107,7 +107,7 @@ export interface InboxFilter {
   readonly eventId?: string | undefined
   readonly eventType?: string | undefined
   readonly state?: InboxState | undefined
-  /** Done without any handler. */
+  /** Whether the event is done because there was no handler for it. */
   readonly isUnhandled?: boolean | undefined
   /** Received at this time or later. */
   readonly receivedFrom?: Date | undefined
@@ -131,8 +131,8 @@ export interface InboxPage {
 }
 
 /**
- * One event, or those of one state: nothing replays everything. Without `name` and `scope`, an `eventId` selects the event of
- * this id of every receiver and tenant.
+ * One event, or those in one state: no filter selects everything. Without `name` and `scope`, an `eventId` selects the
+ * events with this id of every receiver and tenant.
  */
 export type ReplayFilter = InboxFilter & ({ readonly eventId: string } | { readonly state: FinalState | 'ready' })
 
@@ -141,7 +141,7 @@ export type PurgeFilter = InboxFilter & { readonly state: FinalState }
 export interface ReplayResult {
   /** Including events that were waiting and are due now. */
   readonly replayed: number
-  /** Events that were selected, but whose body was dropped (`keepPayload: false`). */
+  /** Selected events that cannot be replayed, because their body was dropped (`keepPayload: false`). */
   readonly withoutPayload: number
 }
 
@@ -177,7 +177,7 @@ export interface InboxRecord extends InboxSummary {
   /** The signed headers as received; dropped together with the body. */
   readonly signedHeaders?: Readonly<Record<string, string>> | undefined
   readonly secretIndex: number
-  /** Ended attempts in order, including those before a replay. */
+  /** Ended attempts in order, including those before a replay: all of them, or the last (`capabilities.attempts`). */
   readonly history: readonly InboxAttemptRecord[]
 }
 
@@ -194,11 +194,11 @@ export interface InboxAttemptRecord {
 /** A failure as it is stored. */
 export interface AttemptError {
   /**
-   * `lease_ended`: the process died, or stalled past its lease. `event_unreadable`: what is stored is not an event, so no
-   * handler was called.
+   * `lease_ended`: the process died, or stalled past its lease. `event_unreadable`: the stored event could not be read, so
+   * no handler was called.
    */
   readonly code: WebhookErrorCode | 'lease_ended' | 'event_unreadable'
-  /** Of the handler's own error, if there is one. */
+  /** The name of the handler's own error, if there is one. */
   readonly name: string
   readonly message: string
   readonly stack?: string | undefined
@@ -211,6 +211,6 @@ export interface InboxStats {
   readonly done: number
   readonly dead: number
   readonly unhandled: number
-  /** When the event that is overdue longest became due: how far the workers are behind. Absent if none is overdue. */
+  /** When the longest overdue event became due, which shows how far the workers are behind. Absent if none is overdue. */
   readonly oldestReadyAt?: Date | undefined
 }

@@ -15,22 +15,22 @@ export interface WorkerOptions<Events extends object, Schemas = object>
   readonly inbox: InboxConnection
 }
 
-/** Runs the handlers of stored events in a process that receives none. */
+/** Runs the handlers of stored events in a process that receives no deliveries. */
 export interface InboxWorker extends AsyncDisposable {
   /**
    * Opens the inbox and starts working. Keeps the process alive until `close`. Idempotent; after `close` it does nothing.
    *
    * Resolves after the first attempt to open the inbox. If the store is unavailable, that is reported, and opening is retried.
    *
-   * @throws {Error} what no retry can help, such as a missing right or a file of another application.
+   * @throws {Error} for a failure that no retry can fix, such as a missing permission or another application's file.
    */
   start(): Promise<void>
   /**
    * Stops claiming, waits for running handlers, aborts the rest and gives their events back, all within `graceMs`: see
-   * `Inbox.close`. Idempotent; a further call can only shorten the time.
+   * `Inbox.close`. Idempotent; another call can only shorten the time.
    *
    * @param options.graceMs in milliseconds. Default 8000.
-   * @throws {ConfigurationError} `configuration_invalid`: an invalid `graceMs`. Nothing is closed then.
+   * @throws {ConfigurationError} `configuration_invalid`: an invalid `graceMs`. In that case nothing is closed.
    */
   close(options?: CloseOptions): Promise<void>
 }
@@ -73,7 +73,7 @@ export function createWorker<
     async start() {
       if (isClosed) return
       started ??= start().catch((error) => {
-        // So that `start` can be called again once the cause is fixed.
+        // Lets `start` be called again once the cause is fixed.
         started = undefined
         throw error
       })

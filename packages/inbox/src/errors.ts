@@ -1,6 +1,6 @@
 import { isWebhookError, WebhookError } from '@scrapenest-webhooks/core'
 
-/** Why a store is unavailable. All but `corrupt` pass, or can be fixed by an operator, without a restart. */
+/** Why a store is unavailable. Once the fault has passed or an operator has fixed it, no restart is needed. */
 export type InboxFault =
   | 'cannot_open'
   | 'corrupt'
@@ -32,7 +32,7 @@ export class HandlerOverdueError extends WebhookError {
   }
 }
 
-/** The lease of a running attempt has ended: another worker may be handling the event. */
+/** The lease of a running attempt was lost: another worker may be handling the event. */
 export class LeaseLostError extends WebhookError {
   override readonly name = 'LeaseLostError'
   constructor() {
@@ -43,7 +43,7 @@ export class LeaseLostError extends WebhookError {
   }
 }
 
-/** An event will not be retried. Reported to `onError` and the log, so that no dead event is silent. */
+/** An event will not be retried. Reported to `onError` and the log, so that no dead event goes unnoticed. */
 export class DeadEventError extends Error {
   override readonly name = 'DeadEventError'
   readonly code = 'event_dead'
@@ -58,7 +58,7 @@ export class DeadEventError extends Error {
   }
 }
 
-/** The lease of an attempt ended before it was recorded: its process died, or stalled past the lease. */
+/** The lease of an attempt ended before its ending was recorded: the process died, or stalled past the lease. */
 export class LeaseEndedError extends Error {
   override readonly name = 'LeaseEndedError'
   readonly code = 'lease_ended'
@@ -70,7 +70,7 @@ export class LeaseEndedError extends Error {
   }
 }
 
-/** Whatever a store throws, the store is unavailable: an error that is not ours would read as a handler's. */
+/** Whatever a store throws, the store is unavailable. An error that is not ours would be reported as a handler's. */
 export function toStoreError(error: unknown): WebhookError {
   return isWebhookError(error) ? error : new WebhookError('store_unavailable', undefined, { cause: error })
 }

@@ -11,23 +11,23 @@ import type {
 } from './contract.ts'
 
 /**
- * Where events are stored: implement it, and `StoredInbox` makes an `Inbox` of it. Everything that takes time or chance
+ * Where events are stored. Implement it, and `StoredInbox` makes an `Inbox` of it. Everything that depends on time or chance
  * (leases, backoff, retention) is decided above the store, once for all stores.
  *
- * Each method is atomic, also against other processes if the store is shared, and rejects with a `WebhookError` such as
- * `InboxUnavailableError`. Each must settle in time, `put` within about a second: nothing above the store sets a limit.
+ * Each method is atomic, across processes too if the store is shared, and rejects with a `WebhookError` such as
+ * `InboxUnavailableError`. Each must settle promptly, `put` within about a second: nothing above the store limits its time.
  */
 export interface EventStore {
   readonly capabilities: InboxCapabilities
   /**
-   * Makes the store ready. Every other method does so too, so that a store that was unavailable at first is used once it
-   * is available.
+   * Makes the store ready. Every other method must do so too, so that a store that was unavailable at first is used once
+   * it is available.
    *
    * @param name the receiver whose events are about to be stored or claimed.
    */
   open(name: string): Promise<void>
   close(): Promise<void>
-  /** What an operator should change although the store works. Reported after `open`. */
+  /** Problems that an operator should fix although the store works. Reported after `open`. */
   problems?(): readonly Error[]
   /**
    * Rejects when a `put` would fail now. Writes and leaves nothing behind, and takes no longer than `put`. Without it,
@@ -42,23 +42,23 @@ export interface EventStore {
   claim(request: ClaimRequest): Promise<Claim>
   /** Attempts whose lease has ended, at least some of them: their process died, or stalled past the lease. */
   expired(name: string, options: { readonly nowMs: number }): Promise<readonly ExpiredAttempt[]>
-  /** Extends the leases that are still held, even if they have just ended. @returns the ids of those. */
+  /** Extends the leases that are still held, even if their time has just run out. @returns their ids. */
   renew(
     leases: readonly Lease[],
     options: { readonly nowMs: number; readonly endsAtMs: number },
   ): Promise<ReadonlySet<string>>
   /**
-   * Makes due what was scheduled by a clock that has been set back since: waiting events, and leases that are not renewed any
-   * more. Without it, they wait for as long as the clock was set back. Not needed if the store has a clock of its own.
+   * Makes due now what was scheduled by a clock since set back: waiting events, and leases that are no longer renewed.
+   * Without it, they wait for as long as the clock was set back. Not needed if the store has a clock of its own.
    *
-   * @param options.latestMs nothing can have been scheduled after this time.
+   * @param options.latestMs whatever was scheduled after this time was scheduled by such a clock.
    */
   correctTimes?(name: string, options: { readonly nowMs: number; readonly latestMs: number }): Promise<void>
   /**
    * Ends an attempt, unless it has already ended. Refuses what `checkEnding` refuses.
    *
-   * @returns whether it was ended here. A call that is repeated because the answer to the first was lost returns `true` too:
-   * otherwise the end of the event is not reported.
+   * @returns whether this call ended it. A call that is repeated because the answer to the first was lost also returns
+   * `true`; otherwise a dead event would not be reported.
    */
   end(lease: Lease, ending: Ending): Promise<boolean>
   /**
@@ -71,12 +71,12 @@ export interface EventStore {
   readonly cursorForm?: RegExp
   get(identity: EventIdentity): Promise<InboxRecord | undefined>
   stats(name: string | undefined, options: { readonly nowMs: number }): Promise<InboxStats>
-  /** Makes dead and done events that still have their body ready again, with no attempt counted, and waiting ones due now. */
+  /** Makes done and dead events that still have a body ready again, with no attempts counted, and waiting ones due now. */
   replay(filter: InboxFilter, options: { readonly nowMs: number }): Promise<ReplayResult>
   /**
    * Deletes dead and done events, in small steps with pauses, so that deliveries are not delayed.
    *
-   * @param options.signal ends it after the current step.
+   * @param options.signal stops it after the current step.
    */
   purge(filter: InboxFilter, options?: { readonly signal?: AbortSignal }): Promise<number>
 }
@@ -98,11 +98,11 @@ export interface Claim {
 
 export interface ClaimedEvent {
   readonly lease: Lease
-  /** As much of it as can be read, if it is `unreadable`. */
+  /** If it is `unreadable`, as much of it as can be read. */
   readonly event: InboxEvent
-  /** Why what is stored cannot be read as an event. Its handlers are not called, and it is dead at once. */
+  /** Why the stored event cannot be read. Its handlers are not called, and it is dead at once. */
   readonly unreadable?: unknown
-  /** Counted from 1, this one included. */
+  /** Counted from 1, including this one. */
   readonly attempt: number
 }
 
@@ -110,7 +110,7 @@ export interface ExpiredAttempt extends ClaimedEvent {
   readonly startedAtMs: number
 }
 
-/** Fences an attempt: the next claim of the event has another token. */
+/** Fences an attempt: each claim of an event has its own token. */
 export interface Lease {
   readonly id: string
   readonly token: string
@@ -125,7 +125,7 @@ export type Ending = {
   readonly error?: AttemptError | undefined
 } & (
   | { readonly state: 'done'; readonly isUnhandled: boolean; readonly keepsPayload: boolean }
-  /** `isCounted: false`: the attempt does not count, because the event did not cause its end. */
+  /** `isCounted: false`: the attempt does not count, because it did not end because of the event. */
   | { readonly state: 'ready'; readonly dueAtMs: number; readonly isCounted: boolean }
   | { readonly state: 'dead' }
 )

@@ -2,10 +2,10 @@
  * Building blocks for inboxes. Applications import the main entry instead.
  *
  * To put the inbox on a database, implement `EventStore` and wrap it: `new StoredInbox(store, readInboxOptions(options))`.
- * `sqliteInbox`, `memoryInbox` and the pg-boss inbox are built that way; `examples/own-inbox` is one more. It also fits a queue
- * with calls to claim, renew and complete. If a queue instead calls you with each event and renews its own leases, implement
- * `Inbox` with `Attempts` and `InboxConsumers`, as the BullMQ inbox does (`queue-worker.ts`). The
- * checks in `@scrapenest-webhooks/testing/inbox` are what either must pass.
+ * `sqliteInbox`, `memoryInbox`, the pg-boss inbox and `examples/own-inbox` are built that way. An `EventStore` also fits a
+ * queue with calls to claim, renew and complete. If the queue calls you with each event and renews its own leases, implement
+ * `Inbox` with `Attempts` and `InboxConsumers` instead, as the BullMQ inbox does (`queue-worker.ts`). Either way, the inbox
+ * must pass the `inboxChecks` of `@scrapenest-webhooks/testing`.
  *
  * @module
  */
@@ -20,7 +20,7 @@ export type {
   ExpiredAttempt,
   Lease,
 } from './event-store.ts'
-// Without them, the inferred type of a value that an engine exports could not be named.
+// Without these, TypeScript could not name the inferred types of what an engine exports.
 export type * from './index.ts'
 export { type InboxSettings, inboxOptions, readInboxOptions } from './options.ts'
 export { toStorableText } from './storable-text.ts'

@@ -6,7 +6,7 @@ import { StoredInbox } from './store/stored-inbox.ts'
 
 /**
  * An inbox in this process's memory, for tests and demos only: acknowledged events are lost when the process ends.
- * In everything else it behaves like `sqliteInbox`.
+ * In every other respect it behaves like `sqliteInbox`.
  *
  * @throws {ConfigurationError} `configuration_invalid`: an option is malformed or unknown.
  */

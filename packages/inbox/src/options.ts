@@ -114,8 +114,8 @@ export function readInboxOptions(options: InboxOptions): InboxSettings {
 }
 
 /**
- * A clock that only returns whole milliseconds that a `Date` can hold, because no other number may reach a store. Where a custom
- * clock returns something else, the system's clock is used.
+ * A clock that only returns whole milliseconds that a `Date` can hold, because no other number may reach a store. While a
+ * custom clock returns anything else, the system's clock is used.
  *
  * @throws {ConfigurationError} `configuration_invalid`: its first reading is not such a number.
  */

@@ -35,7 +35,7 @@ export function sqliteInbox(options: SqliteInboxOptions): Inbox {
       "Expected file to be a path, for example sqliteInbox({ file: './data/webhooks.db' }). For tests there is memoryInbox().",
     )
   }
-  // They would be names of files in the working directory.
+  // SQLite would take them for the names of files in the working directory.
   if (/^(file|sqlite):|^~\//.test(file)) {
     throw new ConfigurationError(
       `Expected file to be a plain path, got ${JSON.stringify(file.replace(/^([^/]*\/\/).*@/, '$1…@'))}. URLs and "~" are not expanded.`,

@@ -4,7 +4,7 @@ import type { Ending } from './event-store.ts'
 /** A hundred years, in milliseconds. */
 export const longestKeepMs = 3_153_600_000_000
 
-/** The largest distance of a `Date` from 1970, in milliseconds (ECMA-262, "Time Values and Time Range"). */
+/** The farthest that a `Date` can be from 1970, in milliseconds (ECMA-262, "Time Values and Time Range"). */
 const maxDateMs = 8.64e15
 
 /** Whether a number is a time that a `Date` can hold, even with a hundred years added or subtracted. */
@@ -13,8 +13,8 @@ export function isTime(value: unknown): value is number {
 }
 
 /**
- * Refuses an ending with a number that is not a time. NULL or an invalid date in a store would make an event, and perhaps those
- * behind it, wait indefinitely without a sign.
+ * Refuses an ending with a number that is not a time. NULL or an invalid date in a store would make an event, and perhaps
+ * the events behind it, wait indefinitely without any report.
  *
  * @throws {ConfigurationError} `configuration_invalid`
  */

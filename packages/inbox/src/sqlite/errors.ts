@@ -1,7 +1,7 @@
 import { ConfigurationError, isWebhookError } from '@scrapenest-webhooks/core'
 import { type InboxFault, InboxUnavailableError } from '../errors.ts'
 
-/** Primary result codes that mean the file, and not the statement, https://sqlite.org/rescode.html. */
+/** Primary result codes for faults of the file, not of the statement: https://sqlite.org/rescode.html. */
 const faultOfResultCode: { readonly [code: number]: InboxFault } = {
   3: 'read_only', // SQLITE_PERM
   5: 'locked', // SQLITE_BUSY
@@ -44,14 +44,14 @@ const messages: { readonly [Fault in InboxFault]: string } = {
   read_only: 'cannot be written. This process needs write permission for the file and for its directory.',
 }
 
-/** Whether an error says that the file, or another process, is at fault, and not the statement that failed. */
+/** Whether the file or another process is at fault, not the statement that failed. */
 export function isFileFault(error: unknown): boolean {
   return isWebhookError(error) || faultIn(error) !== undefined
 }
 
 /**
- * What SQLite or the file system threw, as the inbox's own failure. An error of ours is returned unchanged. What no retry can
- * help, such as a missing permission of Node's, has a `ConfigurationError` as its cause.
+ * Converts what SQLite or the file system threw to the inbox's own error; an error of ours is returned unchanged. An error
+ * that no retry can fix, such as a permission denied by Node's permission model, has a `ConfigurationError` as its cause.
  */
 export function toInboxError(error: unknown, file: string): Error {
   if (isWebhookError(error)) return error
@@ -65,7 +65,7 @@ export function toInboxError(error: unknown, file: string): Error {
 
 export function inboxFault(fault: InboxFault, file: string, cause?: unknown): InboxUnavailableError {
   const message = `The inbox file ${file} ${messages[fault]}`
-  // A damaged file stays damaged, so `start` rejects. A directory may still be mounted, and a right granted.
+  // A damaged file stays damaged, so `start` rejects. A directory may still be mounted, and a permission granted.
   return new InboxUnavailableError(
     fault,
     message,

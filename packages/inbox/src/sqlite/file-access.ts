@@ -5,13 +5,13 @@ import { dirname } from 'node:path'
 // Nothing here may open the database, its -wal or its -shm: closing any descriptor of a file drops every POSIX lock that
 // this process has on it (fcntl(2)), and another process then takes a database in use for an abandoned one.
 
-/** The files of a database besides itself, while it is open. */
+/** The suffixes of the files that SQLite keeps next to an open database. */
 export const logSuffixes = ['-wal', '-shm'] as const
 
 /**
- * Creates the file, unless it exists, so that only its owner can read it: events contain personal data and credentials. SQLite
- * gives -wal and -shm the same mode. An existing file that everyone can read, which is what a default umask leaves, is
- * restricted too; access for a group alone is taken to be intended.
+ * Creates the file, unless it exists, readable by its owner only: events contain personal data and credentials. SQLite gives
+ * -wal and -shm the same mode. An existing file that everyone can access, as a default umask allows, is restricted too;
+ * access for a group alone is assumed to be intended.
  */
 export function ensurePrivateFile(file: string): void {
   const directory = dirname(file)
@@ -20,14 +20,14 @@ export function ensurePrivateFile(file: string): void {
   for (const path of [file, ...logSuffixes.map((suffix) => file + suffix)]) restrict(path)
 }
 
-/** Under another name first, so that its descriptor is closed before anyone can open the file. */
+/** Creates the file under another name first, so that its descriptor is closed before anyone can open it as a database. */
 function createEmpty(file: string): void {
   const draft = `${file}-${randomUUID()}`
   closeSync(openSync(draft, 'wx', 0o600))
   try {
     linkSync(draft, file)
   } catch {
-    // Another process was faster, or the file system has no links: SQLite creates the file.
+    // Another process was faster, or the file system has no hard links, and SQLite creates the file.
   } finally {
     unlinkSync(draft)
   }
@@ -39,11 +39,11 @@ function restrict(path: string): void {
   try {
     chmodSync(path, 0o600)
   } catch {
-    // Another user's file. Whether it can be used is for SQLite to find out.
+    // Another user's file. SQLite reports it if it cannot be used.
   }
 }
 
-/** Identifies a file for as long as it is open, when its inode cannot be reused; `undefined` if there is none. */
+/** Identifies a file while it is open: only then is its inode not reused. `undefined` if there is no file. */
 export function identityOf(path: string): string | undefined {
   const found = statSync(path, { throwIfNoEntry: false, bigint: true })
   return found && `${found.dev}:${found.ino}`

@@ -11,7 +11,7 @@ export interface SqliteFileOptions<Statements> {
   readonly prepare: (db: DatabaseSync) => Statements
   /** The version of SQLite. Default: what the library reports. */
   readonly sqliteVersion?: (() => string) | undefined
-  /** Called with each new connection when it is ready. Tests inspect it here, and make its disk full. */
+  /** Called with each new connection once it is ready. Tests use it to inspect the connection and to limit its size. */
   readonly onOpen?: ((db: DatabaseSync) => void) | undefined
 }
 
@@ -26,17 +26,20 @@ interface Connection<Statements> {
 /** How often an idle connection checks that its files are still there, in milliseconds. */
 const checkIntervalMs = 1000
 
-/** SQLite sleeps in this thread for so long: more than most transactions of another process take, too short to notice. */
+/**
+ * How long SQLite may sleep in this thread while another process holds the lock, in milliseconds: longer than most
+ * transactions, too short to notice.
+ */
 const busyTimeoutMs = 3
 
-/** The files open in this process, by identity, for an error message that says so. */
+/** How many connections of this process have each file open, by identity, so that an error message can say so. */
 const openHere = new Map<string, number>()
 
 /**
- * One connection to a file, opened when first used. It is closed after an error that a new connection may not have, and
- * opened again at the next use: a file that was unavailable needs no restart once it is available.
+ * One connection to a file, opened when first used. After an error that a new connection may not have, it is closed, and the
+ * next use opens the file again: a file that was unavailable needs no restart once it is available.
  *
- * A file can be written after it was deleted, and everything in it is lost with the process. So each use, and a timer, check
+ * A deleted file can still be written to, but its contents are lost when the process ends. So each use, and a timer, check
  * that the database and its log are still at their paths:
  * - The database was moved, deleted or replaced: the next use fails with `moved`, and the one after it opens what is there.
  * - The log was deleted: its events are saved into the database, and the next use fails with `log_deleted`.
@@ -49,19 +52,19 @@ export class SqliteFile<Statements> {
   #checkTimer: NodeJS.Timeout | undefined
   /** Found by the timer, and thrown by the next use. */
   #fault: Error | undefined
-  /** When the disk was last found full. */
+  /** When the log was last emptied because the disk was full, by `performance.now()`. */
   #emptiedAtMs = Number.NEGATIVE_INFINITY
 
   constructor(options: SqliteFileOptions<Statements>) {
     this.#options = options
   }
 
-  /** Runs one statement, or several that need not see the same state. For what cannot run in a transaction. */
+  /** Runs statements outside a transaction, so they may see different states. For those that cannot run in one. */
   use<Result>(work: (statements: Statements) => Result): Result {
     return this.#attempt(() => work(this.#usable().statements))
   }
 
-  /** Runs statements that only read, and all see the same state. Takes no lock. */
+  /** Runs read-only statements, all of which see the same state. Takes no lock. */
   read<Result>(work: (statements: Statements) => Result): Result {
     return this.#inTransaction('BEGIN', work)
   }
@@ -86,7 +89,7 @@ export class SqliteFile<Statements> {
     })
   }
 
-  /** What an operator should change although the file can be used. */
+  /** Problems that an operator should fix although the file can be used. */
   problems(): readonly Error[] {
     const { file } = this.#options
     if (this.#connection === undefined || !isMountedAlone(file)) return []
@@ -127,7 +130,7 @@ export class SqliteFile<Statements> {
     const { file } = this.#options
     if (identityOf(file) !== opened) throw inboxFault('moved', file)
     if (logSuffixes.every((suffix, index) => identityOf(file + suffix) === logs[index])) return
-    // The open connection can still read its log, and copies it into the database.
+    // The open connection can still read its log, so it copies it into the database.
     const saved = db.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get() as { readonly busy: number }
     if (saved.busy !== 0) throw inboxFault('locked', file)
     throw inboxFault('log_deleted', file)
@@ -168,7 +171,7 @@ export class SqliteFile<Statements> {
   #configure(db: DatabaseSync): void {
     const { file } = this.#options
     db.exec(`PRAGMA busy_timeout = ${busyTimeoutMs}`)
-    // Can only be set before the first table: pages that a purge frees can then be returned to the file system.
+    // Lets pages that a purge frees be returned to the file system. It can only be set before the first table.
     if (isEmpty(file)) db.exec('PRAGMA auto_vacuum = INCREMENTAL')
     const version = (this.#options.sqliteVersion ?? (() => versionOf(db)))()
     if (!canBeShared(version)) openExclusively(db, file, version)
@@ -197,15 +200,15 @@ export class SqliteFile<Statements> {
   #failed(error: unknown): Error {
     if (!isFileFault(error)) return error as Error
     const failure = toInboxError(error, this.#options.file)
-    // A full disk and a lock leave the connection intact. Other faults may be the connection's own: a file that was opened
-    // while it was read-only stays read-only.
+    // A full disk and a lock leave the connection intact. Other faults may be the connection's own: one that was opened
+    // while the file was read-only stays read-only.
     if (isFull(failure)) this.#emptyLog()
     const isPassing = isFull(failure) || isLocked(failure)
     if (failure instanceof InboxUnavailableError && !isPassing) this.#giveUp()
     return failure
   }
 
-  /** On a full disk, the log may take more space than the file needs to grow by what the log contains. */
+  /** Makes room on a full disk, because the log may take more space than its contents add to the file. */
   #emptyLog(): void {
     const nowMs = performance.now()
     if (nowMs - this.#emptiedAtMs < checkIntervalMs) return

@@ -21,20 +21,23 @@ interface Operation<Connection> {
 /** The operations of one transaction. */
 interface Batch<Connection> {
   readonly held: Operation<Connection>[]
-  /** The one that runs now: whose error it is that ends the transaction. */
+  /** The operation that is running: an error that ends the transaction is its own. */
   running: Operation<Connection> | undefined
 }
 
-/** The longest that an operation waits for others, and that a transaction works, so that a burst does not block the event loop. */
+/**
+ * How long an operation may wait for others, and how long a transaction may run, in milliseconds, so that a burst does not
+ * block the event loop.
+ */
 const maxHoldMs = 10
 
-/** For how long a process that wrote, or held the lock, is expected to do so again, in milliseconds. */
+/** How long after another process wrote or held the lock it is expected to do so again, in milliseconds. */
 const sharedForMs = 10_000
 
-/** The longest gap between two transactions, in milliseconds: others try several times in it (`lockRetryMs`). */
+/** The longest gap between two transactions, in milliseconds: enough for several tries at the lock (`lockRetryMs`). */
 const maxGapMs = 20
 
-/** A transaction shorter than this, in milliseconds, leaves no gap: SQLite waits for its end in the thread (`busy_timeout`). */
+/** A transaction shorter than this, in milliseconds, leaves no gap: others simply wait for its end (`busy_timeout`). */
 const shortMs = 2
 
 /**
@@ -44,8 +47,8 @@ const shortMs = 2
  * - If the store fails, exactly the operations of that transaction are rejected.
  * - If an operation throws, only that one is rejected. The others run again without it.
  * - While another process holds the lock, operations wait and are retried, each for at most `lockTimeoutMs`.
- * - While other processes write too, a transaction is followed by a gap in which they can take the lock. On a slow disk it is
- *   held nearly all the time otherwise, and a process that asks for it at random moments starves.
+ * - While other processes write too, each transaction is followed by a gap in which they can take the lock. Without it, the
+ *   lock is held nearly all the time on a slow disk, and a process that tries at random moments starves.
  */
 export class GroupCommit<Connection> {
   readonly #options: GroupCommitOptions<Connection>
@@ -120,7 +123,7 @@ export class GroupCommit<Connection> {
     } catch (error) {
       if (batch.running !== undefined && !this.#options.isStoreFault(error)) this.#rejectOne(batch.running, error)
       else if (held.length === 0 && this.#options.isLocked(error)) this.#waitForLock(error)
-      // If none was held, the file could not be opened or BEGIN failed, which concerns all of them.
+      // If none has run, the file could not be opened or BEGIN failed, which concerns all of them.
       else this.#reject(held.length === 0 ? this.#waiting.length : held.length, error)
       return
     }

@@ -35,7 +35,7 @@ export interface EventRow {
   readonly finished_at_ms: number | null
 }
 
-/** The same with its payload, unless that was dropped. */
+/** A row with its payload, which is null once dropped. */
 export interface EventRowWithPayload extends EventRow {
   readonly signed_headers: string | null
   readonly body: Uint8Array | null
@@ -52,7 +52,7 @@ export interface AttemptRow {
 /** Parameters of a statement: only what every version of node:sqlite binds. */
 export type Parameters = Record<string, SQLInputValue>
 
-/** In the order of `insertEvent`. */
+/** The values of an event, in the order of the columns in `insertEvent`. */
 export function toColumns(event: InboxEvent): readonly SQLInputValue[] {
   const { name, scope = '', eventId, eventType, messageId, secretIndex, sentAt, receivedAt } = event
   const columns = [keyText(scope), keyText(eventId), toStorableText(eventType)]
@@ -69,14 +69,14 @@ export function toColumns(event: InboxEvent): readonly SQLInputValue[] {
   ]
 }
 
-/** All conditions except `eventId`, which has an index, and so statements of its own. */
+/** All conditions except `eventId`, which has statements of its own, because it has an index. */
 export function toConditions(filter: InboxFilter): Parameters {
   return {
     name: filter.name ?? null,
     scope: filter.scope === undefined ? null : keyText(filter.scope),
     eventType: filter.eventType === undefined ? null : toStorableText(filter.eventType),
     state: filter.state ?? null,
-    // Booleans are bound by Node 24 only.
+    // Node 22 cannot bind booleans.
     isUnhandled: filter.isUnhandled === undefined ? null : Number(filter.isUnhandled),
     receivedFromMs: filter.receivedFrom?.getTime() ?? null,
     receivedBeforeMs: filter.receivedBefore?.getTime() ?? null,
@@ -84,7 +84,7 @@ export function toConditions(filter: InboxFilter): Parameters {
   }
 }
 
-/** An event as its handlers receive it. What someone changed in the file may not be one any more. */
+/** An event as its handlers receive it; `unreadable` if the row was changed so that it no longer holds one. */
 export function toEvent(row: EventRowWithPayload): Pick<ClaimedEvent, 'event' | 'unreadable'> {
   const { scope, eventId, eventType } = namesOf(row)
   const signedHeaders = readHeaders(row)
@@ -111,7 +111,7 @@ function readHeaders({ signed_headers: text }: EventRowWithPayload): Readonly<Re
   return isObject ? (headers as Record<string, string>) : undefined
 }
 
-/** `undefined` for what is not JSON. */
+/** `undefined` if the text is not JSON. */
 function parse(text: string | null): unknown {
   try {
     return JSON.parse(text ?? '')
@@ -155,7 +155,7 @@ export function toRecord(row: EventRowWithPayload, attempts: readonly AttemptRow
   }
 }
 
-/** For an error that someone changed in the file. */
+/** Stands for a stored error that was changed in the file and is no longer JSON. */
 const unreadableError: AttemptError = {
   code: 'handler_failed',
   name: 'Error',

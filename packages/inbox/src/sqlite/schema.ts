@@ -7,7 +7,7 @@ import { scopes } from './migrations/0003-scopes.ts'
 /** In order. The number of those applied is the file's `user_version`. A published migration never changes. */
 const migrations: readonly string[] = [events, identities, scopes]
 
-/** "SNIB" in ASCII: tells an inbox from any other SQLite database. */
+/** "SNIB" in ASCII: distinguishes an inbox from any other SQLite database. */
 const applicationId = 0x534e4942
 
 /**
@@ -28,7 +28,7 @@ export function migrate(db: DatabaseSync, file: string): void {
   }
 }
 
-/** After an error SQLite may or may not have ended the transaction. */
+/** Does nothing if the error that led here has already ended the transaction. */
 export function rollBack(db: DatabaseSync): void {
   try {
     db.exec('ROLLBACK')

@@ -16,7 +16,7 @@ const inSlice = `id >= :fromId AND id < :untilId AND ${fits}`
 
 const fitsAndIsFinal = `id = :id AND ${fits} AND state IN ('done', 'dead')`
 
-/** The rows of one event id, one per receiver and scope. SQLite uses an index only under its own condition. */
+/** The rows of one event id, one per receiver and scope. SQLite uses a partial index only if the query has its condition. */
 const identified = `
   SELECT id FROM events WHERE event_id = :eventId AND finished_at_ms IS NULL
   UNION ALL SELECT id FROM events WHERE event_id = :eventId AND finished_at_ms IS NOT NULL`
@@ -66,7 +66,7 @@ const sql: Readonly<Record<StatementName, string>> = {
     VALUES (?1, ?1, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'ready')
     ON CONFLICT DO NOTHING RETURNING id`,
   insertPayload: 'INSERT INTO payloads (event, signed_headers, body) VALUES (?, ?, ?)',
-  // Deletes its payload and attempts too. Its count stays, as 0.
+  // Deletes its payload and attempts too. Its row in `counts` stays, at 0.
   discardEvent: 'DELETE FROM events WHERE id = :id',
   discardCounts: 'DELETE FROM counts WHERE name = :name',
 
@@ -75,7 +75,7 @@ const sql: Readonly<Record<StatementName, string>> = {
       SELECT * FROM (SELECT due_at_ms FROM events WHERE name = :name AND state = 'ready' ORDER BY due_at_ms LIMIT 1)
       UNION ALL
       SELECT * FROM (SELECT due_at_ms FROM events WHERE name = :name AND state = 'running' ORDER BY due_at_ms LIMIT 1))`,
-  // A hundred at once. The next claim finds the rest.
+  // A hundred at a time. The next claim ends the rest.
   expired: `
     SELECT id, lease_token AS token, claimed_at_ms AS startedAtMs FROM events
     WHERE name = :name AND state = 'running' AND due_at_ms <= :nowMs ORDER BY due_at_ms LIMIT 100`,
@@ -147,6 +147,6 @@ export type Statements = Readonly<Record<StatementName, StatementSync>>
 export function prepareStatements(db: DatabaseSync): Statements {
   const prepared: [string, StatementSync][] = []
   for (const [name, text] of Object.entries(sql)) prepared.push([name, db.prepare(text)])
-  // Each name of the table was prepared.
+  // Every name in `sql` has been prepared.
   return Object.fromEntries(prepared) as Statements
 }

@@ -25,16 +25,16 @@ export type SqliteStoreOptions = Omit<SqliteFileOptions<Statements>, 'prepare'>
 /** How long an operation waits for another process's lock. The sender waits ten seconds, and a retry costs little. */
 const lockTimeoutMs = 1000
 
-/** How many rows a list or a step visits in one read: about half a millisecond. */
+/** How many rows a list or a step visits in one read, which takes about half a millisecond. */
 const sliceLength = 2000
 
-/** For how long a list reads slice after slice before the event loop gets its turn, in milliseconds. */
+/** How long a list reads slices before it yields to the event loop, in milliseconds. */
 const maxReadMs = 2
 
 /** How many events are deleted or replayed in one transaction. */
 const stepLength = 100
 
-/** Events in one SQLite file. The writes of one turn of the event loop share a transaction, and no wait blocks the thread. */
+/** Events in one SQLite file. Writes of the same turn of the event loop share a transaction. */
 export class SqliteStore implements EventStore {
   readonly capabilities: InboxCapabilities = {
     isDurable: true,
@@ -44,9 +44,9 @@ export class SqliteStore implements EventStore {
   }
   readonly #file: SqliteFile<Statements>
   readonly #writes: GroupCommit<Statements>
-  /** Replaced by `close`. */
+  /** Replaced by `close`, so that replays and purges of an earlier session stop. */
   #session: object = {}
-  /** Those that are not complete. */
+  /** Lists in progress. */
   readonly #lists = new Set<Promise<InboxPage>>()
 
   constructor(options: SqliteStoreOptions) {
@@ -70,10 +70,10 @@ export class SqliteStore implements EventStore {
   }
 
   async close(): Promise<void> {
-    // What goes step by step ends with its step: the next one would open the file again.
+    // A replay or purge stops after its current step, because the next one would open the file again.
     this.#session = {}
     await this.#writes.settled()
-    // The next slice would open the file again.
+    // Otherwise the next slice of a list would open the file again.
     await Promise.allSettled(this.#lists)
     this.#file.close()
   }
@@ -106,7 +106,7 @@ export class SqliteStore implements EventStore {
   async claim(request: ClaimRequest): Promise<Claim> {
     const { name, nowMs } = request
     if (!this.#writes.isWaiting) {
-      // An idle worker takes no lock and writes nothing. With writes pending, this read would miss what they are about to store.
+      // Lets an idle worker take no lock and write nothing. Skipped if writes are pending, because they may store events.
       const nextDueAtMs = await this.#read((statements) => nextDue(statements, name))
       if (nextDueAtMs === undefined || nextDueAtMs > nowMs) return { claimed: [], nextDueAtMs }
     }
@@ -188,7 +188,7 @@ export class SqliteStore implements EventStore {
     const rows: EventRow[] = []
     let untilId: number | undefined = cursor === undefined ? Number.MAX_SAFE_INTEGER : Number(cursor)
     let readingSinceMs = performance.now()
-    // One more than the page holds tells whether there is another.
+    // One row more than the page holds, to tell whether there is another page.
     while (untilId !== undefined && rows.length <= limit) {
       if (performance.now() - readingSinceMs > maxReadMs) {
         await nextTurn()
@@ -242,7 +242,7 @@ export class SqliteStore implements EventStore {
         return deleted
       }
       purged += await this.#writes.run(deleteStep).catch((error: unknown) => {
-        // The log has been emptied since, which may have made room.
+        // The log was emptied after the error, which may have made room.
         if (isFull(error)) return this.#writes.run(deleteStep)
         throw error
       })
@@ -252,8 +252,8 @@ export class SqliteStore implements EventStore {
   }
 
   /**
-   * Returns free pages to the file system, step by step. Some stay, for the next events: a file that grows and shrinks all the
-   * time writes each page more often.
+   * Returns free pages to the file system, step by step. Some are kept for the next events, because a file that keeps
+   * growing and shrinking writes each page more often.
    */
   async #shrink(signal: AbortSignal | undefined): Promise<void> {
     let hasShrunk = false
@@ -265,16 +265,16 @@ export class SqliteStore implements EventStore {
         hasShrunk = true
         await pauseAfter(startedAtMs)
       }
-      // The file itself is cut when its log is copied into it.
+      // The file is truncated only when its log is copied into it.
       if (hasShrunk) this.#file.use(({ emptyLog }) => emptyLog.get())
     } catch {
-      // What was purged stays purged, and the next purge continues here.
+      // The events are purged all the same, and the next purge returns the pages that are left.
     }
   }
 
   /**
-   * The ids of the selected events, step by step, with pauses between the steps: anything else that waits for the file, in
-   * this process or another, goes first.
+   * The ids of the selected events, step by step, with pauses in which other work on the file, in this process or another,
+   * goes first.
    */
   async *#steps(filter: InboxFilter, signal?: AbortSignal): AsyncGenerator<readonly number[]> {
     if (filter.eventId !== undefined) {
@@ -297,7 +297,7 @@ export class SqliteStore implements EventStore {
     }
   }
 
-  /** In WAL mode readers do not wait for writers, only for a process that opened the file exclusively or recovers its log. */
+  /** Retries while locked: in WAL mode only by a process that opened the file exclusively, or that recovers its log. */
   async #read<Result>(read: (statements: Statements) => Result): Promise<Result> {
     const giveUpAtMs = performance.now() + lockTimeoutMs
     for (;;) {
@@ -311,12 +311,12 @@ export class SqliteStore implements EventStore {
   }
 }
 
-/** Between the steps of a long work, which so uses at most a fifth of the time. */
+/** Pauses between the steps of a long task, so that it takes about a fifth of the time. */
 async function pauseAfter(startedAtMs: number): Promise<void> {
   await sleep(Math.min(100, 1 + 4 * (performance.now() - startedAtMs)))
 }
 
-/** Whether it returned any: more than a quarter of the file is free, and more than a mebibyte. */
+/** Returns free pages if they take at least a mebibyte and more than a quarter of the file. @returns whether it did. */
 function giveBackPages({ pages, freePages, giveBackPages }: Statements): boolean {
   const countFree = (): number => Number(freePages.get()?.['freelist_count'])
   const freeBefore = countFree()
@@ -325,7 +325,7 @@ function giveBackPages({ pages, freePages, giveBackPages }: Statements): boolean
   return countFree() < freeBefore
 }
 
-/** What `check` stores. No receiver has an empty name, and the body fills pages, as those of events do. */
+/** The event that `check` stores. No receiver has an empty name, and its body fills a page, as the bodies of events do. */
 const checkEvent: InboxEvent = {
   name: '',
   eventId: '',
@@ -350,7 +350,7 @@ function readRow(statements: Statements, id: number): EventRowWithPayload {
   return statements.event.get({ id }) as unknown as EventRowWithPayload
 }
 
-/** Counts anew each time, because an operation may run twice. */
+/** Starts counting from 0, because an operation may run twice. */
 function replayStep(
   statements: Statements,
   {
@@ -429,7 +429,7 @@ interface Step {
   readonly nextId: number | undefined
 }
 
-/** The ids of one step from an id on, and where the next step begins. */
+/** The ids of one step, beginning at `fromId`, and where the next step begins. */
 function idsFrom(
   statements: Statements,
   fromId: number,
@@ -437,7 +437,7 @@ function idsFrom(
 ): Step {
   const first = statements.firstIdFrom.get({ fromId })?.['id'] as number | null
   if (first === null) return { ids: [], nextId: undefined }
-  // Ids are in the order of arrival, and nothing is finished before it was received: from here on, all events are too young.
+  // Ids are in the order of arrival, and no event finishes before it is received, so all that follow are too recent.
   if (filter.finishedBeforeMs !== undefined && readRow(statements, first).received_at_ms >= filter.finishedBeforeMs) {
     return { ids: [], nextId: undefined }
   }

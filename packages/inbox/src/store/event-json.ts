@@ -7,7 +7,7 @@ import { toStorableText } from '../storable-text.ts'
 /** An event as JSON, for engines that store JSON. Times are milliseconds since 1970. */
 export interface EventJson {
   readonly name: string
-  /** This and the id are `keyText`. Absent without a scope. */
+  /** `scope` and `eventId` are `keyText`. Absent without a scope. */
   readonly scope?: string
   readonly eventId: string
   readonly eventType: string
@@ -17,9 +17,9 @@ export interface EventJson {
   readonly sentAt: number
   readonly receivedAt: number
   readonly secretIndex: number
-  /** This and the body are gone once the event is done, if `keepPayload` is false. */
+  /** Dropped together with the body once the event is done, if `keepPayload` is false. */
   readonly signedHeaders?: Readonly<Record<string, string>>
-  /** Text if the bytes are UTF-8, which is shorter than base64 and readable. */
+  /** The body as text if it is UTF-8, which is shorter than base64 and readable. */
   readonly body?: string
   readonly bodyBase64?: string
 }
@@ -58,7 +58,7 @@ export function toEventJson(event: InboxEvent): EventJson {
 
 export type ExactNames = Pick<InboxSummary, 'scope' | 'eventId' | 'eventType'>
 
-/** The event that was stored. What waits or runs always has its payload. */
+/** The event that was stored. Ready and running events always have their payload. */
 export function fromEventJson(json: EventJson): InboxEvent {
   const { name, messageId, sentAt, receivedAt, secretIndex, signedHeaders = {} } = json
   const { scope, eventId, eventType } = exactNames(json)
@@ -83,7 +83,7 @@ export function exactNames({ scope = '', eventId, eventType, exact }: EventJson)
   return { scope: exactScope, eventId: exactId, eventType: exactType }
 }
 
-/** `undefined` once the payload was dropped. */
+/** `undefined` once the payload has been dropped. */
 export function bodyOf({ body, bodyBase64 }: Pick<EventJson, 'body' | 'bodyBase64'>): Uint8Array | undefined {
   if (body !== undefined) return Buffer.from(body, 'utf8')
   return bodyBase64 === undefined ? undefined : Buffer.from(bodyBase64, 'base64')

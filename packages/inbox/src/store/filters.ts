@@ -79,7 +79,7 @@ function checkType(field: string, value: unknown, type: 'string' | 'boolean'): v
   throw new ConfigurationError(`Expected ${field} to be a ${type}, got ${value === null ? 'null' : typeof value}.`)
 }
 
-/** A Date of another realm (Jest, `node:vm`) is one too. */
+/** Accepts a Date from another realm (Jest, `node:vm`). */
 function checkDate(field: string, value: unknown): void {
   if (value === undefined) return
   const isDate = types.isDate(value)
@@ -87,7 +87,7 @@ function checkDate(field: string, value: unknown): void {
   throw new ConfigurationError(`Expected ${field} to be a valid Date, got ${isDate ? 'an invalid one' : typeof value}.`)
 }
 
-/** Whether the filter selects an event. For stores that cannot select themselves. */
+/** Whether the filter selects an event. For stores that cannot run queries of their own. */
 export function fitsFilter(summary: InboxSummary, filter: InboxFilter): boolean {
   for (const field of ['name', 'scope', 'eventId', 'eventType', 'state', 'isUnhandled'] as const) {
     if (filter[field] !== undefined && filter[field] !== summary[field]) return false

@@ -33,7 +33,7 @@ interface StoredEvent {
   readonly history: InboxAttemptRecord[]
 }
 
-/** Events in this process's memory, gone with it. Every query visits every event, so it suits small numbers. */
+/** Events in this process's memory, lost when it ends. Every query visits every event, so it suits small numbers. */
 export class MemoryStore implements EventStore {
   readonly capabilities: InboxCapabilities = {
     isDurable: false,
@@ -93,7 +93,7 @@ export class MemoryStore implements EventStore {
   async expired(name: string, { nowMs }: { readonly nowMs: number }): Promise<readonly ExpiredAttempt[]> {
     const ended = this.#waiting(name).filter(({ state, dueAtMs }) => state === 'running' && dueAtMs <= nowMs)
     return ended.map(({ id, token, event, attempts, claimedAtMs }) => ({
-      // What runs has a token.
+      // A running event has a token.
       lease: { id: String(id), token: token as string },
       event,
       attempt: attempts,
@@ -199,7 +199,7 @@ export class MemoryStore implements EventStore {
     return purged.length
   }
 
-  /** What waits or runs, in the order in which it is due. */
+  /** Ready and running events, in the order in which they are due. */
   #waiting(name: string): StoredEvent[] {
     return this.#select({ name })
       .filter((stored) => !isFinal(stored))

@@ -26,7 +26,7 @@ export class Retention {
   async stop(): Promise<void> {
     clearInterval(this.#timer)
     this.#timer = undefined
-    // A long purge must not delay the end of the process. The next one continues it.
+    // A long purge must not delay the end of the process. The next purge deletes the rest.
     this.#stopping.abort()
     await this.#purging
     this.#stopping = new AbortController()
@@ -36,7 +36,7 @@ export class Retention {
     const finishedBefore = new Date(this.#settings.now() - this.#settings.keepDoneMs)
     this.#purging ??= this.#store
       .purge({ state: 'done', finishedBefore }, { signal: this.#stopping.signal })
-      // An unavailable store is reported by whatever needs it sooner. What was not deleted now is deleted later.
+      // Whatever else uses the store reports that it is unavailable. The next purge deletes the rest.
       .then(
         () => {},
         () => {},

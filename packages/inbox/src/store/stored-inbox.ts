@@ -25,14 +25,14 @@ export interface StoredInboxOptions {
    * @default true; false for a store that deletes them itself
    */
   readonly deletesDone?: boolean | undefined
-  /** Wraps the handlers of each consumer. Default: they run as they are. */
+  /** Wraps the processor of each consumer. Default: used unchanged. */
   readonly wrapProcessor?: ((processor: InboxProcessor) => InboxProcessor) | undefined
 }
 
 const defaultCursorForm = /^[0-9]{1,15}$/
 
 /**
- * An `Inbox` made of an `EventStore`: a work loop for each consumer with a processor, and retention.
+ * An `Inbox` on an `EventStore`: adds a work loop for each consumer with a processor, and retention.
  *
  * @example
  * const inbox: Inbox = new StoredInbox(new MyStore(), readInboxOptions({ maxAttempts: 4 }))
@@ -130,7 +130,7 @@ export class StoredInbox implements Inbox {
       await this.#store.open(consumer.name)
       for (const problem of this.#store.problems?.() ?? []) consumer.report(problem)
     } finally {
-      // Even if the store cannot be opened yet: the loop finds out when it can.
+      // Even if the store cannot be opened yet: the loop keeps trying.
       const loop = this.#consumers.workOf(consumer)
       if (loop !== undefined) this.#retention?.start()
       loop?.wake()

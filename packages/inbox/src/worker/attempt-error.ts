@@ -3,11 +3,11 @@ import { codeOf } from '@scrapenest-webhooks/core/adapter'
 import type { AttemptError } from '../contract.ts'
 import { toStorableText } from '../storable-text.ts'
 
-/** A message or a stack can be of any length, and every attempt stores one. In UTF-16 code units. */
+/** Bounds what each attempt stores, because a message or stack can be of any length. In UTF-16 code units. */
 const maxTextLength = 8192
 
 /**
- * What is stored of a failure: plain text, whatever was thrown. The handler's own error is stored, not the
+ * Converts whatever was thrown to plain text that can be stored. The handler's own error is stored, not the
  * `handler_failed` around it. Never throws.
  */
 export function toAttemptError(error: unknown): AttemptError {
@@ -23,14 +23,14 @@ export function toAttemptError(error: unknown): AttemptError {
   }
 }
 
-/** The end of an attempt about which nothing more is known. */
+/** The error of an attempt whose lease ended. Nothing more is known about it. */
 export const leaseEnded: AttemptError = {
   code: 'lease_ended',
   name: 'LeaseEndedError',
   message: 'The process that handled the event ended, or stalled past its lease.',
 }
 
-/** The end of an attempt whose event cannot be read. */
+/** The error of an attempt whose event cannot be read. */
 export function eventUnreadable(cause: unknown): AttemptError {
   const { message } = toAttemptError(cause)
   return {
@@ -40,12 +40,12 @@ export function eventUnreadable(cause: unknown): AttemptError {
   }
 }
 
-/** By its fields, not by `instanceof`: an error of another realm (Jest, `node:vm`) has another constructor. */
+/** Checks fields, not `instanceof`: an error from another realm (Jest, `node:vm`) has another constructor. */
 function isErrorLike(value: unknown): value is object {
   return Object(value) === value && (read(value, 'message') !== undefined || read(value, 'stack') !== undefined)
 }
 
-/** The message, and those of the errors in an AggregateError. */
+/** The message, followed by the errors in an AggregateError. */
 function messageOf(error: object): string {
   const parts = [read(error, 'message') ?? '']
   const inner = read(error, 'errors')
@@ -74,6 +74,6 @@ function toText(value: unknown): string {
     text = 'a value that cannot be shown as text'
   }
   if (text.length <= maxTextLength) return toStorableText(text)
-  // Cut between code points.
+  // Never cuts a surrogate pair in half.
   return `${toStorableText(text.slice(0, maxTextLength).replace(/[\uD800-\uDBFF]$/, ''))}…`
 }

@@ -17,25 +17,26 @@ export interface AttemptsOptions {
 /** An attempt whose handlers have settled or were given up. */
 export interface EndedAttempt {
   readonly claimed: ClaimedEvent
-  /** What to record, unless the lease is lost. */
+  /** What to record, unless `isLeaseLost`. */
   readonly ending: Ending
   /** Whether another worker may have the event. Can become true at any time until the ending is recorded. */
   readonly isLeaseLost: boolean
-  /** Reports the event if it is dead. Called once that is recorded. */
+  /** Reports the event if it is dead. To be called once the ending is recorded. */
   report(): void
 }
 
 /**
- * The attempts of one consumer that run in this process. Handlers run in the async context in which it is created, which is
- * that of the inbox's `start`. What claims events calls `run`, renews the leases of `held`,
- * and records the endings; everything else about an attempt happens here, the same for every engine.
+ * The attempts of one consumer in this process. The code that claims events calls `run`, renews the leases of `held` and
+ * records the endings. Everything else about an attempt happens here, the same for every engine.
+ *
+ * Handlers run in the async context in which an instance is created: that of the inbox's `start`.
  */
 export class Attempts {
   readonly #consumer: InboxConsumer
   readonly #settings: InboxSettings
   readonly #held = new Map<RunningAttempt, Promise<unknown>>()
-  // The context of `start`. Without it handlers would run in that of whichever request woke the inbox last, and see its
-  // tenant, its trace and its user.
+  // The context of `start`. Without it, handlers would run in the context of the request that woke the inbox last, and see
+  // its tenant, trace and user.
   readonly #inContext = AsyncLocalStorage.snapshot()
   #leaseTimer: NodeJS.Timeout | undefined
   #isClosing = false
@@ -50,19 +51,19 @@ export class Attempts {
     return [...this.#held.keys()].filter(({ isLeaseLost }) => !isLeaseLost)
   }
 
-  /** Whether an attempt is not finished yet. */
+  /** Whether an attempt has not finished yet. */
   holds(attempt: RunningAttempt): boolean {
     return this.#held.has(attempt)
   }
 
   /**
-   * Runs the handlers of a claimed event, and `finish` when they have ended. The lease counts as held until `finish`
-   * settles, because what succeeded must not run again while it is being recorded.
+   * Runs the handlers of a claimed event, then `finish`. The lease counts as held until `finish` settles, so that the event
+   * does not run again while its success is being recorded.
    *
-   * An event that is claimed while closing goes back without its handlers being called.
+   * An event that is claimed while closing is given back without calling its handlers.
    *
    * @param options.claimedAtMs when the claim was sent, by `performance.now()`: the lease counts from then.
-   * @returns what `finish` resolves to, or rejects with.
+   * @returns the result of `finish`.
    */
   run<Finished>(
     claimed: ClaimedEvent,

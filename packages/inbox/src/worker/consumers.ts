@@ -5,24 +5,24 @@ import type { Inbox } from '../contract.ts'
 import { isPermanent, toStoreError } from '../errors.ts'
 import { CloseBudget } from './close-budget.ts'
 
-/** What claims events and runs handlers for one consumer: `WorkLoop`, or an engine's own. */
+/** Claims events and runs handlers for one consumer: `WorkLoop`, or an engine's own implementation. */
 export interface ConsumerWork {
   /**
-   * Claims nothing more and ends running attempts with `budget.endAttempts`. Resolves when it will not use the store again,
-   * however late that is.
+   * Stops claiming, and ends running attempts with `budget.endAttempts`. Resolves once it no longer uses the store, even if
+   * that is after the budget has ended.
    */
   close(budget: CloseBudget): Promise<void>
 }
 
 /** How a consumer is started. */
 export interface ConsumerStart<Work> {
-  /** Creates the work. Not called for a consumer without a processor, or one that is already here. */
+  /** Creates the work. Not called for a consumer that has no processor or is already here. */
   readonly work: () => Work
-  /** Opens the store. Called once an earlier `close` of it has ended, and not at all if the consumer has left by then. */
+  /** Opens the store. Called after any earlier `close` of it has finished, unless the consumer has left by then. */
   readonly open: () => Promise<void>
 }
 
-/** Between two attempts to open a store that is unavailable, in milliseconds. */
+/** The delay between two attempts to open a store that is unavailable, in milliseconds. */
 const openRetryMs = 1000
 
 /** Consumers that leave together, and the time they have for it. */
@@ -36,9 +36,9 @@ interface Departure {
 /**
  * The consumers of an inbox, and the work for each of them. A consumer is in one of three states:
  * - *here*: entered by `start`. It may have no work: a receiver that only stores has no processor.
- * - *leaving*: entered by `close`, for as long as its handlers run and its events are given back, within the budget. A
- *   further `close` shortens the budget. Starting it again makes it here, with new work.
- * - *gone*: the store is closed when the last consumer has left, and opened again for the next.
+ * - *leaving*: entered by `close`, while its handlers run and its events are given back, within the budget. Another
+ *   `close` can shorten the budget. Starting the consumer again makes it *here*, with new work.
+ * - *gone*: it has left. The store is closed when the last consumer has left, and opened again for the next.
  */
 export class InboxConsumers<Work extends ConsumerWork> {
   readonly #closeStore: () => Promise<void>
@@ -49,9 +49,9 @@ export class InboxConsumers<Work extends ConsumerWork> {
   readonly #waiting = new Set<InboxConsumer>()
   /** How many departures have work that still uses the store. */
   #leavingWorks = 0
-  /** What continues after a budget has ended, until the store has answered. */
+  /** Closing that continues after its budget has ended, until the store has answered. */
   readonly #background = new Set<Promise<void>>()
-  /** Resolves when the store is not being closed. */
+  /** Resolves when no `close` of the store is in progress. */
   #storeClosed: Promise<void> = Promise.resolve()
 
   /** @param options.closeStore closes what all consumers share, when the last one has left. */
@@ -98,7 +98,7 @@ export class InboxConsumers<Work extends ConsumerWork> {
       void this.#retryOpening(consumer, open)
       const failure = toStoreError(error)
       if (isPermanent(failure)) throw failure
-      // Work reports it itself, when it fails to claim.
+      // With a processor, the work itself reports it when it fails to claim.
       if (consumer.process === undefined) consumer.report(failure)
     }
   }
@@ -137,7 +137,7 @@ export class InboxConsumers<Work extends ConsumerWork> {
   /**
    * Implements `Inbox.close`.
    *
-   * @throws {ConfigurationError} `configuration_invalid`: an invalid `graceMs`. Nothing is closed then.
+   * @throws {ConfigurationError} `configuration_invalid`: an invalid `graceMs`. In that case nothing is closed.
    */
   async close({ graceMs = defaultCloseGraceMs, consumer }: Parameters<Inbox['close']>[0] = {}): Promise<void> {
     checkGraceMs('graceMs', graceMs)
@@ -161,7 +161,7 @@ export class InboxConsumers<Work extends ConsumerWork> {
     return departure
   }
 
-  /** Rejects with what the work or the store rejects with within the budget. */
+  /** Rejects with the first failure of the work or the store within the budget. */
   async #leave(
     leaving: readonly InboxConsumer[],
     budget: CloseBudget,
@@ -188,7 +188,7 @@ export class InboxConsumers<Work extends ConsumerWork> {
 
   async #closeStoreWithLast(): Promise<void> {
     if (this.#here.size > 0 || this.#leavingWorks > 0) return
-    // Otherwise a store that is still opening would be open after it was closed.
+    // Otherwise a store that is still opening would end up open.
     await Promise.allSettled(this.#openings)
     if (this.#here.size > 0) return
     const closed = this.#storeClosed.then(this.#closeStore)

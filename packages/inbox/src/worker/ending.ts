@@ -5,20 +5,20 @@ import { eventUnreadable, leaseEnded, toAttemptError } from './attempt-error.ts'
 import { maskUrls } from './mask-urls.ts'
 import type { Outcome, RunningAttempt } from './running-attempt.ts'
 
-/** Failures after which another attempt would fail in the same way. */
+/** Failures that every further attempt would repeat. */
 const permanentFailures: ReadonlySet<string> = new Set(['permanent_failure', 'schema_mismatch', 'envelope_invalid'])
 
 /** Ten years, in milliseconds. A longer delay is a mistake, and some engines cannot store it. */
 const longestDelayMs = 315_360_000_000
 
 /**
- * Decides what becomes of an event whose attempt ended in this process; `EventStore.end` records it. The first that fits:
+ * Decides what becomes of an event whose attempt ended in this process; `EventStore.end` records it. The first match wins:
  * 1. The event cannot be read: `dead`. Another attempt would find the same bytes.
  * 2. The handlers succeeded, or there were none: `done`.
  * 3. The failure is permanent: `dead`.
  * 4. This process is closing: `ready` at once, and the attempt does not count.
  * 5. It was the last attempt: `dead`.
- * 6. Otherwise: `ready` after `retryAfterSeconds` of a `RetryLaterError`, or the backoff.
+ * 6. Otherwise: `ready` after the `retryAfterSeconds` of a `RetryLaterError`, or after the backoff.
  */
 export function endingOf(
   attempt: RunningAttempt,
@@ -31,7 +31,7 @@ export function endingOf(
   }
   if (outcome.kind === 'succeeded') {
     const isUnhandled = outcome.result === 'unhandled'
-    // An unhandled event keeps its body in any case: it can be replayed once there is a handler.
+    // An unhandled event always keeps its body, so that it can be replayed once there is a handler.
     return { state: 'done', isUnhandled, keepsPayload: settings.keepPayload || isUnhandled, startedAtMs, nowMs }
   }
   const failure = failureOf(attempt, outcome)
@@ -48,7 +48,8 @@ export function endingOf(
 
 /**
  * Decides what becomes of an event whose lease ended: `dead` after the last attempt, otherwise `ready` after the backoff.
- * An event that kills its process takes others with it, and they must not all be claimed together until all are dead.
+ * An event that kills its process takes others down with it. The backoff separates them: claimed together again and again,
+ * all of them would end up dead.
  */
 export function endingOfExpired({ attempt, startedAtMs }: ExpiredAttempt, settings: InboxSettings): Ending {
   const nowMs = settings.now()
@@ -57,7 +58,7 @@ export function endingOfExpired({ attempt, startedAtMs }: ExpiredAttempt, settin
   return { state: 'ready', dueAtMs: nowMs + delayAfter(undefined, attempt, settings), isCounted: true, ...facts }
 }
 
-/** What the handlers threw. If they were aborted and threw nothing with a code of ours, why they were aborted. */
+/** What the handlers threw; if they were aborted and threw no error with a code of ours, the reason for the abort. */
 function failureOf({ abortReason }: RunningAttempt, outcome: Outcome): unknown {
   if (outcome.kind !== 'failed') return abortReason
   const hasOwnCode = isWebhookError(outcome.error) && outcome.error.code !== 'handler_failed'

@@ -2,8 +2,8 @@ import type { InboxEvent } from '@scrapenest-webhooks/core'
 import type { AttemptError } from '../contract.ts'
 
 /**
- * The error without the URLs of its event. A `download_url` is a credential, and Node's `fetch` quotes the URL that failed: it
- * would be stored with the error, and shown with it, after the event's own content was hidden or dropped.
+ * Masks the URLs of an event in its error. A `download_url` is a credential, and Node's `fetch` quotes a URL that it cannot
+ * parse. It would be stored and shown with the error even after the event's own content was hidden or dropped.
  */
 export function maskUrls(error: AttemptError, event: InboxEvent): AttemptError {
   const urls = urlsIn(event.body)
@@ -12,7 +12,7 @@ export function maskUrls(error: AttemptError, event: InboxEvent): AttemptError {
   return { code, name, message: mask(message), ...(stack === undefined ? {} : { stack: mask(stack) }) }
 }
 
-/** Every string in the event that is a URL, and the form into which `new URL` brings it. The longest first. */
+/** Every URL in the event, also as `new URL` normalizes it. Longest first, because one may contain another. */
 function urlsIn(body: Uint8Array): readonly string[] {
   const urls = new Set<string>()
   try {
@@ -23,12 +23,12 @@ function urlsIn(body: Uint8Array): readonly string[] {
       return value
     })
   } catch {
-    // Not JSON: there is no URL to find.
+    // Not JSON, so there are no URLs to find.
   }
   return [...urls].sort((one, other) => other.length - one.length)
 }
 
-/** Keeps the origin, which tells where the artifact was. */
+/** Keeps the origin, which shows where the artifact was. */
 function masked(url: string): string {
   return URL.canParse(url) ? `${new URL(url).origin}/…` : 'the URL of the event'
 }

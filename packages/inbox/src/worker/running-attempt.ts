@@ -16,7 +16,7 @@ export interface RunningAttemptOptions {
   readonly leaseMs: number
 }
 
-/** How the handlers ended, that they are no longer waited for, or that there was no event to call them with. */
+/** How an attempt ended. `unreadable`: the stored event could not be read, so no handler was called. */
 export type Outcome =
   | { readonly kind: 'succeeded'; readonly result: DispatchResult }
   | { readonly kind: 'failed'; readonly error: unknown }
@@ -28,8 +28,9 @@ export type Outcome =
  *
  * The handlers:
  * - *running*: until they settle.
- * - *aborted*: entered at the time limit, when the lease is lost, or when the worker closes. Their `signal` says so. They
- *   have `graceMs` to settle, or what closing leaves them (`CloseBudget`) if that is less, and their result still counts.
+ * - *aborted*: entered at the time limit, when the lease is lost, or when the worker closes. Their `signal` is aborted. They
+ *   have `graceMs` to settle, or what closing leaves them (`CloseBudget`) if that is less. Their result still counts, unless
+ *   the lease is lost.
  * - *given up*: entered after that. They may keep running, but no one waits for them and nothing they do counts.
  *
  * The lease:
@@ -80,7 +81,7 @@ export class RunningAttempt {
     }
   }
 
-  /** Only the first reason counts. Handlers that have ended keep their signal as it is. */
+  /** Only the first reason counts. Does nothing once the handlers have ended. */
   abort(reason: WebhookError): void {
     if (this.#isSettled || this.#controller.signal.aborted) return
     this.#controller.abort(reason)
@@ -91,7 +92,7 @@ export class RunningAttempt {
     this.#resolveGivenUp({ kind: 'given_up' })
   }
 
-  /** @param sinceMs when the renewal was sent, by `performance.now()`: the store counts from no earlier than that. */
+  /** @param sinceMs when the renewal was sent, by `performance.now()`: the store's lease begins no earlier than that. */
   renewLease(sinceMs: number): void {
     this.#leaseEndsAtMs = sinceMs + this.#options.leaseMs
   }

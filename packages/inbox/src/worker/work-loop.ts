@@ -10,13 +10,13 @@ import type { CloseBudget } from './close-budget.ts'
 import type { ConsumerWork } from './consumers.ts'
 import { endingOfExpired } from './ending.ts'
 
-/** How often to look for what was scheduled by a clock that has been set back, in milliseconds. */
+/** How often to look for events that were scheduled by a clock since set back, in milliseconds. */
 const correctIntervalMs = 60_000
 
 /** How far the clocks of processes may differ, in milliseconds. */
 const clockSlackMs = 60_000
 
-/** Between two tries to record an ending while the store is unavailable. */
+/** The delay between two tries to record an ending while the store is unavailable, in milliseconds. */
 const recordRetryMs = 250
 
 /**
@@ -24,7 +24,7 @@ const recordRetryMs = 250
  * and records how their attempts end.
  *
  * It looks for work when it is woken (an event was stored, a slot became free), when the next event is due, and every
- * `pollIntervalMs` for what other processes stored. While all slots are taken it does not look.
+ * `pollIntervalMs` for events that other processes stored. While all slots are taken it does not look.
  */
 export class WorkLoop implements ConsumerWork {
   readonly #store: EventStore
@@ -36,13 +36,13 @@ export class WorkLoop implements ConsumerWork {
   #isClaiming = false
   #isWoken = false
   #isClosing = false
-  /** Whether closing has used up its time: an ending that is not recorded by now is left to the lease. */
+  /** Whether the time for closing is up. An attempt whose ending is not recorded by then ends with its lease. */
   #isOver = false
   #isStoreUnavailable = false
   #timer: NodeJS.Timeout | undefined
   #renewal: NodeJS.Timeout | undefined
   readonly #clock: ClockWatch
-  /** When leases of other processes can be judged again after the clock was set, by `performance.now()`. */
+  /** Until when ended leases of other processes are left alone, after the clock was set. By `performance.now()`. */
   #settledAtMs = 0
   /** When times are corrected next, by `performance.now()`. */
   #correctAtMs = 0
@@ -64,7 +64,7 @@ export class WorkLoop implements ConsumerWork {
     this.#claiming = this.#claimWhileWoken()
   }
 
-  /** Claims nothing more, and resolves when the ending of every attempt is recorded, or the budget has ended without it. */
+  /** Stops claiming, and resolves when every ending is recorded or the budget has ended. */
   async close(budget: CloseBudget): Promise<void> {
     this.#isClosing = true
     clearTimeout(this.#timer)
@@ -98,7 +98,7 @@ export class WorkLoop implements ConsumerWork {
     this.#isClaiming = false
     // A slot that becomes free wakes the loop; until then there is no point in looking.
     if (this.#isClosing || this.#freeSlots === 0) return
-    // Unreferenced: what is due later is stored, and no reason to keep a process alive.
+    // Unreferenced: events that are due later are stored, so they need not keep the process alive.
     this.#timer = setTimeout(() => this.wake(), delayMs).unref()
   }
 
@@ -122,7 +122,7 @@ export class WorkLoop implements ConsumerWork {
     return claim
   }
 
-  /** Gives other processes the time to renew their leases by the new clock. */
+  /** After the clock was set, gives other processes time to renew their leases by the new clock. */
   #noticeJump(): void {
     const jumpMs = this.#clock.jump()
     if (jumpMs === 0) return
@@ -139,11 +139,11 @@ export class WorkLoop implements ConsumerWork {
     this.#correctAtMs = performance.now() + correctIntervalMs
   }
 
-  /** Another process may do so at the same time: one of the two ends the attempt and reports it. */
+  /** Another process may do so at the same time: whichever ends the attempt reports it. */
   async #endExpired(nowMs: number): Promise<void> {
     const held = new Set(this.#attempts.held.map(({ claimed }) => keyOf(claimed.lease)))
     for (const expired of await this.#store.expired(this.#consumer.name, { nowMs })) {
-      // This process judges its own leases by monotonic time: by the wall clock, which may have been set, they may seem over.
+      // This process judges its own leases by monotonic time. By a wall clock that was set, they may seem to have ended.
       if (held.has(keyOf(expired.lease))) continue
       const ending = endingOfExpired(expired, this.#settings)
       if (await this.#store.end(expired.lease, ending)) this.#attempts.reportExpired(expired, ending)
@@ -156,17 +156,17 @@ export class WorkLoop implements ConsumerWork {
     return Math.min(pollIntervalMs, Math.max(1, nextDueAtMs - now()))
   }
 
-  /** The slot is free as soon as the handlers have ended. */
+  /** Frees the slot as soon as the handlers have ended. */
   async #finish(ended: EndedAttempt): Promise<void> {
     this.#freeSlots += 1
     const recorded = this.#record(ended)
-    // Woken before it is recorded, so that a store that groups its writes records it and claims the next in one transaction.
+    // Wakes before it is recorded, so that a store that groups writes records it and claims the next in one transaction.
     this.wake()
     if (await recorded) ended.report()
   }
 
   /**
-   * Tries again while the store is unavailable: what succeeded should not run twice. The lease is renewed meanwhile.
+   * Retries while the store is unavailable, so that a success is not run again. The lease is renewed meanwhile.
    *
    * @returns whether the ending was recorded here.
    */
@@ -185,10 +185,10 @@ export class WorkLoop implements ConsumerWork {
     return false
   }
 
-  /** A renewal that fails, or never answers, is tried again at the next interval; meanwhile the attempt's own clock runs. */
+  /** A renewal that fails, or is never answered, is retried at the next interval. Until then the lease keeps running out. */
   async #renew(): Promise<void> {
     const { leaseMs, now } = this.#settings
-    // After a stall, this timer may fire before the one that loses ended leases; extending those would delay the event.
+    // After a stall, this timer may fire before the one that loses ended leases. Extending those would delay their events.
     this.#attempts.loseEndedLeases()
     const attempts = this.#attempts.held
     if (attempts.length === 0) return
@@ -200,7 +200,7 @@ export class WorkLoop implements ConsumerWork {
       this.#storeAnswered()
       for (const attempt of attempts) {
         if (renewed.has(attempt.claimed.lease.id)) attempt.renewLease(sentAtMs)
-        // One that was recorded in the meantime has no lease and needs none.
+        // An attempt that was recorded in the meantime has no lease and needs none.
         else if (this.#attempts.holds(attempt)) attempt.loseLease()
       }
     } catch (error) {
@@ -208,7 +208,7 @@ export class WorkLoop implements ConsumerWork {
     }
   }
 
-  /** Reported once, until the store has worked again. */
+  /** Reports once per outage. */
   #storeFailed(error: unknown): void {
     if (!this.#isStoreUnavailable) this.#consumer.report(toStoreError(error))
     this.#isStoreUnavailable = true

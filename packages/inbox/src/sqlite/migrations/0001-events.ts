@@ -1,9 +1,9 @@
 /**
- * The first schema. What changes with every attempt is separate from what never does: an UPDATE rewrites the whole row, and a
- * body can have a mebibyte.
+ * The first schema. Payloads never change, so they have a table of their own: an UPDATE rewrites the whole row, and a body
+ * can take a mebibyte.
  *
  * `due_at_ms`: while ready, when the next attempt may begin; while running, when the lease ends; otherwise NULL. The two
- * partial indexes contain only what waits or runs, so that done events do not slow down claims.
+ * partial indexes contain only ready and running events, so that done events do not slow down claims.
  *
  * Triggers maintain `counts`: counting all rows for each `stats` would delay deliveries.
  */

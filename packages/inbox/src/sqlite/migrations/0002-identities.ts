@@ -1,10 +1,10 @@
 /**
- * The second schema. Event ids have no order: in one large index, each put changed another page, which was written to the log
- * and again to the file. So the index that a put changes contains only unfinished events and stays small; a put only reads
- * the index of finished ones, which changes when an event ends.
+ * The second schema. Event ids are in no order, so with one large index each put changed a different page, which was written
+ * to the log and then to the file. Now a put changes only the index of unfinished events, which stays small. It reads the
+ * index of finished ones, which changes when an event ends.
  *
- * A trigger keeps an event out of both, not the statement that stores: a process of an older release that has the file open
- * recognizes duplicates too.
+ * Duplicates of finished events are ignored by a trigger rather than by the INSERT statement, so that a process of an older
+ * release that has the file open recognizes them too.
  */
 export const identities = `
 DROP INDEX events_identity;

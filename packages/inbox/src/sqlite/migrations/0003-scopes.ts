@@ -1,7 +1,7 @@
 /**
  * The third schema: tenants' scopes, ids that SQLite cannot store as text, and clocks that are set back.
  *
- * `scheduled_at_ms` is when `due_at_ms` was set: later than now, it tells that the clock was set back since.
+ * `scheduled_at_ms` is when `due_at_ms` was set. If it is later than now, the clock has been set back since.
  *
  * `scope` and `event_id` are `keyText`: the text itself, or a hash of it. `exact` then contains the original scope, id and
  * type as JSON. Existing events have no scope, and a process of an older release that has the file open stores none.
