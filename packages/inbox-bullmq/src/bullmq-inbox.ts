@@ -8,8 +8,8 @@ import { checkConnection, checkQueue, checkVersion } from './redis/connection.ts
 import { Queues } from './redis/queues.ts'
 
 /**
- * The options of every inbox, except those that BullMQ decides itself: it has its own clock, and it waits for events instead
- * of polling.
+ * The options of every inbox, except `now` and `pollIntervalMs`: BullMQ has its own clock, and waits for events instead of
+ * polling.
  *
  * Give web and worker processes the same `maxAttempts`, `keepDoneMs` and `keepPayload`.
  */
@@ -45,7 +45,7 @@ const week = 604_800_000
  *
  * It is as durable as Redis: with `appendonly yes` and `appendfsync everysec` (the default), a crash of the Redis machine
  * can lose the last second of acknowledged events; with `appendfsync always` it loses none. If Redis is configured to lose
- * more than that, your logger gets a warning at start.
+ * more than that, the inbox reports it to your logger and `onError` at start.
  *
  * Connects when first needed.
  *

@@ -2,19 +2,19 @@ import { type Job, type JobJson, Worker } from 'bullmq'
 import type { JobData } from './jobs/job-data.ts'
 import type { JobResult } from './jobs/job-notes.ts'
 
-/** How long a worker may wait for an event before it asks again, in seconds: a connection can go silent meanwhile. */
+/** How long a worker waits for an event before it asks again, in seconds. Short, because the connection may go silent. */
 const longestBlockSeconds = 2
 
-/** BullMQ's own pause after a failed command, in milliseconds: short, so that it recovers soon. */
+/** The pause after a failed command, in milliseconds: short, so that the worker recovers soon. */
 export const recoveryDelayMs = 500
 
-/** BullMQ's worker, for when Redis refuses commands, goes silent or returns damaged data. */
+/** BullMQ's worker, hardened against a Redis that refuses commands, goes silent or returns damaged data. */
 export class EventWorker extends Worker<JobData, JobResult> {
   protected override getBlockTimeout(blockUntil: number): number {
     return Math.min(super.getBlockTimeout(blockUntil), longestBlockSeconds)
   }
 
-  /** BullMQ asks again at once, however often it is refused. */
+  /** Adds a pause, because BullMQ retries a refused claim at once. */
   protected override async moveToActive(
     token: string,
     name?: string,
@@ -27,7 +27,7 @@ export class EventWorker extends Worker<JobData, JobResult> {
     }
   }
 
-  /** BullMQ would throw, and claim the same job again each time its lease ends. */
+  /** Accepts data that is not JSON: BullMQ would throw, and claim the same job again each time its lease ends. */
   protected override createJob(json: JobJson, jobId: string): Job<JobData, JobResult> {
     try {
       return super.createJob(json, jobId)

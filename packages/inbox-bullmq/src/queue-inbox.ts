@@ -63,7 +63,7 @@ export class QueueInbox implements Inbox {
   readonly #settings: QueueInboxSettings
   readonly #consumers = new InboxConsumers<QueueWorker>({ closeStore: () => this.#closeQueues() })
   readonly #workers = new Set<QueueWorker>()
-  /** Why a name cannot be opened: its events could be stored, and would never be handled. */
+  /** Why a name cannot be opened. `put` rejects with it, because its events would be stored and never handled. */
   readonly #refusals = new Map<string, unknown>()
   readonly #jobOptions: object
 
@@ -71,10 +71,10 @@ export class QueueInbox implements Inbox {
     this.#queues = queues
     this.#settings = settings
     this.#jobOptions = {
-      // The worker decides when an event is dead, by its own `maxAttempts`, which may be another by then.
+      // The worker decides when an event is dead, by its own `maxAttempts`, which may have changed by then.
       attempts: Number.MAX_SAFE_INTEGER,
       backoff: { type: 'custom' },
-      // BullMQ deletes the job by age, and keeps its deduplication key.
+      // BullMQ deletes done jobs by age, but keeps their deduplication keys.
       removeOnComplete: { age: Math.ceil(settings.keepDoneMs / 1000) },
       removeOnFail: false,
       stackTraceLimit: 1,
@@ -127,7 +127,7 @@ export class QueueInbox implements Inbox {
       const read: QueueReader = (name, ask) => this.#queues.answer(name, ask)
       return await readPage(names, read, { filter, limit, cursor })
     }
-    // At most one event per name and scope: always a single page.
+    // At most one event per name and scope, so always a single page.
     const events: InboxSummary[] = []
     for await (const { summary } of this.#select(filter)) events.push(summary)
     return { events }
@@ -219,7 +219,7 @@ export class QueueInbox implements Inbox {
     for (const worker of this.#workers) await worker.dropped()
   }
 
-  /** The selected events with their jobs. Their ids are read first: replaying and purging change the lists. */
+  /** The selected events with their jobs. All ids are read first, because replaying and purging change the lists. */
   async *#select(filter: InboxFilter): AsyncGenerator<{ readonly job: EventJob; readonly summary: InboxSummary }> {
     const found = await this.#find(filter)
     for (let start = 0; start < found.length; start += batchLength) {
@@ -229,7 +229,7 @@ export class QueueInbox implements Inbox {
       )
       for (const [index, { state }] of batch.entries()) {
         const job = jobs[index]
-        // Deleted since its id was read.
+        // The job was deleted after its id was read.
         if (job === undefined) continue
         const summary = toSummary(job, state)
         if (fitsFilter(summary, filter)) yield { job, summary }
@@ -241,7 +241,7 @@ export class QueueInbox implements Inbox {
     return name === undefined ? await this.#queues.names() : [name]
   }
 
-  /** The jobs that the filter can select, judging by name, id and state alone. */
+  /** The jobs that match the filter by name, id and state. */
   async #find(filter: InboxFilter): Promise<readonly FoundJob[]> {
     const names = await this.#namesIn(filter)
     const { eventId, scope } = filter
@@ -267,7 +267,7 @@ export class QueueInbox implements Inbox {
     })
     if (remembered?.state !== undefined) return [{ id: remembered.id, name, state: remembered.state }]
     if (remembered !== undefined) return []
-    // Its duplicates are no longer recognized, but the event may still be waiting or dead.
+    // Duplicates of the event are no longer recognized, but it may still be waiting or dead.
     const all = await Promise.all(states.map((state) => this.#jobsIn(name, state)))
     return all.flat().filter(({ id }) => eventKeyOf(id) === key)
   }
@@ -293,7 +293,7 @@ export class QueueInbox implements Inbox {
   }
 }
 
-/** @returns false if it is due already, or was claimed in the meantime. */
+/** @returns false if the job is already due, or was claimed in the meantime. */
 async function hastenJob(job: EventJob): Promise<boolean> {
   if (!(await job.isDelayed())) return false
   await writeNotes(job, { ...notesOf(job), dueAt: Date.now() })
@@ -303,7 +303,7 @@ async function hastenJob(job: EventJob): Promise<boolean> {
   )
 }
 
-/** @returns false if it was replayed in the meantime, which makes it wait again, or deleted. */
+/** @returns false if the job was replayed or deleted in the meantime. */
 async function purgeJob(job: EventJob): Promise<boolean> {
   if (!(await job.isCompleted()) && !(await job.isFailed())) return false
   return await job.remove().then(
@@ -315,12 +315,12 @@ async function purgeJob(job: EventJob): Promise<boolean> {
 /** @returns false for BullMQ's codes for a job that is gone, locked, or in another list. */
 function refuse(error: unknown): false {
   if (error instanceof Error && 'code' in error && typeof error.code === 'number' && error.code < 0) return false
-  // `remove` has no code for a job that a worker has claimed.
+  // `remove` reports a job that a worker has claimed without a code.
   if (error instanceof Error && error.message.includes('locked')) return false
   throw error
 }
 
-/** @returns false if it was replayed or deleted elsewhere in the meantime. */
+/** @returns false if the job was replayed or deleted elsewhere in the meantime. */
 async function replayJob(job: EventJob, state: 'done' | 'dead'): Promise<boolean> {
   const { replays = 0, failed } = notesOf(job)
   const notes = { replays: replays + 1, stalls: job.stalledCounter, dueAt: Date.now(), ...(failed && { failed }) }

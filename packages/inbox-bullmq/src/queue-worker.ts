@@ -22,17 +22,17 @@ import { clientOf, type Queues } from './redis/queues.ts'
 import { unavailable } from './redis/redis-faults.ts'
 import { dropIfSilent } from './redis/silent-connection.ts'
 
-/** How often it is checked whether the connection is silent, in milliseconds. */
+/** How often the connection is checked for silence, in milliseconds. */
 const checkIntervalMs = 3000
 
-/** Runs the handlers of one receiver. BullMQ's worker claims its events and renews their leases; here they are ended. */
+/** Runs the handlers of one receiver. BullMQ's worker claims its events and renews their leases; this class ends them. */
 export class QueueWorker implements ConsumerWork {
   readonly #consumer: InboxConsumer
   readonly #settings: InboxSettings
   readonly #attempts: Attempts
   readonly #queues: Queues
   readonly #worker: EventWorker
-  /** Events that are being recorded as done, and then lose their payload. */
+  /** Events that are being recorded as done, after which their payload is dropped. */
   readonly #dropping = new Set<Promise<unknown>>()
   readonly #isConnectionOwned: boolean
   readonly #checking: NodeJS.Timeout | undefined
@@ -62,17 +62,17 @@ export class QueueWorker implements ConsumerWork {
     this.#checking = setInterval(() => void dropIfSilent(clientOf(this.#worker)), checkIntervalMs).unref()
   }
 
-  /** Resolves when no payload is being dropped, or Redis takes too long to do that. */
+  /** Resolves when all payloads have been dropped, or Redis takes too long. */
   async dropped(): Promise<void> {
     if (this.#dropping.size > 0) await Promise.race([Promise.allSettled(this.#dropping), later(recoveryDelayMs)])
   }
 
   async close(budget: CloseBudget): Promise<void> {
     clearInterval(this.#checking)
-    // BullMQ claims nothing more. What it is claiming is given back.
+    // BullMQ stops claiming. Events that it is claiming just now are given back.
     void this.#worker.pause(true).catch(() => {})
     await budget.waitFor(this.#attempts.close(budget))
-    // BullMQ asks Redis to end the connections, and would wait for as long as Redis is away.
+    // Forced if Redis is unavailable: BullMQ would otherwise wait until it is back.
     const closing = this.#worker.close(!(await this.#isReachable())).then(() => true)
     const isWorkerClosed = await Promise.race([closing, later(recoveryDelayMs * 2)])
     this.#isClosed = true
@@ -88,11 +88,11 @@ export class QueueWorker implements ConsumerWork {
     )
   }
 
-  /** Ends the connections, whatever BullMQ's `close` still waits for. */
+  /** Closes the connections, even if BullMQ's `close` is still waiting. */
   #disconnect(): void {
     const { client, blockingClient } = this.#worker.getBackend() as RedisQueueBackend
     for (const connecting of [client, blockingClient]) {
-      // Without a connection there is no client yet, and BullMQ's `close` ends the attempt to connect.
+      // While connecting there is no client yet, and BullMQ's `close` below ends the attempt.
       void connecting?.then((connected) => connected.disconnect()).catch(() => {})
     }
     void this.#worker
@@ -110,9 +110,9 @@ export class QueueWorker implements ConsumerWork {
     worker.on('error', (error) => this.#failed(error))
   }
 
-  /** Reported once, until Redis has answered again. */
+  /** Reports once per outage. */
   #failed(error: unknown): void {
-    // Lost leases are handled where they are lost, and a job whose lock is lost was ended by another worker.
+    // Not an outage. Lost leases are handled by `#lost`, and a job whose lock is lost belongs to another worker.
     if (
       error instanceof Error &&
       /could not renew lock|Missing lock|Lock mismatch|not in the active state/i.test(error.message)
@@ -129,7 +129,7 @@ export class QueueWorker implements ConsumerWork {
 
   #renewed(jobIds: ReadonlySet<string>): void {
     for (const attempt of this.#attempts.held) {
-      // BullMQ does not say when it sent the renewal: the lease may be held here for as long as the answer took too much.
+      // BullMQ does not say when it sent the renewal, so the lease may be held here too long: by the time the answer took.
       if (jobIds.has(attempt.claimed.lease.id)) attempt.renewLease(performance.now())
     }
   }
@@ -141,8 +141,8 @@ export class QueueWorker implements ConsumerWork {
   }
 
   /**
-   * Called by BullMQ. The job is ended here and not by what this returns: BullMQ gives up a recording that Redis refuses, and
-   * fails a job that succeeded. `WaitingError` is BullMQ's sign that the job has been dealt with.
+   * Called by BullMQ. The job is ended here, not by what this returns: if Redis refuses to record a success, BullMQ fails
+   * the job or drops the result. `WaitingError` tells BullMQ that the job has been dealt with.
    */
   async #process(job: EventJob, token: string): Promise<never> {
     const claimedAtMs = performance.now()
@@ -178,7 +178,7 @@ export class QueueWorker implements ConsumerWork {
     }
   }
 
-  /** The process that had the job died or stalled. The job itself is delayed as after any failure: see `endingOfExpired`. */
+  /** Ends an attempt whose process died or stalled. The job is delayed as after any failure: see `endingOfExpired`. */
   async #endStalled(
     job: EventJob,
     { notes, claimed, claimedAtMs }: { notes: JobNotes; claimed: ClaimedEvent; claimedAtMs: number },
@@ -200,8 +200,8 @@ export class QueueWorker implements ConsumerWork {
   }
 
   /**
-   * Redis evicted or lost the data of the job, or another program changed it. The event is dead, and forgotten as a
-   * duplicate, so that the sender's retry is stored.
+   * Ends a job whose data was evicted or lost by Redis, or changed by another program. The event is dead, and its
+   * deduplication key is removed, so that the sender's retry is stored.
    */
   async #endUnreadable(
     job: EventJob,
@@ -230,10 +230,10 @@ export class QueueWorker implements ConsumerWork {
   }
 
   /**
-   * Records how a job ended, as often as it takes: Redis can refuse writes for seconds, during a failover or while it is
-   * full.
+   * Records how a job ended. Retries until its lease ends, because Redis can refuse writes for seconds, during a failover or
+   * while it is full.
    *
-   * @returns false if the lease ended first, or someone else has ended the job.
+   * @returns false if the lease ended first, or another worker has ended the job.
    */
   async #record({ job, state, isHeld }: Recordable, write: () => Promise<unknown>): Promise<boolean> {
     while (isHeld() && !this.#isClosed) {
@@ -253,20 +253,20 @@ export class QueueWorker implements ConsumerWork {
   async #dropAfter(recording: Promise<boolean>, job: EventJob): Promise<void> {
     const dropping = recording.then((isRecorded) => (isRecorded ? job.updateData(withoutPayload(job.data)) : undefined))
     this.#dropping.add(dropping)
-    // What fails to be dropped is deleted with the job, after keepDoneMs.
+    // A payload that could not be dropped is deleted with the job, after keepDoneMs.
     await dropping.catch(() => {})
     this.#dropping.delete(dropping)
   }
 }
 
-/** A job whose ending is to be recorded for as long as its lease is held. */
+/** A job whose ending is to be recorded while its lease is held. */
 interface Recordable {
   readonly job: EventJob
   readonly state: Ending['state']
   readonly isHeld: () => boolean
 }
 
-/** Whether an earlier try was recorded after all. Its reply is lost when the connection breaks. */
+/** Whether an earlier try was recorded after all, and only its reply was lost with the connection. */
 async function hasEnded(job: EventJob, state: Ending['state']): Promise<boolean> {
   if (state === 'ready') return false
   return await (state === 'done' ? job.isCompleted() : job.isFailed()).catch(() => false)
@@ -294,13 +294,13 @@ async function fail(
   await writeNotes(job, { ...notes, ...dueAt, failed })
   const failure =
     ending.state === 'ready' ? new RetryError(ending.dueAtMs - nowMs) : new UnrecoverableError(error.message)
-  // What pages that list jobs show of a failed one.
+  // Job dashboards show these for a failed job.
   failure.message = `${error.code}: ${error.message}`
   failure.stack = error.stack ?? failure.message
   await job.moveToFailed(failure, token, false)
 }
 
-/** A failure after which the job is tried again. */
+/** A failure after which the job is retried. */
 class RetryError extends Error {
   readonly delayMs: number
   constructor(delayMs: number) {

@@ -14,9 +14,9 @@ let lastMs = 0
 let countInMs = 0
 
 /**
- * A new id for a job. It starts with the time, so that ids sort as events were stored. Then comes what makes it unique,
- * because BullMQ takes an id that exists for the same job. Then the event's key, by which the event is found once its
- * duplicates are no longer recognized. An id is never all digits and contains no colon: BullMQ forbids both.
+ * A new id for a job. It starts with the time, so that ids sort in the order in which events were stored. Then comes a part
+ * that makes it unique, because BullMQ takes a job with a known id for the same job. It ends with the event's key, by which
+ * the event is found once its duplicates are no longer recognized. BullMQ forbids ids of digits alone, and colons.
  *
  * @param eventKey the event's `deduplicationId`.
  */
@@ -30,14 +30,14 @@ export function newJobId(eventKey: string): string {
 
 const jobIdForm = /^e[0-9a-z]{13,}-[0-9a-f]{12}-(.+)$/
 
-/** The event's key in the id of its job; `undefined` for any other id: a queue of the user's may contain other jobs. */
+/** The event's key in the id of its job; `undefined` for other jobs, which the application's own queue may contain. */
 export function eventKeyOf(jobId: string): string | undefined {
   return jobIdForm.exec(jobId)?.[1]
 }
 
 /**
  * The key of an event in the queue of its name: its id if that is short and plain, as ScrapeNest's are; otherwise a hash,
- * which its dot tells from an id. BullMQ forbids colons.
+ * which differs from any id by its dot. BullMQ forbids colons.
  */
 export function deduplicationId(identity: EventIdentity): string {
   const { scope = '', eventId } = identity
@@ -45,7 +45,7 @@ export function deduplicationId(identity: EventIdentity): string {
   return `sha256.${createHash('sha256').update(eventKey(identity)).digest('base64url')}`
 }
 
-/** The event in a job; `undefined` if it cannot be read, whatever is stored in its place. */
+/** The event in a job; `undefined` if it cannot be read. Never throws. */
 export function readEvent(data: unknown): InboxEvent | undefined {
   if (!isJobData(data)) return undefined
   try {
@@ -63,7 +63,7 @@ export function isJobData(data: unknown): data is JobData {
 }
 
 /**
- * What takes the place of data that cannot be read, so that the dead event is listed: what the id of its job says.
+ * Replaces data that cannot be read with what the job's id contains, so that the dead event is listed.
  *
  * @param options.name the receiver's name.
  */

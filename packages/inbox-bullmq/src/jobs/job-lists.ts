@@ -13,13 +13,13 @@ export const listsOf: Readonly<Record<InboxState, readonly JobType[]>> = {
 
 export const states = Object.keys(listsOf) as readonly InboxState[]
 
-/** The state of an event whose job is in a state of BullMQ's; `undefined` if there is no such job. */
+/** The state of an event, from the BullMQ state of its job; `undefined` if there is no such job. */
 export function stateOf(jobState: string): InboxState | undefined {
   if (jobState === 'waiting') return 'ready'
   return states.find((state) => listsOf[state].some((list) => list === jobState))
 }
 
-/** Where a slice of a list begins: after a job, or at its index if it has left the list. */
+/** Where a slice of a list begins: after this job, or at this index if the job has left the list. */
 export interface ListPosition {
   readonly id: string
   readonly index: number

@@ -10,11 +10,11 @@ export interface JobResult {
   readonly isUnhandled: boolean
 }
 
-/** What BullMQ does not count itself. Stored as the job's progress, which BullMQ leaves to its users. */
+/** Facts that BullMQ itself does not record. Stored as the job's progress, which BullMQ leaves to applications. */
 export interface JobNotes {
   /** Claims that were not attempts: given back by a closing process, or postponed after another process died. */
   readonly uncounted?: number
-  /** How many of BullMQ's `stalledCounter` were dealt with. */
+  /** The value of BullMQ's `stalledCounter` when a stall was last dealt with. */
   readonly stalls?: number
   readonly replays?: number
   /** When the next attempt may begin, in milliseconds since 1970. */
@@ -30,7 +30,7 @@ export interface JobNotes {
 }
 
 export function notesOf(job: Pick<Job, 'progress'>): JobNotes {
-  // BullMQ starts with the number 0.
+  // BullMQ's initial progress is the number 0.
   return typeof job.progress === 'object' && job.progress !== null ? (job.progress as JobNotes) : {}
 }
 

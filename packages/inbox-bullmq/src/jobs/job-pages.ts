@@ -33,8 +33,8 @@ interface Found {
 export type QueueReader = <Answer>(name: string, ask: (queue: Queue) => Promise<Answer>) => Promise<Answer>
 
 /**
- * One page of events. BullMQ has no order across its lists, so a page continues list by list where the last one ended, and
- * reads no more than it returns, and what the filter leaves out.
+ * One page of events. BullMQ has no order across its lists, so a page goes through them list by list, from where the last
+ * page ended, and stops reading once it is full.
  */
 export async function readPage(
   names: readonly string[],
@@ -42,14 +42,14 @@ export async function readPage(
   { filter, limit, cursor }: PageRequest,
 ): Promise<InboxPage> {
   const found: Found[] = []
-  // One more than the page holds tells whether there is another.
+  // One event more than the page holds, to tell whether there is another page.
   for await (const one of eventsAfter(cursor, { sources: sourcesOf(names, filter), read, filter })) {
     found.push(one)
     if (found.length > limit) break
   }
   const page = found.slice(0, limit)
   const last = page.at(-1)
-  // An id starts with the time.
+  // Ids start with the time.
   page.sort((one, other) => (one.place.id < other.place.id ? 1 : -1))
   return {
     events: page.map(({ summary }) => summary),
@@ -57,7 +57,7 @@ export async function readPage(
   }
 }
 
-/** In an order that does not change between two pages. */
+/** The lists to read, in an order that does not change between two pages. */
 function sourcesOf(names: readonly string[], filter: InboxFilter): readonly Source[] {
   const selected = filter.state === undefined ? states : [filter.state]
   return selected.flatMap((state) =>
@@ -94,7 +94,7 @@ async function* eventsIn(
     const jobs = await Promise.all(positions.map(({ id }) => read(name, (queue) => readJob(queue, id))))
     for (const [index, position] of positions.entries()) {
       const job = jobs[index]
-      // Deleted since its id was read, unreadable, a marker of BullMQ's, or another job in a queue of the user's.
+      // Deleted after its id was read, unreadable, a marker of BullMQ's, or another job in the application's own queue.
       if (job === undefined || eventKeyOf(position.id) === undefined) continue
       yield { place: { ...position, name, list }, summary: toSummary(job, state) }
     }

@@ -4,13 +4,13 @@ import type { Queue } from 'bullmq'
 import { isJobData } from './job-data.ts'
 import { type EventJob, type JobNotes, notesOf } from './job-notes.ts'
 
-/** The job of an event; `undefined` if it is gone, or its data is damaged and no worker has met it yet. */
+/** The job of an event; `undefined` if it is gone, or if its data is damaged and no worker has replaced it yet. */
 export async function readJob(queue: Queue, id: string): Promise<EventJob | undefined> {
   try {
     const job: EventJob | undefined = await queue.getJob(id)
     return isJobData(job?.data) ? job : undefined
   } catch (error) {
-    // BullMQ parses the data.
+    // BullMQ failed to parse the data.
     if (error instanceof SyntaxError) return undefined
     throw error
   }
@@ -47,7 +47,7 @@ export function toRecord(job: EventJob, state: InboxState): InboxRecord {
   }
 }
 
-/** BullMQ keeps no attempts: this is the last one that ended. */
+/** BullMQ keeps no history, so this is the last attempt that ended. */
 function lastAttempt(job: EventJob, state: InboxState): readonly InboxAttemptRecord[] {
   const notes = notesOf(job)
   if (state !== 'done') return failedAttempt(notes)

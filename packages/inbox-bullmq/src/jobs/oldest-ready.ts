@@ -2,7 +2,7 @@ import type { Queue } from 'bullmq'
 import { clientOf } from '../redis/queues.ts'
 import { type JobNotes, notesOf } from './job-notes.ts'
 
-/** The first to be claimed of the waiting jobs, and the first to be due of the delayed ones. */
+/** Finds the waiting job that is claimed next, and the delayed job that is due first. */
 const script = `
 local waiting = redis.call('LINDEX', KEYS[1], -1)
 local delayed = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')[2]
@@ -13,12 +13,12 @@ return { stored[1], stored[2], delayed or false }
 
 const command = 'scrapenestOldestReady'
 
-/** BullMQ's score of a delayed job is the time at which it is due, times this, plus a counter. */
+/** BullMQ's score of a delayed job is its due time multiplied by this, plus a counter. */
 const scorePerMs = 0x1000
 
 /**
- * Since when the event that has waited longest could be running. A retry that is due is still among the delayed jobs when
- * no worker has been there to move it.
+ * When the event that has waited longest became due. The delayed jobs count too: a retry that is due stays among them until
+ * a worker moves it.
  */
 export async function oldestReadyAt(queue: Queue): Promise<Date | undefined> {
   const client = await clientOf(queue)

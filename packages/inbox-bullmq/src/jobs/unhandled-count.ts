@@ -1,7 +1,7 @@
 import type { Queue } from 'bullmq'
 import { clientOf } from '../redis/queues.ts'
 
-/** BullMQ counts jobs by state only. Which completed events were unhandled is in what their jobs returned. */
+/** BullMQ counts jobs by state only. Whether a completed event was unhandled is stored in the job's return value. */
 const script = `
 local count = 0
 for _, id in ipairs(redis.call('ZRANGE', KEYS[1], ARGV[2], ARGV[3])) do
@@ -12,7 +12,7 @@ return count
 
 const command = 'scrapenestCountUnhandled'
 
-/** Few enough at a time that no delivery waits for it. */
+/** How many jobs one script visits: few enough not to delay deliveries. */
 const chunkLength = 1000
 
 export async function countUnhandled(queue: Queue): Promise<number> {

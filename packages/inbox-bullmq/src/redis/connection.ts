@@ -2,17 +2,17 @@ import { ConfigurationError } from '@scrapenest-webhooks/core'
 import { type ConnectionOptions, Queue, type QueueOptions } from 'bullmq'
 import { isDemotion } from './redis-faults.ts'
 
-/** A client of the application, and not options to create one with. */
+/** Whether the application passed a client, not options to create one. */
 export function isClient(connection: object): boolean {
   return 'duplicate' in connection && typeof connection.duplicate === 'function'
 }
 
-/** How a queue connects. It fails fast: a delivery has a sender that retries, so it need not wait in memory. */
+/** How a queue connects. It fails fast: the sender retries deliveries, so they need not wait in memory. */
 export function queueConnection(connection: string | ConnectionOptions): ConnectionOptions {
   return connect(connection, { enableOfflineQueue: false, maxRetriesPerRequest: 1 })
 }
 
-/** How a worker connects. It waits for Redis for as long as it takes. */
+/** How a worker connects. It waits for Redis indefinitely. */
 export function workerConnection(connection: string | ConnectionOptions): ConnectionOptions {
   return connect(connection, { maxRetriesPerRequest: null })
 }
@@ -23,23 +23,27 @@ function connect(connection: string | ConnectionOptions, fixed: object): Connect
   return { retryStrategy, connectTimeout: 5000, ...options, reconnectOnError: isDemotion, ...fixed }
 }
 
-/** Milliseconds until the next try to connect. BullMQ's own goes up to 20 s, and a recovered Redis would wait as long. */
+/** Milliseconds until the next try to connect. With BullMQ's own, a Redis that is back could go unused for up to 20 s. */
 function retryStrategy(tries: number): number {
   return Math.min(1000, tries * 100)
 }
 
-/** @throws {ConfigurationError} `configuration_invalid`: npm installs a package whose peer has another version, and only warns. */
+/**
+ * Checks the version of BullMQ at run time, because npm may only warn about a peer dependency of another version.
+ *
+ * @throws {ConfigurationError} `configuration_invalid`
+ */
 export function checkVersion(): void {
   if ('getBackend' in Queue.prototype) return
   throw new ConfigurationError('The installed bullmq is older than 6.0. Update it: npm install bullmq@6.')
 }
 
 /**
- * Checks what can be known about a connection before it is used. With some of these, events would be stored and never
+ * Checks what can be known about a connection before it is used. With some connections, events would be stored and never
  * handled.
  *
- * @param options.prefix BullMQ's prefix, and with a queue its name as well: where a hash tag can be.
- * @throws {ConfigurationError} `configuration_invalid`. Quotes no option, because any may hold a password.
+ * @param options.prefix BullMQ's prefix, followed by the name of a ready queue: either can contain a hash tag.
+ * @throws {ConfigurationError} `configuration_invalid`. Quotes no option, because any may contain a password.
  */
 export function checkConnection(connection: unknown, { prefix }: { readonly prefix: string }): void {
   if (typeof connection === 'string') {
@@ -54,7 +58,7 @@ export function checkConnection(connection: unknown, { prefix }: { readonly pref
 }
 
 /**
- * Checks a queue of the application: a worker connects as the queue does.
+ * Checks the application's own queue, because a worker connects as the queue does.
  *
  * @throws {ConfigurationError} `configuration_invalid`
  */

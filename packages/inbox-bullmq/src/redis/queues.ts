@@ -11,22 +11,22 @@ export interface QueuesOptions {
   readonly prefix: string
 }
 
-/** How long Redis may take to answer a delivery or a question, in milliseconds. */
+/** How long Redis may take to store a delivery or to answer a query, in milliseconds. */
 const answerTimeoutMs = 800
 
-/** The same at start, when a whole machine may be booting and no sender waits. */
+/** How long Redis may take at start, when the whole machine may be booting and no sender is waiting. */
 const startTimeoutMs = 2500
 
 /**
- * The queues in Redis, one for each receiver's name: a worker of BullMQ takes every job of its queue, so names that share
- * a store need one each. Made when they are first needed, also after `close`.
+ * The queues in Redis. Each receiver's name needs its own, because a BullMQ worker takes every job of its queue. Created
+ * when first needed, even after `close`.
  */
 export class Queues {
   readonly #source: QueuesOptions | Queue
   readonly #queues = new Map<string, Queue>()
   /** Names that this process has listed. */
   readonly #listed = new Set<string>()
-  /** What is wrong with the connection of a queue. Removed when Redis answers. */
+  /** The last error of a queue's connection. Removed when Redis answers. */
   readonly #faults = new WeakMap<Queue, Error>()
   /** Resolves when the connection of a queue has been replaced. */
   readonly #replaced = new WeakMap<Queue, Promise<void>>()
@@ -36,7 +36,7 @@ export class Queues {
     this.#source = source
   }
 
-  /** Whether connections are made here, and so may be ended here. */
+  /** Whether connections are created here, so that they may also be closed here. */
   get ownsConnections(): boolean {
     return !('name' in this.#source) && !isClient(Object(this.#source.connection))
   }
@@ -54,7 +54,7 @@ export class Queues {
     return queue
   }
 
-  /** What a worker on the queue of this name is made with. */
+  /** The queue and the connection for a worker of this name. */
   workerOptions(name: string): {
     readonly queueName: string
     readonly options: Pick<WorkerOptions, 'connection' | 'prefix'>
@@ -71,14 +71,14 @@ export class Queues {
     return { queueName: `${queuePrefix}-${name}`, options: { connection: workerConnection(this.#connection), prefix } }
   }
 
-  /** Makes an event storable again, unless its key is that of another job by now. */
+  /** Makes an event storable again, unless its key belongs to another job by now. */
   async forget(name: string, { key, jobId }: { readonly key: string; readonly jobId: string }): Promise<void> {
     await this.answer(name, async (queue) => {
       if ((await queue.getDeduplicationJobId(key)) === jobId) await queue.removeDeduplicationKey(key)
     })
   }
 
-  /** The names that have a queue, those of other processes included. */
+  /** The names that have a queue, including those of other processes. */
   async names(): Promise<readonly string[]> {
     if ('name' in this.#source) return [this.#ownName ?? 'scrapenest']
     const names = await this.#ask('scrapenest', (client, key) => client.hgetall(key))
@@ -88,7 +88,7 @@ export class Queues {
   /**
    * Records that a name has a queue, so that other processes find it. Called for each event: Redis may have lost it.
    *
-   * @returns `'lost'` if Redis no longer had what this process recorded.
+   * @returns `'lost'` if Redis no longer had what this process had recorded.
    */
   async list(name: string): Promise<'listed' | 'lost'> {
     if ('name' in this.#source) return 'listed'
@@ -99,10 +99,10 @@ export class Queues {
   }
 
   /**
-   * Does what BullMQ does, a script that writes and has several keys, and rejects with `store_unavailable` where Redis
-   * refuses that. A Redis that is full, a replica, or a cluster without a hash tag answers a PING all the same.
+   * Runs a script that writes and has several keys, as BullMQ's scripts do, and rejects with `store_unavailable` if Redis
+   * refuses it. A PING would not do: a Redis that is full, a replica, or a cluster without a hash tag answers that.
    *
-   * @param name a receiver that has a queue, so that none is created for this.
+   * @param name a receiver that already has a queue, so that none is created for the check.
    */
   async check(name: string = 'scrapenest', { isStart = false }: { readonly isStart?: boolean } = {}): Promise<void> {
     const queue = 'name' in this.#source ? this.#source : this.of(name)
@@ -116,15 +116,15 @@ export class Queues {
     await this.#answerOf(queue, ask, isStart ? startTimeoutMs : answerTimeoutMs)
   }
 
-  /** Rejects with `store_unavailable` where Redis refuses how a worker waits for events. */
+  /** Rejects with `store_unavailable` if Redis refuses the command by which a worker waits for events. */
   async checkWaiting(name: string): Promise<void> {
     await this.answer(name, async (queue) => {
-      // Nothing is ever under this key: this waits for 10 ms.
+      // Nothing is ever stored under this key, so this waits for 10 ms.
       await (await clientOf(queue)).bzpopmin(queue.toKey('scrapenest:none'), 0.01)
     })
   }
 
-  /** Rejects with `store_unavailable` when Redis does not answer in time. What was asked may still be done later. */
+  /** Rejects with `store_unavailable` when Redis does not answer in time. The commands may still take effect later. */
   async answer<Answer>(name: string, ask: (queue: Queue) => Promise<Answer>): Promise<Answer> {
     const queue = this.of(name)
     return await this.#answerOf(queue, () => ask(queue), answerTimeoutMs)
@@ -147,15 +147,15 @@ export class Queues {
     })
   }
 
-  /** A queue that never became ready stays so; the next call makes another. */
+  /** A queue that failed to become ready never does; the next call creates another. */
   #forget(name: string, queue: Queue): void {
     if (this.#queues.get(name) === queue) this.#queues.delete(name)
     void this.#end(queue)
   }
 
   async #end(queue: Queue): Promise<void> {
-    // `close` waits for a reply, and `disconnect` for a connection; without one there may be neither. A `close` that fails
-    // leaves a client that tries to connect for as long as the process lives.
+    // `close` waits for a reply, and `disconnect` for a connection; either may never come. A `close` that fails leaves a
+    // client that tries to connect for as long as the process lives.
     const inTime = async (ending: Promise<unknown>): Promise<boolean> => {
       const late = sleep(answerTimeoutMs, false, { ref: false })
       return await Promise.race([
@@ -202,7 +202,7 @@ export class Queues {
     void replaced.then(() => this.#replaced.delete(queue))
   }
 
-  /** What keeps a queue from its answer: the error of its connection says more than a command that could not be sent. */
+  /** Why a queue did not answer: the error of its connection says more than that of a command that could not be sent. */
   #causeOf(queue: Queue, error: unknown): unknown {
     if (isDemotion(error) && this.ownsConnections) this.#awaitReplacement(queue, error as Error)
     if (error === noAnswer && this.ownsConnections) void dropIfSilent(clientOf(queue))
@@ -216,14 +216,14 @@ const noAnswer = Symbol('no answer')
 
 /** Rejects with `noAnswer` when the answer does not come in time. */
 async function inTime<Answer>(answer: Promise<Answer>, timeoutMs: number): Promise<Answer> {
-  // One promise and no race: every delivery comes through here.
+  // One promise instead of `Promise.race`, because every delivery goes through here.
   return await new Promise((resolve, reject) => {
     const timer = setTimeout(() => reject(noAnswer), timeoutMs)
     answer.then(resolve, reject).finally(() => clearTimeout(timer))
   })
 }
 
-/** The client of Redis behind a queue or a worker, whatever library it is of. */
+/** The Redis client behind a queue or a worker, from whichever library. */
 export function clientOf(queue: Pick<Queue, 'getBackend'>): RedisQueueBackend['client'] {
   return (queue.getBackend() as RedisQueueBackend).client
 }

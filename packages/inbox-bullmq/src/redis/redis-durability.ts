@@ -1,6 +1,6 @@
 import { ConfigurationError } from '@scrapenest-webhooks/core'
 
-/** What Redis is set to lose, from its own INFO; `undefined` where it is set to keep, or does not say. */
+/** How Redis is configured to lose events, from its INFO; `undefined` if it is not, or if INFO does not say. */
 export function durabilityProblem(info: string): ConfigurationError | undefined {
   const value = (name: string): string | undefined => new RegExp(`^${name}:(.*?)\\r?$`, 'm').exec(info)?.[1]
   const problems: string[] = []

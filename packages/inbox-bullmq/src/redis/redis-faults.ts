@@ -1,7 +1,7 @@
 import { ConfigurationError, isWebhookError } from '@scrapenest-webhooks/core'
 import { InboxUnavailableError } from '@scrapenest-webhooks/inbox'
 
-/** Replies that stay the same however often Redis is asked, and what to change. */
+/** Replies that no retry changes, and how to fix their cause. */
 const permanentRefusals: readonly { readonly reply: RegExp; readonly fix: string }[] = [
   {
     reply: /\bNOAUTH\b/,
@@ -42,7 +42,7 @@ export function isDisconnection(error: unknown): boolean {
   return /Stream isn't writeable|Connection is closed|max retries per request/.test(textOf(error))
 }
 
-/** What Redis or its client threw, as the inbox's own failure. Contains no credential. */
+/** Converts what Redis or its client threw to the inbox's own error, without credentials. */
 export function unavailable(error: unknown): Error {
   if (isWebhookError(error)) return error
   const text = safeText(textOf(error))
@@ -75,14 +75,14 @@ function textOf(error: unknown): string {
   return error instanceof Error && error.message !== '' ? error.message : 'it did not answer in time'
 }
 
-/** By name: `instanceof` would need the client's own package. */
+/** Checks the name, because `instanceof` would need the client's own package. */
 function isReply(error: unknown): boolean {
   return error instanceof Error && error.name === 'ReplyError'
 }
 
 /**
- * The error without what may be secret. ioredis attaches the arguments of the command, and those of AUTH are the user and
- * the password.
+ * A copy of the error without secrets. ioredis attaches the arguments of the command, and those of AUTH are the user name
+ * and the password.
  */
 function safeCause(error: unknown): Error | undefined {
   if (!(error instanceof Error)) return undefined
@@ -94,8 +94,8 @@ function safeCause(error: unknown): Error | undefined {
 }
 
 /**
- * Redis quotes the arguments of a command that it does not know, and Node quotes a URL that was given as a host. Redis also
- * adds the hash of the script that failed, which says nothing.
+ * Removes secrets from a message: Redis quotes the arguments of a command that it does not know, and Node quotes a URL that
+ * was passed as a host. Also removes the hash of the script that failed, which helps no one.
  */
 function safeText(text: string): string {
   return text
