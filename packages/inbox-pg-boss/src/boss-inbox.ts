@@ -7,15 +7,15 @@ import { type TransactionLike, toDb } from './transaction.ts'
 
 export interface PgBossInbox extends Inbox {
   /**
-   * Completes the event inside a transaction of your own: what the handler wrote there and the completion are committed
-   * together, or neither is. After a rollback the event is tried again.
+   * Completes the event inside your own transaction: your handler's writes and the completion are committed together, or
+   * neither is. After a rollback the event is retried.
    *
-   * Call it at the end of a handler, right before the commit: until then the transaction locks the event's row.
+   * Call it last, right before the commit: from then on the transaction locks the event's row.
    *
-   * @param delivery the one that the handler received.
+   * @param delivery the delivery that the handler received.
    * @throws {WebhookError} `event_in_progress`: the lease was lost, and another worker may be handling the event. Let the
    * transaction roll back.
-   * @throws {ConfigurationError} `configuration_invalid`: it is not a transaction, or the delivery is not from this inbox.
+   * @throws {ConfigurationError} `configuration_invalid`: not a transaction, or not the delivery of a handler that this inbox is running.
    *
    * @example
    * const inbox = pgBossInbox({ connectionString })
@@ -37,7 +37,7 @@ export class BossInbox extends StoredInbox implements PgBossInbox {
   constructor(store: BossStore, settings: InboxSettings) {
     const running = new WeakMap<AbortSignal, InboxEvent>()
     super(store, settings, {
-      // pg-boss deletes them, and replaces their memory: the job itself is what recognizes a duplicate.
+      // pg-boss deletes done jobs itself. Until then, the job is what makes a duplicate recognizable.
       deletesDone: false,
       wrapProcessor: (processor) => withoutOpenTransaction(processor, { store, running }),
     })
@@ -56,8 +56,8 @@ export class BossInbox extends StoredInbox implements PgBossInbox {
 }
 
 /**
- * The same handlers, whose attempt fails if they end without an error but the transaction that was to complete their event
- * was not committed.
+ * Wraps a processor: an attempt fails if its handlers succeed, but the transaction that was to complete the event was not
+ * committed.
  */
 function withoutOpenTransaction(
   processor: InboxProcessor,

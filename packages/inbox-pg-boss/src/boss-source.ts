@@ -2,13 +2,13 @@ import type { Db, PgBoss } from 'pg-boss'
 import { supportedPgBoss } from './supported-pg-boss.ts'
 import { TimeLimitError, within } from './time-limit.ts'
 
-/** Where calls go: a pg-boss of ours, or the application's. */
+/** The pg-boss that calls go to: our own, or the application's. */
 export interface BossSource {
   /** A started pg-boss. Concurrent callers share one start. */
   started(): Promise<PgBoss>
   /** Bounds each statement, for the `db` option of calls to pg-boss. Absent where the application owns the connections. */
   readonly limited?: (boss: PgBoss, limitMs: number) => Db
-  /** Starts over with new connections at the next call, which creates a missing schema. Absent if only the application can. */
+  /** Makes the next call reconnect, and create a missing schema. Absent if only the application can do that. */
   readonly discard?: () => void
   close(): Promise<void>
 }
@@ -19,19 +19,19 @@ export interface OwnBossOptions {
   readonly createSchema: boolean
 }
 
-/** For a new connection, the login included, and for a free one, in milliseconds. */
+/** How long to wait for a new connection, including its login, or for a free one, in milliseconds. */
 const connectionTimeoutMs = 800
 
-/** Shorter than the time limit of a statement: of many silent connections, a worker must not try one after the other. */
+/** Shorter than a statement's time limit, so that a worker does not try many silent connections one after the other. */
 const idleTimeoutMs = 3000
 
-/** How long a start may take before another is begun, in milliseconds. Doubles each time: a migration can take long. */
+/** How long a start may take before it is replaced, in milliseconds. Doubles each time: a migration can take long. */
 const startTimeoutMs = 5000
 
-/** For a statement of pg-boss's own, in milliseconds: a migration, the build of an index, the upkeep. */
+/** The time limit of pg-boss's own statements, in milliseconds: migrations, index builds, maintenance. */
 const upkeepTimeoutMs = 600_000
 
-/** A pg-boss of ours, on its own connections. */
+/** Our own pg-boss, on its own connections. */
 export class OwnBoss implements BossSource {
   readonly #options: OwnBossOptions
   #boss: PgBoss | undefined
@@ -49,8 +49,8 @@ export class OwnBoss implements BossSource {
 
   limited(boss: PgBoss, limitMs: number): Db {
     return {
-      // pg-boss passes its first argument to `pg`, which also takes a query with a time limit of its own: then it closes
-      // the connection, and a silent one leaves the pool.
+      // pg-boss passes its first argument to `pg`, which also accepts a query with its own time limit. After that time, `pg`
+      // closes the connection, so that a silent one leaves the pool.
       executeSql: (text, values) =>
         boss.getDb().executeSql({ text, query_timeout: limitMs } as unknown as string, values),
     }
@@ -64,7 +64,7 @@ export class OwnBoss implements BossSource {
   }
 
   async close(): Promise<void> {
-    // A start in progress would otherwise count as one after this.
+    // A start in progress must not finish after this.
     await this.#starting?.catch(() => {})
     const closed = this.#boss
     this.#boss = undefined
@@ -89,7 +89,7 @@ export class OwnBoss implements BossSource {
   #create(): PgBoss {
     const { connectionString, schema, createSchema } = this.#options
     const { PgBoss } = supportedPgBoss()
-    // Type: `pg` knows more options than pg-boss declares, and is given all of them.
+    // Typed as an object: pg-boss passes all options on to `pg`, which knows more than pg-boss declares.
     const connection: object = {
       connectionTimeoutMillis: connectionTimeoutMs,
       idleTimeoutMillis: idleTimeoutMs,
@@ -97,7 +97,7 @@ export class OwnBoss implements BossSource {
       keepAlive: true,
     }
     const boss = new PgBoss({ ...connection, connectionString, schema, createSchema, schedule: false })
-    // Without a listener an error would end the process. The next call rejects, and its caller reports it.
+    // Without a listener an error would end the process. It is not lost: the next call rejects, and its caller reports it.
     boss.on('error', () => {})
     return boss
   }

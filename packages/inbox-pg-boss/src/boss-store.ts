@@ -42,10 +42,10 @@ import {
 } from './jobs/job-rows.ts'
 import { attemptOf, HeldClaims, leaseOf, nameOf } from './jobs/leases.ts'
 
-/** How many due times are remembered. What is due beyond them is found by the regular poll. */
+/** How many due times are remembered. Other due events are found by the regular poll. */
 const rememberedDueTimes = 1000
 
-/** How far PostgreSQL's clock may be behind ours, in milliseconds, for what is due here to be due there too. */
+/** Added to due times, in milliseconds, because PostgreSQL's clock may be that far behind ours. */
 const clockSlackMs = 5
 
 /** A job as pg-boss's `fetch` returns it. */
@@ -63,7 +63,7 @@ const isDeadLetter = "name IN (SELECT unnest($1::text[]) || '/dead')"
 
 /**
  * The events in pg-boss's table of jobs. A claim is pg-boss's `fetch`, fenced by its retry count; the lease is pg-boss's
- * heartbeat, renewed by `touch`; the ending is `complete` or `fail`. What pg-boss has no call for is SQL on the same table.
+ * heartbeat, renewed by `touch`; the ending is `complete` or `fail`. Everything else is SQL on the same table.
  */
 export class BossStore implements EventStore {
   readonly capabilities: InboxCapabilities = {
@@ -78,7 +78,7 @@ export class BossStore implements EventStore {
   readonly #settings: InboxSettings
   readonly #held = new HeldClaims()
   readonly #endings: Endings
-  /** When events that failed here, or whose lease ended, are due again. */
+  /** When events whose attempts were ended by this process are due again. */
   #due: { readonly name: string; readonly dueAtMs: number }[] = []
 
   constructor(boss: Boss, settings: InboxSettings) {
@@ -126,7 +126,7 @@ export class BossStore implements EventStore {
     return { claimed, nextDueAtMs: dueOfName.length > 0 ? Math.min(...dueOfName) : undefined }
   }
 
-  /** pg-boss finds them too, once a minute. Here they are found sooner, and a dead one is reported. */
+  /** pg-boss itself finds ended leases only once a minute, and does not report dead events. */
   async expired(name: string): Promise<readonly ExpiredAttempt[]> {
     const rows = await this.#boss.call(name, async ({ queue }) =>
       this.#boss.sql<JobRow>(
@@ -147,7 +147,7 @@ export class BossStore implements EventStore {
     const renewed = new Set<string>()
     const leasesByName = new Map<string, Lease[]>()
     for (const lease of leases) {
-      // Its row is locked by the handler's own transaction, so no other worker can claim it.
+      // The row is locked by the handler's own transaction, so no other worker can claim it.
       if (this.#held.of(lease)?.isCompleting === true) renewed.add(lease.id)
       else leasesByName.set(nameOf(lease), [...(leasesByName.get(nameOf(lease)) ?? []), lease])
     }
@@ -167,7 +167,7 @@ export class BossStore implements EventStore {
     return isEnded
   }
 
-  /** Completes an attempt of this process inside a transaction of the user's. @returns false if its lease is lost. */
+  /** Completes an attempt of this process inside the application's own transaction. @returns false if its lease is lost. */
   async completeIn(db: Db, event: InboxEvent): Promise<boolean> {
     return await this.#endings.completeIn(db, event)
   }
@@ -231,7 +231,7 @@ export class BossStore implements EventStore {
     }
   }
 
-  /** Each event stays the same job. The copy of a dead one is deleted; one that waits for a retry is due now. */
+  /** Each event keeps its job. The copies of dead events are deleted; events that wait for a retry become due now. */
   async replay(filter: InboxFilter): Promise<ReplayResult> {
     const { schema, deleteAfterSeconds } = this.#boss
     const { where, values } = selection(filter, await this.#boss.queuesOf(filter.name))
@@ -260,7 +260,7 @@ export class BossStore implements EventStore {
     return { replayed: Number(counted?.replayed), withoutPayload: Number(counted?.without) }
   }
 
-  /** Deletes the copies of dead events with them. */
+  /** Also deletes the copies of dead events. */
   async purge(filter: InboxFilter, { signal }: { readonly signal?: AbortSignal } = {}): Promise<number> {
     let purged = 0
     let step: number
@@ -285,7 +285,7 @@ export class BossStore implements EventStore {
     return Number(counted?.purged)
   }
 
-  /** pg-boss 12.35 returns no id for a missing queue either, and nothing of such an event is stored. */
+  /** Rejects if there is no such job: pg-boss 12.35 returns no id for a missing queue either, and stores nothing. */
   async #expectJob(queue: string, id: string): Promise<void> {
     const { schema } = this.#boss
     const [found] = await this.#boss.sql<{ hasJob: string; hasQueue: string }>(
@@ -299,7 +299,7 @@ export class BossStore implements EventStore {
     )
   }
 
-  /** Claims up to `limit` jobs. Those of an answer that no one waits for any more are given back. */
+  /** Claims up to `limit` jobs. If the answer comes too late, its jobs are given back. */
   async #fetch(name: string, limit: number): Promise<readonly Fetched[]> {
     let isGivenUp = false
     const fetch = async ({ boss, queue, db }: BossCall): Promise<readonly Fetched[]> => {
@@ -316,7 +316,7 @@ export class BossStore implements EventStore {
     }
   }
 
-  /** The attempts do not count. Where this fails, they end with their leases. */
+  /** Gives jobs back without counting the attempts. If this fails, the attempts end with their leases. */
   async #giveBack(name: string, jobs: readonly Fetched[]): Promise<void> {
     const nowMs = this.#settings.now()
     const message = 'PostgreSQL answered the claim too late.'
@@ -325,7 +325,7 @@ export class BossStore implements EventStore {
     await Promise.allSettled(jobs.map((job) => this.#endings.end(leaseOf(name, job), ending)))
   }
 
-  /** So that an event is claimed when it is due, and not at the next regular poll. */
+  /** Lets an event be claimed when it is due instead of at the next regular poll. */
   #rememberDue(name: string, delayMs: number): void {
     if (this.#due.length >= rememberedDueTimes) return
     this.#due.push({ name, dueAtMs: this.#settings.now() + delayMs + clockSlackMs })

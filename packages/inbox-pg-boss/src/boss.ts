@@ -14,49 +14,49 @@ export interface BossOptions {
   readonly settings: InboxSettings
 }
 
-/** What a call to pg-boss is made with. */
+/** What a call to pg-boss needs. */
 export interface BossCall {
   readonly boss: PgBoss
   /** The queue of the receiver's name. */
   readonly queue: string
-  /** Goes into the options of the call: bounds its statements. */
+  /** Added to the options of the call, to set a time limit for its statements. */
   readonly db: { readonly db?: Db }
 }
 
 /** How long PostgreSQL may take to answer a delivery, in milliseconds. */
 export const deliveryTimeoutMs = 800
 
-/** For a statement, in milliseconds. */
+/** The time limit of a statement, in milliseconds. */
 const statementTimeoutMs = 4000
 
-/** For a statement that reads many events, in milliseconds. */
+/** The time limit of a statement that reads many events, in milliseconds. */
 export const scanTimeoutMs = 10_000
 
-/** For a statement that changes many events, in milliseconds. */
+/** The time limit of a statement that changes many events, in milliseconds. */
 export const changeTimeoutMs = 60_000
 
 /** What waiting for a connection adds to a time limit, in milliseconds. */
 const connectionSlackMs = 1000
 
-/** For a call of a worker, in milliseconds. Well below the shortest lease. */
+/** The time limit of a worker's call, in milliseconds: well below the shortest lease. */
 const callTimeoutMs = statementTimeoutMs + connectionSlackMs
 
-/** Ten years: an acknowledged event is never deleted because it waited, and a dead letter stays until it is purged. */
+/** Ten years: no acknowledged event is deleted because it waited, and dead letters stay until they are purged. */
 const foreverSeconds = 315_360_000
 
-/** The longest delay of a retry, ten years: PostgreSQL and pg-boss can hold it. */
+/** The longest delay of a retry, ten years, which PostgreSQL and pg-boss can still store. */
 export const longestDelayMs: number = foreverSeconds * 1000
 
 /** The base of pg-boss's own jittered delays, for attempts whose expired lease it finds before a worker does. */
 export const watchRetryDelaySeconds = 30
 
-/** Below what PostgreSQL's `integer` holds: pg-boss counts on from it. */
+/** Below the largest `integer` of PostgreSQL, because pg-boss counts beyond it. */
 const mostRetries = 1_000_000_000
 
-/** An SQLSTATE without a meaning in PostgreSQL. */
+/** An SQLSTATE that PostgreSQL itself does not use. */
 const rolledBack = 'SNRBK'
 
-/** pg-boss's own limit. */
+/** pg-boss's own limit of `expireInSeconds`. */
 const longestExpirySeconds = 86_400
 
 /**
@@ -66,8 +66,8 @@ const longestExpirySeconds = 86_400
  * Queues and schema:
  * - *unknown*: at first, and after a loss. The next call creates what is missing.
  * - *proven*: entered by the first call that succeeds.
- * - *lost*: a call finds that a proven queue, or the schema, is gone. The loss is reported by that call alone; the state is
- *   unknown again. If nothing is proven in between, it is no loss: what pg-boss created is not what it needs.
+ * - *lost*: a call finds that a queue, or a proven schema, is gone. Only that call reports the loss; the state is *unknown*
+ *   again. A table that is missing before anything is proven is not a loss: the schema does not match the installed pg-boss.
  */
 export class Boss {
   readonly schema: string
@@ -75,9 +75,9 @@ export class Boss {
   readonly deleteAfterSeconds: number
   readonly #options: BossOptions
   readonly #queues = new Map<string, Promise<void>>()
-  /** Pools whose settings have been checked. */
+  /** The instances whose connection settings have been checked. */
   readonly #checked = new WeakSet<PgBoss>()
-  /** Counts the losses, so that of concurrent calls only one reports each. */
+  /** Counts the losses, so that only one of several concurrent calls reports each. */
   #losses = 0
   #isProven = false
 
@@ -92,7 +92,7 @@ export class Boss {
   /**
    * Calls pg-boss once the queue of this receiver's name exists.
    *
-   * @param limitMs how long to wait for the answer. What was asked may still be done later.
+   * @param limitMs how long to wait for the answer, in milliseconds. The call may still take effect later.
    */
   async call<Answer>(
     name: string,
@@ -105,7 +105,7 @@ export class Boss {
     })
   }
 
-  /** Runs SQL, for what pg-boss has no call for. */
+  /** Runs SQL for which pg-boss has no call. */
   async sql<Row>(
     text: string,
     values: unknown[],
@@ -118,7 +118,7 @@ export class Boss {
     })
   }
 
-  /** As `db`, and what fails in it is not taken for a loss: the application's transaction may go to another database. */
+  /** Wraps the application's transaction: a failure in it is not a loss, because it may belong to another database. */
   foreign(db: Db): Db {
     return {
       executeSql: async (text, values) => {
@@ -135,7 +135,7 @@ export class Boss {
     return `${this.#options.queuePrefix}/${name}`
   }
 
-  /** The queue of this name; without one, those of all names, including those of other processes. */
+  /** The queue of this name; without a name, all queues, including those of other processes. */
   async queuesOf(name: string | undefined): Promise<string[]> {
     if (name !== undefined) return [this.queueOf(name)]
     const prefix = this.queueOf('')
@@ -147,12 +147,12 @@ export class Boss {
   }
 
   /**
-   * Inserts a job into the queue of this name and rolls back: rejects when the schema is missing, or PostgreSQL takes no
-   * writes. In one statement, because each goes to any free connection of the pool, or of the application's adapter.
+   * Inserts a job into the queue of this name and rolls back. Rejects when the schema is missing or PostgreSQL refuses
+   * writes. In one statement, because each statement may run on another connection of the pool.
    */
   async tryInsert(name: string): Promise<void> {
     const insert = async ({ boss, queue, db }: BossCall): Promise<void> => {
-      // Names and prefixes contain nothing that SQL interprets between quotes; a DO block takes no parameters.
+      // A DO block takes no parameters. Names and prefixes contain nothing that would end a quoted string.
       await (db.db ?? boss.getDb()).executeSql(
         `DO $$ BEGIN
            INSERT INTO ${this.schema}.job (name) VALUES ('${queue}');
@@ -165,13 +165,13 @@ export class Boss {
     await this.call(name, insert, deliveryTimeoutMs)
   }
 
-  /** What each job is sent with: its queue may be older than these settings. */
+  /** The options of each job, because its queue may have been created with other settings. */
   sendOptions(name: string): SendOptions {
     const { handlerTimeoutMs, graceMs } = this.#options.settings
     const longestRunSeconds = Math.ceil((handlerTimeoutMs + graceMs) / 1000) + this.heartbeatSeconds
     return {
       retryLimit: this.retryLimit,
-      // For attempts that pg-boss itself finds dead; for those a worker finds, the backoff decides.
+      // For expired attempts that pg-boss itself finds. For those that a worker finds, the backoff decides.
       retryDelay: watchRetryDelaySeconds,
       retryBackoff: true,
       heartbeatSeconds: this.heartbeatSeconds,
@@ -182,7 +182,7 @@ export class Boss {
     }
   }
 
-  /** How often pg-boss lets an event be retried. */
+  /** How often pg-boss retries an event. */
   get retryLimit(): number {
     return Math.min(mostRetries, this.#options.settings.maxAttempts - 1)
   }
@@ -192,7 +192,7 @@ export class Boss {
     await this.#options.source.close()
   }
 
-  /** What PostgreSQL, its client or pg-boss throws becomes the inbox's own failure. */
+  /** Converts what PostgreSQL, its client or pg-boss throws to the inbox's own error, and reports losses once. */
   async #asking<Answer>(ask: () => Promise<Answer>, isRetry = false): Promise<Answer> {
     const losses = this.#losses
     try {
@@ -230,7 +230,7 @@ export class Boss {
 
   async #started(): Promise<PgBoss> {
     const { source, secrets } = this.#options
-    // What is missing at a start is not lost.
+    // Whatever is missing when pg-boss starts is not a loss.
     const boss = await source.started().catch((error) => Promise.reject(toInboxError(error, secrets)))
     if (!this.#checked.has(boss)) {
       await this.#checkIsolation(boss)
@@ -239,7 +239,7 @@ export class Boss {
     return boss
   }
 
-  /** Where each statement is its own transaction, a stricter level only makes concurrent workers fail. */
+  /** Each statement is its own transaction, so a stricter level would only make concurrent workers fail. */
   async #checkIsolation(boss: PgBoss): Promise<void> {
     const { rows } = await this.#dbOf(boss, statementTimeoutMs).executeSql(
       "SELECT current_setting('default_transaction_isolation') AS isolation",
@@ -268,12 +268,12 @@ export class Boss {
   async #createQueue(boss: PgBoss, name: string): Promise<void> {
     const deadLetter = this.#deadLettersOf(name)
     try {
-      // If another process has created them, that is a success.
+      // Succeeds if another process has created them already.
       const dead = boss.createQueue(deadLetter, { retentionSeconds: foreverSeconds, deleteAfterSeconds: 0 })
       await within(statementTimeoutMs, dead)
       await within(statementTimeoutMs, boss.createQueue(this.queueOf(name), { ...this.sendOptions(name), deadLetter }))
     } catch (error) {
-      // Statements without a time limit of their own still wait on the connections.
+      // The statements of `createQueue` have no short time limit, so they still occupy their connections.
       if (error instanceof TimeLimitError) this.#options.source.discard?.()
       throw error
     }

@@ -1,10 +1,10 @@
 import { ConfigurationError } from '@scrapenest-webhooks/core'
 
 /**
- * Refuses what `pg` would misread: an unescaped `/`, `?` or `#` ends the password early, and the rest of it would be
- * printed as the name of a host or a database that does not exist.
+ * Refuses a string that `pg` would misread: an unescaped `/`, `?` or `#` ends the password early, and the rest would be
+ * printed as the name of a host or database that does not exist.
  *
- * @throws {ConfigurationError} `configuration_invalid`. Its message does not quote the string, which holds a password.
+ * @throws {ConfigurationError} `configuration_invalid`. Its message does not quote the string, which contains a password.
  */
 export function checkConnectionString(connectionString: unknown): void {
   const isText = typeof connectionString === 'string'
@@ -17,20 +17,20 @@ export function checkConnectionString(connectionString: unknown): void {
   )
 }
 
-/** What of a connection string must not be printed. */
+/** The parts of a connection string that must not be printed. */
 export function secretsIn(connectionString: string): readonly string[] {
   const url = parse(connectionString)
   const passwords = url === undefined ? [] : [url.password, decodeURIComponent(url.password)]
   const parameters = [...(url?.searchParams ?? [])].filter(([name]) => /password|passphrase|key/i.test(name))
   const secrets = [connectionString, ...passwords, ...parameters.map(([, value]) => value)]
-  // The longest first: one may contain another.
+  // Longest first, because one may contain another.
   return secrets.filter((secret) => secret !== '').sort((one, other) => other.length - one.length)
 }
 
 function parse(connectionString: string): URL | undefined {
   if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(connectionString)) return undefined
   try {
-    // As in `pg`: a URL with credentials and no host is valid there, because the host can be a parameter.
+    // As in `pg`, where a URL with credentials but no host is valid, because the host can be a parameter.
     const url = new URL(connectionString.replace('@/', '@localhost/'))
     for (const part of [url.username, url.password, url.pathname]) decodeURIComponent(part)
     return url

@@ -11,7 +11,7 @@ export interface EndingsOptions {
   readonly settings: InboxSettings
 }
 
-/** How attempts end: by pg-boss's `complete` and `fail`, also inside a transaction of the application's. */
+/** Ends attempts with pg-boss's `complete` and `fail`, or inside the application's own transaction. */
 export class Endings {
   readonly #boss: Boss
   readonly #held: HeldClaims
@@ -35,7 +35,7 @@ export class Endings {
     return isEnded
   }
 
-  /** Completes an attempt of this process inside a transaction of the application's. @returns false if its lease is lost. */
+  /** Completes an attempt of this process inside the application's own transaction. @returns false if its lease is lost. */
   async completeIn(db: Db, event: InboxEvent): Promise<boolean> {
     const claim = this.#held.ofEvent(event)
     if (claim === undefined) return false
@@ -53,8 +53,8 @@ export class Endings {
   }
 
   /**
-   * Whether an attempt is still running although its completion went into a transaction: that was rolled back, or is still
-   * open.
+   * Whether an attempt is still running although it was completed in a transaction, because the transaction was rolled back
+   * or is still open.
    */
   async isStillRunning(event: InboxEvent): Promise<boolean> {
     const claim = this.#held.ofEvent(event)
@@ -82,7 +82,7 @@ export class Endings {
     })
   }
 
-  /** What `complete` does, and drops the payload. In one statement: nothing is left half done or locked by a lost connection. */
+  /** Completes and drops the payload, in one statement, so that a lost connection leaves nothing half done or locked. */
   async #completeWithoutPayload(lease: Lease, output: JobOutput, db: Db | undefined): Promise<boolean> {
     const { id, retryCount } = attemptOf(lease)
     const rows = await this.#boss.sql(
@@ -103,15 +103,15 @@ export class Endings {
     const delayMs = delayOf(ending)
     const retryLimit = ending.state === 'dead' ? retryCount : Math.max(this.#boss.retryLimit, retryCount + 1)
     return await this.#boss.call(nameOf(lease), async ({ boss, queue, db }) => {
-      // What `fail` does next is written into the job itself. If this process dies in between, the heartbeat ends and
-      // pg-boss does the same; without `started_on` the next claim counts no further attempt.
+      // Writes into the job what `fail` is to do next. If this process dies in between, the heartbeat ends and pg-boss does
+      // the same. Without `started_on` the next claim does not count another attempt.
       await this.#boss.sql(
         `UPDATE ${this.#boss.schema}.job
          SET retry_limit = $4, retry_delay = $5, retry_backoff = false,
            deletion_seconds = CASE WHEN $4 = retry_count THEN 0 ELSE deletion_seconds END
            ${isCounted ? '' : ', started_on = NULL'}
          WHERE name = $1 AND id = $2 AND state = 'active' AND retry_count = $3`,
-        // At least a second: until its own delay is set, no worker can claim it.
+        // At least a second, so that no worker can claim the event before `#delay` has set its exact delay.
         [queue, id, retryCount, retryLimit, Math.max(1, Math.ceil(delayMs / 1000))],
       )
       const { affected } = (await boss.fail(queue, attempt, this.#output(lease, ending), db)) as { affected: number }
@@ -121,8 +121,9 @@ export class Endings {
   }
 
   /**
-   * pg-boss delays by whole seconds: events that died together with their process would come back together, within the same
-   * second, and die together. And pg-boss's own delay, used when the next lease ends, gets its jitter back.
+   * Sets the exact delay, because pg-boss delays by whole seconds: events that died together with their process would be
+   * retried together, within the same second, and die together again. Also restores pg-boss's own jittered delay, which
+   * applies when the next lease ends.
    */
   async #delay(lease: Lease, delayMs: number): Promise<void> {
     const { id, retryCount } = attemptOf(lease)
@@ -135,7 +136,7 @@ export class Endings {
         [this.#boss.queueOf(nameOf(lease)), id, retryCount, delayMs, watchRetryDelaySeconds],
       )
     } catch {
-      // The attempt has ended all the same, and the event is due at the whole second.
+      // The attempt has ended all the same, and the event is due at the next whole second.
     }
   }
 
@@ -157,6 +158,6 @@ export class Endings {
 export function delayOf(ending: Ending): number {
   if (ending.state !== 'ready') return 0
   const delayMs = Math.round(ending.dueAtMs - ending.nowMs)
-  // A clock that is not one must not make the event due at once.
+  // Invalid times must not make the event due at once.
   return Number.isNaN(delayMs) ? 60_000 : Math.max(0, Math.min(longestDelayMs, delayMs))
 }

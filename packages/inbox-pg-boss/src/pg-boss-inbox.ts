@@ -31,7 +31,7 @@ export interface PgBossInboxOptions extends InboxOptions {
   readonly schema?: string | undefined
   /**
    * Whether a missing schema is created. pg-boss creates its tables in it either way.
-   * @default true; `false` for a role without that right: while the schema is missing, deliveries are answered 503
+   * @default true; `false` for a role that may not create one. While the schema is missing, deliveries are answered 503
    */
   readonly createSchema?: boolean | undefined
   /**
@@ -46,7 +46,7 @@ export interface PgBossInboxOptions extends InboxOptions {
  * An inbox on pg-boss, for several machines: each event is a job in PostgreSQL, committed before its delivery is
  * acknowledged.
  *
- * Connects when first needed. The first start creates pg-boss's schema, which takes the right to create one.
+ * Connects when first needed. The first start creates pg-boss's schema, so it needs the right to create one.
  *
  * @throws {ConfigurationError} `configuration_invalid`: an option is missing, malformed or unknown, or the installed pg-boss
  * is not supported.

@@ -5,7 +5,7 @@ import { InboxUnavailableError } from '@scrapenest-webhooks/inbox'
 const faultOf = { '53100': 'full', '25006': 'read_only' } as const
 
 /**
- * What stays wrong until someone changes it, by the beginning of the SQLSTATE, and how. Classes:
+ * Refusals that last until someone fixes their cause, by the beginning of the SQLSTATE, and how to fix it. Classes:
  * https://www.postgresql.org/docs/current/errcodes-appendix.html
  */
 const fixes: readonly (readonly [beginning: string, fix: string])[] = [
@@ -26,7 +26,7 @@ const fixes: readonly (readonly [beginning: string, fix: string])[] = [
   ],
 ]
 
-/** What pg-boss and `pg` say in words only. */
+/** Fixes for errors of pg-boss and `pg` that have a message but no code. */
 const fixesByMessage: readonly (readonly [message: RegExp, fix: string])[] = [
   [
     /requires migrations|cannot migrate|is not installed/i,
@@ -37,10 +37,10 @@ const fixesByMessage: readonly (readonly [message: RegExp, fix: string])[] = [
 ]
 
 /**
- * What PostgreSQL, its client or pg-boss threw, as the inbox's own failure. A refusal that lasts has a ConfigurationError
- * as its cause and promises no retry.
+ * Converts what PostgreSQL, its client or pg-boss threw to the inbox's own error. A refusal that lasts has a
+ * `ConfigurationError` as its cause and promises no retry.
  *
- * @param secrets what must not be printed.
+ * @param secrets texts that must not be printed.
  */
 export function toInboxError(error: unknown, secrets: readonly string[] = []): Error {
   if (isWebhookError(error)) return error.code === 'configuration_invalid' ? cannotOpen(error.message, error) : error
@@ -51,21 +51,21 @@ export function toInboxError(error: unknown, secrets: readonly string[] = []): E
     const text = `PostgreSQL refused: ${message}. ${fix}`
     return cannotOpen(text, new ConfigurationError(text, { cause }))
   }
-  // The data are refused, and only these: another try would end in the same way.
+  // Only these data are refused, and a retry would be refused too.
   if (isDataRefusal(error)) return new InboxUnavailableError('io_error', `PostgreSQL refused: ${message}.`, cause)
   const fault = faultOf[code as keyof typeof faultOf] ?? 'io_error'
   return new InboxUnavailableError(fault, `PostgreSQL is unavailable: ${message}. The inbox keeps trying.`, cause)
 }
 
-/** What is needed to store events is missing, or not allowed. */
+/** Something that storing events requires is missing or not allowed. */
 export function cannotOpen(message: string, cause: Error): InboxUnavailableError {
   return new InboxUnavailableError('cannot_open', message, cause)
 }
 
-/** What was removed while it was used: a queue, or the whole schema. */
+/** What was removed while in use: a queue, or the whole schema. */
 export type Loss = 'queue' | 'schema'
 
-/** What an error of pg-boss or PostgreSQL says is gone. An error of ours says nothing new. */
+/** What is gone, according to an error of pg-boss or PostgreSQL. Errors of ours have been examined before. */
 export function lossIn(error: unknown): Loss | undefined {
   if (isWebhookError(error)) return undefined
   const { code, message, constraint } = Object(error) as { code?: unknown; message?: unknown; constraint?: unknown }
@@ -80,8 +80,8 @@ export function isDataRefusal(error: unknown): boolean {
 }
 
 /**
- * The error without what may hold data or credentials: PostgreSQL quotes rows in `detail` and `where`, Node.js a URL in
- * `input`.
+ * A copy of the error without fields that may contain data or credentials: PostgreSQL quotes rows in `detail` and `where`,
+ * Node.js a URL in `input`.
  */
 export function toSafeError(error: unknown, secrets: readonly string[]): Error & { readonly code?: string } {
   const { name, message, code } = Object(error) as { name?: unknown; message?: unknown; code?: unknown }

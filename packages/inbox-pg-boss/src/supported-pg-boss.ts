@@ -1,5 +1,5 @@
 import { ConfigurationError } from '@scrapenest-webhooks/core'
-// A namespace: importing a name that an older version lacks would be a SyntaxError, before this file could explain it.
+// A namespace, because importing a name that an older version lacks is a SyntaxError, which this file could not explain.
 import * as installed from 'pg-boss'
 
 /** pg-boss, as installed. */
@@ -16,8 +16,8 @@ export function supportedPgBoss(): PgBossLibrary {
 }
 
 /**
- * Checks the version by a method, because a PgBoss of the application may come from another copy. `isTimekeeping` is as
- * old as `complete` and `fail` for one attempt (12.35.0). Earlier versions reject every ending of an attempt.
+ * Checks for a method instead of a version, because the application's PgBoss may come from another copy. `isTimekeeping` was
+ * added together with `complete` and `fail` for one attempt (12.35.0). Earlier versions reject every ending of an attempt.
  *
  * @throws {ConfigurationError} `configuration_invalid`
  */

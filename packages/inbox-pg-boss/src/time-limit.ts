@@ -1,4 +1,4 @@
-/** What was asked did not end in time. It may still be done later. */
+/** An operation did not finish in time. It may still take effect later. */
 export class TimeLimitError extends Error {
   override readonly name = 'TimeLimitError'
   constructor(limitMs: number) {

@@ -2,18 +2,18 @@ import { ConfigurationError } from '@scrapenest-webhooks/core'
 import type { Db, KnexTransactionLike, PrismaTransactionLike } from 'pg-boss'
 import { supportedPgBoss } from './supported-pg-boss.ts'
 
-/** A client of `pg` on which the user has begun a transaction. */
+/** A client of `pg` on which the application has begun a transaction. */
 export interface PgClientLike {
   query(text: string, values?: unknown[]): Promise<{ rows: unknown[] }>
 }
 
 /**
- * A transaction of the user's: a client of `pg` after `BEGIN`, a Knex or Prisma transaction, or what one of pg-boss's own
- * adapters makes of another, such as `fromDrizzle(tx, sql)`.
+ * The application's own transaction: a client of `pg` after `BEGIN`, a Knex or Prisma transaction, or the result of one of
+ * pg-boss's adapters, such as `fromDrizzle(tx, sql)`.
  */
 export type TransactionLike = PgClientLike | KnexTransactionLike | PrismaTransactionLike | Db
 
-/** @throws {ConfigurationError} `configuration_invalid`: it is no transaction that we know, or no transaction at all. */
+/** @throws {ConfigurationError} `configuration_invalid`: not a transaction, or not one of these. */
 export function toDb(transaction: TransactionLike): Db {
   const given = Object(transaction) as Partial<PgClientLike & KnexTransactionLike & PrismaTransactionLike & Db>
   if (typeof given.executeSql === 'function') return given as Db
@@ -22,13 +22,13 @@ export function toDb(transaction: TransactionLike): Db {
     return supportedPgBoss().fromPrisma(given as PrismaTransactionLike)
   }
   if (typeof given.raw === 'function') {
-    // Knex and its transactions are functions; only the latter say what they are.
+    // Knex and its transactions are both functions, but only transactions have `isTransaction`.
     if (typeof transaction === 'function' && !('isTransaction' in given && given.isTransaction === true))
       refuse('Knex itself; give the trx of its transaction')
     return supportedPgBoss().fromKnex(given as KnexTransactionLike)
   }
   if (typeof given.query === 'function') {
-    // Each query of a pool can go to another connection: nothing on it is in one transaction.
+    // Each query of a pool can go to another connection, so they do not share a transaction.
     if ('totalCount' in given && 'connect' in given) refuse('a pool; give the client of pool.connect() after BEGIN')
     return { executeSql: (text, values) => (given as PgClientLike).query(text, values) }
   }

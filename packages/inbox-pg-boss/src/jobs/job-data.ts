@@ -13,8 +13,8 @@ const maxTimeMs = 8_640_000_000_000_000
 /**
  * The data of a job, which any other client of the database may have changed.
  *
- * @param stored parsed, or as text: the application can tell `pg` not to parse `jsonb`.
- * @throws {Error} saying what cannot be read.
+ * @param stored parsed, or as text, because the application can tell `pg` not to parse `jsonb`.
+ * @throws {Error} with a message that says what cannot be read.
  */
 export function readJobData(stored: unknown): JobData {
   const data = parseJson(stored) as Partial<JobData>
@@ -35,7 +35,7 @@ export function parseJson(value: unknown): unknown {
   return typeof value === 'string' ? JSON.parse(value) : value
 }
 
-/** A time that may be out of the range of a `Date`, in milliseconds since 1970. */
+/** @param ms milliseconds since 1970; brought into the range of a `Date`. */
 export function toDate(ms: number): Date {
   return new Date(Number.isNaN(ms) ? 0 : Math.max(-maxTimeMs, Math.min(maxTimeMs, ms)))
 }
@@ -58,7 +58,7 @@ function isTextsInJson(value: unknown): boolean {
   try {
     return Array.isArray(parseJson(value)) && isTexts(parseJson(value))
   } catch {
-    // What is wrong with it would quote it.
+    // The message of a SyntaxError would quote the data.
     return false
   }
 }
@@ -75,7 +75,7 @@ export interface JobOutput {
   readonly startedAt: number
   readonly durationMs: number
   readonly isUnhandled?: boolean
-  /** As pg-boss's own pages show it. */
+  /** Shown by pg-boss's dashboard. */
   readonly message?: string
   readonly error?: AttemptError
 }

@@ -22,17 +22,17 @@ export interface JobRow {
   readonly state: 'created' | 'retry' | 'active' | 'completed' | 'cancelled' | 'failed'
   readonly retry_count: string
   readonly output: string | null
-  /** Milliseconds since 1970, as all other times. */
+  /** Milliseconds since 1970, like all other times except `created_us`. */
   readonly start_after: string
   readonly started_on: string | null
   readonly completed_on: string | null
   /** When the lease ends. */
   readonly lease_end: string | null
-  /** Microseconds since 1970: pages must not overlap. */
+  /** Microseconds since 1970, because pages must not overlap. */
   readonly created_us: string
 }
 
-/** A time as milliseconds since 1970. */
+/** SQL for a time in milliseconds since 1970, as text. */
 function milliseconds(time: string): string {
   return `(extract(epoch FROM ${time}) * 1000)::text`
 }
@@ -53,18 +53,18 @@ export function cursorOf({ created_us: createdUs, id }: JobRow): string {
   return `${createdUs}_${id}`
 }
 
-/** pg-boss's states, in the order of its enum, by the state an event has in them. */
+/** The state of an event for each of pg-boss's states, in the order of pg-boss's enum. */
 const stateOf = {
   created: 'ready',
   retry: 'ready',
   active: 'running',
   completed: 'done',
-  // By an operator, with pg-boss's own tools.
+  // An operator cancelled the job with pg-boss's own tools.
   cancelled: 'dead',
   failed: 'dead',
 } as const satisfies Record<JobRow['state'], InboxState>
 
-/** The SQL condition of a filter. Its first value is the queues. */
+/** The SQL condition of a filter. The first of its values is the list of queues. */
 export function selection(
   filter: InboxFilter,
   queues: readonly string[],
@@ -96,7 +96,7 @@ export function selection(
   if (isUnhandled !== undefined) {
     add("(state = 'completed' AND COALESCE(output->'isUnhandled' = 'true'::jsonb, false)) = ?::boolean", isUnhandled)
   }
-  // A cast of unreadable data would fail the whole statement.
+  // Casting unreadable data would fail the whole statement.
   const receivedAt = "CASE WHEN jsonb_typeof(data->'receivedAt') = 'number' THEN (data->>'receivedAt')::numeric END"
   if (receivedFrom !== undefined) add(`${receivedAt} >= ?::numeric`, receivedFrom.getTime())
   if (receivedBefore !== undefined) add(`${receivedAt} < ?::numeric`, receivedBefore.getTime())
@@ -119,7 +119,7 @@ export function toSummary(row: JobRow): InboxSummary {
     messageId: data.messageId,
     state,
     isUnhandled: state === 'done' && outputOf(row)?.isUnhandled === true,
-    // pg-boss counts retries, starting with the second claim. A job that was given back has no start.
+    // pg-boss counts retries, which start with the second claim. A job that was given back has no `started_on`.
     attempts: row.started_on === null ? retryCount : retryCount + 1,
     replays: data.replays ?? 0,
     sentAt: new Date(data.sentAt),
@@ -146,7 +146,7 @@ export function toRecord(row: JobRow): InboxRecord {
 export interface ReadEvent {
   readonly event: InboxEvent
   readonly replays: number
-  /** Why the job's data cannot be read. Then the event is what is known of it. */
+  /** Why the job's data cannot be read. If set, `event` contains only what is known. */
   readonly unreadable?: unknown
 }
 
@@ -160,7 +160,7 @@ export function readEvent(job: { readonly id: string; readonly name: string; rea
   }
 }
 
-/** Data as `list` and `get` show them: those that cannot be read too. */
+/** Data for `list` and `get`, which also show events that cannot be read. */
 function shownData({ id, queue, data }: JobRow): JobData {
   try {
     return readJobData(data)
@@ -193,7 +193,7 @@ function lastAttempt(row: JobRow, { replays = 0 }: JobData): readonly InboxAttem
   return [{ attempt, replay, startedAt: toDate(startedAt), durationMs, ...(error && { error }) }]
 }
 
-/** A column that holds a time. */
+/** The time in a column, which contains milliseconds since 1970. */
 export function timeOf(column: string | null): Date | undefined {
   return column === null ? undefined : toDate(Number(column))
 }

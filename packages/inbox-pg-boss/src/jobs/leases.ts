@@ -12,7 +12,7 @@ export function nameOf({ id }: Lease): string {
   return id.slice(0, id.indexOf('/'))
 }
 
-/** What pg-boss fences an attempt by: its retry count identifies the claim. */
+/** The job and retry count by which pg-boss fences an attempt: the retry count identifies the claim. */
 export function attemptOf({ id, token }: Lease): JobAttempt {
   return { id: id.slice(id.indexOf('/') + 1), retryCount: Number(token) }
 }
@@ -21,7 +21,7 @@ export interface HeldClaim {
   readonly lease: Lease
   readonly event: InboxEvent
   readonly replays: number
-  /** Whether the handler has put the completion into its own transaction. */
+  /** Whether the handler has completed the event in its own transaction. */
   isCompleting: boolean
 }
 
@@ -37,7 +37,7 @@ export class HeldClaims {
     return this.#claims.get(keyOf(lease))
   }
 
-  /** By identity: the event object that the handler received. */
+  /** Finds a claim by the event object that the processor received. */
   ofEvent(event: InboxEvent): HeldClaim | undefined {
     return [...this.#claims.values()].find((claim) => claim.event === event)
   }
