@@ -2,16 +2,16 @@ import { asWebhookError, WebhookError } from '../errors.ts'
 import type { ClaimResult, DuplicateStore } from './duplicates.ts'
 
 /**
- * How long a claim holds: much longer than a handler takes, short enough that a process that died does not swallow the
- * event. Claims are not renewed.
+ * How long a claim lasts: much longer than handlers take, but short enough that ScrapeNest still retries an event whose
+ * process died. Claims are not renewed.
  */
 const expiresInMs = 15 * 60_000
 
 /** The right to run the handlers of one event. It ends with `complete` or `release`, or expires. */
 export interface Claim {
-  /** The handlers are done: from now on the event is a duplicate. @throws {WebhookError} `store_unavailable` */
+  /** The handlers succeeded: from now on the event is a duplicate. @throws {WebhookError} `store_unavailable` */
   complete(): Promise<void>
-  /** The event is to be retried. @throws {WebhookError} `store_unavailable` */
+  /** Lets the event be retried. @throws {WebhookError} `store_unavailable` */
   release(): Promise<void>
 }
 
@@ -19,7 +19,7 @@ export interface Claim {
  * Claims an event.
  *
  * @param key see `eventKey`.
- * @returns nothing for an event that is done.
+ * @returns nothing if the event is done.
  * @throws {WebhookError} `event_in_progress`, `store_unavailable`
  */
 export async function claimEvent(duplicates: DuplicateStore, key: string): Promise<Claim | undefined> {

@@ -5,8 +5,8 @@ import { checkHooks, checkWholeNumber } from '../check.ts'
  *
  * For a store, an event is in one of three states:
  * - *unknown*: never claimed, or its claim was released or has expired. `claim` takes it.
- * - *in progress*: claimed, with a token and a time after which the claim expires. Left by `complete`, `release`, or
- *   when the claim expires, so that a handler that never ends does not swallow the event.
+ * - *in progress*: claimed, with a token and a time after which the claim expires. Left by `complete`, by `release`, or
+ *   when the claim expires, so that a handler that never ends does not block the event.
  * - *done*: completed. Stays done for as long as the store remembers: at least three days, because that is how long
  *   ScrapeNest retries.
  *
@@ -22,7 +22,7 @@ export interface DuplicateStore {
   claim(key: string, options: { readonly expiresInMs: number }): ClaimResult | Promise<ClaimResult>
   complete(key: string, token: string): void | Promise<void>
   release(key: string, token: string): void | Promise<void>
-  /** Rejects when the store does not work. Called for probes only. */
+  /** Rejects when the store is unavailable. Called for probes only. */
   check?(): void | Promise<void>
   /** Called by each receiver that uses this store, when it closes. */
   close?(): void | Promise<void>
@@ -40,7 +40,7 @@ export interface MemoryDuplicatesOptions {
    */
   readonly rememberSeconds?: number
   /**
-   * How many events are remembered at most, besides those in progress. When full, the older half is evicted; events in
+   * Maximum number of remembered events, besides those in progress. When full, the older half is evicted; events in
    * progress never are.
    * @default 100000. `npx -y pnpm@12 bench --only memory` prints how much memory that takes.
    */
@@ -50,8 +50,8 @@ export interface MemoryDuplicatesOptions {
 }
 
 /**
- * The default store, in the memory of this process. Other processes do not see it and a restart forgets it; where that
- * matters, use an inbox or a shared store.
+ * The default store, in the memory of this process. Other processes do not see it, and it is empty after a restart. Where
+ * that matters, use an inbox or a shared store.
  *
  * @throws {ConfigurationError} `configuration_invalid`: a limit that is not a positive whole number.
  */
@@ -61,7 +61,7 @@ export function memoryDuplicates(options: MemoryDuplicatesOptions = {}): Duplica
   const rememberMs = checkWholeNumber('rememberSeconds', rememberSeconds, { min: 1 }) * 1000
   const halfOfMax = Math.floor(checkWholeNumber('maxEvents', maxEvents, { min: 2 }) / 2)
   const running = new Map<string, { readonly token: string; readonly expiresAtMs: number }>()
-  // Done events and until when they are remembered, in two generations: when the younger is full, the older is dropped.
+  // Until when each done event is remembered, in two generations: when the younger is full, the older is dropped.
   let younger = new Map<string, number>()
   let older = new Map<string, number>()
   let youngerSinceMs = now()
@@ -94,7 +94,7 @@ export function memoryDuplicates(options: MemoryDuplicatesOptions = {}): Duplica
     },
     complete(key, token) {
       const claim = running.get(key)
-      // Without a running claim, this one has expired and no one took over.
+      // Without a running claim, this one has expired and no other followed, so the completion counts.
       if (claim !== undefined && claim.token !== token) return
       running.delete(key)
       younger.set(key, now() + rememberMs)

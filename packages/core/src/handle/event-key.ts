@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto'
 
-/** What makes an event unique: two events with all three in common are duplicates. */
+/** Identifies an event: two events with the same name, scope and id are duplicates. */
 export interface EventIdentity {
   /** The receiver's name, which contains neither `/` nor `#`. */
   readonly name: string
@@ -9,7 +9,7 @@ export interface EventIdentity {
   readonly eventId: string
 }
 
-/** In UTF-16 code units: a sender chooses the id, and a store keeps millions of keys. */
+/** In UTF-16 code units. Bounded, because the sender chooses the id, and a store may keep millions of keys. */
 const maxPlainLength = 256
 
 /**
@@ -17,17 +17,17 @@ const maxPlainLength = 256
  * It contains the id in readable form if that is short and well-formed, as ScrapeNest's ids are.
  */
 export function eventKey({ name, scope = '', eventId }: EventIdentity): string {
-  // JSON tells the two apart, whatever they contain.
+  // As JSON, because no character could separate the two safely.
   return scope === '' ? `${name}/${keyText(eventId)}` : `${name}#${keyText(JSON.stringify([scope, eventId]))}`
 }
 
 /**
- * The text itself if every store keeps it exactly, otherwise a hash of it; different for different texts. Stores cannot keep
- * U+0000 (PostgreSQL) or half of a surrogate pair (UTF-8).
+ * The text itself if every store can keep it exactly, otherwise a hash; different for different texts. Not every store can
+ * keep long texts, U+0000 (PostgreSQL) or half a surrogate pair (UTF-8).
  */
 export function keyText(text: string): string {
   const isPlain = text.length <= maxPlainLength && !/[\0\p{Surrogate}]/u.test(text) && !text.startsWith('sha256:')
   if (isPlain) return text
-  // JSON escapes half surrogates, which UTF-8 cannot tell apart.
+  // JSON escapes unpaired surrogates, which UTF-8 cannot tell apart.
   return `sha256:${createHash('sha256').update(JSON.stringify(text)).digest('base64url')}`
 }

@@ -18,13 +18,13 @@ export type EventHandlers<Events extends object = ScrapeNestEvents, Context = un
   readonly [Pattern in EventPattern<Events>]?: EventHandler<Events, Pattern, Context> | undefined
 }
 
-/** A handler as it is kept. Typed at registration. */
+/** A registered handler. Its types were checked at registration. */
 export type AnyHandler<Context> = (event: WebhookEvent, delivery: Delivery<Context>) => unknown
 
 /** `unhandled`: nothing failed, but no handler is registered for the event. */
 export type DispatchResult = 'handled' | 'unhandled'
 
-/** What became of an event: a result, or the failures and the one error to answer or retry with. */
+/** What became of an event: a result, or all failures and the one error that decides the reply or the retry. */
 export type Dispatch =
   | { readonly result: DispatchResult }
   | { readonly error: WebhookError; readonly failures: readonly unknown[] }
@@ -61,7 +61,7 @@ export function createHandlers<Context>(
   const byPattern = new Map<string, readonly AnyHandler<Context>[]>()
   /** The handlers of each type of the catalogue, in the order they run. */
   const byType = new Map<string, readonly AnyHandler<Context>[]>(eventTypes.map((type) => [type, []]))
-  /** How many events of each type ended without a handler. */
+  /** The number of events of each type that ended without a handler. */
   const unhandled = new Map<string, number>()
   for (const [pattern, handler] of Object.entries(onEvent)) if (handler !== undefined) add(pattern, handler)
 
@@ -71,7 +71,7 @@ export function createHandlers<Context>(
     }
     if (typeof handler !== 'function') throw unexpected(`the handler of '${pattern}'`, handler, 'a function')
     byPattern.set(pattern, [...(byPattern.get(pattern) ?? []), handler])
-    // A handler for a type adds it to the catalogue, because a catalogue given as a type parameter is gone at run time.
+    // A handler for a type adds it to the catalogue: a catalogue that is only a type parameter does not exist at run time.
     if (!pattern.endsWith('*')) byType.set(pattern, [])
     // New lists, so that an event in progress keeps the one it started with.
     for (const type of byType.keys())
@@ -81,7 +81,7 @@ export function createHandlers<Context>(
       )
   }
 
-  /** A handler that was added after its events began to arrive. */
+  /** Warns of a handler that was added after its events began to arrive. */
   function warnIfLate(pattern: string): void {
     let missed = 0
     for (const [type, count] of unhandled) if (patternsOf(type).includes(pattern)) missed += count
@@ -103,7 +103,7 @@ export function createHandlers<Context>(
   }
 
   function endUnhandled(type: string): Dispatch {
-    // Bounded, because a sender may make up types.
+    // Bounded, because a sender may invent types.
     if (unhandled.has(type) || unhandled.size < maxUnhandledTypes) unhandled.set(type, (unhandled.get(type) ?? 0) + 1)
     return { result: 'unhandled' }
   }
@@ -140,7 +140,7 @@ export function createHandlers<Context>(
   }
 }
 
-/** Runs every handler, one after the other. @returns what they threw. */
+/** Runs the handlers one after the other, even if one fails. @returns what they threw. */
 async function failuresIn<Context>(
   handlers: readonly AnyHandler<Context>[],
   event: WebhookEvent,
@@ -164,8 +164,8 @@ function patternsOf(eventType: string): string[] {
 }
 
 /**
- * The one failure to answer with. A failure that can be retried wins over one that cannot, and one without a delay of
- * its own over one that names a delay.
+ * The one failure that decides the reply. Failures that can be retried take precedence over those that cannot, and among
+ * them those without their own delay. Of several delays, the longest applies.
  */
 export function combineFailures(failures: readonly unknown[]): WebhookError {
   const retries = failures.filter((failure) => codeOf(failure) === 'retry_later')

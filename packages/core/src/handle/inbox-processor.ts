@@ -27,7 +27,7 @@ export function createInboxProcessor<
   return inboxConsumer({ name: settings.name, handlers, reporter, processing: true })
 }
 
-/** A receiver or worker as the consumer of an inbox. Its handlers get stored bytes and no context of the host. */
+/** A receiver or worker as the consumer of an inbox. Its handlers get stored bytes, and no `context` from the host. */
 export function inboxConsumer<Context>({
   name,
   handlers,

@@ -4,13 +4,13 @@ import type { AttemptFacts } from '../report/reporter.ts'
 import type { DispatchResult } from './handlers.ts'
 
 /**
- * What a receiver needs of an inbox: it keeps an event so that it survives a crash, and runs its handlers later. The
- * package `@scrapenest-webhooks/inbox` has the whole contract, with the states of an event.
+ * The part of an inbox that a receiver needs: it stores events so that they survive a crash, and runs their handlers later.
+ * The package `@scrapenest-webhooks/inbox` has the whole contract, with the states of an event.
  */
 export interface InboxConnection {
   /**
-   * Keeps an event, once per (`name`, `scope`, `eventId`). Resolves only when the event would survive a crash of this machine.
-   * Rejects when it could not be kept; the sender is then asked to retry.
+   * Stores an event, once per (`name`, `scope`, `eventId`). Resolves only when the event would survive a crash of this
+   * machine. Rejects if it could not be stored; the sender is then asked to retry.
    */
   put(event: InboxEvent): Promise<'stored' | 'duplicate'>
   /**
@@ -19,29 +19,29 @@ export interface InboxConnection {
    * Resolves after the first attempt to open the store. If the store is unavailable, that is reported, and opening is
    * retried until it succeeds or the consumer is closed.
    *
-   * @throws {Error} what no retry can help, such as a missing right: a `ConfigurationError`, or an error with one as its
-   * cause. Opening is still retried, because an operator may fix it.
+   * @throws {Error} for a failure that no retry can fix, such as a missing permission: a `ConfigurationError`, or an error
+   * with one as its cause. Opening is still retried, because an operator may fix it.
    */
   start(consumer: InboxConsumer): Promise<void>
-  /** Rejects when the store does not work. Called for probes only. */
+  /** Rejects when the store is unavailable. Called for probes only. */
   check?(): Promise<void>
   /**
    * Stops claiming, waits for running handlers, aborts the rest and gives their events back, all within `graceMs`. With
-   * a `consumer`, only that one's; the store is closed with its last consumer. Called again, it can only shorten the
-   * time.
+   * a `consumer`, only those of that consumer; the store is closed when its last consumer has left. Another call can only
+   * shorten the time.
    */
   close(options: { readonly graceMs: number; readonly consumer?: InboxConsumer | undefined }): Promise<void>
 }
 
-/** What works with an inbox: a receiver that puts, a worker that processes, or one that does both. */
+/** A user of an inbox: a receiver that stores events, a worker that processes them, or a receiver that does both. */
 export interface InboxConsumer {
-  /** The receiver's name: a processor gets the events of this name only. */
+  /** The receiver's name. The processor gets only events of this name. */
   readonly name: string
-  /** Absent in a process that stores events and leaves the handlers to another. */
+  /** Absent in a process that only stores events and leaves the handlers to another. */
   readonly process?: InboxProcessor | undefined
   /**
-   * Reports a failure to the log and `onError` of the consumer: what `process` rejected with, handlers that were too slow,
-   * an event that is dead, an unavailable store. Never throws.
+   * Reports a failure to the log and `onError` of the consumer: what `process` rejected with, handlers that were too slow, a
+   * dead event, an unavailable store. Never throws.
    *
    * @param attempt which attempt of the event failed, and whether there will be another.
    */
@@ -50,7 +50,7 @@ export interface InboxConsumer {
   note?(message: string): void
 }
 
-/** A verified event on its way into an inbox: what is needed to process it later, and to prove what was received. */
+/** A verified event for an inbox, with everything needed to process it later and to prove what was received. */
 export interface InboxEvent {
   /** The receiver's name. With `scope` and `eventId` it identifies the event (`eventKey`). */
   readonly name: string
@@ -71,7 +71,7 @@ export interface InboxEvent {
 
 /** One run of an event's handlers. */
 export interface InboxAttempt {
-  /** Counted from 1, when the attempt begins: one that killed its process counts too. */
+  /** The number of this attempt, from 1. Counted when it begins, so an attempt that killed its process counts too. */
   readonly attempt: number
   /** Aborted at the handler's time limit, when the lease is lost, and when the inbox closes. */
   readonly signal: AbortSignal
@@ -101,6 +101,6 @@ export async function storeEvent(
   }
   if (result === 'stored') return 'accepted'
   if (result === 'duplicate') return 'duplicate'
-  // Custom inboxes may return undefined. An event that may not be kept is not acknowledged.
+  // Custom inboxes may return undefined. An event that may not have been stored is not acknowledged.
   throw new WebhookError('store_unavailable', '`put` returned neither stored nor duplicate.')
 }

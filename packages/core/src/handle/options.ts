@@ -13,7 +13,7 @@ import type { Delivery } from './delivery.ts'
 import type { EventHandlers, HandlersOptions } from './handlers.ts'
 
 /**
- * The options that say what happens to an event. A receiver has them, and so does a worker.
+ * The options that decide what happens to an event, for receivers and workers alike.
  *
  * @typeParam Schemas the type of `schemas`, inferred from it.
  */
@@ -54,12 +54,12 @@ export interface HandlingOptions<Events extends object, Context = unknown, Schem
   readonly logger?: Logger | undefined
 }
 
-/** Makes a schema for a misspelt event type a compile error: an inferred type parameter allows any further key. */
+/** Makes a schema for a misspelled event type a compile error: an inferred type parameter alone would allow any key. */
 type OnlyEventTypes<Events extends object, Schemas> = {
   readonly [Type in Exclude<keyof Schemas, EventType<Events>>]?: never
 }
 
-/** The handling options once read: defaults filled in, rules checked. */
+/** The handling options with every default filled in and every rule checked. */
 export type HandlingSettings<Context> = HandlersOptions<Context> &
   AlwaysSet<HandlingOptions<object, Context>, 'name' | 'logger'> &
   Pick<HandlingOptions<object, Context>, 'onError'>
@@ -75,7 +75,7 @@ export const handlingOptions: Readonly<Record<keyof HandlingOptions<object>, tru
 }
 
 /**
- * @param options with a default for each option that is not about handling.
+ * @param options the other options must already have their defaults.
  * @throws {ConfigurationError} `configuration_invalid`, with the option and the fix.
  */
 export function readHandlingOptions<Settings extends HandlingSettings<never>>(options: object): Settings {

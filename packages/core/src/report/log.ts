@@ -1,15 +1,15 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { inspect } from 'node:util'
 
-/** What this library needs of a logger: fields first, as in pino. Fastify's, pino-http's and `console` fit. */
+/** The methods that a logger needs: fields first, as in pino. Fastify's and pino-http's loggers and `console` have them. */
 export interface Logger {
   warn(fields: object, message: string): void
   error(fields: object, message: string): void
 }
 
 /**
- * The logger where a host has none. Warnings are Node's process warnings, which `process.on('warning')` can catch and
- * `NODE_NO_WARNINGS=1` hides; errors go to stderr, because a failing handler must leave a trace everywhere.
+ * The logger if the host has none. Warnings become Node's process warnings, which `process.on('warning')` can catch and
+ * `NODE_NO_WARNINGS=1` hides. Errors go to stderr, because a failing handler must always leave a trace.
  */
 export const defaultLogger: Logger = {
   warn(fields: { code?: string }, message) {
@@ -32,7 +32,7 @@ export interface LogLine {
  */
 export interface RateLimitedLog {
   /**
-   * @param kind what is counted together, usually a code.
+   * @param kind lines of the same kind are counted together; usually a code.
    * @returns whether the line was written now.
    */
   write(kind: string, line: LogLine): boolean
@@ -40,12 +40,12 @@ export interface RateLimitedLog {
   flush(): void
 }
 
-/** @param prefix of every line. */
+/** @param prefix precedes the message of every line. */
 export function createRateLimitedLog(prefix: string): RateLimitedLog {
   const counts = new Map<string, { repeats: number; readonly line: LogLine; readonly code: unknown }>()
   let timer: NodeJS.Timeout | undefined
   // A timer inherits the async context it is created in. Without this, the counts of all requests would be written in
-  // the AsyncLocalStorage of the one that came first.
+  // the context of the first request.
   const inOwnContext = AsyncLocalStorage.snapshot()
 
   function flush(): void {
@@ -84,8 +84,8 @@ export function createRateLimitedLog(prefix: string): RateLimitedLog {
 }
 
 /**
- * Writes one line. A logger that throws or rejects changes nothing. It may fail because of the error it is to print (a
- * frozen one, or one with a getter that throws), so the line is then written without it.
+ * Writes one line. A logger that throws or rejects has no effect on the caller. It may fail because of the error in the
+ * line (a frozen one, or one with a getter that throws), so the line is then written without the error.
  */
 export function writeLine({ logger, level, fields, message }: LogLine): void {
   const { err, ...others } = fields as { readonly err?: unknown }

@@ -12,13 +12,13 @@ import { createRateLimitedLog, type Logger, safely, writeLine } from './log.ts'
 
 /** The ids a report carries. */
 export interface EventIds {
-  /** `svix-id`. Only a claim until the delivery is verified. */
+  /** `svix-id`. Not authenticated until the delivery is verified. */
   readonly messageId?: string | undefined
   readonly eventId?: string | undefined
   readonly eventType?: string | undefined
 }
 
-/** Which attempt of an inbox failed, and whether there will be another. Absent without an inbox. */
+/** Which attempt failed, and whether there will be another. Absent without an inbox. */
 export interface AttemptFacts {
   readonly attempt?: number | undefined
   readonly maxAttempts?: number | undefined
@@ -26,12 +26,12 @@ export interface AttemptFacts {
   readonly nextAttemptAt?: Date | undefined
 }
 
-/** What `onError` gets besides the error. Never holds `data`: a `download_url` is a credential. */
+/** The second argument of `onError`. Never contains `data`, because a `download_url` is a credential. */
 export interface ErrorContext extends EventIds, AttemptFacts {
   readonly code: ReportCode
 }
 
-/** The outcome of one delivery. Never holds `data`, a secret or a signature. */
+/** The outcome of one delivery. Never contains `data`, a secret or a signature. */
 export interface DeliveryOutcome extends EventIds {
   readonly status: number
   /** `unhandled`: acknowledged as `accepted`, but there was no handler for the event. */
@@ -39,7 +39,7 @@ export interface DeliveryOutcome extends EventIds {
   readonly durationMs: number
   readonly secretIndex?: number | undefined
   readonly remoteAddress?: string | undefined
-  /** Why it was refused, or failed. */
+  /** Why the delivery was refused, or failed. */
   readonly error?: WebhookError | undefined
 }
 
@@ -68,14 +68,14 @@ export interface Reporter {
   /** Logs a warning. Repeats of the same text are counted per minute. */
   warn(message: string): void
   /**
-   * Notes that a delivery was verified. From then on this server evidently keeps the raw body of genuine deliveries, so
-   * a lost one is logged and no longer passed to `onError`: a stranger who picks a different parser must not page
-   * anyone.
+   * Notes that a delivery was verified, which proves that this server keeps the raw body of genuine deliveries. From then
+   * on, a lost raw body is logged but not passed to `onError`: anyone can cause one by a content type with another parser,
+   * and must not page you.
    */
   deliveryVerified(): void
   /** Calls a hook without waiting for it. If it throws, that is logged. */
   callHook(hook: () => unknown): void
-  /** Writes what the log has counted. */
+  /** Writes the pending counts of the log. */
   flush(): void
 }
 
@@ -107,7 +107,7 @@ export function createReporter({ name, logger, onError, onDelivery }: ReporterOp
     callHook(() => onError?.(error, { code, ...ids, ...attempt }))
   }
 
-  /** `handler_failed` for what a handler threw; other codes have a message of their own. */
+  /** Reports one error that is not rate limited. What a handler threw gets the message of `handler_failed`. */
   function reportEach(error: unknown, code: ReportCode, subject: Subject): void {
     void safely(() => {
       const isThrown = code === 'handler_failed' || code === 'permanent_failure'
@@ -130,10 +130,10 @@ export function createReporter({ name, logger, onError, onDelivery }: ReporterOp
       if (report === 'none') return
       let isFirst = true
       void safely(() => {
-        // Inside the guard: an error of another copy may have getters that throw.
+        // Read inside `safely`, because an error from another copy of this library may have getters that throw.
         const { message, cause } = error as WebhookError
         const line = { logger: subject.logger ?? logger, fields: fieldsOf(code, subject, cause), message }
-        // Wrong configurations differ; each is reported.
+        // Each distinct configuration error is reported.
         isFirst = log.write(code === 'configuration_invalid' ? message : code, {
           ...line,
           level: report === 'error' ? 'error' : 'warn',
