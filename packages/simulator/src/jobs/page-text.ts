@@ -1,26 +1,52 @@
-import { Parser } from 'htmlparser2'
+import { Tokenizer } from 'htmlparser2'
 
 /** Elements whose content is not shown. */
 const hidden: ReadonlySet<string> = new Set(['script', 'style'])
 
-/** The visible text of a page, on one line. Takes linear time: pages are up to 10 MiB long, and may be hostile. */
+/**
+ * The visible text of a page, on one line.
+ *
+ * Uses the tokenizer alone: it takes linear time, while htmlparser2's parser takes quadratic time for nested elements. Pages are
+ * up to 10 MiB long, and may be hostile.
+ */
 export function pageText(html: string): string {
   const texts: string[] = []
-  let hiddenDepth = 0
-  const parser = new Parser({
-    ontext: (text) => {
-      if (hiddenDepth === 0) texts.push(text)
+  let hiddenElement: string | undefined
+  const nameAt = (start: number, end: number): string => html.slice(start, end).toLowerCase()
+  const ignore = (): void => {}
+  const tokenizer = new Tokenizer(
+    { decodeEntities: true },
+    {
+      ontext: (start, end) => {
+        if (hiddenElement === undefined) texts.push(html.slice(start, end))
+      },
+      ontextentity: (codePoint) => {
+        if (hiddenElement === undefined) texts.push(String.fromCodePoint(codePoint))
+      },
+      onopentagname: (start, end) => {
+        texts.push(' ')
+        const name = nameAt(start, end)
+        if (hidden.has(name)) hiddenElement = name
+      },
+      onclosetag: (start, end) => {
+        texts.push(' ')
+        if (nameAt(start, end) === hiddenElement) hiddenElement = undefined
+      },
+      onattribdata: ignore,
+      onattribend: ignore,
+      onattribentity: ignore,
+      onattribname: ignore,
+      oncdata: ignore,
+      oncomment: ignore,
+      ondeclaration: ignore,
+      onend: ignore,
+      onopentagend: ignore,
+      onprocessinginstruction: ignore,
+      onselfclosingtag: ignore,
     },
-    onopentag: (name) => {
-      texts.push(' ')
-      if (hidden.has(name)) hiddenDepth += 1
-    },
-    onclosetag: (name) => {
-      texts.push(' ')
-      if (hidden.has(name)) hiddenDepth -= 1
-    },
-  })
-  // The space ends a tag that is cut off after its name, which the parser would take for text.
-  parser.end(`${html} `)
+  )
+  // The space ends a tag that is cut off after its name, which the tokenizer would take for text.
+  tokenizer.write(`${html} `)
+  tokenizer.end()
   return texts.join('').replace(/\s+/g, ' ').trim()
 }
