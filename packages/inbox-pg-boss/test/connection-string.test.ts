@@ -35,7 +35,7 @@ describe('a connection string', () => {
     expect(inspect(thrown, { depth: 10, showHidden: true })).not.toContain('p5ecret')
   })
 
-  it('has its password as a secret in each spelling, and those in its parameters', () => {
+  it('lists as secrets its password in each encoding, and the passwords in its parameters', () => {
     const connectionString = 'postgres://user:p%40ss@localhost/db?sslpassword=other'
     expect(secretsIn(connectionString)).toEqual([connectionString, 'p%40ss', 'other', 'p@ss'])
   })

@@ -34,7 +34,7 @@ describe('pgBossInbox', () => {
     )
   })
 
-  it('shows its password to no inspector', async () => {
+  it('does not show its password when inspected', async () => {
     await using inbox = pgBossInbox({ connectionString: 'postgres://user:p5ecret@127.0.0.1:1/nothing' })
     const error: unknown = await inbox.put(createInboxEvent()).catch((thrown) => thrown)
     expect(error).toMatchObject({ code: 'store_unavailable' })

@@ -59,7 +59,7 @@ describe('a failure of PostgreSQL', () => {
     }
   })
 
-  it.each([undefined, null, 'text', 42, {}, Object.create(null)])('is one whatever was thrown: %s', (thrown) => {
+  it.each([undefined, null, 'text', 42, {}, Object.create(null)])('is store_unavailable whatever was thrown: %s', (thrown) => {
     expect(toInboxError(thrown)).toMatchObject({ code: 'store_unavailable' })
     expect(lossIn(thrown)).toBeUndefined()
   })

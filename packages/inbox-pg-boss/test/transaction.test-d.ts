@@ -34,7 +34,7 @@ export function refused(): readonly Promise<void>[] {
   return [
     // @ts-expect-error Drizzle's own transaction: it builds its queries with a tag that only its user has.
     inbox.completeIn(tx, delivery),
-    // @ts-expect-error The connection string is no transaction.
+    // @ts-expect-error A connection string is not a transaction.
     inbox.completeIn('postgres://localhost', delivery),
     // @ts-expect-error The delivery comes second.
     inbox.completeIn(delivery, client),

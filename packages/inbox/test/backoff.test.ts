@@ -9,12 +9,12 @@ describe('jitteredBackoff', () => {
     ])
   })
 
-  it('takes any time between nothing and the longest', () => {
+  it('returns any delay from 0 to the longest', () => {
     expect(jitteredBackoff(defaultDelaysMs, () => 0)(3)).toBe(0)
     expect(jitteredBackoff(defaultDelaysMs, () => 0.25)(2)).toBe(7_500)
   })
 
-  it('spreads what failed together over the whole range', () => {
+  it('spreads events that failed together over the whole range', () => {
     const backoff = jitteredBackoff()
     const delays = Array.from({ length: 2000 }, () => backoff(1))
     for (const delay of delays) expect(delay).toBeGreaterThanOrEqual(0)
@@ -24,7 +24,7 @@ describe('jitteredBackoff', () => {
     }
   })
 
-  it('waits not at all without delays', () => {
+  it('does not wait without delays', () => {
     expect(jitteredBackoff([])(1)).toBe(0)
   })
 })

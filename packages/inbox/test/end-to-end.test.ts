@@ -31,7 +31,7 @@ it('stores a delivery before it is acknowledged and handles it afterwards', asyn
   for (const suffix of ['', '-wal', '-shm']) expect(statSync(file + suffix).mode & 0o777).toBe(0o600)
 })
 
-it('lets a worker elsewhere handle what a receiver only stores', async () => {
+it('lets a separate worker handle events that a receiver only stores', async () => {
   const secret = generateSecret()
   const file = temporaryFile()
   const inbox = sqliteInbox({ file })

@@ -31,7 +31,7 @@ describe('options', () => {
 })
 
 describe('createWorker', () => {
-  it('refuses what is no inbox, and options it does not know', () => {
+  it('refuses a value that is not an inbox, and unknown options', () => {
     expect(() => createWorker({ inbox: undefined as never })).toThrow(/Expected inbox to be an Inbox/)
     expect(() => createWorker({ inbox: memoryInbox(), secret: 'x' } as never)).toThrow(/Unknown option "secret"/)
   })
@@ -62,7 +62,7 @@ describe('createWorker', () => {
   })
 })
 
-it('refuses a misspelt condition of a filter, which would select everything', async () => {
+it('refuses a misspelled filter condition, which would otherwise select everything', async () => {
   const inbox = memoryInbox()
   await expect(inbox.purge({ state: 'done', eventtype: 'x' } as never)).rejects.toThrow(/Unknown option "eventtype"/)
   await expect(inbox.replay({ state: 'done', eventtype: 'x' } as never)).rejects.toThrow(/Unknown option "eventtype"/)

@@ -4,14 +4,14 @@ import { deduplicationId, eventKeyOf, newJobId } from '../../src/jobs/job-data.t
 const keyOf = (eventId: string): string => deduplicationId({ name: 'scrapenest', eventId })
 
 describe('the id of a job', () => {
-  it('sorts as events were stored, is unique, and has a form that BullMQ accepts', () => {
+  it('sorts in the order of storing, is unique, and has a form that BullMQ accepts', () => {
     const ids = Array.from({ length: 3000 }, (_, index) => newJobId(keyOf(`event ${index}: ß`)))
     expect(ids).toEqual([...ids].sort())
     expect(new Set(ids.map(() => newJobId('same'))).size).toBe(ids.length)
     for (const id of ids) expect(id).not.toMatch(/:|^[0-9]+$/)
   })
 
-  it('contains the key of its event, also one with hyphens', () => {
+  it('contains the key of its event, even one with hyphens', () => {
     for (const key of ['evt_1-A', '0b6f', 'a-0b6f', keyOf('a:b')]) expect(eventKeyOf(newJobId(key))).toBe(key)
     expect(eventKeyOf('17')).toBeUndefined()
     expect(eventKeyOf('0:0')).toBeUndefined()

@@ -86,7 +86,7 @@ describe('a connection that works', () => {
     expect(create(options())).toHaveProperty('capabilities')
   })
 
-  it('is not shown by inspection of the inbox', () => {
+  it('is not shown when the inbox is inspected', () => {
     const inbox = create({ connection: 'redis://:SECRETPW@localhost' })
     expect(inspect(inbox, { depth: 9, showHidden: true }) + JSON.stringify(inbox)).not.toContain('SECRETPW')
   })

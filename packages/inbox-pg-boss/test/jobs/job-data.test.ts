@@ -2,13 +2,13 @@ import { describe, expect, it } from 'vitest'
 import { jobIdOf } from '../../src/jobs/job-data.ts'
 
 describe('the id of a job', () => {
-  it('is a UUID that follows from the name and the id of the event', () => {
+  it('is a UUID derived from the name and the id of the event', () => {
     const id = jobIdOf({ name: 'a', eventId: 'b' })
     expect(id).toMatch(/^[0-9a-f]{8}-[0-9a-f]{4}-8[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/)
     expect(jobIdOf({ name: 'a', eventId: 'b' })).toBe(id)
   })
 
-  it('tells apart what looks alike', () => {
+  it('differs for names and ids that look alike', () => {
     const pairs = [
       ['a', 'b'],
       ['ab', ''],

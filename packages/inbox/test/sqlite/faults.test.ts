@@ -63,7 +63,7 @@ async function receiverOf(file: string): Promise<{
 const unavailable = { status: 503, headers: { 'retry-after': '30' }, body: '{"error":"store_unavailable"}' }
 
 describe('a full disk', () => {
-  it('is answered with 503 to exactly what was not stored, and ends without a restart', async () => {
+  it('answers 503 to exactly the deliveries that were not stored, and needs no restart once it has room', async () => {
     const { db, deliver, errors, handled, inbox } = await receiverOf(temporaryFile())
     expect((await deliver()).status).toBe(202)
     await vi.waitFor(async () => expect(await inbox.stats()).toMatchObject({ done: 1 }))
@@ -82,7 +82,7 @@ describe('a full disk', () => {
     await vi.waitFor(() => expect(handled).toHaveLength(2))
   })
 
-  it('makes the inbox copy its log into the file, which frees what the log takes', async () => {
+  it('makes the inbox copy its log into the file, which frees the space of the log', async () => {
     const file = temporaryFile()
     const { db, deliver } = await receiverOf(file)
     expect((await deliver()).status).toBe(202)
@@ -101,7 +101,7 @@ describe('a disk that is full when a purge begins', () => {
       file: temporaryFile(),
       onOpen(opened) {
         db = opened
-        // What a deletion writes to the log, and so needs room for.
+        // A deletion writes this much to the log, so it needs that much room.
         opened.function('room_needed', () => roomNeeded.shift() ?? 0)
         opened.exec(`
           CREATE TABLE room (bytes BLOB);
@@ -123,8 +123,8 @@ describe('a disk that is full when a purge begins', () => {
 })
 
 describe('a lock that another process holds', () => {
-  // A machine that is busy with something else stops the event loop too; a lock would do so every time.
-  it('is answered with 503 after about a second, and never stops the event loop for 50 ms', {
+  // Retried, because a busy machine blocks the event loop too; a lock would block it every time.
+  it('answers 503 after about a second, and never blocks the event loop for 50 ms', {
     retry: 4,
   }, async ({ annotate }) => {
     const file = temporaryFile()
@@ -148,7 +148,7 @@ describe('a lock that another process holds', () => {
     await vi.waitFor(() => expect(handled).toHaveLength(2))
   })
 
-  it('is waited for when it is short', async () => {
+  it('is waited for if it is short', async () => {
     const file = temporaryFile()
     const { deliver } = await receiverOf(file)
     const holder = await holdLock(file)
@@ -190,7 +190,7 @@ describe('a file that is read-only', () => {
 })
 
 describe('a file that is moved away', () => {
-  it('is answered with 503 rather than written where no one finds it, and a new file is started', async () => {
+  it('answers 503 instead of storing events where no one finds them, and a new file is started', async () => {
     const file = temporaryFile()
     const { deliver, errors } = await receiverOf(file)
     expect((await deliver()).status).toBe(202)
@@ -216,7 +216,7 @@ describe('a file that is deleted', () => {
 })
 
 describe('a file that is damaged', () => {
-  it('is reported at the start, left unchanged, and replaced once it is moved away', async () => {
+  it('is reported at start, left unchanged, and replaced once it is moved away', async () => {
     const file = temporaryFile()
     writeFileSync(file, 'This is a text and no database at all. '.repeat(100))
     const { deliver, errors, handled, inbox, started } = await receiverOf(file)
@@ -230,8 +230,8 @@ describe('a file that is damaged', () => {
   })
 })
 
-describe('a directory that cannot be made', () => {
-  it('is reported at the start, and the inbox works once it is there', async () => {
+describe('a directory that cannot be created', () => {
+  it('is reported at start, and the inbox works once it exists', async () => {
     const file = temporaryFile()
     writeFileSync(file, '')
     const { deliver, errors, inbox, started } = await receiverOf(join(file, 'webhooks.db'))
@@ -247,7 +247,7 @@ describe('a directory that cannot be made', () => {
 /** @returns a function that makes it writable again. */
 function makeReadOnly(file: string): () => void {
   chmodSync(file, 0o400)
-  // Permissions mean nothing to root, as whom tests run in many a container; this attribute does.
+  // Permissions mean nothing to root, as which tests run in many containers; this attribute does.
   const isRoot = process.getuid?.() === 0
   if (isRoot) execFileSync('chattr', ['+i', file])
   const undo = (): void => {

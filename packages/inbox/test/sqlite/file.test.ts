@@ -41,7 +41,7 @@ describe('an inbox file', () => {
     if (process.platform === 'darwin') expect(pragma('fullfsync')).toBe(1)
   })
 
-  it('is readable by its owner only, with its directory made where it is missing', async () => {
+  it('is readable by its owner only, in a directory that is created if missing', async () => {
     const file = join(temporaryFile(), 'deep', 'webhooks.db')
     const store = openStore({ file })
     await store.put(createInboxEvent(), { nowMs: 0 })
@@ -49,7 +49,7 @@ describe('an inbox file', () => {
     expect(statSync(join(file, '..')).mode & 0o777).toBe(0o700)
   })
 
-  it('finds everything by an index that does not grow with what is done', async () => {
+  it('is searched by indexes that do not grow with done events', async () => {
     const queries: string[] = []
     const store = openStore({
       file: temporaryFile(),
@@ -77,7 +77,7 @@ describe('an inbox file', () => {
     ])
   })
 
-  it('is never searched by looking at every row', async () => {
+  it('is never searched row by row', async () => {
     const scans: string[] = []
     const store = openStore({
       file: temporaryFile(),
@@ -92,7 +92,7 @@ describe('an inbox file', () => {
     expect(scans).toEqual([])
   })
 
-  it('of a newer release is refused and stays as it is', async () => {
+  it('of a newer release is refused and left unchanged', async () => {
     const file = temporaryFile()
     await openStore({ file }).open()
     changeFile(file, 'PRAGMA user_version = 99')
@@ -104,7 +104,7 @@ describe('an inbox file', () => {
     expect(readFileSync(file).equals(before)).toBe(true)
   })
 
-  it('of another application is refused and stays as it is', async () => {
+  it('of another application is refused and left unchanged', async () => {
     const file = temporaryFile()
     changeFile(file, 'CREATE TABLE customers (id INTEGER)')
     const before = readFileSync(file)
@@ -115,7 +115,7 @@ describe('an inbox file', () => {
     expect(readFileSync(file).equals(before)).toBe(true)
   })
 
-  it('that was begun and never migrated is migrated', async () => {
+  it('that was created but never migrated is migrated', async () => {
     const file = temporaryFile()
     changeFile(file, 'PRAGMA journal_mode = WAL; PRAGMA application_id = 0x534e4942')
     const store = openStore({ file })
@@ -149,7 +149,7 @@ describe('an inbox file', () => {
     }
     const eventIds = ['ready', 'running', 'done', 'dead']
 
-    it('keeps its events, and recognises them in every state', async () => {
+    it('keeps its events, and recognizes them in every state', async () => {
       const { file } = fileOfFirstRelease()
       const inbox = sqliteInbox({ file })
       onTestFinished(() => inbox.close())

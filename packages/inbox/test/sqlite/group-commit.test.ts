@@ -51,7 +51,7 @@ describe('GroupCommit', () => {
     expect(journal.transactions).toEqual([['a', 'b', 'c'], ['d']])
   })
 
-  it('waits for those that come one turn later', { retry: 4 }, async () => {
+  it('waits for operations that are added one turn later', { retry: 4 }, async () => {
     const { journal, commit } = createGroupCommit()
     const first = commit.run((write) => write('a'))
     await new Promise(setImmediate)
@@ -59,7 +59,7 @@ describe('GroupCommit', () => {
     expect(journal.transactions).toEqual([['a', 'b']])
   })
 
-  it('does not wait for ever where each turn brings more', async () => {
+  it('does not wait indefinitely while each turn adds operations', async () => {
     const { journal, commit } = createGroupCommit()
     let isDone = false
     const first = commit
@@ -68,7 +68,7 @@ describe('GroupCommit', () => {
         isDone = true
       })
     const others: Promise<void>[] = []
-    // An end all the same: without one a failure of this test would hang.
+    // Ends in any case: otherwise a failure of this test would hang.
     for (let turn = 0; turn < 1_000_000 && !isDone; turn += 1) {
       others.push(commit.run((write) => write('b')))
       await new Promise(setImmediate)
@@ -102,7 +102,7 @@ describe('GroupCommit', () => {
     expect(journal.transactions).toEqual([['a', 'c']])
   })
 
-  it('commits a crowd in several transactions, so that the event loop gets its turn', async () => {
+  it('commits a burst in several transactions, so that the event loop is not blocked', async () => {
     const { journal, commit } = createGroupCommit()
     let turns = 0
     const turn = (): void => {
@@ -115,7 +115,7 @@ describe('GroupCommit', () => {
     expect(turns).toBeGreaterThanOrEqual(3)
   })
 
-  it('tries again while another process holds the lock', async () => {
+  it('retries while another process holds the lock', async () => {
     const { journal, commit } = createGroupCommit()
     journal.isLocked = true
     const waiting = commit.run((write) => write('a'))
@@ -127,7 +127,7 @@ describe('GroupCommit', () => {
     expect(journal.attempts).toBeGreaterThan(1)
   })
 
-  it('gives an operation up when the lock was held for longer than it waits, and keeps the younger ones', async () => {
+  it('gives up operations that have waited too long for the lock, and keeps newer ones', async () => {
     const { journal, commit } = createGroupCommit(400)
     journal.isLocked = true
     const old = commit.run((write) => write('old'))
@@ -174,7 +174,7 @@ describe('GroupCommit', () => {
     })
 
     // Retried, because a busy machine may take the time of the timer between any two statements.
-    it('goes on at once if this process is alone', { retry: 4 }, async () => {
+    it('continues at once if this process is alone', { retry: 4 }, async () => {
       expect(await leavesGap(createGroupCommit())).toBe(false)
     })
   })

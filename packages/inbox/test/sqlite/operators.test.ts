@@ -1,9 +1,10 @@
-import { chmodSync, copyFileSync, readdirSync, readFileSync, renameSync, rmSync, statSync } from 'node:fs'
+import { chmodSync, copyFileSync, readdirSync, readFileSync, realpathSync, renameSync, rmSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { createInboxConsumer, createInboxEvent, untilInboxStats } from '@scrapenest-webhooks/testing'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { type Inbox, sqliteInbox } from '../../src/index.ts'
+import { isMountedAlone } from '../../src/sqlite/file-access.ts'
 import { temporaryFile } from '../temporary-file.ts'
 import { readElsewhere } from './other-process.ts'
 
@@ -127,6 +128,45 @@ function locksOn(file: string): readonly string[] | undefined {
   expect(locks.length).toBeGreaterThan(0)
   return locks.map((line) => line.replace(/^\d+: /, '')).sort()
 }
+
+describe('a file that is mounted without its directory', () => {
+  it('is recognized among the mounts, also one with a space in its path', () => {
+    const file = realpathSync(dirname(temporaryFile()))
+    const path = `${file}/web hooks.db`
+    new DatabaseSync(path).close()
+    const line = (mountPoint: string): string =>
+      `36 35 98:0 /mnt1 ${mountPoint.replaceAll(' ', '\\040')} rw,noatime master:1 - ext3 /dev/root rw`
+    expect(isMountedAlone(path, () => [line('/'), line(path)].join('\n'))).toBe(true)
+    expect(isMountedAlone(path, () => [line('/'), line(file)].join('\n'))).toBe(false)
+    expect(
+      isMountedAlone(path, () => {
+        throw new Error('There is no /proc.')
+      }),
+    ).toBe(false)
+  })
+})
+
+describe('a file whose tables someone dropped', () => {
+  it('is unavailable with a reason, and refused at the next start', async () => {
+    const file = temporaryFile()
+    const inbox = openInbox(file)
+    await inbox.put(createInboxEvent())
+    const db = new DatabaseSync(file)
+    db.exec('DROP TABLE events')
+    db.close()
+    const refused = { code: 'store_unavailable', cause: expect.objectContaining({ code: 'configuration_invalid' }) }
+    for (const ask of [
+      () => inbox.stats(),
+      () => inbox.list(),
+      () => inbox.get('x'),
+      () => inbox.put(createInboxEvent()),
+    ]) {
+      await expect(ask()).rejects.toMatchObject(refused)
+    }
+    await inbox.close()
+    await expect(openInbox(file).start(createInboxConsumer(() => {}))).rejects.toMatchObject(refused)
+  })
+})
 
 describe('a row that someone changed', () => {
   it.each([

@@ -20,7 +20,7 @@ export function openElsewhere(
   return child
 }
 
-/** Reads a file in another process and closes it there. Whoever believes to be the last user deletes the log. */
+/** Reads a file in another process and closes it there. A process that takes itself for the last user deletes the log. */
 export function readElsewhere(file: string): number {
   const program = `${open} console.log(db.prepare('SELECT count(*) AS events FROM events').get().events); db.close()`
   return Number(execFileSync(process.execPath, ['--input-type=module', '-e', program, file]).toString())

@@ -9,7 +9,7 @@ import { watchEventLoop } from './event-loop.ts'
 const day = 86_400_000
 const begin = Date.UTC(2026, 0, 1)
 
-/** An inbox in which one event per second has been done, but for every thousandth, which is dead. */
+/** An inbox in which one event per second was done, except for every thousandth, which is dead. */
 async function filledInbox(events: number): Promise<{ readonly inbox: Inbox; readonly file: string }> {
   const file = temporaryFile()
   const inbox = sqliteInbox({ file })
@@ -36,7 +36,7 @@ function finishAll(file: string): void {
   db.close()
 }
 
-/** An inbox with so many done events, of which the first is dead. Built without what makes storing slow. */
+/** An inbox with this many finished events, of which the first is dead. Built without the slow parts of storing. */
 async function hugeInbox(events: number): Promise<Inbox> {
   const file = temporaryFile()
   const inbox = sqliteInbox({ file })
@@ -59,7 +59,7 @@ async function hugeInbox(events: number): Promise<Inbox> {
 }
 
 describe('many events in a file', () => {
-  it('are listed across slices, also where few fit', async () => {
+  it('are listed across slices, even if few match', async () => {
     const { inbox } = await filledInbox(9_500)
     const first = await inbox.list({ state: 'dead', limit: 4 })
     expect(first.events.map(({ eventId }) => eventId)).toEqual(['event-9000', 'event-8000', 'event-7000', 'event-6000'])
@@ -78,19 +78,19 @@ describe('many events in a file', () => {
     expect(delayMs).toBeLessThan(50)
   })
 
-  it('are listed completely by an inbox that closes meanwhile, and the file stays closed', async () => {
+  it('are listed completely even if the inbox closes meanwhile, and the file stays closed', async () => {
     const { inbox, file } = await filledInbox(9_500)
     const [{ events }] = await Promise.all([inbox.list({ state: 'dead' }), inbox.close()])
     expect(events).toHaveLength(9)
     expect(existsSync(`${file}-wal`)).toBe(false)
   })
 
-  it('are counted without being looked at', async () => {
+  it('are counted without reading any row', async () => {
     const { inbox } = await filledInbox(5_000)
     expect(await inbox.stats()).toEqual({ ready: 0, running: 0, done: 4_995, dead: 5, unhandled: 0 })
   })
 
-  it('are purged by age, with everything that belongs to them, and the dead stay', async () => {
+  it('are purged by age, with everything that belongs to them; dead ones are kept', async () => {
     const { inbox, file } = await filledInbox(5_000)
     expect(await inbox.purge({ state: 'done', finishedBefore: new Date(begin + 3_000_500) })).toBe(2_997)
     expect(await inbox.stats()).toMatchObject({ done: 1_998, dead: 5 })
@@ -131,7 +131,7 @@ describe('many events in a file', () => {
     expect(await inbox.put(createInboxEvent())).toBe('stored')
   })
 
-  it('are purged from a file of an older release, which stays as large', async () => {
+  it('are purged from a file of an older release, which keeps its size', async () => {
     const file = temporaryFile()
     const db = new DatabaseSync(file)
     db.exec('PRAGMA journal_mode = WAL; PRAGMA application_id = 0x534e4942')
@@ -150,7 +150,7 @@ describe('many events in a file', () => {
     expect(await inbox.stats()).toMatchObject({ ready: 500, done: 2_497, dead: 3 })
   })
 
-  it('tell since when the oldest of those that are due has waited', async () => {
+  it('tell when the oldest overdue one became due', async () => {
     const file = temporaryFile()
     let nowMs = begin
     const inbox = sqliteInbox({ file, now: () => nowMs })
@@ -164,7 +164,7 @@ describe('many events in a file', () => {
 })
 
 describe('a check', () => {
-  it('is committed to the disk, and leaves no row in any table', async () => {
+  it('is committed to disk, and leaves no row in any table', async () => {
     const file = temporaryFile()
     const inbox = sqliteInbox({ file })
     onTestFinished(() => inbox.close())

@@ -36,7 +36,7 @@ describe.each(inboxes)('a filter in %s', (_engine, open) => {
     expect(await inbox.stats()).toMatchObject({ ready: 1 })
   })
 
-  it('may hold a date of another realm, as under Jest', async () => {
+  it('accepts a date from another realm, as under Jest', async () => {
     await using inbox = open()
     const finishedBefore = runInNewContext('new Date()') as Date
     expect(await inbox.purge({ state: 'done', finishedBefore })).toBe(0)

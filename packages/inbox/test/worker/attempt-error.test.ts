@@ -66,7 +66,7 @@ describe('what is stored of a thrown value', () => {
     expect(toAttemptError(error).message).toBe('both Error: one Error: two')
   })
 
-  it('is complete for an error of another realm, as under Jest', () => {
+  it('is complete for an error from another realm, as under Jest', () => {
     const error: unknown = runInNewContext("new RangeError('too far')")
     expect(error).not.toBeInstanceOf(Error)
     expect(toAttemptError(error)).toMatchObject({ name: 'RangeError', message: 'too far', stack: expect.any(String) })

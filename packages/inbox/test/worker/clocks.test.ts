@@ -89,7 +89,7 @@ describe.each(engines)('a clock that is set while an inbox in %s works', (_engin
 })
 
 describe('the lease of an attempt', () => {
-  it('is lost when the store says that it is not held: the signal is aborted, and nothing is recorded', async () => {
+  it('is lost when the store no longer holds it: the signal is aborted, and nothing is recorded', async () => {
     const store = new (class extends MemoryStore {
       readonly codes: unknown[] = []
       override async renew(): Promise<ReadonlySet<string>> {
@@ -113,11 +113,11 @@ describe('the lease of an attempt', () => {
     await vi.waitFor(() => expect(reason).toMatchObject({ code: 'event_in_progress' }))
     expect(reason).toMatchObject({ message: expect.stringContaining('lease') })
     await new Promise((resolve) => setTimeout(resolve, 20))
-    // By whoever finds the lease ended, and never as the success that it was.
+    // Recorded by the process that finds the lease ended, and never as the success that it was.
     await vi.waitFor(() => expect(store.codes).toEqual(['lease_ended']))
   })
 
-  it('is lost when no renewal answers for as long as it lasts', async () => {
+  it('is lost when no renewal is answered before it ends', async () => {
     const store = new (class extends MemoryStore {
       override async renew(): Promise<ReadonlySet<string>> {
         return await new Promise(() => {})
@@ -138,7 +138,7 @@ describe('the lease of an attempt', () => {
 })
 
 describe('a blocked event loop', () => {
-  it('is reported if it blocks for more than a third of the lease, with how long', async () => {
+  it('is reported, with its duration, if it lasts for more than a third of the lease', async () => {
     const inbox = memoryInbox({ leaseMs: 300 })
     onTestFinished(() => inbox.close({ graceMs: 0 }))
     const notes: string[] = []

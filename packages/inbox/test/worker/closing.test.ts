@@ -113,7 +113,7 @@ describe('the time that close may take', () => {
     expect(await inbox.stats()).toMatchObject({ ready: 1, running: 0 })
   })
 
-  it('is split in half where it is short', async () => {
+  it('is split in half if it is short', async () => {
     stopTimers()
     const { inbox, signals } = await busyInbox()
     const closed = inbox.close({ graceMs: 400 })
@@ -125,7 +125,7 @@ describe('the time that close may take', () => {
     expect(await hasResolved(closed)).toBe(true)
   })
 
-  it('ends where the store does not answer, which is closed once it does', async () => {
+  it('ends even if the store does not answer; the store is closed once it does', async () => {
     stopTimers()
     const { promise: answer, resolve: answerNow } = openable()
     const { inbox, calls } = slowStore({ end: answer })
@@ -141,7 +141,7 @@ describe('the time that close may take', () => {
     expect(calls.slice(-3)).toEqual(['end has ended', 'close', 'close has ended'])
   })
 
-  it('starts again with a further call that comes after its end, while the store is still closing', async () => {
+  it('starts again with a call after its end, while the store is still closing', async () => {
     stopTimers()
     const { promise: answer, resolve: answerNow } = openable()
     const { inbox, calls } = slowStore({ end: answer })
@@ -157,7 +157,7 @@ describe('the time that close may take', () => {
     expect(calls.at(-1)).toBe('close has ended')
   })
 
-  it('with graceMs: 0 is what giving back takes', async () => {
+  it('with graceMs: 0 is the time to give events back', async () => {
     stopTimers()
     const { inbox, signals } = await busyInbox()
     expect(await hasResolved(inbox.close({ graceMs: 0 }))).toBe(true)
@@ -165,7 +165,7 @@ describe('the time that close may take', () => {
     expect(await inbox.stats()).toMatchObject({ ready: 1, running: 0 })
   })
 
-  it('with Infinity, and with more than a timer can hold, is what handlers take', async () => {
+  it('with Infinity, or more than a timer can hold, is as long as handlers take', async () => {
     for (const graceMs of [Number.POSITIVE_INFINITY, 30 * 86_400_000]) {
       stopTimers()
       const { inbox, signals, end } = await busyInbox()
@@ -260,7 +260,7 @@ describe('a store that is being opened while it is closed', () => {
     expect(calls).toEqual(['open', 'open has ended', 'close', 'close has ended', 'close', 'close has ended'])
   })
 
-  it('does not hold up close beyond its time, and is closed once it is open', async () => {
+  it('does not delay close beyond its time, and is closed once it is open', async () => {
     const { promise: opened, resolve: openNow } = openable()
     const { inbox, calls } = slowStore({ open: opened })
     const started = inbox.start(createInboxConsumer(() => {}))
@@ -272,7 +272,7 @@ describe('a store that is being opened while it is closed', () => {
     expect(calls).toEqual(['open', 'open has ended', 'close', 'close has ended'])
   })
 
-  it('is not opened at all where the consumer left in the turn in which it came', async () => {
+  it('is not opened at all if the consumer leaves in the turn in which it started', async () => {
     const { inbox, calls } = slowStore({})
     const started = inbox.start(createInboxConsumer(() => {}))
     await Promise.all([started, inbox.close()])
@@ -297,7 +297,7 @@ describe('a store that is being opened while it is closed', () => {
   })
 })
 
-it('gives back what was being claimed, without running its handlers', async () => {
+it('gives back events that were being claimed, without running their handlers', async () => {
   const { promise: claimed, resolve: claimNow } = openable()
   const { inbox, calls } = slowStore({ claim: claimed })
   const { consumer, signals } = hangingConsumer()
@@ -322,7 +322,7 @@ it('keeps a closed worker from starting', async () => {
   expect(calls).toHaveLength(before)
 })
 
-it('rejects with what the store rejects with', async () => {
+it("rejects with the store's error", async () => {
   const { inbox } = slowStore({ close: Promise.reject(new Error('out of paper')) })
   await expect(inbox.close()).rejects.toThrow('out of paper')
 })

@@ -28,16 +28,16 @@ describe('an attempt', () => {
     expect(endingAfter({ kind: 'succeeded', result: 'handled' })).toMatchObject({ state: 'done', isUnhandled: false })
   })
 
-  it('without a handler makes its event done and unhandled, and keeps the body in any case', () => {
+  it('without a handler makes its event done and unhandled, and always keeps the body', () => {
     const ending = endingAfter({ kind: 'succeeded', result: 'unhandled' }, { keepPayload: false })
     expect(ending).toMatchObject({ state: 'done', isUnhandled: true, keepsPayload: true })
   })
 
-  it('that failed for good makes its event dead at once', () => {
+  it('that failed permanently makes its event dead at once', () => {
     expect(endingAfter(failed(new PermanentError('no')))).toMatchObject({ state: 'dead' })
   })
 
-  it('that a closing process gave up does not count', () => {
+  it('that a closing process gives up does not count', () => {
     const error = new WebhookError('receiver_closing')
     expect(endingAfter(failed(error))).toMatchObject({ state: 'ready', isCounted: false, dueAtMs: nowMs })
   })

@@ -24,13 +24,13 @@ const until = (condition: () => boolean | Promise<boolean>): Promise<boolean> =>
 describe.each(engines)('retries in $engine, by a clock that stands still', ({ create }) => {
   function createInbox(options: InboxOptions = {}): { readonly inbox: Inbox; readonly clock: FakeClock } {
     const clock = fakeClock(1_700_000_000_000)
-    // Looks at the clock often; what is due is decided by the clock alone.
+    // Polls often; only the clock decides what is due.
     const inbox = create({ now: clock.now, random: () => 0.5, pollIntervalMs: 2, ...options })
     onTestFinished(() => inbox.close({ graceMs: 0 }))
     return { inbox, clock }
   }
 
-  it('completes on attempt 4 what fails three times, after growing delays', async () => {
+  it('completes an event that fails three times on attempt 4, after growing delays', async () => {
     const { inbox, clock } = createInbox()
     const startedAtMs: number[] = []
     const event = createInboxEvent()
@@ -94,7 +94,7 @@ describe.each(engines)('retries in $engine, by a clock that stands still', ({ cr
     await untilInboxStats(inbox, { dead: 1 })
   })
 
-  it('waits a minute where a backoff of one’s own gives no number', async () => {
+  it('waits a minute if a custom backoff returns no number', async () => {
     const { inbox, clock } = createInbox({ backoff: () => Number.NaN })
     const event = createInboxEvent()
     await inbox.start(

@@ -6,7 +6,7 @@ import { readInboxOptions } from '../../src/options.ts'
 import { MemoryStore } from '../../src/store/memory-store.ts'
 import { StoredInbox } from '../../src/store/stored-inbox.ts'
 
-/** A store that is unavailable until it is mended, and an inbox on it. */
+/** A store that is unavailable until it is repaired, and an inbox on it. */
 function unavailableInbox(failure: unknown) {
   let isAvailable = false
   const store = new (class extends MemoryStore {
@@ -78,7 +78,7 @@ describe('starting an inbox whose store is unavailable', () => {
       'an error with one as its cause',
       new InboxUnavailableError('io_error', 'Refused.', new ConfigurationError('Grant the right.')),
     ],
-  ])('rejects with what no retry can help, and works once it is fixed: %s', async (_kind, failure) => {
+  ])('rejects with a failure that no retry can fix, and works once it is fixed: %s', async (_kind, failure) => {
     const { inbox, makeAvailable } = unavailableInbox(failure)
     const consumer = recordingConsumer()
     await expect(inbox.start(consumer)).rejects.toBe(failure)
