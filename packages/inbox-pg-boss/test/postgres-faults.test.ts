@@ -59,8 +59,11 @@ describe('a failure of PostgreSQL', () => {
     }
   })
 
-  it.each([undefined, null, 'text', 42, {}, Object.create(null)])('is store_unavailable whatever was thrown: %s', (thrown) => {
-    expect(toInboxError(thrown)).toMatchObject({ code: 'store_unavailable' })
-    expect(lossIn(thrown)).toBeUndefined()
-  })
+  it.each([undefined, null, 'text', 42, {}, Object.create(null)])(
+    'is store_unavailable whatever was thrown: %s',
+    (thrown) => {
+      expect(toInboxError(thrown)).toMatchObject({ code: 'store_unavailable' })
+      expect(lossIn(thrown)).toBeUndefined()
+    },
+  )
 })
