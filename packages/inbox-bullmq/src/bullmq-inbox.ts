@@ -27,7 +27,7 @@ export interface BullmqInboxOptions extends Omit<InboxOptions, 'now' | 'pollInte
    */
   readonly queuePrefix?: string | undefined
   /**
-   * BullMQ's prefix of all Redis keys. On Redis Cluster it needs a hash tag: `'{bull}'`. Not with `queue`, which has its own.
+   * BullMQ's prefix of all Redis keys. On Redis Cluster it needs a hash tag: `'{bull}'`. Not with `queue`.
    * @default 'bull'
    */
   readonly prefix?: string | undefined

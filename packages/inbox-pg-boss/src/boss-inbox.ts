@@ -15,7 +15,8 @@ export interface PgBossInbox extends Inbox {
    * @param delivery the delivery that the handler received.
    * @throws {WebhookError} `event_in_progress`: the lease was lost, and another worker may be handling the event. Let the
    * transaction roll back.
-   * @throws {ConfigurationError} `configuration_invalid`: not a transaction, or not the delivery of a handler that this inbox is running.
+   * @throws {ConfigurationError} `configuration_invalid`: not a transaction, or not the delivery of a handler that this
+   * inbox is running.
    *
    * @example
    * const inbox = pgBossInbox({ connectionString })

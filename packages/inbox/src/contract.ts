@@ -1,8 +1,8 @@
 import type { InboxConnection, WebhookErrorCode, WebhookEvent } from '@scrapenest-webhooks/core'
 
 /**
- * The life of a stored event, state by state. `worker/ending.ts` decides how an attempt ends, `EventStore.end` records it; the
- * attempt's own states are those of `RunningAttempt`.
+ * The life of a stored event, state by state. `worker/ending.ts` decides how an attempt ends, and `EventStore.end` records
+ * it. For the states of the attempt itself, see `RunningAttempt`.
  *
  * - `ready`: waits until it is due. Entered when the event is stored (due at once), after a failed attempt (due after the
  *   backoff), when a closing process gives it back (due at once, the attempt not counted), and by `replay` (due at once,
@@ -20,9 +20,9 @@ import type { InboxConnection, WebhookErrorCode, WebhookEvent } from '@scrapenes
 export type InboxState = 'ready' | 'running' | 'done' | 'dead'
 
 /**
- * Stores verified events durably and runs their handlers at least once; effectively once by (`name`, `scope`, `event_id`). Two runs
- * of one event overlap only if a process stalls past its lease, cannot reach the store for that long, or has given up on a
- * handler that does not end. Even then only one completion counts.
+ * Stores verified events durably and runs their handlers at least once; effectively once by (`name`, `scope`, `event_id`).
+ * Two runs of one event overlap only if a process stalls past its lease, cannot reach the store for that long, or has given
+ * up on a handler that does not end. Even then only one completion counts.
  *
  * Pass it to a receiver as `inbox`, or to `createWorker`. The methods below are for people and tools: they work in any
  * process that can reach the store, whether or not it was started.
@@ -49,7 +49,7 @@ export interface Inbox extends InboxConnection, AsyncDisposable {
    * @throws {ConfigurationError} `configuration_invalid`: an invalid `graceMs`. In that case nothing is closed.
    */
   close(options?: Partial<Parameters<InboxConnection['close']>[0]>): Promise<void>
-  /** Lists the selected events one page at a time, without bodies and headers. For their order see `capabilities.listOrder`. */
+  /** Lists the selected events page by page, without bodies and headers. For their order, see `capabilities.listOrder`. */
   list(query?: InboxQuery): Promise<InboxPage>
   /**
    * Everything stored about one event, or `undefined` if there is no such event.

@@ -20,7 +20,7 @@ export interface InboxWorker extends AsyncDisposable {
   /**
    * Opens the inbox and starts working. Keeps the process alive until `close`. Idempotent; after `close` it does nothing.
    *
-   * Resolves after the first attempt to open the inbox. If the store is unavailable, that is reported, and opening is retried.
+   * Resolves after the first attempt to open the inbox. An unavailable store is reported, and opening is retried.
    *
    * @throws {Error} for a failure that no retry can fix, such as a missing permission or another application's file.
    */

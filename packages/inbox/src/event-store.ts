@@ -117,7 +117,7 @@ export interface Lease {
 }
 
 /**
- * How an attempt ended, and what becomes of the event. Every number is a whole number of milliseconds that a `Date` can hold.
+ * How an attempt ended, and what becomes of the event. All numbers are whole milliseconds that a `Date` can hold.
  */
 export type Ending = {
   readonly startedAtMs: number

@@ -8,8 +8,8 @@ import { StoredInbox } from './store/stored-inbox.ts'
 
 export interface SqliteInboxOptions extends InboxOptions {
   /**
-   * Path of the file, on a local disk (never NFS), created with its directory if missing, readable by its owner only. While it
-   * is open, SQLite keeps two more files alongside: `-wal` and `-shm`. They are part of the database.
+   * Path of the file, on a local disk (never NFS). Created with its directory if missing, readable by its owner only. While
+   * it is open, SQLite keeps two more files alongside: `-wal` and `-shm`. They are part of the database.
    */
   readonly file: string
 }
@@ -18,8 +18,8 @@ export interface SqliteInboxOptions extends InboxOptions {
  * An inbox in one SQLite file: durable on this machine, without a server or a dependency. An event is on the disk (WAL,
  * `synchronous=FULL`) before its delivery is acknowledged.
  *
- * Several processes may share the file with the SQLite of Node 22.23, 24.21 or later. With an older one the first process opens
- * it exclusively, and `start` rejects with a `ConfigurationError` in a second one.
+ * Several processes may share the file with the SQLite of Node 22.23, 24.21 or later. With an older one, the first process
+ * opens it exclusively, and in a second process `start` rejects with a `ConfigurationError`.
  *
  * The file is opened when first needed.
  *

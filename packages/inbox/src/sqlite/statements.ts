@@ -1,8 +1,8 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 
 /**
- * Selects by an `InboxFilter`: a condition with a NULL parameter holds for every row. One statement serves all filters, because
- * lists are read in slices of ids and need no other index.
+ * Selects by an `InboxFilter`: a condition whose parameter is NULL is true for every row. One statement serves all filters,
+ * because lists are read in slices of ids and need no other index.
  */
 const fits = `
   (:name IS NULL OR name = :name) AND (:scope IS NULL OR scope = :scope)
