@@ -23,7 +23,9 @@ import {
   InboxConsumers,
   type InboxSettings,
   isPermanent,
+  readIdentity,
   readQuery,
+  readStatsOptions,
   toEventJson,
 } from '@scrapenest-webhooks/inbox/kit'
 import { deduplicationId, eventKeyOf, newJobId } from './jobs/job-data.ts'
@@ -133,18 +135,18 @@ export class QueueInbox implements Inbox {
     return { events }
   }
 
-  async get(
-    eventId: string,
-    { name = 'scrapenest', scope = '' }: InboxGetOptions = {},
-  ): Promise<InboxRecord | undefined> {
+  async get(eventId: string, options?: InboxGetOptions): Promise<InboxRecord | undefined> {
+    const identity = readIdentity(eventId, options)
+    const { name } = identity
     await this.#dropped()
-    const [found] = await this.#findEvent({ name, scope, eventId })
+    const [found] = await this.#findEvent(identity)
     if (found === undefined) return undefined
     const job = await this.#queues.answer(name, (queue) => readJob(queue, found.id))
     return job === undefined ? undefined : toRecord(job, found.state)
   }
 
-  async stats({ name }: { readonly name?: string } = {}): Promise<InboxStats> {
+  async stats(options?: { readonly name?: string }): Promise<InboxStats> {
+    const name = readStatsOptions(options)
     const names = name === undefined ? await this.#queues.names() : [name]
     const all = await Promise.all(names.map((one) => this.#statsOf(one)))
     const sum = (count: keyof Omit<InboxStats, 'oldestReadyAt'>): number =>

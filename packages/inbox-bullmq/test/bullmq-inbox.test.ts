@@ -39,10 +39,10 @@ describe('bullmqInbox', () => {
     expect(() => bullmqInbox({ connection })).toThrow(/The installed bullmq is older than 6\.0/)
   })
 
-  it('rejects within a second if there is no Redis', async () => {
+  it('rejects soon if there is no Redis', async () => {
     await using inbox = bullmqInbox({ connection })
     const startedAtMs = performance.now()
     await expect(inbox.put(createInboxEvent())).rejects.toMatchObject({ code: 'store_unavailable' })
-    expect(performance.now() - startedAtMs).toBeLessThan(1000)
+    expect(performance.now() - startedAtMs).toBeLessThan(3000)
   })
 })

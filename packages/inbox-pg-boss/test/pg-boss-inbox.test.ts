@@ -43,10 +43,10 @@ describe('pgBossInbox', () => {
     }
   })
 
-  it('rejects within a second if there is no PostgreSQL', async () => {
+  it('rejects soon if there is no PostgreSQL', async () => {
     await using inbox = pgBossInbox({ connectionString })
     const startedAtMs = performance.now()
     await expect(inbox.put(createInboxEvent())).rejects.toMatchObject({ code: 'store_unavailable' })
-    expect(performance.now() - startedAtMs).toBeLessThan(1000)
+    expect(performance.now() - startedAtMs).toBeLessThan(3000)
   })
 })

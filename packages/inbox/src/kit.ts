@@ -34,7 +34,15 @@ export {
   toEventJson,
   withoutPayload,
 } from './store/event-json.ts'
-export { checkPurgeFilter, checkReplayFilter, fitsFilter, type PageRequest, readQuery } from './store/filters.ts'
+export {
+  checkPurgeFilter,
+  checkReplayFilter,
+  fitsFilter,
+  type PageRequest,
+  readIdentity,
+  readQuery,
+  readStatsOptions,
+} from './store/filters.ts'
 export { StoredInbox, type StoredInboxOptions } from './store/stored-inbox.ts'
 export { checkEnding } from './times.ts'
 export { eventUnreadable, leaseEnded, toAttemptError } from './worker/attempt-error.ts'

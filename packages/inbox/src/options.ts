@@ -121,9 +121,17 @@ export function readInboxOptions(options: InboxOptions): InboxSettings {
  */
 function checkedClock(clock: (() => number) | undefined): () => number {
   if (clock === undefined) return () => Date.now()
-  if (!isTime(clock())) throw new ConfigurationError('Expected now to return milliseconds since 1970.')
+  if (!isTime(read())) throw new ConfigurationError('Expected now to return milliseconds since 1970.')
   return () => {
-    const nowMs = clock()
+    const nowMs = read()
     return isTime(nowMs) ? Math.trunc(nowMs) : Date.now()
+  }
+
+  function read(): unknown {
+    try {
+      return clock?.()
+    } catch {
+      return undefined
+    }
   }
 }

@@ -34,7 +34,8 @@ export const brokenInboxes: readonly BrokenInbox[] = [
     failing: ['I02'],
     createPlace: inboxWith((inbox) => ({
       put: async (event) => {
-        if ((await inbox.get(event.eventId, event)) !== undefined) return 'duplicate'
+        const { name, scope, eventId } = event
+        if ((await inbox.get(eventId, { name, scope })) !== undefined) return 'duplicate'
         await sleep(1)
         await inbox.put(event)
         return 'stored'

@@ -1,4 +1,5 @@
-import { codeOf, WebhookError } from '../errors.ts'
+import { unexpected } from '../check.ts'
+import { ConfigurationError, codeOf, WebhookError } from '../errors.ts'
 import { probeEventType, type WebhookEvent } from '../events.ts'
 import { claimEvent } from '../handle/claim.ts'
 import type { Delivery } from '../handle/delivery.ts'
@@ -75,7 +76,7 @@ export function createPipeline<Context>(
     if (settings.isAllowedSource !== undefined) checkSource(request, settings.isAllowedSource)
     const headers = collectHeaders(request.headers)
     checkBodyHeaders(headers, maxBodyBytes)
-    const nowMs = now()
+    const nowMs = readClock(now)
     const candidates = readSignedHeaders(headers, nowMs, settings.toleranceSeconds)
     return { headers, candidates, receivedAt: new Date(nowMs) }
   }
@@ -135,6 +136,18 @@ export function createPipeline<Context>(
   }
 
   return processDelivery
+}
+
+/** @throws {ConfigurationError} `configuration_invalid`: the option `now` is no clock. */
+function readClock(now: () => number): number {
+  let nowMs: unknown
+  try {
+    nowMs = now()
+  } catch (cause) {
+    throw new ConfigurationError('now threw an error. It must return milliseconds since 1970.', { cause })
+  }
+  if (Number.isFinite(nowMs)) return nowMs as number
+  throw unexpected('the result of now', nowMs, 'milliseconds since 1970')
 }
 
 /** @throws {WebhookError} `source_not_allowed` */

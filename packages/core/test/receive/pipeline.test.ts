@@ -654,3 +654,22 @@ describe('the probe of doctor', () => {
     expect(check).not.toHaveBeenCalled()
   })
 })
+
+describe('a custom clock', () => {
+  it.each<[string, () => number]>([
+    [
+      'throws',
+      () => {
+        throw new Error('no clock')
+      },
+    ],
+    ['returns NaN', () => Number.NaN],
+    ['returns a BigInt', () => 1n as unknown as number],
+    ['returns text', () => '1700000000000' as unknown as number],
+  ])('that %s is a wrong configuration, not a stale delivery', async (_what, now) => {
+    const onError = vi.fn()
+    const reply = await answer(testReceiver({ now, onError }))
+    expect(reply).toEqual({ status: 500, body: { error: 'configuration_invalid' } })
+    expect(onError).toHaveBeenCalledExactlyOnceWith(expect.anything(), { code: 'configuration_invalid' })
+  })
+})

@@ -1,5 +1,16 @@
 import { randomUUID } from 'node:crypto'
-import { chmodSync, closeSync, existsSync, linkSync, mkdirSync, openSync, statSync, unlinkSync } from 'node:fs'
+import {
+  chmodSync,
+  closeSync,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  realpathSync,
+  statSync,
+  unlinkSync,
+} from 'node:fs'
 import { dirname } from 'node:path'
 
 // Nothing here may open the database, its -wal or its -shm: closing any descriptor of a file drops every POSIX lock that
@@ -54,6 +65,26 @@ export function isEmpty(file: string): boolean {
 }
 
 /** Whether the file alone is mounted, as `docker run -v ./webhooks.db:/data/webhooks.db` does, without its directory. */
-export function isMountedAlone(file: string): boolean {
-  return statSync(file).dev !== statSync(dirname(file)).dev
+export function isMountedAlone(file: string, readMounts: () => string = readMountInfo): boolean {
+  if (statSync(file).dev !== statSync(dirname(file)).dev) return true
+  // A bind mount from the same device: Linux lists it.
+  try {
+    const path = realpathSync(file)
+    return readMounts()
+      .split('\n')
+      .some((line) => mountPointOf(line) === path)
+  } catch {
+    return false
+  }
+}
+
+function readMountInfo(): string {
+  return readFileSync('/proc/self/mountinfo', 'utf8')
+}
+
+/** The fifth field of a line of mountinfo, in which some characters are octal (proc_pid_mountinfo(5)). */
+function mountPointOf(line: string): string | undefined {
+  return line
+    .split(' ')[4]
+    ?.replace(/\\([0-7]{3})/g, (_, code: string) => String.fromCharCode(Number.parseInt(code, 8)))
 }

@@ -152,7 +152,8 @@ export class SqliteFile<Statements> {
       return connection
     } catch (error) {
       db.close()
-      throw error
+      // Whatever fails here is the file's fault: a table is missing, or the schema is another.
+      throw toInboxError(error, file)
     }
   }
 

@@ -4,7 +4,7 @@ import { type EventIdentity, keyText } from '@scrapenest-webhooks/core/adapter'
 import type { InboxCapabilities, InboxFilter, InboxPage, InboxRecord, InboxStats, ReplayResult } from '../contract.ts'
 import type { Claim, ClaimedEvent, ClaimRequest, Ending, EventStore, ExpiredAttempt, Lease } from '../event-store.ts'
 import { checkEnding } from '../times.ts'
-import { isFileFault, isFull, isLocked } from './errors.ts'
+import { isFileFault, isFull, isLocked, toInboxError } from './errors.ts'
 import { canBeShared, SqliteFile, type SqliteFileOptions } from './file.ts'
 import { GroupCommit, lockRetryMs } from './group-commit.ts'
 import {
@@ -42,6 +42,7 @@ export class SqliteStore implements EventStore {
     attempts: 'every',
     listOrder: 'stored',
   }
+  readonly #path: string
   readonly #file: SqliteFile<Statements>
   readonly #writes: GroupCommit<Statements>
   /** Replaced by `close`, so that replays and purges of an earlier session stop. */
@@ -51,6 +52,7 @@ export class SqliteStore implements EventStore {
 
   constructor(options: SqliteStoreOptions) {
     const file = new SqliteFile({ ...options, prepare: prepareStatements })
+    this.#path = options.file
     this.#file = file
     this.#writes = new GroupCommit({
       transact: (work) => file.transact(work),
@@ -81,7 +83,7 @@ export class SqliteStore implements EventStore {
   async put(event: InboxEvent, { nowMs }: { readonly nowMs: number }): Promise<'stored' | 'duplicate'> {
     const columns = toColumns(event)
     const signedHeaders = JSON.stringify(event.signedHeaders)
-    return await this.#writes.run((statements) => {
+    return await this.#write((statements) => {
       const inserted = statements.insertEvent.get(nowMs, ...columns)
       if (inserted === undefined) return 'duplicate'
       statements.insertPayload.run(inserted['id'] as number, signedHeaders, event.body)
@@ -95,7 +97,7 @@ export class SqliteStore implements EventStore {
    */
   async check(): Promise<void> {
     const columns = toColumns(checkEvent)
-    await this.#writes.run((statements) => {
+    await this.#write((statements) => {
       const { id } = statements.insertEvent.get(0, ...columns) as { readonly id: number }
       statements.insertPayload.run(id, '{}', checkEvent.body)
       statements.discardEvent.run({ id })
@@ -110,7 +112,7 @@ export class SqliteStore implements EventStore {
       const nextDueAtMs = await this.#read((statements) => nextDue(statements, name))
       if (nextDueAtMs === undefined || nextDueAtMs > nowMs) return { claimed: [], nextDueAtMs }
     }
-    return await this.#writes.run((statements) => ({
+    return await this.#write((statements) => ({
       claimed: claimReady(statements, request),
       nextDueAtMs: nextDue(statements, name),
     }))
@@ -126,7 +128,7 @@ export class SqliteStore implements EventStore {
   }
 
   async correctTimes(name: string, times: { readonly nowMs: number; readonly latestMs: number }): Promise<void> {
-    await this.#writes.run(({ correctReady, correctRunning }) => {
+    await this.#write(({ correctReady, correctRunning }) => {
       for (const correct of [correctReady, correctRunning]) correct.run({ name, ...times })
     })
   }
@@ -135,7 +137,7 @@ export class SqliteStore implements EventStore {
     leases: readonly Lease[],
     times: { readonly nowMs: number; readonly endsAtMs: number },
   ): Promise<ReadonlySet<string>> {
-    return await this.#writes.run((statements) => {
+    return await this.#write((statements) => {
       const held = leases.filter((lease) => statements.renew.run({ ...leaseParameters(lease), ...times }).changes === 1)
       return new Set(held.map(({ id }) => id))
     })
@@ -154,7 +156,7 @@ export class SqliteStore implements EventStore {
       givenBack: Number(state === 'ready' && !ending.isCounted),
     }
     const durationMs = Math.max(0, nowMs - startedAtMs)
-    return await this.#writes.run((statements) => {
+    return await this.#write((statements) => {
       const ended = statements.end.get(parameters)
       if (ended === undefined) return false
       const { id } = parameters
@@ -225,7 +227,7 @@ export class SqliteStore implements EventStore {
     let replayed = 0
     let withoutPayload = 0
     for await (const ids of this.#steps(filter)) {
-      const step = await this.#writes.run((statements) => replayStep(statements, { ids, nowMs, conditions }))
+      const step = await this.#write((statements) => replayStep(statements, { ids, nowMs, conditions }))
       replayed += step.replayed
       withoutPayload += step.withoutPayload
     }
@@ -241,9 +243,9 @@ export class SqliteStore implements EventStore {
         for (const id of ids) deleted += Number(statements.delete.run({ id, ...conditions }).changes)
         return deleted
       }
-      purged += await this.#writes.run(deleteStep).catch((error: unknown) => {
+      purged += await this.#write(deleteStep).catch((error: unknown) => {
         // The log was emptied after the error, which may have made room.
-        if (isFull(error)) return this.#writes.run(deleteStep)
+        if (isFull(error)) return this.#write(deleteStep)
         throw error
       })
     }
@@ -261,7 +263,7 @@ export class SqliteStore implements EventStore {
       const session = this.#session
       while (signal?.aborted !== true && session === this.#session) {
         const startedAtMs = performance.now()
-        if (!(await this.#writes.run(giveBackPages))) break
+        if (!(await this.#write(giveBackPages))) break
         hasShrunk = true
         await pauseAfter(startedAtMs)
       }
@@ -297,6 +299,14 @@ export class SqliteStore implements EventStore {
     }
   }
 
+  async #write<Result>(operation: (statements: Statements) => Result): Promise<Result> {
+    try {
+      return await this.#writes.run(operation)
+    } catch (error) {
+      throw toInboxError(error, this.#path)
+    }
+  }
+
   /** Retries while locked: in WAL mode only by a process that opened the file exclusively, or that recovers its log. */
   async #read<Result>(read: (statements: Statements) => Result): Promise<Result> {
     const giveUpAtMs = performance.now() + lockTimeoutMs
@@ -304,7 +314,7 @@ export class SqliteStore implements EventStore {
       try {
         return this.#file.read(read)
       } catch (error) {
-        if (!isLocked(error) || performance.now() > giveUpAtMs) throw error
+        if (!isLocked(error) || performance.now() > giveUpAtMs) throw toInboxError(error, this.#path)
         await sleep(lockRetryMs())
       }
     }

@@ -1,7 +1,15 @@
 import { types } from 'node:util'
 import { ConfigurationError } from '@scrapenest-webhooks/core'
-import { checkKnownOptions, checkWholeNumber } from '@scrapenest-webhooks/core/adapter'
-import type { InboxFilter, InboxQuery, InboxState, InboxSummary, PurgeFilter, ReplayFilter } from '../contract.ts'
+import { checkKnownOptions, checkWholeNumber, type EventIdentity } from '@scrapenest-webhooks/core/adapter'
+import type {
+  InboxFilter,
+  InboxGetOptions,
+  InboxQuery,
+  InboxState,
+  InboxSummary,
+  PurgeFilter,
+  ReplayFilter,
+} from '../contract.ts'
 
 const filterFields: Readonly<Record<keyof InboxFilter, true>> = {
   eventId: true,
@@ -26,6 +34,7 @@ export interface PageRequest {
  * @throws {ConfigurationError} `configuration_invalid`
  */
 export function readQuery(query: InboxQuery, cursorForm: RegExp): PageRequest {
+  checkObject('the query', query)
   const { limit = 50, cursor, ...filter } = query
   checkKnownOptions(query, { ...filterFields, cursor: true, limit: true })
   checkFields(filter)
@@ -34,6 +43,34 @@ export function readQuery(query: InboxQuery, cursorForm: RegExp): PageRequest {
     throw new ConfigurationError('Expected `cursor` to be the `nextCursor` of the previous page.')
   }
   return { filter, limit, cursor }
+}
+
+/** @throws {ConfigurationError} `configuration_invalid` */
+export function readIdentity(eventId: string, options: InboxGetOptions | undefined): Required<EventIdentity> {
+  checkType('eventId', eventId ?? null, 'string')
+  const { name = 'scrapenest', scope = '' } = checkOptions(options, { name: true, scope: true })
+  return { name, scope, eventId }
+}
+
+/** @throws {ConfigurationError} `configuration_invalid` */
+export function readStatsOptions(options: { readonly name?: string } | undefined): string | undefined {
+  return checkOptions(options, { name: true }).name
+}
+
+function checkOptions(
+  options: InboxGetOptions | undefined,
+  known: Readonly<Partial<Record<keyof InboxGetOptions, true>>>,
+): InboxGetOptions {
+  if (options === undefined) return {}
+  checkObject('the options', options)
+  checkKnownOptions(options, known)
+  for (const field of ['name', 'scope'] as const) checkType(field, options[field], 'string')
+  return options
+}
+
+function checkObject(what: string, value: unknown): void {
+  if (typeof value === 'object' && value !== null) return
+  throw new ConfigurationError(`Expected ${what} to be an object, got ${value === null ? 'null' : typeof value}.`)
 }
 
 /** @throws {ConfigurationError} `configuration_invalid` */
@@ -59,6 +96,7 @@ export function checkPurgeFilter(filter: PurgeFilter): void {
 
 /** A misspelled or invalid condition would select everything. */
 function checkFilter(filter: InboxFilter): void {
+  checkObject('the filter', filter)
   checkKnownOptions(filter, filterFields)
   checkFields(filter)
 }

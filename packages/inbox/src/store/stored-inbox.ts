@@ -16,7 +16,7 @@ import type { EventStore } from '../event-store.ts'
 import type { InboxSettings } from '../options.ts'
 import { InboxConsumers } from '../worker/consumers.ts'
 import { WorkLoop } from '../worker/work-loop.ts'
-import { checkPurgeFilter, checkReplayFilter, readQuery } from './filters.ts'
+import { checkPurgeFilter, checkReplayFilter, readIdentity, readQuery, readStatsOptions } from './filters.ts'
 import { Retention } from './retention.ts'
 
 export interface StoredInboxOptions {
@@ -91,15 +91,12 @@ export class StoredInbox implements Inbox {
     return await this.#store.list(filter, { limit, cursor })
   }
 
-  async get(
-    eventId: string,
-    { name = 'scrapenest', scope = '' }: InboxGetOptions = {},
-  ): Promise<InboxRecord | undefined> {
-    return await this.#store.get({ name, scope, eventId })
+  async get(eventId: string, options?: InboxGetOptions): Promise<InboxRecord | undefined> {
+    return await this.#store.get(readIdentity(eventId, options))
   }
 
-  async stats({ name }: { readonly name?: string } = {}): Promise<InboxStats> {
-    return await this.#store.stats(name, { nowMs: this.#settings.now() })
+  async stats(options?: { readonly name?: string }): Promise<InboxStats> {
+    return await this.#store.stats(readStatsOptions(options), { nowMs: this.#settings.now() })
   }
 
   async replay(filter: ReplayFilter): Promise<ReplayResult> {
