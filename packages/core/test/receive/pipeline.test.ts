@@ -11,6 +11,7 @@ import {
 } from '../../src/index.ts'
 import {
   answer,
+  atStart,
   deferred,
   deliver,
   eventOf,
@@ -666,9 +667,12 @@ describe('a custom clock', () => {
     ['returns NaN', () => Number.NaN],
     ['returns a BigInt', () => 1n as unknown as number],
     ['returns text', () => '1700000000000' as unknown as number],
-  ])('that %s is a wrong configuration, not a stale delivery', async (_what, now) => {
+  ])('that %s is a wrong configuration, not a stale delivery', async (_what, broken) => {
     const onError = vi.fn()
-    const reply = await answer(testReceiver({ now, onError }))
+    let now = atStart.now
+    const receiver = testReceiver({ now: () => now(), onError })
+    now = broken
+    const reply = await answer(receiver)
     expect(reply).toEqual({ status: 500, body: { error: 'configuration_invalid' } })
     expect(onError).toHaveBeenCalledExactlyOnceWith(expect.anything(), { code: 'configuration_invalid' })
   })
