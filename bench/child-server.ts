@@ -2,8 +2,11 @@ import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 import { fileURLToPath } from 'node:url'
 
+/** The first key of `benchSecret`. */
+export const benchKey: Buffer = Buffer.alloc(32, 7)
+
 /** The secret of every server that is measured. */
-export const benchSecret = `whsec_${Buffer.alloc(32, 7).toString('base64')}`
+export const benchSecret = `whsec_${benchKey.toString('base64')}`
 
 /** A server in a process of its own, so that its CPU time is not the load generator's. */
 export interface ChildServer {

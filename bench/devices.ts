@@ -91,7 +91,7 @@ async function measureDevice(device: Device, verdict: Verdict, patched: string):
   const measure = device.measuredIn === 'verify' ? measureVerify : measureHttp
   // Only the first size in a short run, as in the section `http` of the bench.
   for (const bytes of mode === 'short' ? device.sizes.slice(0, 1) : device.sizes) {
-    const rounds = (await measure({ patched, bytes, secret: device.senderSecret ?? benchSecret })).map(
+    const rounds = (await measure({ patched, bytes, key: device.senderKey })).map(
       ({ current, patched }): Round =>
         verdict === 'stayed' ? { withDevice: current, plain: patched } : { withDevice: patched, plain: current },
     )
@@ -121,7 +121,7 @@ interface Measurement {
   readonly patched: string
   readonly bytes: number
   /** Signs the deliveries. */
-  readonly secret: string
+  readonly key: Buffer | undefined
 }
 
 /** CPU time per delivery in one round, in microseconds: of today's code, and of its patched copy. */
@@ -130,15 +130,15 @@ interface Comparison {
   readonly patched: number
 }
 
-async function measureHttp({ patched, bytes, secret }: Measurement): Promise<Comparison[]> {
+async function measureHttp({ patched, bytes, key }: Measurement): Promise<Comparison[]> {
   const effort = efforts[mode](bytes)
   const comparisons: Comparison[] = []
   for (let index = 0; index < effort.processes; index += 1) {
     const servers: ChildServer[] = []
     try {
       for (const variant of [current, patched]) servers.push(await startVariant(variant))
-      for (const { port } of servers) await loadWithEvents(port, { bytes, secret, amount: effort.warmUp })
-      const options = { bytes, secret, amount: effort.deliveries }
+      for (const { port } of servers) await loadWithEvents(port, { bytes, key, amount: effort.warmUp })
+      const options = { bytes, key, amount: effort.deliveries }
       const sides = servers.map(
         (server): Side => ({ turn: async () => (await measureDeliveries(server, options)).cpuPerDelivery }),
       )
@@ -155,10 +155,10 @@ function startVariant(variant: string): Promise<ChildServer> {
 }
 
 /** `verify` in this process: what an application pays that calls it without a receiver. */
-async function measureVerify({ patched, bytes, secret }: Measurement): Promise<Comparison[]> {
+async function measureVerify({ patched, bytes }: Measurement): Promise<Comparison[]> {
   const { processes, rounds, deliveries, ...effort } = efforts[mode](bytes)
   const body = Buffer.from(eventOfSize(bytes))
-  const headers = sign({ id: 'msg_device', timestamp: new Date(), body }, secret)
+  const headers = sign({ id: 'msg_device', timestamp: new Date(), body }, benchSecret)
   const calls = deliveries * 10
   const sides = await Promise.all(
     [current, patched].map(async (variant): Promise<Side> => {
@@ -168,7 +168,7 @@ async function measureVerify({ patched, bytes, secret }: Measurement): Promise<C
       return {
         async turn() {
           const before = process.cpuUsage()
-          for (let index = 0; index < calls; index += 1) verify({ headers, body }, secret)
+          for (let index = 0; index < calls; index += 1) verify({ headers, body }, benchSecret)
           const { user, system } = process.cpuUsage(before)
           return (user + system) / calls
         },

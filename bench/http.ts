@@ -1,6 +1,5 @@
-import { randomUUID } from 'node:crypto'
-import { sign } from '@scrapenest-webhooks/core'
-import { benchSecret, type ChildServer, cpuMicroseconds, startChild } from './child-server.ts'
+import { createHmac, randomUUID } from 'node:crypto'
+import { benchKey, type ChildServer, cpuMicroseconds, startChild } from './child-server.ts'
 import { eventOfSize } from './events.ts'
 import { type LoadResult, load } from './load.ts'
 import { type Figure, type Mode, type Overrides, type Section, type Target, timesCheaper } from './report.ts'
@@ -130,7 +129,8 @@ interface DeliveriesOptions {
   readonly bytes: number
   readonly amount: number
   readonly connections?: number
-  readonly secret?: string
+  /** @default the first key of the server's secret */
+  readonly key?: Buffer | undefined
 }
 
 export interface Measured extends LoadResult {
@@ -159,19 +159,22 @@ async function send(
   return await load(port, requests, { connections, expectedBody: '{"status":"accepted"}' })
 }
 
-function signedRequests({ bytes, amount, secret = benchSecret }: DeliveriesOptions): Buffer[] {
-  return Array.from({ length: amount }, () => signedRequest(bytes, secret))
+function signedRequests({ bytes, amount, key = benchKey }: DeliveriesOptions): Buffer[] {
+  return Array.from({ length: amount }, () => signedRequest(bytes, key))
 }
 
-function signedRequest(bytes: number, secret: string): Buffer {
+function signedRequest(bytes: number, key: Buffer): Buffer {
   const body = eventOfSize(bytes)
-  const signature = sign({ id: `msg_${randomUUID()}`, timestamp: new Date(), body }, secret)
+  const id = `msg_${randomUUID()}`
+  const timestamp = String(Math.floor(Date.now() / 1000))
   const headers = {
     host: '127.0.0.1',
     'user-agent': 'bench',
     'content-type': 'application/json',
     'content-length': String(Buffer.byteLength(body)),
-    ...signature,
+    'svix-id': id,
+    'svix-timestamp': timestamp,
+    'svix-signature': `v1,${createHmac('sha256', key).update(`${id}.${timestamp}.${body}`).digest('base64')}`,
   }
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
   return Buffer.from(`POST /hook HTTP/1.1\r\n${lines.join('')}\r\n${body}`)

@@ -7,8 +7,8 @@ export interface Device {
   readonly sizes: readonly number[]
   /** What is measured. @default 'http': deliveries to a Fastify server */
   readonly measuredIn?: 'http' | 'verify'
-  /** Signs the deliveries. @default the secret of the server */
-  readonly senderSecret?: string
+  /** Signs the deliveries. @default the first key of the server's secret */
+  readonly senderKey?: Buffer
   /** Not for speed: it stays whatever it costs. */
   readonly isGuarantee?: boolean
 }

@@ -89,8 +89,13 @@ export const stayed: readonly Device[] = [
       edits: [
         {
           file: 'core/src/verify/envelope.ts',
-          from: 'mayNamePrototype(text) ? withoutPrototype : undefined',
-          to: 'withoutPrototype',
+          from: 'const value = parse(text)',
+          to: 'const value = parse(text, withoutPrototype)',
+        },
+        {
+          file: 'core/src/verify/envelope.ts',
+          from: 'return mayNamePrototype(text) ? parse(text, withoutPrototype) : value',
+          to: 'return value',
         },
       ],
     },

@@ -13,8 +13,8 @@ const signatureHeaders = 'core/src/verify/signed-headers.ts'
 const envelope = 'core/src/verify/envelope.ts'
 const fastify = 'fastify/src/index.ts'
 
-/** Decodes to the bytes of the secret's text, so what it signs is verified by the second key of the server's secret. */
-const textKeySecret = `whsec_${Buffer.from(benchSecret).toString('base64')}`
+/** What it signs is verified by the second key of the server's secret. */
+const textKey = Buffer.from(benchSecret)
 
 /** The devices that were in the code and are not any more. Each patch puts one back in. */
 export const went: readonly Device[] = [
@@ -88,32 +88,34 @@ export const went: readonly Device[] = [
         {
           file: handlers,
           imports: 'runHandlers',
-          from: 'async run(event, delivery, subject) {',
-          to: `run(event, delivery, subject) {
+          from: 'async run(event, delivery) {',
+          to: `run(event, delivery) {
             const handlers = byType.get(event.event_type)
-            if (handlers === undefined || schemas.has(event.event_type)) return this.runAwaiting(event, delivery, subject)
+            if (handlers === undefined || schemas.has(event.event_type)) return this.runAwaiting(event, delivery)
             const failures = []
             const finish = () => {
-              if (failures.length === 0) return handlers.length > 0 ? 'handled' : 'unhandled'
-              reporter.reportHandlerFailures(failures, subject)
-              throw combineFailures(failures)
+              if (failures.length > 0) return { error: combineFailures(failures), failures }
+              return handlers.length > 0 ? { result: 'handled' } : endUnhandled(event.event_type)
             }
             return runHandlers(handlers, event, delivery, failures)?.then(finish) ?? finish()
           },
-          async runAwaiting(event, delivery, subject) {`,
+          async runAwaiting(event, delivery) {`,
         },
         {
           file: pipeline,
           imports: 'isThenable',
-          from: 'const secrets = await settings.secrets.find(request, context)',
+          from: 'const found = await settings.secrets.find(request, context)',
           to: `const finding = settings.secrets.find(request, context)
-            const secrets = isThenable(finding) ? await finding : finding`,
+            const found = isThenable(finding) ? await finding : finding`,
         },
         {
           file: pipeline,
           from: 'const claim = await claimEvent(',
           through: 'if (claim === undefined)',
-          to: `const claiming = claimEvent(duplicates, name + '/' + event.event_id)
+          to: `const claiming = claimEvent(
+              duplicates,
+              eventKey({ name, scope: message.scope, eventId: event.event_id }),
+            )
             const claim = isThenable(claiming) ? await claiming : claiming
             if (claim === undefined)`,
         },
@@ -137,12 +139,16 @@ export const went: readonly Device[] = [
         {
           file: pipeline,
           from: 'async function runHandlers(',
-          through: "return { acknowledgement: 'accepted' }",
-          to: `function runHandlers(...run) {
-            try {
-              const running = handlers.run(...run)
-              if (!isThenable(running)) return { acknowledgement: 'accepted' }
-              return running.then(() => ({ acknowledgement: 'accepted' }), (error) => ({ error }))`,
+          through: "isUnhandled: dispatch.result === 'unhandled' }",
+          to: `function runHandlers(event, handlerDelivery, delivery) {
+            const finish = (dispatch) => {
+              if (!('error' in dispatch))
+                return { acknowledgement: 'accepted', isUnhandled: dispatch.result === 'unhandled' }
+              reporter.reportHandlerFailures(dispatch.failures, delivery)
+              return { error: dispatch.error }
+            }
+            const running = handlers.run(event, handlerDelivery)
+            return isThenable(running) ? running.then(finish) : finish(running)`,
         },
       ],
     },
@@ -285,7 +291,7 @@ export const went: readonly Device[] = [
   {
     name: 'the key that matched last is tried first, the sender using the second',
     sizes: [500, 20_000],
-    senderSecret: textKeySecret,
+    senderKey: textKey,
     patch: {
       edits: [
         {
