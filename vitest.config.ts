@@ -1,4 +1,6 @@
+import { availableParallelism } from 'node:os'
 import { configDefaults, defineConfig, type ViteUserConfig } from 'vitest/config'
+import WaitingFirst from './test/timing/waiting-first.ts'
 
 // Sources, not builds: each package's exports carry this condition inside the workspace.
 const conditions = ['@scrapenest-webhooks/source']
@@ -24,8 +26,9 @@ const perRun = {
   reporters: ['default', './test/timing/suite-times.ts'],
   // Says in the last lines which engines were missing, and fails for it where nobody reads them.
   globalSetup: ['test/engines/missing-engines.ts', 'test/packaging/once-per-run.ts'],
-  // Vitest would keep one core for itself. Most suites wait for timers and child processes.
-  maxWorkers: '100%',
+  sequence: { sequencer: WaitingFirst },
+  // Vitest would take one less than there are cores, but most suites wait for timers and child processes.
+  maxWorkers: availableParallelism() + 1,
 }
 
 /** Every test file, for configurations that choose some of them. */

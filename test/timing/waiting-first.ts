@@ -1,0 +1,16 @@
+import { BaseSequencer, type TestSpecification } from 'vitest/node'
+
+/**
+ * Starts the suites that wait for leases, kills and outages first. Vitest knows how long a file takes only after its first
+ * run; until then it starts small files last, and the run would end with waiting.
+ */
+export default class WaitingFirst extends BaseSequencer {
+  override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
+    return waitingFirst(await super.sort(files))
+  }
+}
+
+export function waitingFirst<File extends { readonly moduleId: string }>(files: readonly File[]): File[] {
+  const waits = ({ moduleId }: File): boolean => /\/test\/(?:engines|inbox)\//.test(moduleId)
+  return [...files.filter(waits), ...files.filter((file) => !waits(file))]
+}
