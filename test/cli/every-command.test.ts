@@ -188,7 +188,8 @@ function onTerminal(
   mustStop = false,
 ): Promise<string> {
   const quoted = [process.execPath, main, ...parameters].map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(' ')
-  const { FORCE_COLOR: _force, NO_COLOR: _none, ...clean } = process.env
+  // Node assumes that the terminals of a CI have no colors.
+  const { CI: _ci, FORCE_COLOR: _force, NO_COLOR: _none, ...clean } = process.env
   const child = spawn('script', ['--quiet', '--return', '--command', quoted, '/dev/null'], {
     env: { ...clean, TERM: 'xterm', ...env },
   })
