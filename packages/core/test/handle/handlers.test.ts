@@ -206,6 +206,37 @@ describe('a custom catalogue', () => {
   })
 })
 
+describe('a handler that is added late', () => {
+  async function lateWarnings(arrived: readonly string[], pattern: string): Promise<readonly string[]> {
+    const logger = recordingLogger()
+    const receiver = createReceiver<Record<string, unknown>>({ secret, eventTypes: [], logger, ...atStart })
+    for (const [index, type] of arrived.entries()) await answer(receiver, deliver(eventOf(type, {}, `event_${index}`)))
+    receiver.onEvent(pattern, () => {})
+    return logger.lines.map(({ message }) => message).filter((message) => message.includes('was added late'))
+  }
+
+  it.each([
+    ['order.paid', ['order.paid'], '1 event ended'],
+    ['order.paid', ['order.paid', 'order.paid', 'order.sent'], '2 events ended'],
+    ['order.*', ['order.paid', 'order.sent', 'ping'], '2 events ended'],
+    ['*', ['order.paid', 'order.sent', 'ping'], '3 events ended'],
+  ])('for %s is warned about with the number of events that ended without it: %j', async (pattern, arrived, count) => {
+    expect(await lateWarnings(arrived, pattern)).toEqual([
+      `[scrapenest webhooks] The handler for '${pattern}' was added late: ${count} without a handler before. Add handlers before the receiver starts; an inbox can replay events that ended unhandled.`,
+    ])
+  })
+
+  it('causes no warning if none of its events have arrived', async () => {
+    expect(await lateWarnings(['ping'], 'order.paid')).toEqual([])
+  })
+
+  it('is noticed for the first thousand types, because a sender may invent types', async () => {
+    const types = Array.from({ length: 1001 }, (_, index) => `type_${index}`)
+    expect(await lateWarnings([...types, 'type_999'], 'type_999')).toEqual([expect.stringContaining('2 events ended')])
+    expect(await lateWarnings(types, 'type_1000')).toEqual([])
+  })
+})
+
 describe('onEvent', () => {
   it.each(['', ' ', 'job.**', '*.created', 'job.*.x', 'a.b.*', 'job created', '.*', undefined, 7])(
     'rejects the pattern %o',

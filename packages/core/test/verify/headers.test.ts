@@ -45,7 +45,11 @@ describe('collectHeaders', () => {
 
   it('names the header that has a list of values', () => {
     expect(() => collectHeaders({ 'Svix-Id': ['msg_1', 'msg_1'] })).toThrow(
-      expect.objectContaining({ code: 'duplicate_header', header: 'svix-id' }),
+      expect.objectContaining({
+        code: 'duplicate_header',
+        header: 'svix-id',
+        message: 'A header that must be unique was sent more than once. Header: svix-id.',
+      }),
     )
   })
 
