@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto'
+import { types } from 'node:util'
 import { type Secret, sign } from '@scrapenest-webhooks/core'
 
 /** A signed request, ready for `fetch`, `app.inject` or supertest. */
@@ -29,7 +30,10 @@ export interface SignDeliveryOptions {
  * const { headers, body } = signDelivery(createEvent('job.completed'), { secret })
  * const response = await app.inject({ method: 'POST', url: '/webhooks/scrapenest', headers, payload: body })
  */
-export function signDelivery(payload: object | string | Uint8Array, options: SignDeliveryOptions): SignedDelivery {
+export function signDelivery(
+  payload: object | string | Uint8Array | ArrayBuffer,
+  options: SignDeliveryOptions,
+): SignedDelivery {
   const { secret, id = `msg_${randomUUID().replaceAll('-', '')}`, sentAt = new Date(), alsoSignedWith } = options
   const body = toBytes(payload)
   const message = { id, timestamp: sentAt, body }
@@ -52,8 +56,12 @@ export async function deliver(
   return { status: response.status, reply: parseReply(text), headers: response.headers }
 }
 
-function toBytes(payload: object | string | Uint8Array): Buffer<ArrayBuffer> {
-  if (payload instanceof Uint8Array) return Buffer.from(payload)
+function toBytes(payload: object | string | Uint8Array | ArrayBuffer): Buffer<ArrayBuffer> {
+  // Copied, and not recognized by `instanceof`: the bytes may come from another realm, such as a test runner's.
+  if (ArrayBuffer.isView(payload)) {
+    return Buffer.from(new Uint8Array(payload.buffer, payload.byteOffset, payload.byteLength))
+  }
+  if (types.isAnyArrayBuffer(payload)) return Buffer.from(new Uint8Array(payload))
   return Buffer.from(typeof payload === 'string' ? payload : JSON.stringify(payload), 'utf8')
 }
 

@@ -90,8 +90,7 @@ export function findKeptBody(kept: readonly (() => unknown)[], contentLength: un
 function bytesOf(value: () => unknown): Uint8Array | undefined {
   try {
     const kept = value()
-    if (typeof kept === 'string') return Buffer.from(kept)
-    return ArrayBuffer.isView(kept) ? new Uint8Array(kept.buffer, kept.byteOffset, kept.byteLength) : undefined
+    return toBytes(typeof kept === 'string' ? Buffer.from(kept) : kept)
   } catch {
     return undefined
   }

@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import { isWebhookError, WebhookError } from '../errors.ts'
 
 /**
@@ -42,11 +43,15 @@ export type CollectedHeaders = { [Name in ReadName]?: unknown }
  * Collects the headers this library reads from any form of headers.
  *
  * @throws {WebhookError} `duplicate_header`: several values, or one name in two spellings with different values. A
- * second content type is ignored: the content type is used only to explain a lost body.
+ * second content type is ignored: the content type is used only to explain a lost body. `missing_header`: the headers
+ * are a promise, as `headers()` of Next.js returns.
  */
 export function collectHeaders(headers: WebhookHeaders | undefined | null): CollectedHeaders {
   const collected: CollectedHeaders = {}
   const source = headers as WebhookHeaders
+  if (types.isPromise(source)) {
+    throw new WebhookError('missing_header', 'The headers are a promise: await it.', { header: headerFamilies[0].id })
+  }
   try {
     if (Symbol.iterator in source) {
       for (const pair of source) if (Array.isArray(pair)) collectHeader(collected, pair[0], pair[1])

@@ -1,7 +1,7 @@
 import { checkWholeNumber, unexpected } from '../check.ts'
 import { hmac, parseSecret, type Secret } from './secret.ts'
 import { isMessageId } from './signed-headers.ts'
-import { toBytes } from './verify.ts'
+import { toBytes, type WebhookMessage } from './verify.ts'
 
 /** The three headers of a signed delivery. A type alias, because an interface is not assignable to `WebhookHeaders`. */
 export type SignatureHeaders = {
@@ -19,7 +19,7 @@ export type SignatureHeaders = {
  * @throws {ConfigurationError} `configuration_invalid`: a malformed secret or id, or a timestamp that is not a time.
  */
 export function sign(
-  message: { readonly id: string; readonly timestamp: number | Date; readonly body: Uint8Array | string },
+  message: { readonly id: string; readonly timestamp: number | Date; readonly body: WebhookMessage['body'] },
   secret: Secret,
 ): SignatureHeaders {
   const { id, body } = message

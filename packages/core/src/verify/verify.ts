@@ -1,4 +1,5 @@
 import { timingSafeEqual } from 'node:crypto'
+import { types } from 'node:util'
 import { checkWholeNumber } from '../check.ts'
 import { WebhookError } from '../errors.ts'
 import type { AnyEvent, ScrapeNestEvents, UnknownEvent } from '../events.ts'
@@ -11,7 +12,7 @@ import { defaultToleranceSeconds, readSignedHeaders, type SignedHeaders } from '
 export interface WebhookMessage {
   readonly headers: WebhookHeaders
   /** The bytes as received. A string is read as UTF-8; a parsed object is refused. */
-  readonly body: Uint8Array | string
+  readonly body: Uint8Array | ArrayBuffer | string
 }
 
 export interface VerifyOptions {
@@ -113,14 +114,23 @@ export function matchSignature(
 }
 
 /**
- * Any view of bytes as a `Uint8Array`, without a copy. Text is refused: it may have been built from a parsed body.
+ * A buffer, or any view of one, as a `Uint8Array`, without a copy. Text is refused: it may have been built from a parsed
+ * body.
  *
  * @throws {WebhookError} `raw_body_unavailable`
  */
 export function toBytes(body: unknown): Uint8Array {
-  if (!ArrayBuffer.isView(body)) {
-    throw new WebhookError('raw_body_unavailable', 'Pass the bytes as they were received, before any parser.')
+  try {
+    if (ArrayBuffer.isView(body)) {
+      // Not an instance of our Uint8Array if it comes from another realm (a vm context, a test runner).
+      return body instanceof Uint8Array ? body : new Uint8Array(body.buffer, body.byteOffset, body.byteLength)
+    }
+    if (types.isAnyArrayBuffer(body)) return new Uint8Array(body)
+  } catch {
+    // Detached: its memory has been transferred to another thread.
   }
-  // Not an instance of our Uint8Array if it comes from another realm (a vm context, a test runner).
-  return body instanceof Uint8Array ? body : new Uint8Array(body.buffer, body.byteOffset, body.byteLength)
+  const fix = types.isPromise(body)
+    ? 'The body is a promise: await it.'
+    : 'Pass the bytes as they were received, before any parser.'
+  throw new WebhookError('raw_body_unavailable', fix)
 }

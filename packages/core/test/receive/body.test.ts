@@ -127,6 +127,7 @@ describe('findKeptBody', () => {
     ['a Buffer', bytes],
     ['a Uint8Array', new Uint8Array(bytes)],
     ['another view of bytes', new DataView(Uint8Array.from(bytes).buffer)],
+    ['an ArrayBuffer', Uint8Array.from(bytes).buffer],
     ['text, which it encodes as UTF-8', body],
   ])('returns the bytes of %s', (_form, kept) => {
     expect(Buffer.from(findKeptBody([() => kept], length) ?? []).toString()).toBe(body)

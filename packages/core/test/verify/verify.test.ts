@@ -139,6 +139,7 @@ describe('views of bytes', () => {
     ['Uint16Array', new Uint16Array(buffer)],
     ['Float64Array', new Float64Array(buffer)],
     ['Uint8ClampedArray', new Uint8ClampedArray(buffer)],
+    ['ArrayBuffer', buffer],
     ['Uint8Array of another realm', runInNewContext('Uint8Array.from(bytes)', { bytes: [...Buffer.from(text)] })],
   ])('are verified as the bytes they cover: %s', async (_kind, view) => {
     const { headers } = deliver(text)
@@ -205,14 +206,61 @@ describe('toBytes', () => {
   it.each<[string, unknown]>([
     ['text', 'text'],
     ['a parsed object', { event_type: 'job.created' }],
-    ['an ArrayBuffer', new ArrayBuffer(4)],
     ['a list of numbers', [1, 2]],
     ['an empty object', {}],
     ['an object with the prototype of bytes', Object.create(Uint8Array.prototype)],
+    ['a buffer that was transferred to another thread', transferred()],
+    ['a view of a buffer that was transferred', transferredView()],
     ['undefined', undefined],
     ['null', null],
   ])('refuses %s and says what to pass', (_given, body) => {
     const message = 'The raw body is no longer available. Pass the bytes as they were received, before any parser.'
     expect(() => toBytes(body)).toThrow(expect.objectContaining({ code: 'raw_body_unavailable', message }))
   })
+
+  it.each<[string, unknown]>([
+    ['an ArrayBuffer', Uint8Array.of(1, 2, 3).buffer],
+    ['a SharedArrayBuffer', shared()],
+    ['an ArrayBuffer of another realm', runInNewContext('Uint8Array.of(1, 2, 3).buffer')],
+  ])('accepts %s, as request.arrayBuffer() returns it', (_given, buffer) => {
+    expect([...toBytes(buffer)]).toEqual([1, 2, 3])
+  })
 })
+
+describe('a promise', () => {
+  it('where the body belongs is refused, with "await it"', async () => {
+    const { headers } = deliver('x')
+    const body = Promise.resolve(Buffer.from('x'))
+    for (const promise of [body, runInNewContext('Promise.resolve("x")')]) {
+      expect(() => verify({ headers, body: promise }, secret, atStart)).toThrow(
+        refusal('raw_body_unavailable', 'The body is a promise: await it.'),
+      )
+    }
+    expect(() => sign({ id: 'msg_1', timestamp: 1, body: body as unknown as Uint8Array }, secret)).toThrow('await it')
+  })
+
+  it('where the headers belong is refused, with "await it"', () => {
+    const headers = Promise.resolve(new Headers(deliver('x').headers)) as unknown as Headers
+    expect(() => verify({ headers, body: 'x' }, secret, atStart)).toThrow(
+      refusal('missing_header', 'The headers are a promise: await it.'),
+    )
+  })
+})
+
+function shared(): SharedArrayBuffer {
+  const buffer = new SharedArrayBuffer(3)
+  new Uint8Array(buffer).set([1, 2, 3])
+  return buffer
+}
+
+function transferred(): ArrayBuffer {
+  const buffer = new ArrayBuffer(4)
+  structuredClone(buffer, { transfer: [buffer] })
+  return buffer
+}
+
+function transferredView(): DataView {
+  const view = new DataView(new ArrayBuffer(4))
+  structuredClone(view.buffer, { transfer: [view.buffer] })
+  return view
+}
