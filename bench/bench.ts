@@ -1,4 +1,4 @@
-// `npx -y pnpm@12 bench [--full] [--json FILE] [--only SECTION]`: ours and the peers, interleaved in one run. Prints every
+// `pnpm bench [--full] [--json FILE] [--only SECTION]`: ours and the peers, interleaved in one run. Prints every
 // bound as met or missed, and what a miss costs; a miss does not fail the run. `--rounds` and `--deliveries` replace the
 // amounts of the section `http`.
 import { writeFile } from 'node:fs/promises'

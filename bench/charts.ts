@@ -1,5 +1,5 @@
-// `npx -y pnpm@12 bench:publish FILE.json`: draws the four charts of docs/performance.md from what
-// `npx -y pnpm@12 bench --full --json FILE.json` wrote.
+// `pnpm bench:publish FILE.json`: draws the four charts of docs/performance.md from what
+// `pnpm bench --full --json FILE.json` wrote.
 import { readFile, writeFile } from 'node:fs/promises'
 import type { Figure, SectionReport } from './report.ts'
 

@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { createEvent, deliver, generateSecret, signDelivery } from '@scrapenest-webhooks/testing'
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest'
+import { pnpmCommand } from '../../scripts/pnpm.ts'
 import { startServer } from '../examples/running-server.ts'
 import { packAll } from '../packaging/consumer.ts'
 import { oncePerRun } from '../packaging/once-per-run.ts'
@@ -151,14 +152,14 @@ describe('the commands of the pages', () => {
 
   it('are the two that set everything up and run it, in the README', async () => {
     const { code } = blocks.find(({ page, language }) => page === 'README.md' && language === 'sh') as CodeBlock
-    expect(code).toBe('npx -y pnpm@12 demo\nnpx -y pnpm@12 test\n')
+    expect(code).toBe(`${pnpmCommand('demo')}\n${pnpmCommand('test')}\n`)
   })
 
   it.each(commands)('exist: %s (%s)', async (command) => {
     const catalog = await readPage('pnpm-workspace.yaml')
     const [, installed] = /^npm install (?:--save-dev )?(.+)$/.exec(command) ?? []
     const [, example] =
-      /^SCRAPENEST_WEBHOOK_SECRET=whsec_\$\(openssl rand -base64 24\) npx -y pnpm@12 --filter \.\/(examples\/[\w-]+) start$/.exec(
+      /^SCRAPENEST_WEBHOOK_SECRET=whsec_\$\(openssl rand -base64 24\) npx -y pnpm@[\d.]+ --filter \.\/(examples\/[\w-]+) start$/.exec(
         command,
       ) ?? []
     if (installed !== undefined) {
@@ -173,14 +174,15 @@ describe('the commands of the pages', () => {
 
 describe('CI', () => {
   it("runs the README's test command", async () => {
-    expect(await readPage('.ci/run')).toContain('npx -y pnpm@12 test')
+    expect(await readPage('.ci/run')).toMatch(new RegExp(`^${pnpmCommand('check')}$`, 'm'))
+    expect(await readPage('scripts/check.ts')).toContain("test: 'test',")
   })
 })
 
 /** A script of the workspace, with options that its program knows. */
 async function expectScript(command: string): Promise<void> {
   const { scripts } = JSON.parse(await readPage('package.json'))
-  const [, script = '', options = ''] = /^npx -y pnpm@12 ([\w:]+)((?: [\w.-]+)*)$/.exec(command) ?? []
+  const [, script = '', options = ''] = /^npx -y pnpm@[\d.]+ ([\w:]+)((?: [\w.-]+)*)$/.exec(command) ?? []
   expect(['install', ...Object.keys(scripts)]).toContain(script)
   const [, file = ''] = /(\S+\.ts)$/.exec(scripts[script] ?? '') ?? []
   for (const [, option] of options.matchAll(/--(\w+)/g)) expect(await readPage(file)).toContain(`${option}:`)

@@ -2,11 +2,15 @@
 import { execFileSync } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
+import { pnpmCommand } from '../../scripts/pnpm.ts'
 
 export type EngineName = 'redis' | 'postgres'
 
 /** The one command that installs what is missing. */
-export const provideCommand = 'scripts/provide-engines.sh'
+export const provideCommand: string = pnpmCommand('engines')
+
+/** Whether a run without engines fails: nobody reads the last lines of a machine's run. */
+export const mustHaveEngines: boolean = Boolean(process.env['CI']) && !process.env['WITHOUT_ENGINES']
 
 /** Whether the tests can have this engine: by its environment variable, or by its program on this machine. */
 export function hasEngine(engine: EngineName): boolean {
@@ -45,7 +49,8 @@ export function program(name: string): string {
 
 export function findProgram(name: string): string | undefined {
   const folders = [...(process.env['PATH'] ?? '').split(delimiter), ...debianPostgres(), '/usr/sbin', '/usr/local/bin']
-  return folders.map((folder) => join(folder, name)).find((file) => existsSync(file))
+  const file = process.platform === 'win32' ? `${name}.exe` : name
+  return folders.map((folder) => join(folder, file)).find((path) => existsSync(path))
 }
 
 /** Debian keeps several versions side by side, and none of them in the path. */

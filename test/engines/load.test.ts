@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import { hasProgram } from './installed-engines.ts'
 import { load, type SharedEngine } from './load.ts'
 
-/** `npx -y pnpm@12 test:engines` does 20000. */
+/** `pnpm test:engines` does 20000. */
 const deliveries = Number(process.env['INBOX_LOAD_DELIVERIES'] ?? 1500)
 
 const engines: readonly { readonly engine: SharedEngine; readonly server: 'redis' | 'postgres' }[] = [

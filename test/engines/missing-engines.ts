@@ -1,5 +1,5 @@
 // Vitest's global setup: says in the last lines of a run what did not run, because this machine has no server for it.
-import { type EngineName, hasEngine, hasProgram, provideCommand } from './installed-engines.ts'
+import { type EngineName, hasEngine, hasProgram, mustHaveEngines, provideCommand } from './installed-engines.ts'
 
 const suites: { readonly [engine in EngineName]: string } = {
   redis: 'the inbox on BullMQ (redis-server)',
@@ -18,7 +18,6 @@ export function setup(): () => void {
     const notRun = [...missing, ...parts]
     if (notRun.length === 0) return
     console.log(`\nDID NOT RUN: ${notRun.join('; ')}.\nThis provides what is missing: ${provideCommand}`)
-    // Nobody reads the last lines of a machine's run.
-    if (process.env['CI']) process.exitCode = 1
+    if (mustHaveEngines) process.exitCode = 1
   }
 }

@@ -1,7 +1,7 @@
 import { type InboxTarget, inboxChecks } from '@scrapenest-webhooks/testing'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { inboxEngines, newPlaceName, openPlace, openServer, serverOf } from './engine-inboxes.ts'
-import { hasEngine, provideCommand } from './installed-engines.ts'
+import { hasEngine, mustHaveEngines, provideCommand } from './installed-engines.ts'
 
 /** What each check of an engine came to, with the reason if it is less than a pass. */
 const cells = new Map<string, string>()
@@ -28,7 +28,7 @@ describe.each(inboxEngines)('an inbox on %s', (engine) => {
   afterAll(() => opened?.dispose())
 
   if (isMissing) {
-    it.runIf(process.env['CI'])(`has its server on this machine (${provideCommand} installs it)`, () => {
+    it.runIf(mustHaveEngines)(`has its server on this machine (${provideCommand} installs it)`, () => {
       expect.unreachable(`${server} is missing`)
     })
   }

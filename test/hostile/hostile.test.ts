@@ -6,7 +6,7 @@ import { run as properties } from './properties.ts'
 import { run as requests } from './requests.ts'
 import { run as sockets } from './sockets.ts'
 
-/** The whole budget, and any seed: `npx -y pnpm@12 test:hostile`. */
+/** The whole budget, and any seed: `pnpm test:hostile`. */
 const seed = Number(process.env['HOSTILE_SEED'] ?? Date.now() % 2_147_483_647)
 
 describe(`hostile inputs, a short budget, seed ${seed}`, () => {

@@ -4,6 +4,7 @@ import { mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
+import { pnpmVersion } from '../../scripts/pnpm.ts'
 import { repository } from '../docs/code-blocks.ts'
 
 const run = promisify(execFile)
@@ -50,7 +51,7 @@ interface Manifest {
 export async function packAll(destination: string): Promise<readonly PackedPackage[]> {
   const packages = await buildPackages()
   const filters = packages.flatMap(({ name }) => ['--filter', name])
-  await runIn(repository, 'npx', ['-y', 'pnpm@12', ...filters, 'pack', '--pack-destination', destination])
+  await runIn(repository, 'npx', ['-y', `pnpm@${pnpmVersion}`, ...filters, 'pack', '--pack-destination', destination])
   return packages.map((one) => ({
     ...one,
     // `@scope/name` packs to `scope-name-<version>.tgz`.

@@ -42,7 +42,7 @@ export interface MemoryDuplicatesOptions {
   /**
    * Maximum number of remembered events, besides those in progress. When full, the older half is evicted; events in
    * progress never are.
-   * @default 100000. `npx -y pnpm@12 bench --only memory` prints how much memory that takes.
+   * @default 100000. `pnpm bench --only memory` prints how much memory that takes.
    */
   readonly maxEvents?: number
   /** The clock, in milliseconds since 1970. @default Date.now */
