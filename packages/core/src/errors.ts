@@ -322,6 +322,17 @@ export function asWebhookError(code: PlainErrorCode, error: unknown): WebhookErr
   return codeOf(error) === code ? (error as WebhookError) : new WebhookError(code, undefined, { cause: error })
 }
 
+/** The message of whatever was thrown, in any realm; of a value without one, its text. Never throws. */
+export function messageOf(thrown: unknown): string {
+  try {
+    const message = (thrown as { readonly message?: unknown } | null | undefined)?.message
+    return typeof message === 'string' ? message : String(thrown)
+  } catch {
+    // A proxy or getter that throws, or an object that has no text.
+    return 'a value that cannot be shown as text'
+  }
+}
+
 /** How long an error asks the sender or the inbox to wait; the default where it does not say. Never throws. */
 export function retryAfterSecondsOf(error: unknown): number {
   try {

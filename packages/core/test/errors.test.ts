@@ -1,5 +1,6 @@
+import { runInNewContext } from 'node:vm'
 import { describe, expect, it } from 'vitest'
-import { codeOf, errorReply } from '../src/adapter.ts'
+import { codeOf, errorReply, messageOf } from '../src/adapter.ts'
 import { asWebhookError, retryAfterSecondsOf, rowOf } from '../src/errors.ts'
 import * as core from '../src/index.ts'
 import {
@@ -11,6 +12,9 @@ import {
   type WebhookErrorCode,
 } from '../src/index.ts'
 import { answer, deliver, failing, testReceiver, thrownBy } from './deliveries.ts'
+
+/** What `messageOf` returns for what cannot be read. */
+const unreadable = 'a value that cannot be shown as text'
 
 /** The closed list of codes as it was promised: the status of each, and what the sender reads. */
 const promised: Readonly<Record<WebhookErrorCode, readonly [status: number, body: object]>> = {
@@ -241,6 +245,21 @@ describe('retryAfterSecondsOf', () => {
     ['a getter that throws', Object.defineProperty({}, 'retryAfterSeconds', { get: failing(new Error('no')) }), 30],
   ])('reads the delay of %s', (_given, error, seconds) => {
     expect(retryAfterSecondsOf(error)).toBe(seconds)
+  })
+})
+
+describe('messageOf', () => {
+  it.each<[string, unknown, string]>([
+    ['an error', new Error('no'), 'no'],
+    ['an error from another realm', runInNewContext("new RangeError('far')"), 'far'],
+    ['text', 'text', 'text'],
+    ['undefined', undefined, 'undefined'],
+    ['null', null, 'null'],
+    ['an error whose message is null', Object.assign(new Error('no'), { message: null }), 'Error: null'],
+    ['a getter that throws', Object.defineProperty({}, 'message', { get: failing(new Error('no')) }), unreadable],
+    ['an object that has no text', Object.create(null), unreadable],
+  ])('is the message or the text of %s', (_given, thrown, message) => {
+    expect(messageOf(thrown)).toBe(message)
   })
 })
 

@@ -1,4 +1,5 @@
 import type { InboxConsumer, InboxEvent } from '@scrapenest-webhooks/core'
+import { messageOf } from '@scrapenest-webhooks/core/adapter'
 import {
   type Inbox,
   type InboxCapabilities,
@@ -33,6 +34,7 @@ import { listsOf, readIds, stateOf, states } from './jobs/job-lists.ts'
 import { type EventJob, notesOf, writeNotes } from './jobs/job-notes.ts'
 import { cursorForm, type QueueReader, readPage } from './jobs/job-pages.ts'
 import { readJob, toRecord, toSummary } from './jobs/job-record.ts'
+import { jobRefusalOf } from './jobs/job-refusal.ts'
 import { oldestReadyAt } from './jobs/oldest-ready.ts'
 import { countUnhandled } from './jobs/unhandled-count.ts'
 import { QueueWorker } from './queue-worker.ts'
@@ -314,11 +316,11 @@ async function purgeJob(job: EventJob): Promise<boolean> {
   )
 }
 
-/** @returns false for BullMQ's codes for a job that is gone, locked, or in another list. */
+/** @returns false for a job that is gone, locked, or in another list. */
 function refuse(error: unknown): false {
-  if (error instanceof Error && 'code' in error && typeof error.code === 'number' && error.code < 0) return false
+  if (jobRefusalOf(error) !== undefined) return false
   // `remove` reports a job that a worker has claimed without a code.
-  if (error instanceof Error && error.message.includes('locked')) return false
+  if (messageOf(error).includes('locked')) return false
   throw error
 }
 
@@ -331,8 +333,8 @@ async function replayJob(job: EventJob, state: 'done' | 'dead'): Promise<boolean
     await job.retry(state === 'done' ? 'completed' : 'failed', { resetAttemptsMade: true, resetAttemptsStarted: true })
     return true
   } catch (error) {
-    // BullMQ's codes for a job that is gone, or no longer in this list.
-    if (error instanceof Error && 'code' in error && (error.code === -1 || error.code === -3)) return false
+    // Gone, or no longer in this list.
+    if ([-1, -3].includes(jobRefusalOf(error) ?? 0)) return false
     throw error
   }
 }

@@ -1,4 +1,5 @@
 import type { InboxConsumer } from '@scrapenest-webhooks/core'
+import { messageOf } from '@scrapenest-webhooks/core/adapter'
 import { type AttemptError, InboxUnavailableError } from '@scrapenest-webhooks/inbox'
 import {
   Attempts,
@@ -17,6 +18,7 @@ import { type RedisQueueBackend, UnrecoverableError, WaitingError } from 'bullmq
 import { EventWorker, later, recoveryDelayMs } from './event-worker.ts'
 import { eventKeyOf, readEvent, toUnreadable } from './jobs/job-data.ts'
 import { type EventJob, type JobNotes, notesOf, writeNotes } from './jobs/job-notes.ts'
+import { jobRefusalOf } from './jobs/job-refusal.ts'
 import { isClient } from './redis/connection.ts'
 import { clientOf, type Queues } from './redis/queues.ts'
 import { unavailable } from './redis/redis-faults.ts'
@@ -113,11 +115,7 @@ export class QueueWorker implements ConsumerWork {
   /** Reports once per outage. */
   #failed(error: unknown): void {
     // Not an outage. Lost leases are handled by `#lost`, and a job whose lock is lost belongs to another worker.
-    if (
-      error instanceof Error &&
-      /could not renew lock|Missing lock|Lock mismatch|not in the active state/i.test(error.message)
-    )
-      return
+    if (/could not renew lock|Missing lock|Lock mismatch|not in the active state/i.test(messageOf(error))) return
     if (!this.#isUnavailable) this.#consumer.report(unavailable(error))
     this.#isUnavailable = true
   }
@@ -242,7 +240,7 @@ export class QueueWorker implements ConsumerWork {
         this.#reached()
         return true
       } catch (error) {
-        if (isNotOurs(error)) return await hasEnded(job, state)
+        if (jobRefusalOf(error) !== undefined) return await hasEnded(job, state)
         this.#failed(error)
         await later(recoveryDelayMs)
       }
@@ -270,11 +268,6 @@ interface Recordable {
 async function hasEnded(job: EventJob, state: Ending['state']): Promise<boolean> {
   if (state === 'ready') return false
   return await (state === 'done' ? job.isCompleted() : job.isFailed()).catch(() => false)
-}
-
-/** BullMQ's codes for a job that is gone, has ended, or is locked by another worker. */
-function isNotOurs(error: unknown): boolean {
-  return error instanceof Error && 'code' in error && typeof error.code === 'number' && error.code < 0
 }
 
 /** Ends an attempt that failed: the job is delayed, or moved to the failed set. */

@@ -30,4 +30,8 @@ describe('signDelivery', () => {
     bytes.fill(0)
     expect([body.toString(), copy.toString()]).toEqual(['{"a":1}', '{"a":1}'])
   })
+  it('signs with a Date of another realm', () => {
+    const sentAt = runInNewContext('new Date(1700000000000)')
+    expect(signDelivery('{}', { secret, sentAt }).headers['svix-timestamp']).toBe('1700000000')
+  })
 })

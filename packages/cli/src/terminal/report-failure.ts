@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import { CommanderError } from 'commander'
 import { exitCodes } from '../exit-codes.ts'
 import { UsageError } from '../usage-error.ts'
@@ -19,7 +20,7 @@ export function reportFailure(error: unknown): number {
 
 /** Errors of core, of the client and of Node all have a `code`. */
 function describe(error: unknown): { readonly message: string; readonly code?: string | undefined } {
-  return error instanceof Error
+  return types.isNativeError(error)
     ? { message: error.message, code: (error as NodeJS.ErrnoException).code }
     : { message: String(error) }
 }

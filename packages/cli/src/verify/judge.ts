@@ -1,4 +1,5 @@
 import { isWebhookError, verify, verifyEvent, type WebhookErrorCode } from '@scrapenest-webhooks/core'
+import { messageOf } from '@scrapenest-webhooks/core/adapter'
 import type { CapturedDelivery } from './captured-delivery.ts'
 import { findAlteration } from './find-alteration.ts'
 
@@ -37,6 +38,6 @@ function readEvent({ headers, body, secrets, settings }: CapturedDelivery): Acce
     const { event_type, event_id } = verifyEvent({ headers, body }, secrets, settings)
     return { event_type, event_id }
   } catch (error) {
-    return { problem: error instanceof Error ? error.message : String(error) }
+    return { problem: messageOf(error) }
   }
 }

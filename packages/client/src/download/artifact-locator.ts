@@ -33,7 +33,8 @@ export function createArtifactLocator(
   source: ArtifactSource,
   { connection, jobs }: { readonly connection: ApiConnection; readonly jobs: Jobs },
 ): ArtifactLocator {
-  if (source instanceof URL) return { locate: async () => ({ url: source.href }) }
+  // By its field: a URL from another realm (Jest, jsdom) has another constructor.
+  if (typeof source === 'object' && 'href' in source) return { locate: async () => ({ url: source.href }) }
   if (typeof source === 'string') {
     if (/^[a-z][a-z0-9+.-]*:\/\//i.test(source)) return { locate: async () => ({ url: source }) }
     const locate = async (options: CallOptions) => locateById(connection, source, options)

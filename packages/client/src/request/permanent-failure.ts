@@ -1,4 +1,4 @@
-import { systemCodeOf } from './system-code.ts'
+import { causesOf, systemCodeOf } from './system-code.ts'
 
 /** Why TLS rejects a certificate: Node's "X509 certificate error codes", and the check of the host name. */
 const certificateCodes: ReadonlySet<string> = new Set([
@@ -46,5 +46,5 @@ export function permanentFailureAdvice(cause: unknown): string | undefined {
 
 /** fetch refuses some ports, such as 6667 (https://fetch.spec.whatwg.org/#port-blocking). Node's error has no code. */
 function isBlockedPort(error: unknown): boolean {
-  return error instanceof TypeError && error.cause instanceof Error && error.cause.message === 'bad port'
+  return causesOf(error)[1]?.message === 'bad port'
 }

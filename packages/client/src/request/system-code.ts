@@ -1,7 +1,7 @@
 /** The system's code of a failure (`ECONNREFUSED`), which `fetch` keeps in its cause. */
 export function systemCodeOf(error: unknown): string | undefined {
   return causesOf(error)
-    .map(codeOf)
+    .map(({ code }) => code)
     .find((code) => code !== undefined)
 }
 
@@ -22,16 +22,27 @@ function messageOf(error: unknown): string | undefined {
     .replace(/[.\s]+$/, '')
 }
 
-function codeOf(error: Error): string | undefined {
-  return 'code' in error && typeof error.code === 'string' ? error.code : undefined
+interface Cause {
+  readonly message: string
+  readonly code: string | undefined
 }
 
-/** A failure and what caused it, outermost first. */
-function causesOf(error: unknown): Error[] {
-  const causes: Error[] = []
-  for (let cause = error; cause instanceof Error && causes.length < 4; ) {
-    causes.push(cause)
-    cause = cause instanceof AggregateError ? cause.errors[0] : cause.cause
+/**
+ * A failure and what caused it, outermost first. Reads fields, not `instanceof`: under Jest, the errors of `fetch` and `fs`
+ * are from another realm and have another constructor. A custom `fetch` can throw anything.
+ */
+export function causesOf(error: unknown): readonly Cause[] {
+  const causes: Cause[] = []
+  try {
+    for (let next = error as Thrown; typeof next?.message === 'string' && causes.length < 4; ) {
+      const { message, code, errors, cause } = next
+      causes.push({ message, code: typeof code === 'string' ? code : undefined })
+      next = (Array.isArray(errors) && errors.length > 0 ? errors[0] : cause) as Thrown
+    }
+  } catch {
+    // A getter or a proxy that throws.
   }
   return causes
 }
+
+type Thrown = { readonly [field in 'message' | 'code' | 'errors' | 'cause']?: unknown } | null | undefined

@@ -8,6 +8,17 @@ import { useTemporaryFolder } from './temporary-folder.ts'
 
 const folder = useTemporaryFolder()
 
+it('takes a URL from another realm, as under Jest or jsdom', async () => {
+  const href = await startStorage()
+  // What a URL of jsdom is to this realm: an object with the getters of a URL.
+  const foreign = new (class {
+    get href(): string {
+      return href
+    }
+  })()
+  expect(await clientOf().artifacts.download(foreign as URL, { to: folder.target })).toMatchObject({ sha256 })
+})
+
 describe('the content_hash that the API states', () => {
   const downloadOf = async (content_hash: unknown) => {
     const artifact = { artifact_id: 'a1', artifact_type: 'html', download_url: await startStorage(), content_hash }

@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import { checkWholeNumber, unexpected } from '../check.ts'
 import { hmac, parseSecret, type Secret } from './secret.ts'
 import { isMessageId } from './signed-headers.ts'
@@ -24,8 +25,8 @@ export function sign(
 ): SignatureHeaders {
   const { id, body } = message
   if (!isMessageId(id)) throw unexpected('the id', id, '1 to 256 printable ASCII characters without "." and ","')
-  const timestamp =
-    message.timestamp instanceof Date ? Math.floor(message.timestamp.getTime() / 1000) : message.timestamp
+  // Also a Date from another realm (Jest, `node:vm`), which is not an instance of this one's.
+  const timestamp = types.isDate(message.timestamp) ? Math.floor(message.timestamp.getTime() / 1000) : message.timestamp
   checkWholeNumber('the timestamp', timestamp, { min: 0 })
   const bytes = toBytes(typeof body === 'string' ? Buffer.from(body) : body)
   const signature = hmac(parseSecret(secret).keys[0], `${id}.${timestamp}.`, bytes).toString()

@@ -1,3 +1,4 @@
+import { runInNewContext } from 'node:vm'
 import { describe, expect, it } from 'vitest'
 import { sign, verify } from '../../src/index.ts'
 import { atStart, base64Mac, refusal, secret, startMs, startSeconds } from '../deliveries.ts'
@@ -14,6 +15,12 @@ describe('sign', () => {
   it('rounds a Date down to the second', () => {
     const late = sign({ id: 'msg_1', timestamp: new Date(startMs + 999), body: 'x' }, secret)
     expect(late).toEqual(sign({ id: 'msg_1', timestamp: startSeconds, body: 'x' }, secret))
+  })
+
+  it('takes a Date and bytes from another realm, as under Jest', () => {
+    const [timestamp, body] = runInNewContext(`[new Date(${startMs}), new Uint8Array([120])]`)
+    const headers = sign({ id: 'msg_1', timestamp, body }, secret)
+    expect(headers).toEqual(sign({ id: 'msg_1', timestamp: startSeconds, body: 'x' }, secret))
   })
 
   it('signs text as its UTF-8 bytes', () => {

@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import type { InboxAttemptRecord, InboxRecord, InboxState, InboxSummary } from '@scrapenest-webhooks/inbox'
 import { bodyOf, exactNames, readEnvelope } from '@scrapenest-webhooks/inbox/kit'
 import type { Queue } from 'bullmq'
@@ -11,7 +12,7 @@ export async function readJob(queue: Queue, id: string): Promise<EventJob | unde
     return isJobData(job?.data) ? job : undefined
   } catch (error) {
     // BullMQ failed to parse the data.
-    if (error instanceof SyntaxError) return undefined
+    if (types.isNativeError(error) && error.name === 'SyntaxError') return undefined
     throw error
   }
 }

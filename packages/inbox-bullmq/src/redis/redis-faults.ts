@@ -1,3 +1,4 @@
+import { types } from 'node:util'
 import { ConfigurationError, isWebhookError } from '@scrapenest-webhooks/core'
 import { InboxUnavailableError } from '@scrapenest-webhooks/inbox'
 
@@ -72,12 +73,12 @@ function permanentFix(text: string): string | undefined {
 }
 
 function textOf(error: unknown): string {
-  return error instanceof Error && error.message !== '' ? error.message : 'it did not answer in time'
+  return types.isNativeError(error) && error.message !== '' ? error.message : 'it did not answer in time'
 }
 
 /** Checks the name, because `instanceof` would need the client's own package. */
 function isReply(error: unknown): boolean {
-  return error instanceof Error && error.name === 'ReplyError'
+  return types.isNativeError(error) && error.name === 'ReplyError'
 }
 
 /**
@@ -85,7 +86,7 @@ function isReply(error: unknown): boolean {
  * and the password.
  */
 function safeCause(error: unknown): Error | undefined {
-  if (!(error instanceof Error)) return undefined
+  if (!types.isNativeError(error)) return undefined
   const cause = new Error(safeText(error.message))
   cause.name = error.name
   cause.stack = `${error.name}: ${cause.message}`

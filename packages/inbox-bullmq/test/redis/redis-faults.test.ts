@@ -1,4 +1,5 @@
 import { inspect } from 'node:util'
+import { runInNewContext } from 'node:vm'
 import { describe, expect, it } from 'vitest'
 import { unavailable } from '../../src/redis/redis-faults.ts'
 
@@ -32,6 +33,13 @@ describe('what Redis answers', () => {
     ['LOADING Redis is loading the dataset in memory', 'io_error'],
   ])('passes: %s', (message, fault) => {
     expect(unavailable(reply(message))).toMatchObject({ code: 'store_unavailable', fault })
+  })
+
+  it('is recognized in an error from another realm, as under Jest', () => {
+    const refused: unknown = runInNewContext(
+      "Object.assign(new Error('OOM command not allowed'), { name: 'ReplyError' })",
+    )
+    expect(unavailable(refused)).toMatchObject({ fault: 'full', cause: { name: 'ReplyError' } })
   })
 
   it('is told apart from no answer', () => {

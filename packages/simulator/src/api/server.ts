@@ -1,5 +1,6 @@
 import { createHash, randomUUID, timingSafeEqual } from 'node:crypto'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { messageOf } from '@scrapenest-webhooks/core/adapter'
 import { simulatedNote } from '../jobs/produce-artifacts.ts'
 import { isLocalHost } from '../local-address.ts'
 import { RateLimit } from './rate-limit.ts'
@@ -118,5 +119,5 @@ function sendError(response: ServerResponse, error: unknown): void {
 }
 
 function internalError(error: unknown): ApiError {
-  return new ApiError(500, { code: 'internal', message: error instanceof Error ? error.message : String(error) })
+  return new ApiError(500, { code: 'internal', message: messageOf(error) })
 }

@@ -2,6 +2,7 @@ import { type Agent, type ClientRequest, type IncomingMessage, request as reques
 import { request as requestHttps } from 'node:https'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Secret } from '@scrapenest-webhooks/core'
+import { messageOf } from '@scrapenest-webhooks/core/adapter'
 import { type Fault, faultyBody, staleAgeMs } from './faults.ts'
 import { type SignatureKey, signedHeaders } from './signed-headers.ts'
 
@@ -118,7 +119,6 @@ async function readReply(response: IncomingMessage): Promise<ReceivedReply> {
 }
 
 function reasonOf(error: unknown): string {
-  if (!(error instanceof Error)) return String(error)
-  const { code } = error as NodeJS.ErrnoException
-  return code === undefined ? error.message : `${error.message} (${code})`
+  const code = (error as Partial<NodeJS.ErrnoException> | null | undefined)?.code
+  return code === undefined ? messageOf(error) : `${messageOf(error)} (${code})`
 }

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import { Agent } from 'node:http'
+import { messageOf } from '@scrapenest-webhooks/core/adapter'
 import { Timers } from '../timers.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { OutgoingEvent } from './event.ts'
@@ -192,7 +193,7 @@ export class Sender {
     try {
       this.#options.onAttempt?.(message, attempt)
     } catch (error) {
-      process.emitWarning(`onAttempt threw: ${error instanceof Error ? error.message : String(error)}`)
+      process.emitWarning(`onAttempt threw: ${messageOf(error)}`)
     }
   }
 

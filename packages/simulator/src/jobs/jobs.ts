@@ -1,3 +1,4 @@
+import { messageOf } from '@scrapenest-webhooks/core/adapter'
 import { Timers } from '../timers.ts'
 import type { ArtifactStore } from './artifact-store.ts'
 import { fetchTarget, type TargetResponse } from './fetch-target.ts'
@@ -99,7 +100,7 @@ export class Jobs {
       await this.#scrape(job, startedAt)
     } catch (error) {
       // Jobs are not validated field by field: one with an unusable field must not take the simulator down.
-      this.#fail(job, `internal_error: ${error instanceof Error ? error.message : String(error)}`, startedAt)
+      this.#fail(job, `internal_error: ${messageOf(error)}`, startedAt)
     }
   }
 

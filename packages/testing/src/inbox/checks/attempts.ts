@@ -102,7 +102,7 @@ export const attemptChecks: readonly InboxCheckDefinition[] = [
         }),
         report(error, reported, { attempt, maxAttempts, nextAttemptAt } = {}) {
           const { code } = error as { readonly code?: unknown }
-          reports.push([code, reported?.eventId, attempt, maxAttempts, nextAttemptAt instanceof Date])
+          reports.push([code, reported?.eventId, attempt, maxAttempts, nextAttemptAt !== undefined])
         },
       })
       await inbox.put(event)
