@@ -102,7 +102,7 @@ function attempts(): Attempt[] {
     {
       ...reserialised,
       body: JSON.stringify(JSON.parse(reserialised.body)),
-      what: 're-serialised by a proxy',
+      what: 're-serialized by a proxy',
       expected: '400 signature_mismatch',
     },
     {

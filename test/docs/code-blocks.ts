@@ -35,3 +35,8 @@ export async function codeBlocksOf(page: string): Promise<readonly CodeBlock[]> 
 export function isServer({ code }: CodeBlock): boolean {
   return /\blisten\(.*3000|\bport: 3000/.test(code)
 }
+
+/** Whether a block is the program with which a page shows a framework first, and the rest of the docs begins. */
+export function isFirstProgram({ page, code }: CodeBlock): boolean {
+  return ['README.md', 'docs/guides/frameworks.md'].includes(page) && code.includes("'job.completed': ({ data })")
+}

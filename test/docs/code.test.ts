@@ -10,7 +10,7 @@ import { pnpmCommand } from '../../scripts/pnpm.ts'
 import { startServer } from '../examples/running-server.ts'
 import { packAll } from '../packaging/consumer.ts'
 import { oncePerRun } from '../packaging/once-per-run.ts'
-import { type CodeBlock, codeBlocksOf, isServer, repository } from './code-blocks.ts'
+import { type CodeBlock, codeBlocksOf, isFirstProgram, isServer, repository } from './code-blocks.ts'
 import { allPages, readPage } from './pages.ts'
 
 const run = promisify(execFile)
@@ -126,17 +126,22 @@ describe('the code of the pages', () => {
     },
   )
 
-  it('is, in each server of the README, the same but for the lines of the framework', async () => {
-    const readme = servers.filter(({ page }) => page === 'README.md').map(({ code }) => code)
-    const fetchHandler = programs.find(({ page, code }) => page === 'README.md' && code.includes('export const POST'))
-    const handlers = [...readme, fetchHandler?.code ?? ''].map(
-      (code) => /^ {2}secret:[\s\S]*?^ {2}\},$/m.exec(code)?.[0],
-    )
+  it('is the same in the first programs of every framework, but for the lines of the framework', async () => {
+    const first = programs.filter(isFirstProgram)
+    const options = first.map(({ code }) => /^ {2}secret:[\s\S]*?^ {2}\},$/m.exec(code)?.[0])
 
-    expect(readme).toHaveLength(4)
-    expect(handlers[0]).toContain("'artifact.ready'")
-    expect(new Set(handlers).size).toBe(1)
-    for (const code of readme) expect(code.split('\n').filter(Boolean).length).toBeLessThanOrEqual(12)
+    expect(first.map(({ page }) => page)).toEqual(['README.md', ...Array(5).fill('docs/guides/frameworks.md')])
+    expect(options[0]).toContain("'artifact.ready'")
+    expect(new Set(options).size).toBe(1)
+    for (const { code } of first) expect(code.split('\n').filter(Boolean).length).toBeLessThanOrEqual(13)
+  })
+
+  it('declares, in the README, all that it calls', () => {
+    const readme = programs.filter(({ page }) => page === 'README.md').map(({ code }) => code)
+    const names = [...readersOwn.matchAll(/function (\w+)/g)].map(([, name]) => name)
+
+    expect(names).toContain('save')
+    for (const code of readme) expect(code).not.toMatch(new RegExp(`\\b(?:${names.join('|')})\\(`))
   })
 })
 

@@ -30,6 +30,14 @@ it('every page of docs can be reached from the README', async () => {
   expect(pages.filter((page) => page.startsWith('docs/') && !reached.has(page))).toEqual([])
 })
 
+it('the README begins with a table of its sections', async () => {
+  const readme = await readPage('README.md')
+  const [beforeSections = ''] = readme.split('\n## ', 1)
+  const sections = (await anchorsOf('README.md')).slice(1)
+  expect(sections.length).toBeGreaterThan(5)
+  expect(linksOf(beforeSections).filter((link) => link.startsWith('#'))).toEqual(sections.map((anchor) => `#${anchor}`))
+})
+
 it('docs/performance.md shows every chart', async () => {
   const shown = linksOf(await readPage('docs/performance.md')).filter((link) => link.startsWith('charts/'))
   expect(shown.map((link) => basename(link)).sort()).toEqual((await readdir(join(repository, 'docs/charts'))).sort())
@@ -39,7 +47,7 @@ it('every page that code names exists', async () => {
   const missing: string[] = []
   const patterns = ['packages/*/{src,test}/**/*.ts', '{test,bench,examples}/**/*.ts']
   for await (const file of glob(patterns, { cwd: repository, exclude: (name) => name === 'node_modules' })) {
-    const named = (await readPage(file)).matchAll(/(?<!\/)\bdocs\/[\w/-]+(?:\.md)?/g)
+    const named = (await readPage(file)).matchAll(/(?<!\/)\bdocs\/[\w/-]+(?:\.(?:md|svg))?/g)
     for (const [path] of named) if (!isPage(path)) missing.push(`${file} names ${path}`)
   }
   expect(missing).toEqual([])

@@ -1,22 +1,23 @@
-import { type CodeBlock, codeBlocksOf, isServer } from '../docs/code-blocks.ts'
+import { type CodeBlock, codeBlocksOf, isFirstProgram, isServer } from '../docs/code-blocks.ts'
 
-/** The README's TypeScript, as a user copies it. */
+/** The TypeScript of the README and of the page it links for other frameworks, as a user copies it. */
 export async function readmeBlocks(): Promise<readonly CodeBlock[]> {
-  return (await codeBlocksOf('README.md')).filter(({ language }) => language === 'ts')
+  const blocks = await Promise.all(['README.md', 'docs/guides/frameworks.md'].map(codeBlocksOf))
+  return blocks.flat().filter(({ language }) => language === 'ts')
 }
 
-/** The README's server for a package: a whole program that listens on port 3000. */
+/** The first server for a package: a whole program that listens on port 3000. */
 export async function readmeServer(packageName: string): Promise<string> {
-  const blocks = (await readmeBlocks()).filter(isServer)
+  const blocks = (await readmeBlocks()).filter((block) => isServer(block) && isFirstProgram(block))
   const block = blocks.find(({ code }) => code.includes(`'@scrapenest-webhooks/${packageName}'`))
-  if (block === undefined) throw new Error(`The README has no server with ${packageName}.`)
+  if (block === undefined) throw new Error(`No page has a first server with ${packageName}.`)
   return block.code
 }
 
-/** The README's fetch handler, and below it a sender that prints what the handler answers. */
+/** The fetch handler, and below it a sender that prints what the handler answers. */
 export async function readmeFetchHandler(): Promise<string> {
   const block = (await readmeBlocks()).find(({ code }) => code.includes('export const POST'))
-  if (block === undefined) throw new Error('The README has no fetch handler.')
+  if (block === undefined) throw new Error('No page has a fetch handler.')
   return `${block.code.replace('export const POST', 'const POST')}
 import { createEvent, signDelivery } from '@scrapenest-webhooks/testing'
 
