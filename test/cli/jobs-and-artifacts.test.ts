@@ -129,6 +129,19 @@ describe('artifacts download', () => {
     expect(await readFile(to, 'utf8')).toContain('<h1>An item</h1>')
   })
 
+  it('writes to a path that a person typed with ..', async () => {
+    const { artifacts } = await createJob()
+    const parameters = ['artifacts', 'download', artifacts[0]?.artifact_id ?? '', '--to', 'none/../page.html']
+    const run = () =>
+      runCli([...parameters, '--base-url', simulator.url], {
+        cwd: folder,
+        env: { SCRAPENEST_API_KEY: simulator.apiKey },
+      })
+    expect(await run()).toMatchObject({ exitCode: 0 })
+    expect(await readdir(folder)).toEqual(['page.html'])
+    expect(await run()).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('--force') })
+  })
+
   it('leaves no file if the bytes are not the expected ones, or there is no such artifact', async () => {
     const { artifacts } = await createJob()
     const to = ['--to', join(folder, 'page.html')]

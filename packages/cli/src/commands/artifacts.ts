@@ -1,4 +1,5 @@
 import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import { interruptible } from '../terminal/interrupt.ts'
 import { green, printJson, printLine, showProgress } from '../terminal/print.ts'
@@ -27,7 +28,9 @@ async function download(
   id: string,
   options: ApiOptions & { readonly to: string; readonly sha256?: string; readonly force?: boolean },
 ): Promise<void> {
-  const { to, sha256, force = false } = options
+  const { sha256, force = false } = options
+  // A person typed it, and may mean a `..`, which the client refuses in a relative path.
+  const to = resolve(options.to)
   if (!force && existsSync(to)) throw new UsageError(`${to} exists. Add --force to replace it.`)
   const { artifacts } = await createClient(options)
   const file = await interruptible((signal) =>

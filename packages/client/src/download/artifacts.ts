@@ -7,6 +7,7 @@ import { type ArtifactSource, createArtifactLocator } from './artifact-locator.t
 import { type DownloadProgress, downloadTo } from './download.ts'
 import { PartialFile } from './partial-file.ts'
 import { checkSha256 } from './sha256.ts'
+import { checkTargetPath } from './target-path.ts'
 
 /** Options of each download that also have a default in the options of the client. */
 export interface DownloadDefaults {
@@ -28,7 +29,8 @@ export interface ReadOptions extends DownloadDefaults, CallOptions {
 export interface DownloadOptions extends ReadOptions {
   /**
    * The file to write. A missing directory is created. An existing file is replaced at the end and keeps its mode; a new one
-   * is readable by its owner only. A symbolic link is followed.
+   * is readable by its owner only. A symbolic link is followed. A relative path may not go up (`..`) after a name, because
+   * that name may come from an event.
    */
   readonly to: string
 }
@@ -85,6 +87,7 @@ export class Artifacts {
    * `download_failed`, `download_too_large`, `content_coding_unsupported`, `content_decoding_failed`,
    * `integrity_mismatch`, `artifact_not_found`, `connection_failed`, `request_timeout`, `file_write_failed`, or a code of
    * the API.
+   * @throws {ConfigurationError} `configuration_invalid`: an option, such as a `to` that goes up after a name.
    * @throws the signal's reason when aborted.
    *
    * @example
@@ -94,7 +97,8 @@ export class Artifacts {
   async download(source: ArtifactSource, options: DownloadOptions): Promise<DownloadedFile> {
     const own = ownOptions(options, { ...readOptions, to: true })
     const settings = this.#downloadSettings(own, 1024 * 1024 * 1024)
-    const result = await downloadTo(() => PartialFile.create(own.to), this.#locator(source), settings)
+    const to = checkTargetPath(own.to)
+    const result = await downloadTo(() => PartialFile.create(to), this.#locator(source), settings)
     const { output: path, ...facts } = result
     return { path, ...facts }
   }
