@@ -186,7 +186,7 @@ describe.skipIf(!hasEngine('postgres'))('the inbox on pg-boss', () => {
     // Reported once the ending is recorded, which the counts show a moment sooner.
     await vi.waitFor(() =>
       expect(reports.filter((report) => /is dead/.test(report))).toEqual([
-        expect.stringMatching(/dead after 3 attempts; the last ended with lease_ended/),
+        expect.stringMatching(/dead after 3 attempts; the last failed with lease_ended/),
       ]),
     )
     expect((await inbox.get(event.eventId))?.history).toMatchObject([{ attempt: 3, error: { code: 'lease_ended' } }])

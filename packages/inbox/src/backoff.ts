@@ -1,4 +1,4 @@
-/** @param failedAttempts at least 1. @returns milliseconds until the next attempt may begin. */
+/** Computes the delay before the next attempt, in milliseconds, from the number of failed attempts (1 or more). */
 export type Backoff = (failedAttempts: number) => number
 
 const second = 1000
@@ -6,8 +6,8 @@ const minute = 60 * second
 const hour = 60 * minute
 
 /**
- * The longest delay after the first failure, the second, and so on: 5 s, 30 s, 2 min, 10 min, 30 min, 2 h, 5 h. Together
- * they outlast most outages; an event that still fails after that needs a person.
+ * The maximum delay after the first failure, the second, and so on: 5 s, 30 s, 2 min, 10 min, 30 min, 2 h, 5 h. Together
+ * they outlast most outages. An event that still fails needs a person.
  */
 export const defaultDelaysMs: readonly number[] = [
   5 * second,
@@ -20,10 +20,11 @@ export const defaultDelaysMs: readonly number[] = [
 ]
 
 /**
- * Full jitter: a random delay of up to the longest, so that a thousand events that failed together are not retried together.
+ * Backoff with full jitter: a random delay up to the maximum, to spread out events that failed together.
  *
- * @param delaysMs the longest delay after each failure, in milliseconds; the last one applies to all further failures.
- * @param random a number from 0 up to 1. Default `Math.random`.
+ * @param delaysMs the maximum delay after each failure, in milliseconds. The last one applies to all further failures.
+ * Default: `defaultDelaysMs`.
+ * @param random returns a number from 0 to 1, excluding 1. Default: `Math.random`.
  */
 export function jitteredBackoff(
   delaysMs: readonly number[] = defaultDelaysMs,

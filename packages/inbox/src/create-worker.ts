@@ -11,7 +11,7 @@ import { checkGraceMs, createInboxProcessor, defaultCloseGraceMs } from '@scrape
 /** @typeParam Schemas the type of `schemas`, inferred from it. */
 export interface WorkerOptions<Events extends object, Schemas = object>
   extends HandlingOptions<Events, never, Schemas> {
-  /** The inbox that the receiving process stores its events in: the same file or server. */
+  /** The inbox that the receiving process stores events in: the same file or server. */
   readonly inbox: InboxConnection
 }
 
@@ -20,23 +20,24 @@ export interface InboxWorker extends AsyncDisposable {
   /**
    * Opens the inbox and starts working. Keeps the process alive until `close`. Idempotent; after `close` it does nothing.
    *
-   * Resolves after the first attempt to open the inbox. An unavailable store is reported, and opening is retried.
+   * Resolves after the first attempt to open the inbox. If the store is unavailable, that is reported and opening is
+   * retried.
    *
-   * @throws {Error} for a failure that no retry can fix, such as a missing permission or another application's file.
+   * @throws {Error} if no retry can help, for example if a permission is missing or the file belongs to another application.
    */
   start(): Promise<void>
   /**
-   * Stops claiming, waits for running handlers, aborts the rest and gives their events back, all within `graceMs`: see
-   * `Inbox.close`. Idempotent; another call can only shorten the time.
+   * Stops claiming, waits for running handlers, aborts the rest and releases their events, all within `graceMs` (see
+   * `Inbox.close`). Idempotent. Another call can only shorten the time.
    *
-   * @param options.graceMs in milliseconds. Default 8000.
-   * @throws {ConfigurationError} `configuration_invalid`: an invalid `graceMs`. In that case nothing is closed.
+   * @param options.graceMs in milliseconds. Default: 8000.
+   * @throws {ConfigurationError} `configuration_invalid`: `graceMs` is invalid. Nothing has been closed.
    */
   close(options?: CloseOptions): Promise<void>
 }
 
 /**
- * Creates a worker for an inbox whose receiver has `processing: false`. Its `name` must be the receiver's.
+ * Creates a worker for an inbox whose receiver is created with `processing: false`. Both must have the same `name`.
  *
  * @throws {ConfigurationError} `configuration_invalid`: an option is missing, malformed or unknown.
  *
@@ -59,7 +60,7 @@ export function createWorker<
   let keepAlive: NodeJS.Timeout | undefined
 
   async function start(): Promise<void> {
-    // The inbox's own timers do not keep a process alive, and a worker may have nothing else that does.
+    // The inbox's own timers are unreferenced. Without this one, a process that only runs a worker would exit.
     keepAlive = setInterval(() => {}, 2_147_483_647)
     try {
       await inbox.start(consumer)
@@ -73,7 +74,7 @@ export function createWorker<
     async start() {
       if (isClosed) return
       started ??= start().catch((error) => {
-        // Lets `start` be called again once the cause is fixed.
+        // `start` can be called again once the cause is fixed.
         started = undefined
         throw error
       })

@@ -1,6 +1,6 @@
 import { isWebhookError, WebhookError } from '@scrapenest-webhooks/core'
 
-/** Why a store is unavailable. Once the fault has passed or an operator has fixed it, no restart is needed. */
+/** Why a store is unavailable. No restart is needed once the fault is over. */
 export type InboxFault =
   | 'cannot_open'
   | 'corrupt'
@@ -38,12 +38,12 @@ export class LeaseLostError extends WebhookError {
   constructor() {
     super(
       'event_in_progress',
-      'The lease on this event has ended, and another worker may be handling it. The result of this attempt does not count.',
+      'The lease on this event expired, and another worker may be handling it. The result of this attempt is ignored.',
     )
   }
 }
 
-/** An event will not be retried. Reported to `onError` and the log, so that no dead event goes unnoticed. */
+/** An event is dead and will not be retried. Passed to `onError` and logged. */
 export class DeadEventError extends Error {
   override readonly name = 'DeadEventError'
   readonly code = 'event_dead'
@@ -52,13 +52,13 @@ export class DeadEventError extends Error {
   }
   constructor(attempts: number, code: string) {
     super(
-      `The event is dead after ${attempts === 1 ? 'one attempt' : `${attempts} attempts`}; the last ended with ` +
-        `${code}. It is kept: inspect it with inbox.get, and run it again with inbox.replay.`,
+      `The event is dead after ${attempts === 1 ? 'one attempt' : `${attempts} attempts`}; the last failed with ` +
+        `${code}. Inspect it with inbox.get, and run it again with inbox.replay.`,
     )
   }
 }
 
-/** The lease of an attempt ended before its ending was recorded: the process died, or stalled past the lease. */
+/** The lease expired before the result of the attempt was recorded: the process died, or stalled past the lease. */
 export class LeaseEndedError extends Error {
   override readonly name = 'LeaseEndedError'
   readonly code = 'lease_ended'
@@ -66,11 +66,13 @@ export class LeaseEndedError extends Error {
     return 'scrapenest-webhooks'
   }
   constructor() {
-    super('The process that handled the event died, or stalled past its lease. The attempt counts as failed.')
+    super('The process that was handling the event died or stalled past its lease. The attempt counts as failed.')
   }
 }
 
-/** Whatever a store throws, the store is unavailable. An error that is not ours would be reported as a handler's. */
+/**
+ * Any error from a store means that the store is unavailable. Without a code of ours, it would be reported as a handler's.
+ */
 export function toStoreError(error: unknown): WebhookError {
   return isWebhookError(error) ? error : new WebhookError('store_unavailable', undefined, { cause: error })
 }

@@ -1,11 +1,11 @@
 /**
  * Building blocks for inboxes. Applications import the main entry instead.
  *
- * To put the inbox on a database, implement `EventStore` and wrap it: `new StoredInbox(store, readInboxOptions(options))`.
- * `sqliteInbox`, `memoryInbox`, the pg-boss inbox and `examples/own-inbox` are built that way. An `EventStore` also fits a
- * queue with calls to claim, renew and complete. If the queue calls you with each event and renews its own leases, implement
- * `Inbox` with `Attempts` and `InboxConsumers` instead, as the BullMQ inbox does (`queue-worker.ts`). Either way, the inbox
- * must pass the `inboxChecks` of `@scrapenest-webhooks/testing`.
+ * To build an inbox on a database, implement `EventStore` and wrap it: `new StoredInbox(store, readInboxOptions(options))`.
+ * `sqliteInbox`, `memoryInbox`, the pg-boss inbox and `examples/own-inbox` work this way. `EventStore` also suits a queue
+ * with calls to claim, renew and complete. If the queue calls you with each event and renews its own leases, implement
+ * `Inbox` with `Attempts` and `InboxConsumers` instead, as the BullMQ inbox does (`queue-worker.ts`). Either way, run the
+ * `inboxChecks` of `@scrapenest-webhooks/testing` against it.
  *
  * @module
  */
@@ -20,7 +20,7 @@ export type {
   ExpiredAttempt,
   Lease,
 } from './event-store.ts'
-// Without these, TypeScript could not name the inferred types of what an engine exports.
+// TypeScript needs these to name the inferred types of an engine's exports.
 export type * from './index.ts'
 export { type InboxSettings, inboxOptions, readInboxOptions } from './options.ts'
 export { toStorableText } from './storable-text.ts'

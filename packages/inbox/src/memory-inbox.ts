@@ -5,8 +5,8 @@ import { MemoryStore } from './store/memory-store.ts'
 import { StoredInbox } from './store/stored-inbox.ts'
 
 /**
- * An inbox in this process's memory, for tests and demos only: acknowledged events are lost when the process ends.
- * In every other respect it behaves like `sqliteInbox`.
+ * An in-memory inbox, for tests and demos only: acknowledged events are lost when the process ends. Otherwise it behaves
+ * like `sqliteInbox`.
  *
  * @throws {ConfigurationError} `configuration_invalid`: an option is malformed or unknown.
  */

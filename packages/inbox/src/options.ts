@@ -3,10 +3,10 @@ import { checkHooks, checkWholeNumber } from '@scrapenest-webhooks/core/adapter'
 import { type Backoff, jitteredBackoff } from './backoff.ts'
 import { isTime, longestKeepMs } from './times.ts'
 
-/** How events are processed and kept. The same for every store. */
+/** How events are processed and retained. The same for every engine. */
 export interface InboxOptions {
   /**
-   * Maximum number of events of one receiver that this process handles concurrently.
+   * Maximum number of events that this process handles concurrently, per receiver.
    * @default 10
    */
   readonly concurrency?: number | undefined
@@ -16,47 +16,53 @@ export interface InboxOptions {
    */
   readonly maxAttempts?: number | undefined
   /**
-   * The delay before the next attempt, in milliseconds, given how many have failed. A `RetryLaterError` takes precedence.
-   * @default jitteredBackoff()
+   * Returns the delay before the next attempt, in milliseconds, given the number of failed attempts. The delay of a
+   * `RetryLaterError` takes precedence.
+   * @default jitteredBackoff(): exponential with full jitter, a random delay of up to 5 s, 30 s, … 5 h
    */
   readonly backoff?: Backoff | undefined
   /**
-   * Time limit for the handlers of an event, in milliseconds.
-   * @default 60000: then their `signal` is aborted, and the attempt fails unless they still succeed within `graceMs`
+   * Time limit for an event's handlers, in milliseconds. When it is reached, their `signal` is aborted. The attempt fails
+   * unless they still succeed within `graceMs`.
+   * @default 60000
    */
   readonly handlerTimeoutMs?: number | undefined
   /**
-   * How long a handler past its time limit keeps its slot, in milliseconds.
-   * @default 10000: then the attempt has failed, whatever the handler does
+   * How long a handler past its time limit keeps its slot, in milliseconds. After that, the attempt fails whatever the
+   * handler does.
+   * @default 10000
    */
   readonly graceMs?: number | undefined
   /**
    * How long a lease lasts without renewal, in milliseconds. It is renewed while handlers run.
-   * @default 60000: the events of a process that died are retried after this time
+   * @default 60000: after a crash, events in progress are retried within about a minute
    */
   readonly leaseMs?: number | undefined
   /**
-   * How often to look for events that other processes stored, in milliseconds. Events stored by this process are seen at once.
+   * How often to look for events stored by other processes, in milliseconds. Events stored by this process start
+   * immediately.
    * @default 1000
    */
   readonly pollIntervalMs?: number | undefined
   /**
-   * Whether the body and signed headers of a done event are kept.
-   * @default true; `false` saves space and stores no personal data longer than needed, but done events cannot be replayed
+   * Whether to keep the body and signed headers of done events. `false` saves space and keeps no personal data longer than
+   * needed, but done events can no longer be replayed.
+   * @default true
    */
   readonly keepPayload?: boolean | undefined
   /**
-   * How long done events are kept, in milliseconds. Dead ones are kept until `purge`.
-   * @default 604800000 (7 days): ScrapeNest retries for up to 3 days, and duplicates of a deleted event are not recognized
+   * How long to keep done events, in milliseconds. Dead events are kept until `purge`. A duplicate of a deleted event is
+   * handled again, so keep events for longer than ScrapeNest retries (3 days).
+   * @default 604800000 (7 days)
    */
   readonly keepDoneMs?: number | undefined
   /** The clock, in milliseconds since 1970. @default Date.now */
   readonly now?: (() => number) | undefined
-  /** Source of the default backoff's jitter: from 0 up to 1. @default Math.random */
+  /** Random numbers from 0 to 1 (excluding 1) for the default backoff's jitter. @default Math.random */
   readonly random?: (() => number) | undefined
 }
 
-/** The options with every default filled in and every rule checked. */
+/** The options, validated and with defaults applied. */
 export interface InboxSettings {
   readonly concurrency: number
   readonly maxAttempts: number
@@ -68,7 +74,7 @@ export interface InboxSettings {
   readonly keepPayload: boolean
   readonly keepDoneMs: number
   readonly now: () => number
-  /** Whether `now` is the system's clock, which an operator or NTP may set. */
+  /** Whether `now` is the system clock, which an operator or NTP may set. */
   readonly hasSystemClock: boolean
 }
 
@@ -86,10 +92,10 @@ export const inboxOptions: Readonly<Record<keyof InboxOptions, true>> = {
   random: true,
 }
 
-/** The largest delay that Node's timers can hold. */
+/** The longest delay that Node's timers support. */
 const maxTimeoutMs = 2_147_483_647
 
-/** @throws {ConfigurationError} `configuration_invalid`, with the option and what to do about it. */
+/** @throws {ConfigurationError} `configuration_invalid`: an option is malformed or unknown. */
 export function readInboxOptions(options: InboxOptions): InboxSettings {
   checkHooks(options, ['backoff', 'now', 'random'])
   const { keepPayload = true } = options
@@ -114,10 +120,10 @@ export function readInboxOptions(options: InboxOptions): InboxSettings {
 }
 
 /**
- * A clock that only returns whole milliseconds that a `Date` can hold, because no other number may reach a store. While a
- * custom clock returns anything else, the system's clock is used.
+ * Makes a clock return only whole milliseconds that a `Date` can hold, because no other number may reach a store. Falls back
+ * to the system clock while a custom clock returns anything else.
  *
- * @throws {ConfigurationError} `configuration_invalid`: its first reading is not such a number.
+ * @throws {ConfigurationError} `configuration_invalid`: the first reading is not a valid time.
  */
 function checkedClock(clock: (() => number) | undefined): () => number {
   if (clock === undefined) return () => Date.now()

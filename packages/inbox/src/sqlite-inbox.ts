@@ -8,20 +8,21 @@ import { StoredInbox } from './store/stored-inbox.ts'
 
 export interface SqliteInboxOptions extends InboxOptions {
   /**
-   * Path of the file, on a local disk (never NFS). Created with its directory if missing, readable by its owner only. While
-   * it is open, SQLite keeps two more files alongside: `-wal` and `-shm`. They are part of the database.
+   * Path of the database file, on a local disk (never NFS). If missing, it is created along with its directory, readable by
+   * its owner only. While it is open, SQLite keeps two more files next to it: `-wal` and `-shm`. They are part of the
+   * database.
    */
   readonly file: string
 }
 
 /**
- * An inbox in one SQLite file: durable on this machine, without a server or a dependency. An event is on the disk (WAL,
+ * An inbox in one SQLite file: durable on this machine, with no server and no dependencies. Each event is on disk (WAL,
  * `synchronous=FULL`) before its delivery is acknowledged.
  *
- * Several processes may share the file with the SQLite of Node 22.23, 24.21 or later. With an older one, the first process
- * opens it exclusively, and in a second process `start` rejects with a `ConfigurationError`.
+ * On Node 22.23, 24.21 or later, several processes can share the file. On older versions, the first process opens it
+ * exclusively, and `start` rejects in a second process with a `ConfigurationError`.
  *
- * The file is opened when first needed.
+ * The file is opened on first use.
  *
  * @throws {ConfigurationError} `configuration_invalid`: an option is missing, malformed or unknown.
  *
@@ -32,16 +33,16 @@ export function sqliteInbox(options: SqliteInboxOptions): Inbox {
   const file = options?.file
   if (typeof file !== 'string' || file === '' || file === ':memory:') {
     throw new ConfigurationError(
-      "Expected file to be a path, for example sqliteInbox({ file: './data/webhooks.db' }). For tests there is memoryInbox().",
+      "Expected file to be a path, such as sqliteInbox({ file: './data/webhooks.db' }). For tests, use memoryInbox().",
     )
   }
-  // SQLite would take them for the names of files in the working directory.
+  // SQLite would treat these as file names in the working directory.
   if (/^(file|sqlite):|^~\//.test(file)) {
     throw new ConfigurationError(
       `Expected file to be a plain path, got ${JSON.stringify(file.replace(/^([^/]*\/\/).*@/, '$1…@'))}. URLs and "~" are not expanded.`,
     )
   }
   checkKnownOptions(options, { ...inboxOptions, file: true })
-  // Resolved here: a later change of the working directory must not create a second file.
+  // Resolved now, so a later change of the working directory does not create a second file.
   return new StoredInbox(new SqliteStore({ file: resolve(file) }), readInboxOptions(options))
 }

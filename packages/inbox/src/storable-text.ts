@@ -1,7 +1,7 @@
 /** U+0000 and half a surrogate pair: PostgreSQL's `jsonb` refuses both, and UTF-8 cannot encode the latter. */
 const unstorable = /\0|\p{Surrogate}/gu
 
-/** The text with U+FFFD in place of what an engine may be unable to store. */
+/** Replaces characters that an engine may be unable to store with U+FFFD. */
 export function toStorableText(text: string): string {
   return text.replace(unstorable, '\uFFFD')
 }

@@ -7,14 +7,14 @@ export const longestKeepMs = 3_153_600_000_000
 /** The farthest that a `Date` can be from 1970, in milliseconds (ECMA-262, "Time Values and Time Range"). */
 const maxDateMs = 8.64e15
 
-/** Whether a number is a time that a `Date` can hold, even with a hundred years added or subtracted. */
+/** Whether a value is a time that a `Date` can hold, even with a hundred years added or subtracted. */
 export function isTime(value: unknown): value is number {
   return typeof value === 'number' && Math.abs(value) <= maxDateMs - longestKeepMs
 }
 
 /**
- * Refuses an ending with a number that is not a time. NULL or an invalid date in a store would make an event, and perhaps
- * the events behind it, wait indefinitely without any report.
+ * Rejects an ending that contains an invalid time. NULL or an invalid date in a store would silently block an event, and
+ * perhaps those behind it, indefinitely.
  *
  * @throws {ConfigurationError} `configuration_invalid`
  */
@@ -26,6 +26,6 @@ export function checkEnding(ending: Ending): void {
   }
   for (const [name, value] of Object.entries(times)) {
     if (isTime(value) && Number.isInteger(value)) continue
-    throw new ConfigurationError(`Expected ${name} of an ending to be whole milliseconds since 1970, got ${value}.`)
+    throw new ConfigurationError(`Expected ${name} to be whole milliseconds since 1970, got ${value}.`)
   }
 }

@@ -9,7 +9,7 @@ describe('jitteredBackoff', () => {
     ])
   })
 
-  it('returns any delay from 0 to the longest', () => {
+  it('returns any delay from 0 to the maximum', () => {
     expect(jitteredBackoff(defaultDelaysMs, () => 0)(3)).toBe(0)
     expect(jitteredBackoff(defaultDelaysMs, () => 0.25)(2)).toBe(7_500)
   })

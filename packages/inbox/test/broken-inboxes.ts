@@ -14,7 +14,7 @@ export interface BrokenInbox {
   readonly that: string
   /** The ids of the checks that must fail. */
   readonly failing: readonly string[]
-  /** Creates a place, and returns what opens inboxes on it. */
+  /** Creates a place, and returns a function that opens inboxes on it. */
   readonly createPlace: () => (options: InboxCheckOptions) => Inbox
 }
 
@@ -164,7 +164,7 @@ export const brokenInboxes: readonly BrokenInbox[] = [
     createPlace: consumersWith((consumer) => ({ ...consumer, report() {} })),
   },
   {
-    that: 'takes every failure for a failed handler',
+    that: 'treats every failure as a failed handler',
     failing: ['I11.1', 'I11.2', 'I11.3', 'I12'],
     createPlace: handlersWith(async (process, ...parameters) => {
       try {
@@ -214,7 +214,7 @@ export const brokenInboxes: readonly BrokenInbox[] = [
     }),
   },
   {
-    that: 'never notices that a lease has ended',
+    that: 'never notices that a lease has expired',
     failing: ['I17', 'I18'],
     createPlace: storeWith(() => ({ expired: async () => [] })),
   },
@@ -229,12 +229,12 @@ export const brokenInboxes: readonly BrokenInbox[] = [
     })),
   },
   {
-    that: 'lets an attempt complete an event after it was given back',
+    that: 'lets an attempt complete an event after it was released',
     failing: ['I19'],
     createPlace: () => openUnfenced,
   },
   {
-    that: 'takes unhandled events for handled',
+    that: 'treats unhandled events as handled',
     failing: ['I20', 'I27'],
     createPlace: handlersWith(async (process, ...parameters) => {
       await process(...parameters)
@@ -273,7 +273,7 @@ export const brokenInboxes: readonly BrokenInbox[] = [
     })),
   },
   {
-    that: 'takes purged events for duplicates',
+    that: 'treats purged events as duplicates',
     failing: ['I23'],
     createPlace: storeWith((store) => {
       const ids = new Set<string>()
@@ -330,7 +330,7 @@ export const brokenInboxes: readonly BrokenInbox[] = [
     createPlace: inboxWith((inbox) => ({ close: async (options) => await inbox.close({ ...options, graceMs: 0 }) })),
   },
   {
-    that: 'counts attempts that it gives back',
+    that: 'counts the attempts of released events',
     failing: ['I19', 'I30'],
     createPlace: storeWith((store) => ({
       end: async (lease, ending) =>
@@ -362,7 +362,7 @@ export const brokenInboxes: readonly BrokenInbox[] = [
     })),
   },
   {
-    that: 'closes in time, but gives nothing back',
+    that: 'closes in time, but releases no events',
     failing: ['I30', 'I37', 'I38'],
     createPlace: storeWith((store) => ({
       end: async (lease, ending) => ending.state !== 'ready' && (await store.end(lease, ending)),
@@ -403,19 +403,19 @@ export const brokenInboxes: readonly BrokenInbox[] = [
     })),
   },
   {
-    that: 'leaves behind the event it was checked with',
+    that: 'keeps the event stored by its check',
     failing: ['I39'],
     createPlace: inboxWith((inbox) => ({
       check: async () => void (await inbox.put(createInboxEvent({ name: 'check' }))),
     })),
   },
   {
-    that: 'lists state by state, but declares the order of storing',
+    that: 'lists by state, but declares the order of storing',
     failing: ['I40'],
     createPlace: inboxWith(listingByState),
   },
   {
-    that: 'lists in the order of storing, but declares it lists state by state',
+    that: 'lists in the order of storing, but declares the order of states',
     failing: ['I40'],
     createPlace: declaring({ listOrder: 'state' }),
   },
@@ -454,7 +454,7 @@ export const brokenInboxes: readonly BrokenInbox[] = [
   },
 ]
 
-/** Built like the broken ones, with nothing broken: what fails there is what is broken there. */
+/** Wrapped like the broken ones, with nothing broken: a check that fails there fails because of the broken rule. */
 export const intactInboxes: readonly Omit<BrokenInbox, 'failing'>[] = [
   { that: 'a store', createPlace: storeWith(() => ({})) },
   { that: 'an inbox', createPlace: inboxWith(() => ({})) },
@@ -486,11 +486,11 @@ function listingByState(inbox: Inbox): Pick<Inbox, 'list'> {
 }
 
 function withoutColor<Filter extends object>({ color: _, ...filter }: Filter & { readonly color?: unknown }): Filter {
-  // What is left is the filter: `color` is none of its fields.
+  // The rest is the filter, which has no `color`.
   return filter as Filter
 }
 
-/** The memory store, which several inboxes can open, with some methods replaced. */
+/** A memory store that several inboxes can open, with some methods replaced. */
 function storeWith(change: (store: EventStore) => Partial<EventStore>): BrokenInbox['createPlace'] {
   return () => {
     const store = new MemoryStore()
@@ -519,7 +519,7 @@ function optionsWith(change: (options: InboxCheckOptions) => InboxCheckOptions):
   }
 }
 
-/** A store of its own for each inbox, whatever it declares. */
+/** Opens a separate store for each inbox, whatever it declares. */
 function openAlone(capabilities: Partial<InboxCapabilities>): (options: InboxCheckOptions) => Inbox {
   return (options) => {
     const inbox = memoryInbox(options)

@@ -1,7 +1,7 @@
 import { ConfigurationError, isWebhookError } from '@scrapenest-webhooks/core'
 import { type InboxFault, InboxUnavailableError } from '../errors.ts'
 
-/** Primary result codes for faults of the file, not of the statement: https://sqlite.org/rescode.html. */
+/** Primary result codes that blame the file rather than the statement: https://sqlite.org/rescode.html. */
 const faultOfResultCode: { readonly [code: number]: InboxFault } = {
   3: 'read_only', // SQLITE_PERM
   5: 'locked', // SQLITE_BUSY
@@ -33,25 +33,25 @@ const faultOfSystemCode: { readonly [code: string]: InboxFault } = {
 const messages: { readonly [Fault in InboxFault]: string } = {
   cannot_open: 'cannot be opened. Its directory must exist and be writable by this process.',
   corrupt:
-    'is damaged, or not an SQLite database. Restore it from a backup, or move it away with its -wal and -shm files to start a new one. Nothing was changed.',
-  full: 'cannot grow: the disk, the quota or the database is full. Free some space on the disk, as much as the -wal file takes if possible. Then purge events, and the file shrinks.',
+    'is damaged or is not an SQLite database. Nothing was changed. Restore it from a backup, or move it and its -wal and -shm files away to start with a new one.',
+  full: 'cannot grow: the disk, the quota or the database is full. Free some disk space, ideally as much as the -wal file takes up. Then purge events to shrink the file.',
   io_error: 'cannot be read or written: the disk or the file system failed.',
-  locked: 'is locked by another process that is writing, or that has opened it exclusively.',
+  locked: 'is locked by another process that is writing to it or has opened it exclusively.',
   log_deleted:
-    'lost its -wal or -shm file while it was open. Its events were saved into the file itself. Find out what deletes these files: they are part of the database.',
+    'lost its -wal or -shm file while it was open. Its events were saved to the file itself. Find out what deletes these files: they are part of the database.',
   moved:
-    'was moved, deleted or replaced while it was open. The next delivery starts a new file, or uses the one that replaced it; put the old one back to keep its events.',
+    'was moved, deleted or replaced while it was open. The next delivery uses the file that replaced it, or starts a new one. Put the old file back to keep its events.',
   read_only: 'cannot be written. This process needs write permission for the file and for its directory.',
 }
 
-/** Whether the file or another process is at fault, not the statement that failed. */
+/** Whether the file or another process is at fault rather than the statement that failed. */
 export function isFileFault(error: unknown): boolean {
   return isWebhookError(error) || faultIn(error) !== undefined
 }
 
 /**
- * Converts what SQLite or the file system threw to the inbox's own error; an error of ours is returned unchanged. An error
- * that no retry can fix, such as a permission denied by Node's permission model, has a `ConfigurationError` as its cause.
+ * Converts an error from SQLite or the file system to an inbox error. Our own errors are returned unchanged. If no retry can
+ * help, for example when Node's permission model denies access, the cause is a `ConfigurationError`.
  */
 export function toInboxError(error: unknown, file: string): Error {
   if (isWebhookError(error)) return error
@@ -65,7 +65,8 @@ export function toInboxError(error: unknown, file: string): Error {
 
 export function inboxFault(fault: InboxFault, file: string, cause?: unknown): InboxUnavailableError {
   const message = `The inbox file ${file} ${messages[fault]}`
-  // A damaged file stays damaged, so `start` rejects. A directory may still be mounted, and a permission granted.
+  // A damaged file stays damaged, so `start` rejects. The other faults may pass: a directory is mounted, a permission
+  // granted.
   return new InboxUnavailableError(
     fault,
     message,

@@ -13,16 +13,16 @@ import {
 } from 'node:fs'
 import { dirname } from 'node:path'
 
-// Nothing here may open the database, its -wal or its -shm: closing any descriptor of a file drops every POSIX lock that
-// this process has on it (fcntl(2)), and another process then takes a database in use for an abandoned one.
+// Never open the database, its -wal or its -shm here. Closing any descriptor of a file drops all POSIX locks that this
+// process holds on it (fcntl(2)), and another process would then treat a database in use as abandoned.
 
 /** The suffixes of the files that SQLite keeps next to an open database. */
 export const logSuffixes = ['-wal', '-shm'] as const
 
 /**
- * Creates the file, unless it exists, readable by its owner only: events contain personal data and credentials. SQLite gives
- * -wal and -shm the same mode. An existing file that everyone can access, as a default umask allows, is restricted too;
- * access for a group alone is assumed to be intended.
+ * Creates the file if it is missing, readable by its owner only, because events contain personal data and credentials.
+ * SQLite creates -wal and -shm with the same mode. An existing file that everyone can access, as with a default umask, is
+ * restricted too. Group access alone is assumed to be intentional.
  */
 export function ensurePrivateFile(file: string): void {
   const directory = dirname(file)
@@ -31,14 +31,16 @@ export function ensurePrivateFile(file: string): void {
   for (const path of [file, ...logSuffixes.map((suffix) => file + suffix)]) restrict(path)
 }
 
-/** Creates the file under another name first, so that its descriptor is closed before anyone can open it as a database. */
+/**
+ * Creates the file under a temporary name first, so its descriptor is closed before any process can open it as a database.
+ */
 function createEmpty(file: string): void {
   const draft = `${file}-${randomUUID()}`
   closeSync(openSync(draft, 'wx', 0o600))
   try {
     linkSync(draft, file)
   } catch {
-    // Another process was faster, or the file system has no hard links, and SQLite creates the file.
+    // Another process was faster, or the file system has no hard links. In that case SQLite creates the file.
   } finally {
     unlinkSync(draft)
   }
@@ -50,11 +52,11 @@ function restrict(path: string): void {
   try {
     chmodSync(path, 0o600)
   } catch {
-    // Another user's file. SQLite reports it if it cannot be used.
+    // The file belongs to another user. SQLite reports it if it is unusable.
   }
 }
 
-/** Identifies a file while it is open: only then is its inode not reused. `undefined` if there is no file. */
+/** Identifies a file, as long as it is open: after that its inode can be reused. `undefined` if there is no file. */
 export function identityOf(path: string): string | undefined {
   const found = statSync(path, { throwIfNoEntry: false, bigint: true })
   return found && `${found.dev}:${found.ino}`
@@ -64,10 +66,10 @@ export function isEmpty(file: string): boolean {
   return statSync(file).size === 0
 }
 
-/** Whether the file alone is mounted, as `docker run -v ./webhooks.db:/data/webhooks.db` does, without its directory. */
+/** Whether the file is mounted without its directory, as with `docker run -v ./webhooks.db:/data/webhooks.db`. */
 export function isMountedAlone(file: string, readMounts: () => string = readMountInfo): boolean {
   if (statSync(file).dev !== statSync(dirname(file)).dev) return true
-  // A bind mount from the same device: Linux lists it.
+  // Linux also lists bind mounts from the same device.
   try {
     const path = realpathSync(file)
     return readMounts()
@@ -82,7 +84,7 @@ function readMountInfo(): string {
   return readFileSync('/proc/self/mountinfo', 'utf8')
 }
 
-/** The fifth field of a line of mountinfo, in which some characters are octal (proc_pid_mountinfo(5)). */
+/** The fifth field of a mountinfo line. Some characters are escaped as octal (proc_pid_mountinfo(5)). */
 function mountPointOf(line: string): string | undefined {
   return line
     .split(' ')[4]

@@ -9,42 +9,45 @@ export interface SqliteFileOptions<Statements> {
   readonly file: string
   /** Prepares the statements that `use` and `transact` receive. Called for each new connection. */
   readonly prepare: (db: DatabaseSync) => Statements
-  /** The version of SQLite. Default: what the library reports. */
+  /** The version of SQLite. Default: as reported by the library. */
   readonly sqliteVersion?: (() => string) | undefined
-  /** Called with each new connection once it is ready. Tests use it to inspect the connection and to limit its size. */
+  /**
+   * Called with each new connection once it is ready. Tests use it to inspect the connection and limit the database's size.
+   */
   readonly onOpen?: ((db: DatabaseSync) => void) | undefined
 }
 
 interface Connection<Statements> {
   readonly db: DatabaseSync
   readonly statements: Statements
-  /** What the paths referred to when the connection was opened. */
+  /** The identities of the files when the connection was opened. */
   readonly file: string | undefined
   readonly logs: readonly (string | undefined)[]
 }
 
-/** How often an idle connection checks that its files are still there, in milliseconds. */
+/** How often an idle connection checks that its files still exist, in milliseconds. */
 const checkIntervalMs = 1000
 
 /**
- * How long SQLite may sleep in this thread while another process holds the lock, in milliseconds: longer than most
- * transactions, too short to notice.
+ * How long SQLite may block this thread while another process holds the lock, in milliseconds: longer than most transactions
+ * take, and too short to notice.
  */
 const busyTimeoutMs = 3
 
-/** How many connections of this process have each file open, by identity, so that an error message can say so. */
+/** The number of connections that this process has to each file, by identity. For an error message. */
 const openHere = new Map<string, number>()
 
 /**
- * One connection to a file, opened when first used. After an error that a new connection may not have, it is closed, and the
- * next use opens the file again: a file that was unavailable needs no restart once it is available.
+ * One connection to a file, opened on first use. After an error that a new connection might not have, it is closed, and the
+ * next use opens the file again. That way, no restart is needed once an unavailable file is available again.
  *
- * A deleted file can still be written to, but its contents are lost when the process ends. So each use, and a timer, check
+ * A deleted file can still be written to, but its contents are lost when the process ends. So each use, and a timer, checks
  * that the database and its log are still at their paths:
- * - The database was moved, deleted or replaced: the next use fails with `moved`, and the one after it opens what is there.
- * - The log was deleted: its events are saved into the database, and the next use fails with `log_deleted`.
+ * - The database was moved, deleted or replaced: the next use fails with `moved`. The one after that opens whatever is at
+ *   the path.
+ * - The log was deleted: its events are saved to the database, and the next use fails with `log_deleted`.
  *
- * All methods are synchronous, and throw an `InboxUnavailableError`, a `ConfigurationError`, or what `work` itself throws.
+ * All methods are synchronous. They throw an `InboxUnavailableError`, a `ConfigurationError`, or whatever `work` throws.
  */
 export class SqliteFile<Statements> {
   readonly #options: SqliteFileOptions<Statements>
@@ -59,17 +62,17 @@ export class SqliteFile<Statements> {
     this.#options = options
   }
 
-  /** Runs statements outside a transaction, so they may see different states. For those that cannot run in one. */
+  /** Runs statements that cannot run in a transaction. They may see different states. */
   use<Result>(work: (statements: Statements) => Result): Result {
     return this.#attempt(() => work(this.#usable().statements))
   }
 
-  /** Runs read-only statements, all of which see the same state. Takes no lock. */
+  /** Runs read-only statements, which all see the same state. Takes no lock. */
   read<Result>(work: (statements: Statements) => Result): Result {
     return this.#inTransaction('BEGIN', work)
   }
 
-  /** Runs the work in one transaction: either all of it is committed and on the disk, or none of it. */
+  /** Runs the work in one transaction: either all of it is committed and on disk, or none of it. */
   transact<Result>(work: (statements: Statements) => Result): Result {
     return this.#inTransaction('BEGIN IMMEDIATE', work)
   }
@@ -89,13 +92,13 @@ export class SqliteFile<Statements> {
     })
   }
 
-  /** Problems that an operator should fix although the file can be used. */
+  /** Problems that an operator should fix even though the file is usable. */
   problems(): readonly Error[] {
     const { file } = this.#options
     if (this.#connection === undefined || !isMountedAlone(file)) return []
     return [
       new ConfigurationError(
-        `The inbox file ${file} is mounted without its directory, so its -wal file is lost with the container, and acknowledged events with it. Mount the directory instead.`,
+        `The inbox file ${file} is mounted without its directory, so its -wal file, and acknowledged events in it, are lost with the container. Mount the directory instead.`,
       ),
     ]
   }
@@ -130,7 +133,7 @@ export class SqliteFile<Statements> {
     const { file } = this.#options
     if (identityOf(file) !== opened) throw inboxFault('moved', file)
     if (logSuffixes.every((suffix, index) => identityOf(file + suffix) === logs[index])) return
-    // The open connection can still read its log, so it copies it into the database.
+    // The open connection can still read the log and copy it into the database.
     const saved = db.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get() as { readonly busy: number }
     if (saved.busy !== 0) throw inboxFault('locked', file)
     throw inboxFault('log_deleted', file)
@@ -152,7 +155,7 @@ export class SqliteFile<Statements> {
       return connection
     } catch (error) {
       db.close()
-      // Whatever fails here is the file's fault: a table is missing, or the schema is another.
+      // Any failure here is the file's fault, such as a missing table or an unexpected schema.
       throw toInboxError(error, file)
     }
   }
@@ -164,7 +167,7 @@ export class SqliteFile<Statements> {
       ensurePrivateFile(file)
       return new DatabaseSync(file)
     } catch (error) {
-      // No statement is at fault here, so every error is the file's.
+      // No statement has run yet, so any error is the file's fault.
       throw toInboxError(error, file)
     }
   }
@@ -172,7 +175,7 @@ export class SqliteFile<Statements> {
   #configure(db: DatabaseSync): void {
     const { file } = this.#options
     db.exec(`PRAGMA busy_timeout = ${busyTimeoutMs}`)
-    // Lets pages that a purge frees be returned to the file system. It can only be set before the first table.
+    // Allows pages freed by a purge to be returned to the file system. Can only be set before the first table is created.
     if (isEmpty(file)) db.exec('PRAGMA auto_vacuum = INCREMENTAL')
     const version = (this.#options.sqliteVersion ?? (() => versionOf(db)))()
     if (!canBeShared(version)) openExclusively(db, file, version)
@@ -183,8 +186,9 @@ export class SqliteFile<Statements> {
         `The inbox file ${file} cannot use a write-ahead log (journal mode ${mode}). Put it on a local disk.`,
       )
     }
-    // A commit returns when it is on the disk. On macOS fsync alone leaves it in the drive's cache.
-    // A log of 16 MiB instead of 4: a page that changes several times is copied to the file once (decision 0008).
+    // A commit returns once it is on disk. On macOS, fsync alone leaves it in the drive's cache.
+    // The log may grow to 16 MiB instead of 4: a page that changes several times is then copied to the file once (decision
+    // 0008).
     db.exec('PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4000')
     if (process.platform === 'darwin') db.exec('PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON')
   }
@@ -201,15 +205,15 @@ export class SqliteFile<Statements> {
   #failed(error: unknown): Error {
     if (!isFileFault(error)) return error as Error
     const failure = toInboxError(error, this.#options.file)
-    // A full disk and a lock leave the connection intact. Other faults may be the connection's own: one that was opened
-    // while the file was read-only stays read-only.
+    // A full disk or a lock leaves the connection intact. Other faults may come from the connection itself: one opened while
+    // the file was read-only stays read-only.
     if (isFull(failure)) this.#emptyLog()
     const isPassing = isFull(failure) || isLocked(failure)
     if (failure instanceof InboxUnavailableError && !isPassing) this.#giveUp()
     return failure
   }
 
-  /** Makes room on a full disk, because the log may take more space than its contents add to the file. */
+  /** Makes room on a full disk: the log may take more space than its contents add to the file. */
   #emptyLog(): void {
     const nowMs = performance.now()
     if (nowMs - this.#emptiedAtMs < checkIntervalMs) return
@@ -229,10 +233,12 @@ export class SqliteFile<Statements> {
 }
 
 function loadSqlite(): typeof import('node:sqlite') {
-  // Not imported: this package can be loaded, and its memory store used, without node:sqlite.
+  // Not imported, so this package loads, and its memory store works, without node:sqlite.
   const sqlite = process.getBuiltinModule?.('node:sqlite')
   if (sqlite === undefined) {
-    throw new ConfigurationError(`sqliteInbox needs node:sqlite, in Node since 22.13. This is ${process.version}.`)
+    throw new ConfigurationError(
+      `sqliteInbox needs node:sqlite, available since Node 22.13. This is ${process.version}.`,
+    )
   }
   return sqlite
 }
@@ -241,7 +247,7 @@ function versionOf(db: DatabaseSync): string {
   return String(Object.values(db.prepare('SELECT sqlite_version()').get() ?? {})[0])
 }
 
-/** Before 3.51.3, several connections could damage a file (the WAL-reset bug, https://sqlite.org/wal.html). */
+/** Before 3.51.3, several connections could corrupt a file (the WAL-reset bug, https://sqlite.org/wal.html). */
 export function canBeShared(version: string): boolean {
   const [major = 0, minor = 0, patch = 0] = version.split('.').map(Number)
   return major > 3 || (major === 3 && (minor > 51 || (minor === 51 && patch >= 3)))
@@ -249,14 +255,14 @@ export function canBeShared(version: string): boolean {
 
 function openExclusively(db: DatabaseSync, file: string, version: string): void {
   try {
-    // In this order: if the mode is set before the log is first read, that read takes the lock and keeps it.
+    // The order matters: with the mode set before the log is first read, that read takes the lock and keeps it.
     db.exec('PRAGMA locking_mode = EXCLUSIVE; BEGIN IMMEDIATE; COMMIT')
   } catch (error) {
     if (!isLocked(toInboxError(error, file))) throw error
     const where = openHere.has(identityOf(file) ?? '') ? 'this process' : 'another process'
     throw new ConfigurationError(
-      `The inbox file ${file} is already open in ${where}, and this Node has SQLite ${version}, which can damage a file ` +
-        `with several connections. ${where === 'this process' ? 'Use the inbox you have, or use' : 'Open it in one process only, or use'} Node 22.23, 24.21 or later everywhere.`,
+      `The inbox file ${file} is already open in ${where}. This Node has SQLite ${version}, which can corrupt a file that has ` +
+        `several connections. ${where === 'this process' ? 'Reuse the existing inbox, or use' : 'Open it in one process only, or use'} Node 22.23, 24.21 or later everywhere.`,
       { cause: error },
     )
   }

@@ -1,11 +1,11 @@
 export interface GroupCommitOptions<Connection> {
-  /** Runs the work in one transaction. Throws if none of it was kept. */
+  /** Runs the work in one transaction. Throws if it was rolled back. */
   readonly transact: (work: (connection: Connection) => void) => void
   /** Whether an error means that another process holds the lock. */
   readonly isLocked: (error: unknown) => boolean
-  /** Whether an error concerns the store, and so every operation, not only the one that threw it. */
+  /** Whether an error concerns the store, and therefore every operation, not just the one that threw it. */
   readonly isStoreFault: (error: unknown) => boolean
-  /** Read in each transaction: differs from the last value once another process has written. */
+  /** Read in each transaction. Changes when another process has written. */
   readonly versionOf: (connection: Connection) => unknown
   /** How long an operation waits for the lock of another process, in milliseconds. */
   readonly lockTimeoutMs: number
@@ -21,41 +21,41 @@ interface Operation<Connection> {
 /** The operations of one transaction. */
 interface Batch<Connection> {
   readonly held: Operation<Connection>[]
-  /** The operation that is running: an error that ends the transaction is its own. */
+  /** The operation that is running. It caused any error that ends the transaction. */
   running: Operation<Connection> | undefined
 }
 
 /**
- * How long an operation may wait for others, and how long a transaction may run, in milliseconds, so that a burst does not
- * block the event loop.
+ * How long an operation may wait for others, and how long a transaction may run, in milliseconds. Keeps a burst from
+ * blocking the event loop.
  */
 const maxHoldMs = 10
 
-/** How long after another process wrote or held the lock it is expected to do so again, in milliseconds. */
+/** After another process wrote or held the lock, how long to expect that it does so again, in milliseconds. */
 const sharedForMs = 10_000
 
 /** The longest gap between two transactions, in milliseconds: enough for several tries at the lock (`lockRetryMs`). */
 const maxGapMs = 20
 
-/** A transaction shorter than this, in milliseconds, leaves no gap: others simply wait for its end (`busy_timeout`). */
+/** No gap follows a transaction shorter than this, in milliseconds: others simply wait for it to end (`busy_timeout`). */
 const shortMs = 2
 
 /**
- * Groups the operations of one turn of the event loop, or of consecutive turns, into one transaction with one fsync. An
- * operation settles when its transaction does.
+ * Groups the operations of one or several consecutive turns of the event loop into one transaction with one fsync. An
+ * operation settles with its transaction.
  *
- * - If the store fails, exactly the operations of that transaction are rejected.
+ * - If the store fails, exactly the operations in that transaction are rejected.
  * - If an operation throws, only that one is rejected. The others run again without it.
- * - While another process holds the lock, operations wait and are retried, each for at most `lockTimeoutMs`.
- * - While other processes write too, each transaction is followed by a gap in which they can take the lock. Without it, the
- *   lock is held nearly all the time on a slow disk, and a process that tries at random moments starves.
+ * - While another process holds the lock, operations wait and are retried, each for up to `lockTimeoutMs`.
+ * - While other processes write too, each transaction is followed by a gap in which they can take the lock. Without the gap,
+ *   a slow disk would keep the lock held nearly all the time, and a process that tries at random moments would starve.
  */
 export class GroupCommit<Connection> {
   readonly #options: GroupCommitOptions<Connection>
   #waiting: Operation<Connection>[] = []
   #isScheduled = false
   #version: unknown
-  /** Until when other processes are expected to write. */
+  /** Other processes are expected to write until then. */
   #isSharedUntilMs = 0
   /** When the next transaction may begin. */
   #gapEndsAtMs = 0
@@ -74,7 +74,7 @@ export class GroupCommit<Connection> {
     while (this.#waiting.length > 0) await this.run(() => {}).catch(() => {})
   }
 
-  /** @param operation runs inside the transaction, perhaps twice: it must be synchronous and must not call user code. */
+  /** @param operation runs inside the transaction, possibly twice. Must be synchronous and must not call user code. */
   run<Result>(operation: (connection: Connection) => Result): Promise<Result> {
     return new Promise((resolve, reject) => {
       let result: Result
@@ -91,8 +91,8 @@ export class GroupCommit<Connection> {
   }
 
   /**
-   * Keeps batching while each turn adds operations: deliveries that arrive together are stored in consecutive turns, and a
-   * transaction costs about the same for one operation as for many.
+   * Keeps batching while each turn adds operations, up to `maxHoldMs`: deliveries that arrive together are stored in
+   * consecutive turns, and a transaction costs about the same for one operation as for many.
    */
   #flushSoon(): void {
     this.#isScheduled = true
@@ -123,7 +123,7 @@ export class GroupCommit<Connection> {
     } catch (error) {
       if (batch.running !== undefined && !this.#options.isStoreFault(error)) this.#rejectOne(batch.running, error)
       else if (held.length === 0 && this.#options.isLocked(error)) this.#waitForLock(error)
-      // If none has run, the file could not be opened or BEGIN failed, which concerns all of them.
+      // If none has run, opening the file or BEGIN failed, which concerns all of them.
       else this.#reject(held.length === 0 ? this.#waiting.length : held.length, error)
       return
     }
@@ -176,7 +176,7 @@ export class GroupCommit<Connection> {
   #waitForLock(error: unknown): void {
     this.#expectWriters()
     const tooOldMs = performance.now() - this.#options.lockTimeoutMs
-    // The oldest are first.
+    // Oldest first.
     const firstYoung = this.#waiting.findIndex(({ sinceMs }) => sinceMs > tooOldMs)
     const count = firstYoung === -1 ? this.#waiting.length : firstYoung
     for (const { reject } of this.#waiting.splice(0, count)) reject(error)
@@ -186,7 +186,7 @@ export class GroupCommit<Connection> {
   }
 }
 
-/** Milliseconds until the lock is tried again. Random, so that processes that wait for it do not all return at once. */
+/** Milliseconds until the next try for the lock. Random, so waiting processes do not all try at once. */
 export function lockRetryMs(): number {
   return 1 + Math.random() * 4
 }

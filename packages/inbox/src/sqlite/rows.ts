@@ -21,7 +21,7 @@ export interface EventRow {
   readonly scope: string
   readonly event_id: string
   readonly event_type: string
-  /** Scope, id and type as JSON, if one of the columns does not contain it exactly. */
+  /** Scope, id and type as JSON, if a column does not contain them exactly. */
   readonly exact: string | null
   readonly message_id: string
   readonly secret_index: number
@@ -35,7 +35,7 @@ export interface EventRow {
   readonly finished_at_ms: number | null
 }
 
-/** A row with its payload, which is null once dropped. */
+/** A row with its payload, which is null after it was dropped. */
 export interface EventRowWithPayload extends EventRow {
   readonly signed_headers: string | null
   readonly body: Uint8Array | null
@@ -49,7 +49,7 @@ export interface AttemptRow {
   readonly error: string | null
 }
 
-/** Parameters of a statement: only what every version of node:sqlite binds. */
+/** Parameters of a statement. Only types that every version of node:sqlite can bind. */
 export type Parameters = Record<string, SQLInputValue>
 
 /** The values of an event, in the order of the columns in `insertEvent`. */
@@ -69,7 +69,7 @@ export function toColumns(event: InboxEvent): readonly SQLInputValue[] {
   ]
 }
 
-/** All conditions except `eventId`, which has statements of its own, because it has an index. */
+/** All conditions except `eventId`, which has an index and therefore separate statements. */
 export function toConditions(filter: InboxFilter): Parameters {
   return {
     name: filter.name ?? null,
@@ -84,7 +84,7 @@ export function toConditions(filter: InboxFilter): Parameters {
   }
 }
 
-/** An event as its handlers receive it; `unreadable` if the row was changed so that it no longer holds one. */
+/** An event as its handlers receive it. `unreadable` if the row was modified and no longer holds an event. */
 export function toEvent(row: EventRowWithPayload): Pick<ClaimedEvent, 'event' | 'unreadable'> {
   const { scope, eventId, eventType } = namesOf(row)
   const signedHeaders = readHeaders(row)
@@ -155,7 +155,7 @@ export function toRecord(row: EventRowWithPayload, attempts: readonly AttemptRow
   }
 }
 
-/** Stands for a stored error that was changed in the file and is no longer JSON. */
+/** Replaces a stored error that was modified in the file and is no longer JSON. */
 const unreadableError: AttemptError = {
   code: 'handler_failed',
   name: 'Error',

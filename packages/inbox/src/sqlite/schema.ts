@@ -4,22 +4,22 @@ import { events } from './migrations/0001-events.ts'
 import { identities } from './migrations/0002-identities.ts'
 import { scopes } from './migrations/0003-scopes.ts'
 
-/** In order. The number of those applied is the file's `user_version`. A published migration never changes. */
+/** In order. The file's `user_version` is the number of migrations applied. A published migration never changes. */
 const migrations: readonly string[] = [events, identities, scopes]
 
-/** "SNIB" in ASCII: distinguishes an inbox from any other SQLite database. */
+/** "SNIB" in ASCII. Distinguishes an inbox from any other SQLite database. */
 const applicationId = 0x534e4942
 
 /**
- * Brings a file to the schema of this release. If several processes try at once, one does it and the others find it done.
+ * Migrates a file to the schema of this release. If several processes try at once, one migrates and the others do nothing.
  *
- * @throws {ConfigurationError} as `checkOwnership`
+ * @throws {ConfigurationError} like `checkOwnership`
  */
 export function migrate(db: DatabaseSync, file: string): void {
   if (checkOwnership(db, file) === migrations.length) return
   db.exec('BEGIN IMMEDIATE')
   try {
-    // Checked again under the lock: another process may have been faster.
+    // Checked again under the lock, because another process may have been faster.
     for (const migration of migrations.slice(checkOwnership(db, file))) db.exec(migration)
     db.exec(`PRAGMA application_id = ${applicationId}; PRAGMA user_version = ${migrations.length}; COMMIT`)
   } catch (error) {
@@ -36,21 +36,23 @@ export function rollBack(db: DatabaseSync): void {
 }
 
 /**
- * The schema version of a file. Checked before anything is changed, because the file may not be ours to touch.
+ * Returns the schema version of a file. Called before anything is changed, because the file may not be ours.
  *
- * @throws {ConfigurationError} `configuration_invalid`: a file of a newer release, or of another application.
+ * @throws {ConfigurationError} `configuration_invalid`: the file belongs to a newer release or to another application.
  */
 export function checkOwnership(db: DatabaseSync, file: string): number {
   const version = numberOf(db, 'user_version')
   const isOurs = numberOf(db, 'application_id') === applicationId
   const isEmpty = numberOf(db, 'schema_version') === 0
   if (!isOurs && !isEmpty) {
-    throw new ConfigurationError(`The file ${file} is a database of another application. Give the inbox its own file.`)
+    throw new ConfigurationError(
+      `The file ${file} is the database of another application. Use a separate file for the inbox.`,
+    )
   }
   if (version > migrations.length) {
     throw new ConfigurationError(
-      `The inbox file ${file} was written by a newer release (schema ${version}; this one knows ${migrations.length}). ` +
-        'Update @scrapenest-webhooks/inbox, or use another file. Nothing was changed.',
+      `The inbox file ${file} was written by a newer release (schema ${version}; this release supports up to ` +
+        `${migrations.length}). Nothing was changed. Update @scrapenest-webhooks/inbox, or use another file.`,
     )
   }
   return version

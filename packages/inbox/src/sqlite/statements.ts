@@ -1,7 +1,7 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 
 /**
- * Selects by an `InboxFilter`: a condition whose parameter is NULL is true for every row. One statement serves all filters,
+ * Selects by an `InboxFilter`. A condition with a NULL parameter is true for every row. One statement serves all filters,
  * because lists are read in slices of ids and need no other index.
  */
 const fits = `
@@ -16,7 +16,9 @@ const inSlice = `id >= :fromId AND id < :untilId AND ${fits}`
 
 const fitsAndIsFinal = `id = :id AND ${fits} AND state IN ('done', 'dead')`
 
-/** The rows of one event id, one per receiver and scope. SQLite uses a partial index only if the query has its condition. */
+/**
+ * The rows of one event id, one per receiver and scope. SQLite only uses a partial index if the query repeats its condition.
+ */
 const identified = `
   SELECT id FROM events WHERE event_id = :eventId AND finished_at_ms IS NULL
   UNION ALL SELECT id FROM events WHERE event_id = :eventId AND finished_at_ms IS NOT NULL`
@@ -59,14 +61,14 @@ type StatementName =
 
 const sql: Readonly<Record<StatementName, string>> = {
   dataVersion: 'PRAGMA data_version',
-  // Positional: these two run for each delivery, and binding by name costs a lookup each time.
+  // Positional parameters: these two run for each delivery, and binding by name costs a lookup each time.
   insertEvent: `
     INSERT INTO events (due_at_ms, scheduled_at_ms, name, scope, event_id, event_type, exact, message_id, secret_index, sent_at_ms,
       received_at_ms, state)
     VALUES (?1, ?1, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'ready')
     ON CONFLICT DO NOTHING RETURNING id`,
   insertPayload: 'INSERT INTO payloads (event, signed_headers, body) VALUES (?, ?, ?)',
-  // Deletes its payload and attempts too. Its row in `counts` stays, at 0.
+  // Also deletes the event's payload and attempts. Its row in `counts` remains, at 0.
   discardEvent: 'DELETE FROM events WHERE id = :id',
   discardCounts: 'DELETE FROM counts WHERE name = :name',
 
@@ -75,7 +77,7 @@ const sql: Readonly<Record<StatementName, string>> = {
       SELECT * FROM (SELECT due_at_ms FROM events WHERE name = :name AND state = 'ready' ORDER BY due_at_ms LIMIT 1)
       UNION ALL
       SELECT * FROM (SELECT due_at_ms FROM events WHERE name = :name AND state = 'running' ORDER BY due_at_ms LIMIT 1))`,
-  // A hundred at a time. The next claim ends the rest.
+  // A hundred at a time. The next claim handles the rest.
   expired: `
     SELECT id, lease_token AS token, claimed_at_ms AS startedAtMs FROM events
     WHERE name = :name AND state = 'running' AND due_at_ms <= :nowMs ORDER BY due_at_ms LIMIT 100`,
@@ -137,7 +139,7 @@ const sql: Readonly<Record<StatementName, string>> = {
 
   pages: 'PRAGMA page_count',
   freePages: 'PRAGMA freelist_count',
-  // One row per page, so it has to be read to the end. Does nothing in a file without `auto_vacuum`.
+  // Returns one row per page and must be read to the end. Does nothing in a file without `auto_vacuum`.
   giveBackPages: 'PRAGMA incremental_vacuum(250)',
   emptyLog: 'PRAGMA wal_checkpoint(TRUNCATE)',
 }

@@ -22,19 +22,22 @@ import { prepareStatements, type Statements } from './statements.ts'
 
 export type SqliteStoreOptions = Omit<SqliteFileOptions<Statements>, 'prepare'>
 
-/** How long an operation waits for another process's lock. The sender waits ten seconds, and a retry costs little. */
+/**
+ * How long an operation waits for another process's lock, in milliseconds. The sender waits ten seconds, and a retry is
+ * cheap.
+ */
 const lockTimeoutMs = 1000
 
-/** How many rows a list or a step visits in one read, which takes about half a millisecond. */
+/** How many rows a list or a step visits per read, which takes about half a millisecond. */
 const sliceLength = 2000
 
 /** How long a list reads slices before it yields to the event loop, in milliseconds. */
 const maxReadMs = 2
 
-/** How many events are deleted or replayed in one transaction. */
+/** How many events are deleted or replayed per transaction. */
 const stepLength = 100
 
-/** Events in one SQLite file. Writes of the same turn of the event loop share a transaction. */
+/** Events in one SQLite file. Writes in the same turn of the event loop share a transaction. */
 export class SqliteStore implements EventStore {
   readonly capabilities: InboxCapabilities = {
     isDurable: true,
@@ -45,7 +48,7 @@ export class SqliteStore implements EventStore {
   readonly #path: string
   readonly #file: SqliteFile<Statements>
   readonly #writes: GroupCommit<Statements>
-  /** Replaced by `close`, so that replays and purges of an earlier session stop. */
+  /** Replaced by `close` to stop replays and purges of the earlier session. */
   #session: object = {}
   /** Lists in progress. */
   readonly #lists = new Set<Promise<InboxPage>>()
@@ -72,7 +75,7 @@ export class SqliteStore implements EventStore {
   }
 
   async close(): Promise<void> {
-    // A replay or purge stops after its current step, because the next one would open the file again.
+    // Stops replays and purges after their current step. The next one would open the file again.
     this.#session = {}
     await this.#writes.settled()
     // Otherwise the next slice of a list would open the file again.
@@ -92,8 +95,8 @@ export class SqliteStore implements EventStore {
   }
 
   /**
-   * Stores an event as `put` does and deletes it in the same transaction. The transaction is committed, because a rollback
-   * would not write to the disk; no other connection ever sees the event.
+   * Stores an event like `put` and deletes it in the same transaction, so no other connection ever sees it. The transaction
+   * is committed, because a rollback would not write to the disk.
    */
   async check(): Promise<void> {
     const columns = toColumns(checkEvent)
@@ -108,7 +111,7 @@ export class SqliteStore implements EventStore {
   async claim(request: ClaimRequest): Promise<Claim> {
     const { name, nowMs } = request
     if (!this.#writes.isWaiting) {
-      // Lets an idle worker take no lock and write nothing. Skipped if writes are pending, because they may store events.
+      // An idle worker takes no lock and writes nothing. Skipped if writes are pending, because they may store events.
       const nextDueAtMs = await this.#read((statements) => nextDue(statements, name))
       if (nextDueAtMs === undefined || nextDueAtMs > nowMs) return { claimed: [], nextDueAtMs }
     }
@@ -190,7 +193,7 @@ export class SqliteStore implements EventStore {
     const rows: EventRow[] = []
     let untilId: number | undefined = cursor === undefined ? Number.MAX_SAFE_INTEGER : Number(cursor)
     let readingSinceMs = performance.now()
-    // One row more than the page holds, to tell whether there is another page.
+    // One row more than fits on the page, to tell whether there is another page.
     while (untilId !== undefined && rows.length <= limit) {
       if (performance.now() - readingSinceMs > maxReadMs) {
         await nextTurn()
@@ -244,7 +247,7 @@ export class SqliteStore implements EventStore {
         return deleted
       }
       purged += await this.#write(deleteStep).catch((error: unknown) => {
-        // The log was emptied after the error, which may have made room.
+        // After that error the log was emptied, which may have made room.
         if (isFull(error)) return this.#write(deleteStep)
         throw error
       })
@@ -254,8 +257,8 @@ export class SqliteStore implements EventStore {
   }
 
   /**
-   * Returns free pages to the file system, step by step. Some are kept for the next events, because a file that keeps
-   * growing and shrinking writes each page more often.
+   * Returns free pages to the file system in steps. Keeps some for the next events, because a file that keeps growing and
+   * shrinking writes each page more often.
    */
   async #shrink(signal: AbortSignal | undefined): Promise<void> {
     let hasShrunk = false
@@ -270,13 +273,13 @@ export class SqliteStore implements EventStore {
       // The file is truncated only when its log is copied into it.
       if (hasShrunk) this.#file.use(({ emptyLog }) => emptyLog.get())
     } catch {
-      // The events are purged all the same, and the next purge returns the pages that are left.
+      // The events have been purged anyway. The next purge returns the remaining pages.
     }
   }
 
   /**
-   * The ids of the selected events, step by step, with pauses in which other work on the file, in this process or another,
-   * goes first.
+   * Yields the ids of the selected events in steps, with pauses that let other work on the file go first, in this process or
+   * another.
    */
   async *#steps(filter: InboxFilter, signal?: AbortSignal): AsyncGenerator<readonly number[]> {
     if (filter.eventId !== undefined) {
@@ -307,7 +310,10 @@ export class SqliteStore implements EventStore {
     }
   }
 
-  /** Retries while locked: in WAL mode only by a process that opened the file exclusively, or that recovers its log. */
+  /**
+   * Retries while the file is locked. In WAL mode, only a process that opened the file exclusively or is recovering its log
+   * blocks readers.
+   */
   async #read<Result>(read: (statements: Statements) => Result): Promise<Result> {
     const giveUpAtMs = performance.now() + lockTimeoutMs
     for (;;) {
@@ -321,12 +327,12 @@ export class SqliteStore implements EventStore {
   }
 }
 
-/** Pauses between the steps of a long task, so that it takes about a fifth of the time. */
+/** Pauses between the steps of a long task to limit it to about a fifth of the time. */
 async function pauseAfter(startedAtMs: number): Promise<void> {
   await sleep(Math.min(100, 1 + 4 * (performance.now() - startedAtMs)))
 }
 
-/** Returns free pages if they take at least a mebibyte and more than a quarter of the file. @returns whether it did. */
+/** Returns free pages if they take up at least a mebibyte and more than a quarter of the file. @returns whether it did. */
 function giveBackPages({ pages, freePages, giveBackPages }: Statements): boolean {
   const countFree = (): number => Number(freePages.get()?.['freelist_count'])
   const freeBefore = countFree()
@@ -335,7 +341,7 @@ function giveBackPages({ pages, freePages, giveBackPages }: Statements): boolean
   return countFree() < freeBefore
 }
 
-/** The event that `check` stores. No receiver has an empty name, and its body fills a page, as the bodies of events do. */
+/** The event that `check` stores. No receiver has an empty name. The body fills a page, like those of real events. */
 const checkEvent: InboxEvent = {
   name: '',
   eventId: '',
@@ -447,7 +453,7 @@ function idsFrom(
 ): Step {
   const first = statements.firstIdFrom.get({ fromId })?.['id'] as number | null
   if (first === null) return { ids: [], nextId: undefined }
-  // Ids are in the order of arrival, and no event finishes before it is received, so all that follow are too recent.
+  // Ids are in order of arrival, and no event finishes before it is received, so all the following ones are too recent.
   if (filter.finishedBeforeMs !== undefined && readRow(statements, first).received_at_ms >= filter.finishedBeforeMs) {
     return { ids: [], nextId: undefined }
   }

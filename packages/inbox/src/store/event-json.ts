@@ -11,15 +11,15 @@ export interface EventJson {
   readonly scope?: string
   readonly eventId: string
   readonly eventType: string
-  /** Scope, id and type as JSON in a string, if one of the fields does not contain it exactly. */
+  /** Scope, id and type as a JSON string, if a field does not contain them exactly. */
   readonly exact?: string
   readonly messageId: string
   readonly sentAt: number
   readonly receivedAt: number
   readonly secretIndex: number
-  /** Dropped together with the body once the event is done, if `keepPayload` is false. */
+  /** Dropped together with the body once the event is done, if `keepPayload` is `false`. */
   readonly signedHeaders?: Readonly<Record<string, string>>
-  /** The body as text if it is UTF-8, which is shorter than base64 and readable. */
+  /** The body as text if it is UTF-8: shorter than base64, and readable. */
   readonly body?: string
   readonly bodyBase64?: string
 }
@@ -58,7 +58,7 @@ export function toEventJson(event: InboxEvent): EventJson {
 
 export type ExactNames = Pick<InboxSummary, 'scope' | 'eventId' | 'eventType'>
 
-/** The event that was stored. Ready and running events always have their payload. */
+/** Restores the event. Ready and running events always have their payload. */
 export function fromEventJson(json: EventJson): InboxEvent {
   const { name, messageId, sentAt, receivedAt, secretIndex, signedHeaders = {} } = json
   const { scope, eventId, eventType } = exactNames(json)
@@ -98,7 +98,7 @@ export function withoutPayload<Json extends EventJson>(
 
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
-/** The event in stored bytes, its data unchecked; `undefined` if they are not JSON. */
+/** Parses a stored body without checking its `data`. `undefined` if it is not JSON. */
 export function readEnvelope(body: Uint8Array): WebhookEvent | undefined {
   try {
     return JSON.parse(utf8.decode(body))

@@ -30,7 +30,7 @@ export interface PageRequest {
 }
 
 /**
- * @param cursorForm what a `nextCursor` of this engine looks like.
+ * @param cursorForm the format of this engine's `nextCursor`.
  * @throws {ConfigurationError} `configuration_invalid`
  */
 export function readQuery(query: InboxQuery, cursorForm: RegExp): PageRequest {
@@ -76,11 +76,11 @@ function checkObject(what: string, value: unknown): void {
 /** @throws {ConfigurationError} `configuration_invalid` */
 export function checkReplayFilter(filter: ReplayFilter): void {
   checkFilter(filter)
-  // Typed as InboxFilter, because JavaScript can pass any state.
+  // Typed as InboxFilter, because callers in JavaScript can pass any state.
   const { eventId, state }: InboxFilter = filter
   if (state === undefined ? eventId !== undefined : state !== 'running') return
   throw new ConfigurationError(
-    "replay needs an `eventId` or a `state` ('dead', 'done' or 'ready'), so that nothing runs by accident.",
+    "replay needs an `eventId` or a `state` ('dead', 'done' or 'ready'). Without either, it would run every event.",
   )
 }
 
@@ -94,7 +94,7 @@ export function checkPurgeFilter(filter: PurgeFilter): void {
   )
 }
 
-/** A misspelled or invalid condition would select everything. */
+/** A misspelled or invalid condition would otherwise select everything. */
 function checkFilter(filter: InboxFilter): void {
   checkObject('the filter', filter)
   checkKnownOptions(filter, filterFields)
@@ -125,7 +125,7 @@ function checkDate(field: string, value: unknown): void {
   throw new ConfigurationError(`Expected ${field} to be a valid Date, got ${isDate ? 'an invalid one' : typeof value}.`)
 }
 
-/** Whether the filter selects an event. For stores that cannot run queries of their own. */
+/** Whether the filter selects an event. For stores that cannot run queries. */
 export function fitsFilter(summary: InboxSummary, filter: InboxFilter): boolean {
   for (const field of ['name', 'scope', 'eventId', 'eventType', 'state', 'isUnhandled'] as const) {
     if (filter[field] !== undefined && filter[field] !== summary[field]) return false

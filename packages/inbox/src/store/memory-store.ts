@@ -33,7 +33,7 @@ interface StoredEvent {
   readonly history: InboxAttemptRecord[]
 }
 
-/** Events in this process's memory, lost when it ends. Every query visits every event, so it suits small numbers. */
+/** Events in memory, lost when the process ends. Every query visits every event, so use it for small numbers only. */
 export class MemoryStore implements EventStore {
   readonly capabilities: InboxCapabilities = {
     isDurable: false,
@@ -56,7 +56,7 @@ export class MemoryStore implements EventStore {
     this.#lastId += 1
     this.#events.set(key, {
       id: this.#lastId,
-      // The caller may reuse its bytes once this has resolved.
+      // The caller may reuse its bytes once `put` has resolved.
       event: { ...event, body: Uint8Array.from(event.body) },
       hasPayload: true,
       state: 'ready',
@@ -199,7 +199,7 @@ export class MemoryStore implements EventStore {
     return purged.length
   }
 
-  /** Ready and running events, in the order in which they are due. */
+  /** Ready and running events, earliest due first. */
   #waiting(name: string): StoredEvent[] {
     return this.#select({ name })
       .filter((stored) => !isFinal(stored))

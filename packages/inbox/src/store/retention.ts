@@ -36,7 +36,7 @@ export class Retention {
     const finishedBefore = new Date(this.#settings.now() - this.#settings.keepDoneMs)
     this.#purging ??= this.#store
       .purge({ state: 'done', finishedBefore }, { signal: this.#stopping.signal })
-      // Whatever else uses the store reports that it is unavailable. The next purge deletes the rest.
+      // Not reported here: other users of the store report that it is unavailable. The next purge deletes the rest.
       .then(
         () => {},
         () => {},

@@ -21,18 +21,18 @@ import { Retention } from './retention.ts'
 
 export interface StoredInboxOptions {
   /**
-   * Whether done events are deleted here after `keepDoneMs`.
-   * @default true; false for a store that deletes them itself
+   * Whether the inbox deletes done events after `keepDoneMs`. Set `false` if the store deletes them itself.
+   * @default true
    */
   readonly deletesDone?: boolean | undefined
-  /** Wraps the processor of each consumer. Default: used unchanged. */
+  /** Wraps each consumer's processor. Default: no wrapper. */
   readonly wrapProcessor?: ((processor: InboxProcessor) => InboxProcessor) | undefined
 }
 
 const defaultCursorForm = /^[0-9]{1,15}$/
 
 /**
- * An `Inbox` on an `EventStore`: adds a work loop for each consumer with a processor, and retention.
+ * Turns an `EventStore` into an `Inbox`: adds retention, and a work loop for each consumer that has a processor.
  *
  * @example
  * const inbox: Inbox = new StoredInbox(new MyStore(), readInboxOptions({ maxAttempts: 4 }))
@@ -127,7 +127,7 @@ export class StoredInbox implements Inbox {
       await this.#store.open(consumer.name)
       for (const problem of this.#store.problems?.() ?? []) consumer.report(problem)
     } finally {
-      // Even if the store cannot be opened yet: the loop keeps trying.
+      // Started even if the store cannot be opened yet: the loop keeps trying.
       const loop = this.#consumers.workOf(consumer)
       if (loop !== undefined) this.#retention?.start()
       loop?.wake()

@@ -3,12 +3,12 @@ import { codeOf } from '@scrapenest-webhooks/core/adapter'
 import type { AttemptError } from '../contract.ts'
 import { toStorableText } from '../storable-text.ts'
 
-/** Bounds what each attempt stores, because a message or stack can be of any length. In UTF-16 code units. */
+/** Limits the stored text per attempt, because a message or stack can have any length. In UTF-16 code units. */
 const maxTextLength = 8192
 
 /**
- * Converts whatever was thrown to plain text that can be stored. The handler's own error is stored, not the
- * `handler_failed` around it. Never throws.
+ * Converts any thrown value to text that can be stored. Stores the handler's own error rather than the `handler_failed`
+ * around it. Never throws.
  */
 export function toAttemptError(error: unknown): AttemptError {
   const code = codeOf(error) ?? 'handler_failed'
@@ -23,24 +23,24 @@ export function toAttemptError(error: unknown): AttemptError {
   }
 }
 
-/** The error of an attempt whose lease ended. Nothing more is known about it. */
+/** The error of an attempt whose lease expired. */
 export const leaseEnded: AttemptError = {
   code: 'lease_ended',
   name: 'LeaseEndedError',
-  message: 'The process that handled the event ended, or stalled past its lease.',
+  message: 'The process that was handling the event died or stalled past its lease.',
 }
 
-/** The error of an attempt whose event cannot be read. */
+/** The error of an attempt on an unreadable event. */
 export function eventUnreadable(cause: unknown): AttemptError {
   const { message } = toAttemptError(cause)
   return {
     code: 'event_unreadable',
     name: 'EventUnreadableError',
-    message: `What is stored is not an event, so no handler was called: ${message}`,
+    message: `The stored event cannot be read, so no handler was called: ${message}`,
   }
 }
 
-/** Checks fields, not `instanceof`: an error from another realm (Jest, `node:vm`) has another constructor. */
+/** Checks fields instead of `instanceof`, because an error from another realm (Jest, `node:vm`) has another constructor. */
 function isErrorLike(value: unknown): value is object {
   return Object(value) === value && (read(value, 'message') !== undefined || read(value, 'stack') !== undefined)
 }

@@ -14,28 +14,28 @@ export interface AttemptsOptions {
   readonly settings: InboxSettings
 }
 
-/** An attempt whose handlers have settled or were given up. */
+/** An attempt that no longer runs: its handlers have settled or were given up. */
 export interface EndedAttempt {
   readonly claimed: ClaimedEvent
   /** What to record, unless `isLeaseLost`. */
   readonly ending: Ending
-  /** Whether another worker may have the event. Can become true at any time until the ending is recorded. */
+  /** Whether another worker may have the event. Can become `true` at any time until the result is recorded. */
   readonly isLeaseLost: boolean
-  /** Reports the event if it is dead. To be called once the ending is recorded. */
+  /** Reports the event if it is dead. Call it once the result is recorded. */
   report(): void
 }
 
 /**
- * The attempts of one consumer in this process. The code that claims events calls `run`, renews the leases of `held` and
- * records the endings. Everything else about an attempt happens here, the same for every engine.
+ * The attempts of one consumer in this process. The caller claims events, calls `run`, renews the leases in `held` and
+ * records the results. Everything else about an attempt happens here, the same way for every engine.
  *
- * Handlers run in the async context in which an instance is created: that of the inbox's `start`.
+ * Handlers run in the async context in which the instance was created, which is that of the inbox's `start`.
  */
 export class Attempts {
   readonly #consumer: InboxConsumer
   readonly #settings: InboxSettings
   readonly #held = new Map<RunningAttempt, Promise<unknown>>()
-  // The context of `start`. Without it, handlers would run in the context of the request that woke the inbox last, and see
+  // The context of `start`. Without it, handlers would run in the context of the last request that woke the inbox, and see
   // its tenant, trace and user.
   readonly #inContext = AsyncLocalStorage.snapshot()
   #leaseTimer: NodeJS.Timeout | undefined
@@ -46,7 +46,7 @@ export class Attempts {
     this.#settings = settings
   }
 
-  /** The attempts whose lease must be renewed: running, or ended and not yet recorded, unless the lease is lost. */
+  /** Attempts with a lease to renew: running, or ended but not recorded yet, and not lost. */
   get held(): readonly RunningAttempt[] {
     return [...this.#held.keys()].filter(({ isLeaseLost }) => !isLeaseLost)
   }
@@ -57,12 +57,12 @@ export class Attempts {
   }
 
   /**
-   * Runs the handlers of a claimed event, then `finish`. The lease counts as held until `finish` settles, so that the event
-   * does not run again while its success is being recorded.
+   * Runs the handlers of a claimed event, then `finish`. The lease is held until `finish` settles, so the event does not run
+   * again while its success is being recorded.
    *
-   * An event that is claimed while closing is given back without calling its handlers.
+   * An event claimed while closing is released without calling its handlers.
    *
-   * @param options.claimedAtMs when the claim was sent, by `performance.now()`: the lease counts from then.
+   * @param options.claimedAtMs when the claim was sent, by `performance.now()`. The lease starts then.
    * @returns the result of `finish`.
    */
   run<Finished>(
@@ -73,7 +73,7 @@ export class Attempts {
     }: { readonly claimedAtMs: number; readonly finish: (ended: EndedAttempt) => Promise<Finished> },
   ): Promise<Finished> {
     const { handlerTimeoutMs, graceMs, leaseMs } = this.#settings
-    // The caller creates attempts only for a consumer with a processor.
+    // Callers only create attempts for consumers with a processor.
     const processor = this.#consumer.process as InboxProcessor
     const attempt = new RunningAttempt({ claimed, claimedAtMs, processor, handlerTimeoutMs, graceMs, leaseMs })
     this.#startLeaseTimer()
@@ -82,13 +82,13 @@ export class Attempts {
     return finished
   }
 
-  /** Reports an attempt whose lease ended, in this process or another, once its ending is recorded. */
+  /** Reports an attempt whose lease expired, in any process. Call it once the result is recorded. */
   reportExpired(claimed: ClaimedEvent, ending: Ending): void {
     this.#consumer.report(new LeaseEndedError(), claimed.event, this.#factsOf(claimed, ending))
     this.#reportIfDead(claimed, ending)
   }
 
-  /** Loses the leases that were not renewed in time. Called by a timer while there are attempts. */
+  /** Marks leases as lost that were not renewed in time. Called by a timer while there are attempts. */
   loseEndedLeases(): void {
     for (const attempt of this.held) attempt.checkLease()
   }
@@ -146,7 +146,7 @@ export class Attempts {
     return ending
   }
 
-  /** Reports what handlers threw, and that they were too slow. */
+  /** Reports what the handlers threw, or that they were too slow. */
   #reportFailure({ claimed, abortReason }: RunningAttempt, outcome: Outcome, ending: Ending): void {
     const facts = this.#factsOf(claimed, ending)
     if (outcome.kind === 'failed') this.#consumer.report(outcome.error, claimed.event, facts)
@@ -172,6 +172,6 @@ export class Attempts {
 function blockedMessage(blockedMs: number): string {
   return (
     `The event loop was blocked for ${(blockedMs / 1000).toFixed(1)} s, more than a third of leaseMs. Leases that are not ` +
-    'renewed end, and their events run again. Move blocking work out of the handlers, or raise leaseMs.'
+    'renewed expire, and their events run again. Move blocking work out of the handlers, or raise leaseMs.'
   )
 }

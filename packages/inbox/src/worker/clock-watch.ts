@@ -1,9 +1,9 @@
 import type { InboxSettings } from '../options.ts'
 
-/** Smaller differences are drift, or NTP slewing the clock. In milliseconds. */
+/** Smaller differences, in milliseconds, are drift or NTP slewing the clock. */
 const noticedMs = 1000
 
-/** Notices when the system clock is set: then wall time and monotonic time no longer advance together. */
+/** Detects that the system clock was set, which makes wall time and monotonic time diverge. */
 export class ClockWatch {
   readonly #settings: InboxSettings
   #offsetMs: number
@@ -13,9 +13,12 @@ export class ClockWatch {
     this.#offsetMs = this.#readOffset()
   }
 
-  /** @returns by how many milliseconds the clock was set since the last call, negative for back; 0 if it was not. */
+  /**
+   * @returns how far the clock was set since the last call, in milliseconds. Negative if it was set back, 0 if it was not
+   * set.
+   */
   jump(): number {
-    // A custom clock, as in tests, may advance as it likes.
+    // A custom clock, as in tests, may jump.
     if (!this.#settings.hasSystemClock) return 0
     const offsetMs = this.#readOffset()
     const jumpMs = offsetMs - this.#offsetMs

@@ -2,17 +2,17 @@ import { WebhookError } from '@scrapenest-webhooks/core'
 import { Deadline } from '@scrapenest-webhooks/core/adapter'
 import type { RunningAttempt } from './running-attempt.ts'
 
-/** Maximum time for each of the last two parts, in milliseconds. */
+/** Maximum length of each of the last two parts, in milliseconds. */
 const longestPartMs = 500
 
-/** Minimum for the whole budget, in milliseconds: even `graceMs: 0` gives events back, which takes a write to the store. */
+/** Minimum length of the budget, in milliseconds. Even `graceMs: 0` releases events, which requires a write to the store. */
 const shortestRecordingMs = 100
 
 /**
  * The time that closing may take, in three parts:
- * 1. Running handlers are waited for. Left when all have ended, or when only the time for the other parts is left.
- * 2. They are aborted. The result of a handler that ends now still counts.
- * 3. They are given up, and their events are given back. When this part ends, `close` resolves, and closing continues in the
+ * 1. Waits for running handlers. Left when all have settled, or when only the time for the other parts remains.
+ * 2. Aborts the handlers. The result of a handler that settles now still counts.
+ * 3. Gives up on the handlers and releases their events. When this part ends, `close` resolves, and closing continues in the
  *    background until the store has answered.
  */
 export class CloseBudget {
@@ -20,7 +20,7 @@ export class CloseBudget {
   readonly #giveUp: Deadline
   readonly #end: Deadline
 
-  /** @param graceMs the total, in milliseconds; `Infinity` waits for as long as handlers take. */
+  /** @param graceMs the total, in milliseconds. `Infinity` waits until every handler has settled. */
   constructor(graceMs: number) {
     const { abortMs, giveUpMs, endMs } = partsOf(graceMs)
     this.#abort = new Deadline(abortMs)
@@ -28,7 +28,7 @@ export class CloseBudget {
     this.#end = new Deadline(endMs)
   }
 
-  /** Makes the budget end `graceMs` from now, unless it already ends sooner. */
+  /** Ends the budget `graceMs` from now, unless it already ends sooner. */
   shorten(graceMs: number): void {
     const { abortMs, giveUpMs, endMs } = partsOf(graceMs)
     this.#abort.shorten(abortMs)
@@ -36,7 +36,9 @@ export class CloseBudget {
     this.#end.shorten(endMs)
   }
 
-  /** Waits for running attempts, aborts the rest, gives up what is left, and resolves when all promises have settled. */
+  /**
+   * Waits for running attempts, aborts the rest, gives up on those that remain, and resolves once all promises have settled.
+   */
   async endAttempts(running: ReadonlyMap<RunningAttempt, Promise<unknown>>): Promise<void> {
     await this.#abort.waitFor(Promise.allSettled(running.values()))
     for (const attempt of running.keys()) attempt.abort(new WebhookError('receiver_closing'))
@@ -50,7 +52,7 @@ export class CloseBudget {
     await this.#end.waitFor(work)
   }
 
-  /** Clears the timers, which keep the process alive, and ends any wait for handlers. */
+  /** Clears the timers, which would keep the process alive, and stops waiting for handlers. */
   stop(): void {
     this.#abort.shorten(0)
     this.#giveUp.shorten(0)

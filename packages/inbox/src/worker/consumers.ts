@@ -5,27 +5,27 @@ import type { Inbox } from '../contract.ts'
 import { isPermanent, toStoreError } from '../errors.ts'
 import { CloseBudget } from './close-budget.ts'
 
-/** Claims events and runs handlers for one consumer: `WorkLoop`, or an engine's own implementation. */
+/** Claims events and runs handlers for one consumer: a `WorkLoop`, or an engine's own implementation. */
 export interface ConsumerWork {
   /**
-   * Stops claiming, and ends running attempts with `budget.endAttempts`. Resolves once it no longer uses the store, even if
-   * that is after the budget has ended.
+   * Stops claiming and ends running attempts with `budget.endAttempts`. Resolves once it no longer uses the store, even if
+   * the budget has ended by then.
    */
   close(budget: CloseBudget): Promise<void>
 }
 
 /** How a consumer is started. */
 export interface ConsumerStart<Work> {
-  /** Creates the work. Not called for a consumer that has no processor or is already here. */
+  /** Creates the work. Not called if the consumer has no processor or has already started. */
   readonly work: () => Work
-  /** Opens the store. Called after any earlier `close` of it has finished, unless the consumer has left by then. */
+  /** Opens the store. Called once any earlier `close` of the store has finished, unless the consumer has left by then. */
   readonly open: () => Promise<void>
 }
 
-/** The delay between two attempts to open a store that is unavailable, in milliseconds. */
+/** The delay between two attempts to open an unavailable store, in milliseconds. */
 const openRetryMs = 1000
 
-/** Consumers that leave together, and the time they have for it. */
+/** Consumers that leave together, and their time budget. */
 interface Departure {
   readonly consumers: ReadonlySet<InboxConsumer>
   readonly budget: CloseBudget
@@ -34,27 +34,27 @@ interface Departure {
 }
 
 /**
- * The consumers of an inbox, and the work for each of them. A consumer is in one of three states:
- * - *here*: entered by `start`. It may have no work: a receiver that only stores has no processor.
- * - *leaving*: entered by `close`, while its handlers run and its events are given back, within the budget. Another
- *   `close` can shorten the budget. Starting the consumer again makes it *here*, with new work.
- * - *gone*: it has left. The store is closed when the last consumer has left, and opened again for the next.
+ * The consumers of an inbox, with the work of each. A consumer is in one of three states:
+ * - *here*: entered by `start`. A receiver that only stores has no processor, and therefore no work.
+ * - *leaving*: entered by `close`. Within the budget, its handlers may finish and its events are released. Another `close`
+ *   can shorten the budget. `start` makes the consumer *here* again, with new work.
+ * - *gone*: it has left. The store closes with the last consumer and opens again for the next.
  */
 export class InboxConsumers<Work extends ConsumerWork> {
   readonly #closeStore: () => Promise<void>
   readonly #here = new Map<InboxConsumer, Work | undefined>()
   readonly #departures = new Set<Departure>()
   readonly #openings = new Set<Promise<void>>()
-  /** Consumers for which opening is being retried. */
+  /** Consumers that are waiting for an unavailable store to open. */
   readonly #waiting = new Set<InboxConsumer>()
-  /** How many departures have work that still uses the store. */
+  /** The number of departures whose work still uses the store. */
   #leavingWorks = 0
-  /** Closing that continues after its budget has ended, until the store has answered. */
+  /** Closing that continues after its budget, until the store has answered. */
   readonly #background = new Set<Promise<void>>()
   /** Resolves when no `close` of the store is in progress. */
   #storeClosed: Promise<void> = Promise.resolve()
 
-  /** @param options.closeStore closes what all consumers share, when the last one has left. */
+  /** @param options.closeStore closes what all consumers share. Called when the last one has left. */
   constructor({ closeStore }: { readonly closeStore: () => Promise<void> }) {
     this.#closeStore = closeStore
   }
@@ -68,12 +68,12 @@ export class InboxConsumers<Work extends ConsumerWork> {
     return [...this.#here.keys()]
   }
 
-  /** `undefined` for a consumer without a processor, or one that is leaving or gone. */
+  /** `undefined` if the consumer has no processor, or is leaving or gone. */
   workOf(consumer: InboxConsumer): Work | undefined {
     return this.#here.get(consumer)
   }
 
-  /** The work for all consumers that are here, or for those of one name. */
+  /** The work of all consumers that are here, or of those with this name. */
   works(name?: string): readonly Work[] {
     const works: Work[] = []
     for (const [consumer, work] of this.#here) {
@@ -98,7 +98,7 @@ export class InboxConsumers<Work extends ConsumerWork> {
       void this.#retryOpening(consumer, open)
       const failure = toStoreError(error)
       if (isPermanent(failure)) throw failure
-      // With a processor, the work itself reports it when it fails to claim.
+      // With a processor, the work reports it itself when a claim fails.
       if (consumer.process === undefined) consumer.report(failure)
     }
   }
@@ -137,7 +137,7 @@ export class InboxConsumers<Work extends ConsumerWork> {
   /**
    * Implements `Inbox.close`.
    *
-   * @throws {ConfigurationError} `configuration_invalid`: an invalid `graceMs`. In that case nothing is closed.
+   * @throws {ConfigurationError} `configuration_invalid`: `graceMs` is invalid. Nothing has been closed.
    */
   async close({ graceMs = defaultCloseGraceMs, consumer }: Parameters<Inbox['close']>[0] = {}): Promise<void> {
     checkGraceMs('graceMs', graceMs)
@@ -147,7 +147,7 @@ export class InboxConsumers<Work extends ConsumerWork> {
     for (const { budget } of departures) budget.shorten(graceMs)
     const leaving = consumer === undefined ? this.all() : [consumer].filter((one) => this.has(one))
     if (leaving.length > 0 || departures.length === 0) {
-      // Closing all of them also waits for what an earlier close left in the background.
+      // Closing all consumers also waits for what an earlier `close` left in the background.
       departures.push(this.#depart(leaving, graceMs, consumer === undefined ? [...this.#background] : []))
     }
     await Promise.all(departures.map(({ ended }) => ended))
@@ -161,7 +161,7 @@ export class InboxConsumers<Work extends ConsumerWork> {
     return departure
   }
 
-  /** Rejects with the first failure of the work or the store within the budget. */
+  /** Rejects with the first failure of the work or the store, if it occurs within the budget. */
   async #leave(
     leaving: readonly InboxConsumer[],
     budget: CloseBudget,
@@ -188,7 +188,7 @@ export class InboxConsumers<Work extends ConsumerWork> {
 
   async #closeStoreWithLast(): Promise<void> {
     if (this.#here.size > 0 || this.#leavingWorks > 0) return
-    // Otherwise a store that is still opening would end up open.
+    // A store that is still opening would otherwise stay open.
     await Promise.allSettled(this.#openings)
     if (this.#here.size > 0) return
     const closed = this.#storeClosed.then(this.#closeStore)
@@ -199,7 +199,7 @@ export class InboxConsumers<Work extends ConsumerWork> {
   #checkAlone(name: string): void {
     if (this.works(name).length === 0) return
     throw new ConfigurationError(
-      `Two receivers or workers named '${name}' process the same inbox. Give each its own name, or one of them processing: false.`,
+      `Two receivers or workers named '${name}' process the same inbox. Use different names, or set processing: false on one of them.`,
     )
   }
 }

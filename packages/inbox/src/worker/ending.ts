@@ -5,18 +5,18 @@ import { eventUnreadable, leaseEnded, toAttemptError } from './attempt-error.ts'
 import { maskUrls } from './mask-urls.ts'
 import type { Outcome, RunningAttempt } from './running-attempt.ts'
 
-/** Failures that every further attempt would repeat. */
+/** Failures that would recur on every attempt. */
 const permanentFailures: ReadonlySet<string> = new Set(['permanent_failure', 'schema_mismatch', 'envelope_invalid'])
 
-/** Ten years, in milliseconds. A longer delay is a mistake, and some engines cannot store it. */
+/** Ten years, in milliseconds. Longer delays are a mistake, and some engines cannot store them. */
 const longestDelayMs = 315_360_000_000
 
 /**
- * Decides what becomes of an event whose attempt ended in this process; `EventStore.end` records it. The first match wins:
- * 1. The event cannot be read: `dead`. Another attempt would find the same bytes.
+ * Decides the next state of an event after an attempt in this process. `EventStore.end` records it. The first match wins:
+ * 1. The event is unreadable: `dead`. Another attempt would read the same bytes.
  * 2. The handlers succeeded, or there were none: `done`.
  * 3. The failure is permanent: `dead`.
- * 4. This process is closing: `ready` at once, and the attempt does not count.
+ * 4. This process is closing: `ready` immediately, and the attempt does not count.
  * 5. It was the last attempt: `dead`.
  * 6. Otherwise: `ready` after the `retryAfterSeconds` of a `RetryLaterError`, or after the backoff.
  */
@@ -31,7 +31,7 @@ export function endingOf(
   }
   if (outcome.kind === 'succeeded') {
     const isUnhandled = outcome.result === 'unhandled'
-    // An unhandled event always keeps its body, so that it can be replayed once there is a handler.
+    // An unhandled event always keeps its body, so it can be replayed once there is a handler.
     return { state: 'done', isUnhandled, keepsPayload: settings.keepPayload || isUnhandled, startedAtMs, nowMs }
   }
   const failure = failureOf(attempt, outcome)
@@ -47,9 +47,9 @@ export function endingOf(
 }
 
 /**
- * Decides what becomes of an event whose lease ended: `dead` after the last attempt, otherwise `ready` after the backoff.
- * An event that kills its process takes others down with it. The backoff separates them: claimed together again and again,
- * all of them would end up dead.
+ * Decides the next state of an event whose lease expired: `dead` after the last attempt, otherwise `ready` after the
+ * backoff. An event that kills its process takes others down with it. The backoff separates them; otherwise they would be
+ * claimed together each time, and all of them would end up dead.
  */
 export function endingOfExpired({ attempt, startedAtMs }: ExpiredAttempt, settings: InboxSettings): Ending {
   const nowMs = settings.now()
@@ -58,7 +58,7 @@ export function endingOfExpired({ attempt, startedAtMs }: ExpiredAttempt, settin
   return { state: 'ready', dueAtMs: nowMs + delayAfter(undefined, attempt, settings), isCounted: true, ...facts }
 }
 
-/** What the handlers threw; if they were aborted and threw no error with a code of ours, the reason for the abort. */
+/** What the handlers threw. If they were aborted and threw an error without a code of ours, the reason for the abort. */
 function failureOf({ abortReason }: RunningAttempt, outcome: Outcome): unknown {
   if (outcome.kind !== 'failed') return abortReason
   const hasOwnCode = isWebhookError(outcome.error) && outcome.error.code !== 'handler_failed'
@@ -73,6 +73,6 @@ function delayAfter(failure: unknown, failedAttempts: number, { backoff }: Inbox
     const delayMs: unknown = backoff(failedAttempts)
     if (typeof delayMs === 'number' && delayMs >= 0) return Math.round(Math.min(longestDelayMs, delayMs))
   } catch {}
-  // A custom backoff that throws, or returns no usable number, neither stops the work nor makes the event due at once.
+  // A custom backoff that throws or returns an unusable number neither stops the work nor causes an immediate retry.
   return 60_000
 }

@@ -2,8 +2,8 @@ import type { InboxEvent } from '@scrapenest-webhooks/core'
 import type { AttemptError } from '../contract.ts'
 
 /**
- * Masks the URLs of an event in its error. A `download_url` is a credential, and Node's `fetch` quotes a URL that it cannot
- * parse. It would be stored and shown with the error even after the event's own content was hidden or dropped.
+ * Masks an event's URLs in the stored error. A `download_url` is a credential, and Node's `fetch` quotes a URL that it
+ * cannot parse. Unmasked, it would be stored and shown with the error even after the event's body was hidden or dropped.
  */
 export function maskUrls(error: AttemptError, event: InboxEvent): AttemptError {
   const urls = urlsIn(event.body)
@@ -12,7 +12,7 @@ export function maskUrls(error: AttemptError, event: InboxEvent): AttemptError {
   return { code, name, message: mask(message), ...(stack === undefined ? {} : { stack: mask(stack) }) }
 }
 
-/** Every URL in the event, also as `new URL` normalizes it. Longest first, because one may contain another. */
+/** Every URL in the event, as written and as normalized by `new URL`. Longest first, because one may contain another. */
 function urlsIn(body: Uint8Array): readonly string[] {
   const urls = new Set<string>()
   try {
@@ -28,7 +28,7 @@ function urlsIn(body: Uint8Array): readonly string[] {
   return [...urls].sort((one, other) => other.length - one.length)
 }
 
-/** Keeps the origin, which shows where the artifact was. */
+/** Keeps the origin, which shows where the artifact is hosted. */
 function masked(url: string): string {
   return URL.canParse(url) ? `${new URL(url).origin}/…` : 'the URL of the event'
 }

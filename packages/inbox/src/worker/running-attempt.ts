@@ -16,7 +16,7 @@ export interface RunningAttemptOptions {
   readonly leaseMs: number
 }
 
-/** How an attempt ended. `unreadable`: the stored event could not be read, so no handler was called. */
+/** How an attempt ended. `unreadable`: the stored event cannot be read, so no handler was called. */
 export type Outcome =
   | { readonly kind: 'succeeded'; readonly result: DispatchResult }
   | { readonly kind: 'failed'; readonly error: unknown }
@@ -24,19 +24,18 @@ export type Outcome =
   | { readonly kind: 'unreadable'; readonly cause: unknown }
 
 /**
- * One run of an event's handlers, and its lease.
+ * One run of an event's handlers, with its lease.
  *
  * The handlers:
  * - *running*: until they settle.
  * - *aborted*: entered at the time limit, when the lease is lost, or when the worker closes. Their `signal` is aborted. They
- *   have `graceMs` to settle, or what closing leaves them (`CloseBudget`) if that is less. Their result still counts, unless
- *   the lease is lost.
- * - *given up*: entered after that. They may keep running, but no one waits for them and nothing they do counts.
+ *   have `graceMs` to settle, or less if the `CloseBudget` ends first. Their result still counts, unless the lease is lost.
+ * - *given up*: entered when that time is over. They may keep running, but their result is ignored.
  *
  * The lease:
  * - *held*: from the claim on. `renewLease` extends it.
- * - *lost*: entered when the store says so, or when it has not been renewed for `leaseMs`, which `Attempts` checks. Another
- *   worker may have the event by then, so the handlers are aborted and nothing about this attempt is recorded.
+ * - *lost*: entered when the store reports it, or when `Attempts` finds that it was not renewed for `leaseMs`. Another
+ *   worker may have the event by then, so the handlers are aborted and this attempt is not recorded.
  */
 export class RunningAttempt {
   readonly claimed: ClaimedEvent
@@ -59,7 +58,7 @@ export class RunningAttempt {
     })
   }
 
-  /** Why the handlers were aborted; `undefined` if they were not. */
+  /** Why the handlers were aborted. `undefined` if they were not. */
   get abortReason(): WebhookError | undefined {
     return this.#controller.signal.reason
   }
@@ -81,7 +80,7 @@ export class RunningAttempt {
     }
   }
 
-  /** Only the first reason counts. Does nothing once the handlers have ended. */
+  /** Only the first reason counts. Does nothing once the handlers have settled. */
   abort(reason: WebhookError): void {
     if (this.#isSettled || this.#controller.signal.aborted) return
     this.#controller.abort(reason)
@@ -92,7 +91,7 @@ export class RunningAttempt {
     this.#resolveGivenUp({ kind: 'given_up' })
   }
 
-  /** @param sinceMs when the renewal was sent, by `performance.now()`: the store's lease begins no earlier than that. */
+  /** @param sinceMs when the renewal was sent, by `performance.now()`. The store's lease starts no earlier. */
   renewLease(sinceMs: number): void {
     this.#leaseEndsAtMs = sinceMs + this.#options.leaseMs
   }
@@ -102,7 +101,7 @@ export class RunningAttempt {
     this.abort(new LeaseLostError())
   }
 
-  /** Loses the lease if it was not renewed in time. */
+  /** Marks the lease as lost if it was not renewed in time. */
   checkLease(): void {
     if (this.#leaseEndsAtMs <= performance.now()) this.loseLease()
   }

@@ -10,21 +10,21 @@ import type { CloseBudget } from './close-budget.ts'
 import type { ConsumerWork } from './consumers.ts'
 import { endingOfExpired } from './ending.ts'
 
-/** How often to look for events that were scheduled by a clock since set back, in milliseconds. */
+/** How often to look for events that were scheduled before the clock was set back, in milliseconds. */
 const correctIntervalMs = 60_000
 
 /** How far the clocks of processes may differ, in milliseconds. */
 const clockSlackMs = 60_000
 
-/** The delay between two tries to record an ending while the store is unavailable, in milliseconds. */
+/** The delay between two tries to record a result while the store is unavailable, in milliseconds. */
 const recordRetryMs = 250
 
 /**
- * Claims the events of one consumer from an `EventStore`, as many at a time as `concurrency` allows, renews their leases
- * and records how their attempts end.
+ * Claims one consumer's events from an `EventStore`, up to `concurrency` at a time, renews their leases and records the
+ * results of their attempts.
  *
- * It looks for work when it is woken (an event was stored, a slot became free), when the next event is due, and every
- * `pollIntervalMs` for events that other processes stored. While all slots are taken it does not look.
+ * Looks for work when woken (an event was stored or a slot became free), when the next event is due, and every
+ * `pollIntervalMs` for events stored by other processes. Does not look while all slots are taken.
  */
 export class WorkLoop implements ConsumerWork {
   readonly #store: EventStore
@@ -36,15 +36,15 @@ export class WorkLoop implements ConsumerWork {
   #isClaiming = false
   #isWoken = false
   #isClosing = false
-  /** Whether the time for closing is up. An attempt whose ending is not recorded by then ends with its lease. */
+  /** Whether the time for closing is up. An attempt whose result is not recorded by then ends when its lease expires. */
   #isOver = false
   #isStoreUnavailable = false
   #timer: NodeJS.Timeout | undefined
   #renewal: NodeJS.Timeout | undefined
   readonly #clock: ClockWatch
-  /** Until when ended leases of other processes are left alone, after the clock was set. By `performance.now()`. */
+  /** After the clock was set, expired leases of other processes are left alone until then. By `performance.now()`. */
   #settledAtMs = 0
-  /** When times are corrected next, by `performance.now()`. */
+  /** When to correct times next, by `performance.now()`. */
   #correctAtMs = 0
 
   constructor(store: EventStore, options: { readonly consumer: InboxConsumer; readonly settings: InboxSettings }) {
@@ -56,7 +56,7 @@ export class WorkLoop implements ConsumerWork {
     this.#freeSlots = options.settings.concurrency
   }
 
-  /** Looks for work now, or once more if it is already looking. */
+  /** Looks for work now, or once more if a search is in progress. */
   wake(): void {
     this.#isWoken = true
     if (this.#isClosing || this.#isClaiming) return
@@ -64,7 +64,7 @@ export class WorkLoop implements ConsumerWork {
     this.#claiming = this.#claimWhileWoken()
   }
 
-  /** Stops claiming, and resolves when every ending is recorded or the budget has ended. */
+  /** Stops claiming. Resolves when every result is recorded or the budget has ended. */
   async close(budget: CloseBudget): Promise<void> {
     this.#isClosing = true
     clearTimeout(this.#timer)
@@ -77,7 +77,7 @@ export class WorkLoop implements ConsumerWork {
 
   async #endAttempts(budget: CloseBudget): Promise<void> {
     await this.#attempts.close(budget)
-    // A claim in progress gives back what it claims.
+    // A claim in progress releases what it claims.
     await this.#claiming
     await this.#attempts.close(budget)
   }
@@ -96,9 +96,9 @@ export class WorkLoop implements ConsumerWork {
       }
     }
     this.#isClaiming = false
-    // A slot that becomes free wakes the loop; until then there is no point in looking.
+    // With no free slot there is nothing to look for. A slot that becomes free wakes the loop.
     if (this.#isClosing || this.#freeSlots === 0) return
-    // Unreferenced: events that are due later are stored, so they need not keep the process alive.
+    // Unreferenced: events due later are stored, so they need not keep the process alive.
     this.#timer = setTimeout(() => this.wake(), delayMs).unref()
   }
 
@@ -122,7 +122,7 @@ export class WorkLoop implements ConsumerWork {
     return claim
   }
 
-  /** After the clock was set, gives other processes time to renew their leases by the new clock. */
+  /** After the clock was set, leaves other processes time to renew their leases by the new clock. */
   #noticeJump(): void {
     const jumpMs = this.#clock.jump()
     if (jumpMs === 0) return
@@ -139,11 +139,11 @@ export class WorkLoop implements ConsumerWork {
     this.#correctAtMs = performance.now() + correctIntervalMs
   }
 
-  /** Another process may do so at the same time: whichever ends the attempt reports it. */
+  /** Other processes may do this at the same time. The one that ends the attempt reports it. */
   async #endExpired(nowMs: number): Promise<void> {
     const held = new Set(this.#attempts.held.map(({ claimed }) => keyOf(claimed.lease)))
     for (const expired of await this.#store.expired(this.#consumer.name, { nowMs })) {
-      // This process judges its own leases by monotonic time. By a wall clock that was set, they may seem to have ended.
+      // This process judges its own leases by monotonic time. By a wall clock that was set, they may look expired.
       if (held.has(keyOf(expired.lease))) continue
       const ending = endingOfExpired(expired, this.#settings)
       if (await this.#store.end(expired.lease, ending)) this.#attempts.reportExpired(expired, ending)
@@ -156,19 +156,20 @@ export class WorkLoop implements ConsumerWork {
     return Math.min(pollIntervalMs, Math.max(1, nextDueAtMs - now()))
   }
 
-  /** Frees the slot as soon as the handlers have ended. */
+  /** Frees the slot as soon as the handlers have settled. */
   async #finish(ended: EndedAttempt): Promise<void> {
     this.#freeSlots += 1
     const recorded = this.#record(ended)
-    // Wakes before it is recorded, so that a store that groups writes records it and claims the next in one transaction.
+    // Wakes the loop before the result is recorded. A store that groups writes then records it and claims the next event in
+    // one transaction.
     this.wake()
     if (await recorded) ended.report()
   }
 
   /**
-   * Retries while the store is unavailable, so that a success is not run again. The lease is renewed meanwhile.
+   * Retries while the store is unavailable, so a successful event does not run again. Meanwhile, the lease is renewed.
    *
-   * @returns whether the ending was recorded here.
+   * @returns whether the result was recorded by this process.
    */
   async #record(ended: EndedAttempt): Promise<boolean> {
     while (!ended.isLeaseLost) {
@@ -185,10 +186,11 @@ export class WorkLoop implements ConsumerWork {
     return false
   }
 
-  /** A renewal that fails, or is never answered, is retried at the next interval. Until then the lease keeps running out. */
+  /** A renewal that fails or is never answered is retried at the next interval. In the meantime the lease runs down. */
   async #renew(): Promise<void> {
     const { leaseMs, now } = this.#settings
-    // After a stall, this timer may fire before the one that loses ended leases. Extending those would delay their events.
+    // After a stall, this timer may fire before the one that marks leases as lost. Extending lost leases would delay their
+    // events.
     this.#attempts.loseEndedLeases()
     const attempts = this.#attempts.held
     if (attempts.length === 0) return
@@ -200,7 +202,7 @@ export class WorkLoop implements ConsumerWork {
       this.#storeAnswered()
       for (const attempt of attempts) {
         if (renewed.has(attempt.claimed.lease.id)) attempt.renewLease(sentAtMs)
-        // An attempt that was recorded in the meantime has no lease and needs none.
+        // An attempt that was recorded in the meantime no longer has or needs a lease.
         else if (this.#attempts.holds(attempt)) attempt.loseLease()
       }
     } catch (error) {
@@ -208,7 +210,7 @@ export class WorkLoop implements ConsumerWork {
     }
   }
 
-  /** Reports once per outage. */
+  /** Reports each outage once. */
   #storeFailed(error: unknown): void {
     if (!this.#isStoreUnavailable) this.#consumer.report(toStoreError(error))
     this.#isStoreUnavailable = true

@@ -1,4 +1,4 @@
-/** Returns a function that returns the longest time, in milliseconds, for which nothing else could run until then. */
+/** Starts watching. The returned function reports the longest delay of the event loop so far, in milliseconds. */
 export function watchEventLoop(): () => number {
   let longestMs = 0
   let lastMs = performance.now()

@@ -6,7 +6,7 @@ import { expect, it, onTestFinished } from 'vitest'
 import { temporaryFile } from '../temporary-file.ts'
 import { takeTurns } from './slow-disk.ts'
 
-// Retried, because a machine that is busy with something else lets one of the two processes wait.
+// Retried, because a busy machine may delay one of the two processes.
 it('lets two processes on a slow disk take turns, each within a few commits of the other', { retry: 4 }, async () => {
   const file = temporaryFile()
   const { turn, close } = takeTurns(file, 'us')
@@ -19,7 +19,7 @@ it('lets two processes on a slow disk take turns, each within a few commits of t
 
   const turns = namesOfTurns(file).slice(1)
   expect(turns.filter((name) => name === 'neighbor').length).toBeGreaterThan(10)
-  // Until they have noticed each other, one of them is lucky.
+  // Until they notice each other, one of them gets more turns.
   expect(longestRun(turns.slice(turns.indexOf('neighbor')))).toBeLessThan(6)
 })
 

@@ -218,11 +218,11 @@ describe('a file that is deleted', () => {
 describe('a file that is damaged', () => {
   it('is reported at start, left unchanged, and replaced once it is moved away', async () => {
     const file = temporaryFile()
-    writeFileSync(file, 'This is a text and no database at all. '.repeat(100))
+    writeFileSync(file, 'This is text, not a database. '.repeat(100))
     const { deliver, errors, handled, inbox, started } = await receiverOf(file)
     await expect(started).rejects.toMatchObject({ code: 'store_unavailable', fault: 'corrupt' })
     await expect(inbox.check()).rejects.toMatchObject({ code: 'store_unavailable', fault: 'corrupt' })
-    expect(errors[0]?.message).toMatch(/is damaged, or not an SQLite database\. Restore it/)
+    expect(errors[0]?.message).toMatch(/is damaged or is not an SQLite database\. Nothing was changed\. Restore it/)
     expect(await deliver()).toMatchObject(unavailable)
     renameSync(file, `${file}.damaged`)
     expect((await deliver()).status).toBe(202)
@@ -247,7 +247,7 @@ describe('a directory that cannot be created', () => {
 /** @returns a function that makes it writable again. */
 function makeReadOnly(file: string): () => void {
   chmodSync(file, 0o400)
-  // Permissions mean nothing to root, as which tests run in many containers; this attribute does.
+  // In many containers tests run as root, which ignores permissions but not this attribute.
   const isRoot = process.getuid?.() === 0
   if (isRoot) execFileSync('chattr', ['+i', file])
   const undo = (): void => {
@@ -258,7 +258,7 @@ function makeReadOnly(file: string): () => void {
   return undo
 }
 
-/** Whether a file can be made read-only here: not to root on a file system without attributes. */
+/** Whether a file can be made read-only here. Root cannot on a file system without attributes. */
 function canMakeReadOnly(): boolean {
   if (process.getuid?.() !== 0) return true
   const directory = mkdtempSync(join(tmpdir(), 'scrapenest-inbox-'))

@@ -49,7 +49,7 @@ describe('an inbox file', () => {
     expect(statSync(join(file, '..')).mode & 0o777).toBe(0o700)
   })
 
-  it('is searched by indexes that do not grow with done events', async () => {
+  it('is searched with indexes that do not grow with done events', async () => {
     const queries: string[] = []
     const store = openStore({
       file: temporaryFile(),
@@ -99,7 +99,9 @@ describe('an inbox file', () => {
     const before = readFileSync(file)
     await expect(openStore({ file }).open()).rejects.toMatchObject({
       code: 'configuration_invalid',
-      message: expect.stringMatching(/written by a newer release \(schema 99; this one knows 3\).*Update/s),
+      message: expect.stringMatching(
+        /written by a newer release \(schema 99; this release supports up to 3\).*Update/s,
+      ),
     })
     expect(readFileSync(file).equals(before)).toBe(true)
   })
@@ -124,7 +126,7 @@ describe('an inbox file', () => {
   })
 
   describe('of the first schema', () => {
-    /** As the first release left it: one event in each state, and the statement with which that release stores. */
+    /** A file as the first release wrote it, with one event in each state, and the statement that release stores with. */
     function fileOfFirstRelease(): { readonly file: string; readonly store: (eventId: string) => unknown } {
       const file = temporaryFile()
       const db = new DatabaseSync(file)
@@ -165,7 +167,7 @@ describe('an inbox file', () => {
       expect(await inbox.put(createInboxEvent({ eventId: 'dead' }))).toBe('stored')
     })
 
-    it('stores nothing twice while a process of the first release still has it open', async () => {
+    it('stores no event twice while a process of the first release still has it open', async () => {
       const { file, store } = fileOfFirstRelease()
       await openStore({ file }).open()
       expect(eventIds.map(store)).toEqual([undefined, undefined, undefined, undefined])
@@ -182,11 +184,11 @@ describe('an inbox file', () => {
     expect(results.sort()).toEqual(['duplicate', 'stored'])
   })
 
-  it('is refused where SQLite can keep no write-ahead log in it', () => {
+  it('is refused if SQLite cannot use a write-ahead log', () => {
     expect(() => sqliteInbox({ file: ':memory:' })).toThrow(/memoryInbox/)
   })
 
-  it('keeps its place when the working directory changes', async () => {
+  it('stays in place when the working directory changes', async () => {
     const file = temporaryFile()
     const before = process.cwd()
     process.chdir(join(file, '..'))
@@ -201,7 +203,7 @@ describe('an inbox file', () => {
 describe('with an SQLite older than 3.51.3', () => {
   const old = (): string => '3.51.2'
 
-  it('one connection keeps the file to itself, and a second one in the process is refused with the reason', async () => {
+  it('one connection opens the file exclusively, and a second one in the same process is refused with the reason', async () => {
     const file = temporaryFile()
     const one = openStore({ file, sqliteVersion: old })
     expect(await one.put(createInboxEvent(), { nowMs: 0 })).toBe('stored')
@@ -209,7 +211,7 @@ describe('with an SQLite older than 3.51.3', () => {
     await expect(two.start(createInboxConsumer(() => {}))).rejects.toMatchObject({
       code: 'configuration_invalid',
       message: expect.stringMatching(
-        /already open in this process.*SQLite 3\.51\.2.*Use the inbox you have, or use Node 22\.23, 24\.21/s,
+        /already open in this process.*SQLite 3\.51\.2.*Reuse the existing inbox, or use Node 22\.23, 24\.21/s,
       ),
     })
     await two.close()
@@ -265,7 +267,7 @@ describe('with an SQLite older than 3.51.3', () => {
   })
 })
 
-it('needs no node:sqlite to be imported, and says what is missing where it is used', () => {
+it('can be imported without node:sqlite, and says what is missing when used', () => {
   const program = `
     import { memoryInbox, sqliteInbox } from '@scrapenest-webhooks/inbox'
     memoryInbox()
@@ -275,7 +277,7 @@ it('needs no node:sqlite to be imported, and says what is missing where it is us
     cwd: join(import.meta.dirname, '..', '..', '..', '..', 'test'),
     encoding: 'utf8',
   })
-  expect(output).toMatch(/^configuration_invalid sqliteInbox needs node:sqlite, in Node since 22\.13/)
+  expect(output).toMatch(/^configuration_invalid sqliteInbox needs node:sqlite, available since Node 22\.13/)
 })
 
 it.each([

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest'
 import { GroupCommit } from '../../src/sqlite/group-commit.ts'
 
-/** A store that keeps what is written to it only when the whole transaction succeeds. */
+/** A store that keeps writes only if the whole transaction succeeds. */
 class Journal {
   readonly transactions: string[][] = []
   isLocked = false
@@ -35,7 +35,7 @@ function createGroupCommit(lockTimeoutMs: number = 1000): {
 }
 
 describe('GroupCommit', () => {
-  // Tried again, because a machine that is busy with something else may take the time of a whole transaction.
+  // Retried, because a busy machine may use up the time of a whole transaction.
   it('commits all operations of one turn together, in their order', { retry: 4 }, async () => {
     const { journal, commit } = createGroupCommit()
     const results = await Promise.all(
@@ -68,7 +68,7 @@ describe('GroupCommit', () => {
         isDone = true
       })
     const others: Promise<void>[] = []
-    // Ends in any case: otherwise a failure of this test would hang.
+    // Bounded, so that this test fails instead of hanging.
     for (let turn = 0; turn < 1_000_000 && !isDone; turn += 1) {
       others.push(commit.run((write) => write('b')))
       await new Promise(setImmediate)
@@ -102,7 +102,7 @@ describe('GroupCommit', () => {
     expect(journal.transactions).toEqual([['a', 'c']])
   })
 
-  it('commits a burst in several transactions, so that the event loop is not blocked', async () => {
+  it('commits a burst in several transactions to keep the event loop free', async () => {
     const { journal, commit } = createGroupCommit()
     let turns = 0
     const turn = (): void => {
@@ -141,7 +141,9 @@ describe('GroupCommit', () => {
   })
 
   describe('after a transaction of 20 ms', () => {
-    /** Whether a timer of 5 ms ends before the next transaction begins: whether another process could take the lock. */
+    /**
+     * Whether a timer of 5 ms fires before the next transaction begins, in which case another process could take the lock.
+     */
     async function leavesGap(
       { commit }: ReturnType<typeof createGroupCommit>,
       write: () => void = () => {},
@@ -173,7 +175,7 @@ describe('GroupCommit', () => {
       expect(await leavesGap(groupCommit)).toBe(true)
     })
 
-    // Retried, because a busy machine may take the time of the timer between any two statements.
+    // Retried, because a busy machine may pause for as long as the timer between any two statements.
     it('continues at once if this process is alone', { retry: 4 }, async () => {
       expect(await leavesGap(createGroupCommit())).toBe(false)
     })

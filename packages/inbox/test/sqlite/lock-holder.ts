@@ -1,4 +1,4 @@
-// Holds the write lock of a file in a process of its own: node lock-holder.ts <file>
+// Holds the write lock of a file in a separate process: node lock-holder.ts <file>
 import { DatabaseSync } from 'node:sqlite'
 
 const db = new DatabaseSync(process.argv[2] as string)

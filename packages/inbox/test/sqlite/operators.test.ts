@@ -16,7 +16,7 @@ function openInbox(file: string): Inbox {
   return inbox
 }
 
-/** What is in the file for a process that starts after this one was killed: the database as it is, and its log. */
+/** The number of events that a process would find after this one was killed: in the database as it is, and in its log. */
 function eventsAfterKill(file: string): number {
   const copy = temporaryFile()
   copyFileSync(file, copy)
@@ -53,22 +53,19 @@ describe('a file that this process opens a second time', () => {
 })
 
 describe('a log that is deleted', () => {
-  it.each([['-wal'], ['-shm'], ['-wal', '-shm']])(
-    'is saved into the file, and reported once: %s',
-    async (...suffixes) => {
-      const file = temporaryFile()
-      const inbox = openInbox(file)
-      for (let count = 0; count < 5; count += 1) await inbox.put(createInboxEvent())
-      for (const suffix of suffixes) rmSync(file + suffix)
-      await expect(inbox.put(createInboxEvent())).rejects.toMatchObject({
-        fault: 'log_deleted',
-        code: 'store_unavailable',
-      })
-      expect(eventsAfterKill(file)).toBe(5)
-      expect(await inbox.put(createInboxEvent())).toBe('stored')
-      expect(eventsAfterKill(file)).toBe(6)
-    },
-  )
+  it.each([['-wal'], ['-shm'], ['-wal', '-shm']])('is saved to the file and reported once: %s', async (...suffixes) => {
+    const file = temporaryFile()
+    const inbox = openInbox(file)
+    for (let count = 0; count < 5; count += 1) await inbox.put(createInboxEvent())
+    for (const suffix of suffixes) rmSync(file + suffix)
+    await expect(inbox.put(createInboxEvent())).rejects.toMatchObject({
+      fault: 'log_deleted',
+      code: 'store_unavailable',
+    })
+    expect(eventsAfterKill(file)).toBe(5)
+    expect(await inbox.put(createInboxEvent())).toBe('stored')
+    expect(eventsAfterKill(file)).toBe(6)
+  })
 
   it('is saved within seconds while no delivery arrives', async () => {
     const file = temporaryFile()
@@ -130,7 +127,7 @@ function locksOn(file: string): readonly string[] | undefined {
 }
 
 describe('a file that is mounted without its directory', () => {
-  it('is recognized among the mounts, also one with a space in its path', () => {
+  it('is recognized among the mounts, even with a space in its path', () => {
     const file = realpathSync(dirname(temporaryFile()))
     const path = `${file}/web hooks.db`
     new DatabaseSync(path).close()

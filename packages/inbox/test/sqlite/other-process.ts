@@ -6,7 +6,7 @@ const open = `
   const db = new DatabaseSync(process.argv[1])
 `
 
-/** Opens a file in another process, which keeps it open and prints a line once it has. */
+/** Opens a file in another process, which prints a line when ready and keeps the file open. */
 export function openElsewhere(
   file: string,
   { exclusively }: { readonly exclusively: boolean },
@@ -20,7 +20,7 @@ export function openElsewhere(
   return child
 }
 
-/** Reads a file in another process and closes it there. A process that takes itself for the last user deletes the log. */
+/** Reads a file in another process and closes it there. A process that believes it is the last user deletes the log. */
 export function readElsewhere(file: string): number {
   const program = `${open} console.log(db.prepare('SELECT count(*) AS events FROM events').get().events); db.close()`
   return Number(execFileSync(process.execPath, ['--input-type=module', '-e', program, file]).toString())

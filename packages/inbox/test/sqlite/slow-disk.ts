@@ -4,7 +4,9 @@ import { GroupCommit } from '../../src/sqlite/group-commit.ts'
 
 const syncMs = 20
 
-/** Commits one row per transaction to a file, on a disk that takes 20 ms to sync. Who committed when is in the table `turns`. */
+/**
+ * Commits one row per transaction to a file, on a disk that takes 20 ms to sync. The table `turns` lists who committed when.
+ */
 export function takeTurns(file: string, name: string): { turn(): Promise<unknown>; close(): void } {
   const sleeper = new Int32Array(new SharedArrayBuffer(4))
   const database = new SqliteFile({

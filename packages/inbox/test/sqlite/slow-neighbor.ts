@@ -1,4 +1,4 @@
-// Commits to a slow disk without a pause, in a process of its own, until it is killed: node slow-neighbor.ts <file> <name>
+// Commits to a slow disk without pausing, in a separate process, until killed: node slow-neighbor.ts <file> <name>
 import { takeTurns } from './slow-disk.ts'
 
 const [file = '', name = ''] = process.argv.slice(2)

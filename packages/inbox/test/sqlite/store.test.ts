@@ -9,7 +9,7 @@ import { watchEventLoop } from './event-loop.ts'
 const day = 86_400_000
 const begin = Date.UTC(2026, 0, 1)
 
-/** An inbox in which one event per second was done, except for every thousandth, which is dead. */
+/** An inbox with one event per second, all done except for every thousandth, which is dead. */
 async function filledInbox(events: number): Promise<{ readonly inbox: Inbox; readonly file: string }> {
   const file = temporaryFile()
   const inbox = sqliteInbox({ file })
@@ -36,7 +36,7 @@ function finishAll(file: string): void {
   db.close()
 }
 
-/** An inbox with this many finished events, of which the first is dead. Built without the slow parts of storing. */
+/** An inbox with this many finished events, the first of them dead. Skips the slow parts of storing. */
 async function hugeInbox(events: number): Promise<Inbox> {
   const file = temporaryFile()
   const inbox = sqliteInbox({ file })
@@ -68,7 +68,7 @@ describe('many events in a file', () => {
     expect(second.nextCursor).toBeUndefined()
   })
 
-  // Retried, because a machine that is busy with something else stops the event loop too; a list would do so every time.
+  // Retried, because a busy machine stops the event loop too. A list that blocks it would fail every time.
   it('never block the event loop for 50 ms while a list searches them', { retry: 4 }, async ({ annotate }) => {
     const inbox = await hugeInbox(400_000)
     const longestDelayMs = watchEventLoop()
@@ -78,7 +78,7 @@ describe('many events in a file', () => {
     expect(delayMs).toBeLessThan(50)
   })
 
-  it('are listed completely even if the inbox closes meanwhile, and the file stays closed', async () => {
+  it('are listed completely even if the inbox closes in the meantime, and the file stays closed', async () => {
     const { inbox, file } = await filledInbox(9_500)
     const [{ events }] = await Promise.all([inbox.list({ state: 'dead' }), inbox.close()])
     expect(events).toHaveLength(9)
@@ -90,7 +90,7 @@ describe('many events in a file', () => {
     expect(await inbox.stats()).toEqual({ ready: 0, running: 0, done: 4_995, dead: 5, unhandled: 0 })
   })
 
-  it('are purged by age, with everything that belongs to them; dead ones are kept', async () => {
+  it('are purged by age, with all their data; dead ones are kept', async () => {
     const { inbox, file } = await filledInbox(5_000)
     expect(await inbox.purge({ state: 'done', finishedBefore: new Date(begin + 3_000_500) })).toBe(2_997)
     expect(await inbox.stats()).toMatchObject({ done: 1_998, dead: 5 })
@@ -101,7 +101,7 @@ describe('many events in a file', () => {
     }
   })
 
-  it('are purged in steps that let deliveries in between', async () => {
+  it('are purged in steps, with deliveries stored in between', async () => {
     const { inbox } = await filledInbox(3_000)
     let stored = 0
     let isPurging = true
@@ -150,7 +150,7 @@ describe('many events in a file', () => {
     expect(await inbox.stats()).toMatchObject({ ready: 500, done: 2_497, dead: 3 })
   })
 
-  it('tell when the oldest overdue one became due', async () => {
+  it('report when the oldest overdue one became due', async () => {
     const file = temporaryFile()
     let nowMs = begin
     const inbox = sqliteInbox({ file, now: () => nowMs })

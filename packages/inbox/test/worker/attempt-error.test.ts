@@ -14,7 +14,7 @@ const throwing = {
   },
 }
 
-describe('what is stored of a thrown value', () => {
+describe('the stored error of an attempt', () => {
   it.each<[string, unknown]>([
     ['undefined', undefined],
     ['null', null],
@@ -56,7 +56,7 @@ describe('what is stored of a thrown value', () => {
     expect(JSON.parse(JSON.stringify(error))).toEqual(error)
   })
 
-  it('is the error of the handler, not the one around it', () => {
+  it("is the handler's error, not the one around it", () => {
     const error = new WebhookError('handler_failed', undefined, { cause: new RangeError('too far') })
     expect(toAttemptError(error)).toMatchObject({ code: 'handler_failed', name: 'RangeError', message: 'too far' })
   })
@@ -107,7 +107,7 @@ describe('the URLs of an event', () => {
     expect(JSON.stringify(maskUrls(toAttemptError(new Error(href)), eventWith(url)))).not.toContain('SECRET')
   })
 
-  it('leave the rest of the error as it is', () => {
+  it('leave the rest of the error unchanged', () => {
     const stored = maskUrls(toAttemptError(new Error('no space')), eventWith('https://a.example/?b'))
     expect(stored).toMatchObject({ code: 'handler_failed', name: 'Error', message: 'no space' })
   })

@@ -9,7 +9,7 @@ import { temporaryFile } from '../temporary-file.ts'
 const minute = 60_000
 const day = 86_400_000
 
-/** Sets the system's clock, as an operator, NTP or a virtual machine that wakes up does. Timers go on as before. */
+/** Sets the system clock, like an operator, NTP or a resumed virtual machine. Timers are unaffected. */
 function setClock(byMs: number): void {
   const realNow = Date.now
   vi.spyOn(Date, 'now').mockImplementation(() => realNow() + byMs)
@@ -113,11 +113,11 @@ describe('the lease of an attempt', () => {
     await vi.waitFor(() => expect(reason).toMatchObject({ code: 'event_in_progress' }))
     expect(reason).toMatchObject({ message: expect.stringContaining('lease') })
     await new Promise((resolve) => setTimeout(resolve, 20))
-    // Recorded by the process that finds the lease ended, and never as the success that it was.
+    // Recorded by the process that finds the lease expired, and never as a success.
     await vi.waitFor(() => expect(store.codes).toEqual(['lease_ended']))
   })
 
-  it('is lost when no renewal is answered before it ends', async () => {
+  it('is lost when no renewal is answered before it expires', async () => {
     const store = new (class extends MemoryStore {
       override async renew(): Promise<ReadonlySet<string>> {
         return await new Promise(() => {})

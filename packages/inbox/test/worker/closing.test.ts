@@ -12,7 +12,7 @@ afterEach(() => {
   vi.useRealTimers()
 })
 
-/** Timers move only when the test says so. Ticks that no timer is needed for still pass. */
+/** Timers advance only when the test says so. Ticks that need no timer still pass. */
 function stopTimers(): void {
   vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'setInterval', 'clearInterval', 'performance'] })
 }
@@ -28,7 +28,7 @@ function openable(): { readonly promise: Promise<void>; readonly resolve: () => 
 
 interface Hanging {
   readonly consumer: InboxConsumer
-  /** The signal of each run: its handler ignores it. */
+  /** The signal of each run, which the handler ignores. */
   readonly signals: readonly AbortSignal[]
   end(): void
 }
@@ -53,13 +53,13 @@ async function busyInbox(inbox: Inbox = memoryInbox()): Promise<Hanging & { read
   return { ...hanging, inbox }
 }
 
-/** Also while timers stand still. */
+/** Works while timers are stopped. */
 async function untilTrue(condition: () => boolean): Promise<void> {
   for (let turn = 0; turn < 1000 && !condition(); turn += 1) await nextTurn()
   expect(condition()).toBe(true)
 }
 
-/** Whether a promise has resolved after what can happen without timers has happened. */
+/** Whether a promise resolves without any timer firing. */
 async function hasResolved(promise: Promise<unknown>): Promise<boolean> {
   let isResolved = false
   void promise.then(() => {
@@ -69,7 +69,7 @@ async function hasResolved(promise: Promise<unknown>): Promise<boolean> {
   return isResolved
 }
 
-/** A store in memory whose methods the test may delay, with the order of its calls. */
+/** A memory store whose methods the test can delay. Records the order of its calls. */
 function slowStore(delays: Partial<Record<'open' | 'claim' | 'end' | 'close', Promise<void>>>): {
   readonly inbox: Inbox
   readonly calls: readonly string[]
@@ -98,7 +98,7 @@ function slowStore(delays: Partial<Record<'open' | 'claim' | 'end' | 'close', Pr
 }
 
 describe('the time that close may take', () => {
-  it('is 8 s by default: handlers are aborted a second before it ends, and given up half a second later', async () => {
+  it('is 8 s by default: handlers are aborted one second before the end, and given up half a second later', async () => {
     stopTimers()
     const { inbox, signals } = await busyInbox()
     const closed = inbox.close()
@@ -157,7 +157,7 @@ describe('the time that close may take', () => {
     expect(calls.at(-1)).toBe('close has ended')
   })
 
-  it('with graceMs: 0 is the time to give events back', async () => {
+  it('with graceMs: 0 is the time it takes to release events', async () => {
     stopTimers()
     const { inbox, signals } = await busyInbox()
     expect(await hasResolved(inbox.close({ graceMs: 0 }))).toBe(true)
@@ -297,7 +297,7 @@ describe('a store that is being opened while it is closed', () => {
   })
 })
 
-it('gives back events that were being claimed, without running their handlers', async () => {
+it('releases events that were being claimed, without running their handlers', async () => {
   const { promise: claimed, resolve: claimNow } = openable()
   const { inbox, calls } = slowStore({ claim: claimed })
   const { consumer, signals } = hangingConsumer()

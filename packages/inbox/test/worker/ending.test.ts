@@ -42,7 +42,7 @@ describe('an attempt', () => {
     expect(endingAfter(failed(error))).toMatchObject({ state: 'ready', isCounted: false, dueAtMs: nowMs })
   })
 
-  it('that was the last makes its event dead, whether it failed or its lease ended', () => {
+  it('that was the last makes its event dead, whether it failed or its lease expired', () => {
     expect(endingAfter(failed(new Error('no')), { maxAttempts: 3 }, 3)).toMatchObject({ state: 'dead' })
     const expired = { lease: { id: '1', token: 't' }, event: createInboxEvent(), attempt: 3, startedAtMs: nowMs }
     const settings = readInboxOptions({ maxAttempts: 3, now: () => nowMs })

@@ -24,7 +24,7 @@ const until = (condition: () => boolean | Promise<boolean>): Promise<boolean> =>
 describe.each(engines)('retries in $engine, by a clock that stands still', ({ create }) => {
   function createInbox(options: InboxOptions = {}): { readonly inbox: Inbox; readonly clock: FakeClock } {
     const clock = fakeClock(1_700_000_000_000)
-    // Polls often; only the clock decides what is due.
+    // Polls often. Only the clock decides what is due.
     const inbox = create({ now: clock.now, random: () => 0.5, pollIntervalMs: 2, ...options })
     onTestFinished(() => inbox.close({ graceMs: 0 }))
     return { inbox, clock }

@@ -35,7 +35,7 @@ function recordingConsumer(): InboxConsumer & { readonly reports: unknown[]; rea
   }
 }
 
-const outage = new InboxUnavailableError('io_error', 'The database is away.')
+const outage = new InboxUnavailableError('io_error', 'The database is down.')
 
 afterEach(() => {
   vi.useRealTimers()
@@ -64,7 +64,7 @@ describe('starting an inbox whose store is unavailable', () => {
     expect(consumer.notes).toEqual(['The store of the inbox is available again.'])
   })
 
-  it('reports an error that is not ours as store_unavailable', async () => {
+  it('reports an unknown error as store_unavailable', async () => {
     const { inbox } = unavailableInbox(new TypeError('broken'))
     const consumer = recordingConsumer()
     await inbox.start(consumer)

@@ -1,11 +1,11 @@
 /**
- * The first schema. Payloads never change, so they have a table of their own: an UPDATE rewrites the whole row, and a body
- * can take a mebibyte.
+ * The first schema. Payloads never change, so they have a separate table: an UPDATE rewrites the whole row, and a body can
+ * be a mebibyte.
  *
- * `due_at_ms`: while ready, when the next attempt may begin; while running, when the lease ends; otherwise NULL. The two
- * partial indexes contain only ready and running events, so that done events do not slow down claims.
+ * `due_at_ms`: while ready, when the next attempt may begin; while running, when the lease expires; otherwise NULL. The two
+ * partial indexes contain only ready and running events, so done events do not slow down claims.
  *
- * Triggers maintain `counts`: counting all rows for each `stats` would delay deliveries.
+ * Triggers maintain `counts`, because counting all rows for each `stats` would delay deliveries.
  */
 export const events = `
 CREATE TABLE events (

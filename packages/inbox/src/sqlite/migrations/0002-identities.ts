@@ -1,10 +1,10 @@
 /**
- * The second schema. Event ids are in no order, so with one large index each put changed a different page, which was written
- * to the log and then to the file. Now a put changes only the index of unfinished events, which stays small. It reads the
- * index of finished ones, which changes when an event ends.
+ * The second schema. Event ids are unordered, so with one large index each put changed a different page, which was written
+ * to the log and then to the file. Now a put only changes the index of unfinished events, which stays small. It reads the
+ * index of finished events, which changes when an event finishes.
  *
- * Duplicates of finished events are ignored by a trigger rather than by the INSERT statement, so that a process of an older
- * release that has the file open recognizes them too.
+ * A trigger, not the INSERT statement, ignores duplicates of finished events. That way they are also recognized by processes
+ * of an older release that have the file open.
  */
 export const identities = `
 DROP INDEX events_identity;

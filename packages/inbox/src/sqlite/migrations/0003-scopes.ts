@@ -1,10 +1,12 @@
 /**
- * The third schema: tenants' scopes, ids that SQLite cannot store as text, and clocks that are set back.
+ * The third schema. Adds tenants' scopes, ids that SQLite cannot store as text, and protection against clocks that are set
+ * back.
  *
- * `scheduled_at_ms` is when `due_at_ms` was set. If it is later than now, the clock has been set back since.
+ * `scheduled_at_ms` is when `due_at_ms` was set. If it is in the future, the clock has been set back since.
  *
- * `scope` and `event_id` are `keyText`: the text itself, or a hash of it. `exact` then contains the original scope, id and
- * type as JSON. Existing events have no scope, and a process of an older release that has the file open stores none.
+ * `scope` and `event_id` are `keyText`: the text itself, or a hash of it. If hashed, `exact` contains the original scope, id
+ * and type as JSON. Existing events have no scope, nor do events stored by processes of an older release that have the file
+ * open.
  */
 export const scopes = `
 ALTER TABLE events ADD COLUMN scope TEXT NOT NULL DEFAULT '';
