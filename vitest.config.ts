@@ -11,7 +11,7 @@ const resolution = {
 
 const files = ['packages/*/test/**/*.test.ts', 'test/**/*.test.ts']
 
-/** These kill a process each second: on a busy machine, none would live to handle an event. */
+/** These kill a process each second, and count what a process that stalls would do twice. */
 const alone = ['test/engines/load.test.ts']
 
 const perTest = {

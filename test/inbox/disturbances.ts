@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { randomUUID } from 'node:crypto'
 import { rmSync } from 'node:fs'
-import { backup, DatabaseSync } from 'node:sqlite'
+import * as sqlite from 'node:sqlite'
 import { sqliteInbox } from '@scrapenest-webhooks/inbox'
 
 /** What operators, backup jobs and other tools do to a file in use. Run in the process of the inbox, and in another. */
 export const disturbances: Readonly<Record<string, (file: string) => Promise<void>>> = {
   async open(file) {
-    const db = new DatabaseSync(file)
+    const db = new sqlite.DatabaseSync(file)
     try {
       db.prepare('SELECT count(*) FROM events').get()
     } finally {
@@ -29,20 +29,23 @@ export const disturbances: Readonly<Record<string, (file: string) => Promise<voi
     await checkCopy(file, (db, copy) => db.exec(`VACUUM INTO '${copy}'`))
   },
 
-  async backup(file) {
-    // All pages in one step: between two steps, a write by another connection would start the backup over.
-    await checkCopy(file, (db, copy) => backup(db, copy, { rate: 2 ** 31 - 1 }))
-  },
+  // Node has it since 22.16.
+  ...('backup' in sqlite ? { backup } : {}),
+}
+
+async function backup(file: string): Promise<void> {
+  // All pages in one step: between two steps, a write by another connection would start the backup over.
+  await checkCopy(file, (db, copy) => sqlite.backup(db, copy, { rate: 2 ** 31 - 1 }))
 }
 
 /** A copy must be sound, and contain every event that was in the file before it was begun. */
-async function checkCopy(file: string, copyTo: (db: DatabaseSync, copy: string) => unknown): Promise<void> {
+async function checkCopy(file: string, copyTo: (db: sqlite.DatabaseSync, copy: string) => unknown): Promise<void> {
   const copy = `${file}.${randomUUID()}`
-  const db = new DatabaseSync(file)
+  const db = new sqlite.DatabaseSync(file)
   try {
     const before = countEvents(db)
     await copyTo(db, copy)
-    const copied = new DatabaseSync(copy)
+    const copied = new sqlite.DatabaseSync(copy)
     try {
       assert.deepEqual({ ...copied.prepare('PRAGMA quick_check').get() }, { quick_check: 'ok' })
       assert.ok(countEvents(copied) >= before, 'a backup contains what was stored before it')
@@ -55,7 +58,7 @@ async function checkCopy(file: string, copyTo: (db: DatabaseSync, copy: string) 
   }
 }
 
-function countEvents(db: DatabaseSync): number {
+function countEvents(db: sqlite.DatabaseSync): number {
   return Number(db.prepare('SELECT count(*) AS events FROM events').get()?.['events'])
 }
 
