@@ -112,9 +112,11 @@ export function createReporter({ name, logger, onError, onDelivery }: ReporterOp
     void safely(() => {
       const isThrown = code === 'handler_failed' || code === 'permanent_failure'
       const message = isThrown ? rowOf('handler_failed').message : (error as Error).message
+      // An inbox raises its own reports, such as `lease_ended`: their stacks say nothing, and a crash causes many.
+      const err = codeOf(error) === undefined && !isThrown ? (error as Error).cause : error
       const line = {
         logger: subject.logger ?? logger,
-        fields: fieldsOf(code, subject, error),
+        fields: fieldsOf(code, subject, err),
         message: prefix + message,
       }
       writeLine({ ...line, level: 'error' })

@@ -160,6 +160,7 @@ describe('the processor of an inbox', () => {
     expect(lines).toMatchObject([
       { level: 'error', message: expect.stringContaining('The event is dead.'), fields: { code: 'event_dead' } },
     ])
+    expect(lines[0]?.fields, 'its stack would only name the inbox').not.toHaveProperty('err')
   })
 
   it('warns once per type of events without a handler, unless onUnknownEvent takes them', async () => {
