@@ -1,4 +1,4 @@
-import { createServer, type RequestListener } from 'node:http'
+import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { bodyParser } from '@koa/bodyparser'
 import { captureRawBody, scrapenestWebhooks as onExpress } from '@scrapenest-webhooks/express'
@@ -25,7 +25,7 @@ export interface ExistingApp {
   start(webhook: { readonly secret: string; readonly onHandled?: () => void } | undefined): Promise<RunningApp>
 }
 
-export function listen(listener: RequestListener): Promise<RunningApp> {
+export function listen(listener: RequestListener): Promise<RunningApp & { readonly server: Server }> {
   const server = createServer(listener)
   return new Promise((resolve) => {
     server.listen(0, '127.0.0.1', () => {
@@ -34,7 +34,7 @@ export function listen(listener: RequestListener): Promise<RunningApp> {
           server.close(() => closed())
           server.closeAllConnections()
         })
-      resolve({ origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, close })
+      resolve({ server, origin: `http://127.0.0.1:${(server.address() as AddressInfo).port}`, close })
     })
   })
 }

@@ -9,6 +9,7 @@
 export {
   checkHooks,
   checkKnownOptions,
+  checkOptionalPath,
   checkPath,
   checkWholeNumber,
 } from './check.ts'

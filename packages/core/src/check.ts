@@ -51,10 +51,18 @@ export function checkKnownOptions(options: object, known: Readonly<Record<string
   for (const name of Object.keys(options)) {
     if (Object.hasOwn(known, name)) continue
     const names = Object.keys(known).sort().join(', ')
-    const meant = closestTo(name, Object.keys(known))
+    const meant = closestTo(name, Object.keys(known)) ?? partlyNamed(name, Object.keys(known))
     const hint = meant === undefined ? '' : ` Did you mean ${meant}?`
     throw new ConfigurationError(`Unknown option ${JSON.stringify(name)}. The options are ${names}.${hint}`)
   }
+}
+
+/** The option whose name contains the word, or is contained in it: `tolerance`, `signingSecret`. */
+function partlyNamed(word: string, known: readonly string[]): string | undefined {
+  const lower = word.toLowerCase()
+  return known.find(
+    (one) => lower.includes(one.toLowerCase()) || (lower.length > 3 && one.toLowerCase().includes(lower)),
+  )
 }
 
 /** @throws {ConfigurationError} `configuration_invalid`: one of these is set and is not a function. */
@@ -79,6 +87,11 @@ export function checkMethods<Value>(name: string, value: Value, methods: readonl
 export function checkPath(path: unknown): string {
   if (typeof path === 'string' && /^\/[^?#\s]*$/.test(path)) return path
   throw unexpected('path', path, "an absolute path, such as '/webhooks/scrapenest'")
+}
+
+/** Checks a `path` option that may be left out. Throws like `checkPath`. */
+export function checkOptionalPath(path: unknown): void {
+  if (path !== undefined) checkPath(path)
 }
 
 /** The properties that are set: an explicit `undefined` means the default. */

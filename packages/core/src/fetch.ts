@@ -1,4 +1,4 @@
-import { checkHooks, checkPath } from './check.ts'
+import { checkHooks, checkOptionalPath } from './check.ts'
 import { ConfigurationError } from './errors.ts'
 import type { EventSchemas, SchemaOutputs, ScrapeNestEvents } from './events.ts'
 import { readWebBody } from './receive/body.ts'
@@ -69,15 +69,19 @@ export interface ScrapenestWebhooks {
 function createFetchHandler(
   options: FetchOptions & ReceiverOrOptions<unknown>,
 ): FetchHandler<unknown, ReadyReceiver<unknown>> {
-  const { path, remoteAddress, ...source } = options
-  if (path !== undefined) checkPath(path)
-  checkHooks({ remoteAddress }, ['remoteAddress'])
-  if ('allowedSources' in source && source.allowedSources !== undefined && remoteAddress === undefined) {
+  const { receiver, isOwned } = resolveReceiver<unknown>(options, {
+    reportUnsetSecret: 'late',
+    adapterOptions: {
+      path: checkOptionalPath,
+      remoteAddress: (value) => checkHooks({ remoteAddress: value }, ['remoteAddress']),
+    },
+  })
+  const { path, remoteAddress } = options
+  if ('allowedSources' in options && options.allowedSources !== undefined && remoteAddress === undefined) {
     throw new ConfigurationError(
       'allowedSources needs the client address: set `remoteAddress: (request, context) => …` too.',
     )
   }
-  const { receiver, isOwned } = resolveReceiver<unknown>(source, { reportUnsetSecret: 'late' })
 
   async function handle(request: Request, context: unknown = request): Promise<Response> {
     if (path !== undefined && new URL(request.url).pathname !== path) return respond(notFoundReply)

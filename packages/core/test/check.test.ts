@@ -51,6 +51,26 @@ describe('checkKnownOptions', () => {
   })
 })
 
+describe('the suggestion for an unknown option', () => {
+  const known = { maxBodyBytes: true, onEvent: true, path: true, secret: true, toleranceSeconds: true }
+
+  it.each([
+    ['toleranceSecond', 'toleranceSeconds'],
+    ['pth', 'path'],
+    ['tolerance', 'toleranceSeconds'],
+    ['signingSecret', 'secret'],
+    ['bodybytes', 'maxBodyBytes'],
+  ])('for %s is %s', (name, meant) => {
+    expect(() => checkKnownOptions({ [name]: 1 }, known)).toThrow(
+      refusal('configuration_invalid', `Did you mean ${meant}?`),
+    )
+  })
+
+  it.each(['handlers', 'id', 'timeout'])('for %s is missing, because no option is similar', (name) => {
+    expect(() => checkKnownOptions({ [name]: 1 }, known)).toThrow(/toleranceSeconds\.$/)
+  })
+})
+
 describe('checkHooks', () => {
   it('accepts functions and undefined', () => {
     expect(() => checkHooks({ onError: () => {}, onDelivery: undefined }, ['onError', 'onDelivery'])).not.toThrow()

@@ -8,7 +8,7 @@ import {
   type ScrapeNestEvents,
 } from '@scrapenest-webhooks/core'
 import {
-  checkPath,
+  checkOptionalPath,
   closingConnection,
   errorReply,
   notFoundReply,
@@ -17,7 +17,15 @@ import {
   resolveReceiver,
   type WithReceiver,
 } from '@scrapenest-webhooks/core/adapter'
-import { type HostDetails, pathOf, pathTwice, toWebhookRequest, writeReply } from '@scrapenest-webhooks/node'
+import {
+  type HostDetails,
+  pathOf,
+  pathTwice,
+  registeredTwice,
+  toWebhookRequest,
+  writeReply,
+} from '@scrapenest-webhooks/node'
+import { findSecondRegistration, remember } from './registered-twice.ts'
 
 export type * from '@scrapenest-webhooks/core'
 export {
@@ -80,10 +88,19 @@ export function scrapenestWebhooks<Schemas extends EventSchemas<ScrapeNestEvents
   options: ExpressOptions & ReceiverOptions<ScrapeNestEvents, ExpressRequest, Schemas>,
 ): ExpressMiddleware<Receiver<SchemaOutputs<ScrapeNestEvents, Schemas>, ExpressRequest>>
 export function scrapenestWebhooks(options: ExpressOptions & object): ExpressMiddleware<ReadyReceiver<ExpressRequest>> {
-  const { path, ...source } = options
-  if (path !== undefined) checkPath(path)
-  // The overloads have checked the rest of the options.
-  const { receiver } = resolveReceiver(source as ReceiverOrOptions<ExpressRequest>, { startedBy: 'next turn' })
+  // The overloads have checked the types of the options.
+  const { receiver } = resolveReceiver(options as ReceiverOrOptions<ExpressRequest>, {
+    startedBy: 'next turn',
+    adapterOptions: { path: checkOptionalPath },
+  })
+  const { path } = options
+  let isChecked = false
+
+  function reportSecond(request: ExpressRequest): void {
+    isChecked = true
+    const twice = findSecondRegistration(request)
+    if (twice !== undefined) receiver.report?.(registeredTwice(twice))
+  }
 
   async function handle(
     request: ExpressRequest,
@@ -103,8 +120,10 @@ export function scrapenestWebhooks(options: ExpressOptions & object): ExpressMid
       else next()
       return
     }
+    if (!isChecked) reportSecond(request)
     writeReply(response, await receiver.receive(toWebhookRequest(request, detailsOf(request)), request), receiver)
   }
+  remember(handle, path)
   return Object.assign(handle, { receiver })
 }
 

@@ -88,15 +88,26 @@ export const scrapenestWebhooks: FastifyPluginAsync<ScrapenestWebhooksOptions> =
   fastify: '>=4.28.0 <6',
 })
 
+const unchecked = (): void => {}
+
+/** Fastify checks those of `register` itself. */
+const adapterOptions = {
+  path: checkPath,
+  prefix: unchecked,
+  decorateAs: unchecked,
+  logLevel: unchecked,
+  logSerializers: unchecked,
+}
+
 async function register(app: FastifyInstance, options: ScrapenestWebhooksOptions): Promise<void> {
-  const { path, prefix = '', decorateAs = 'scrapenest', logLevel: _, logSerializers: __, ...source } = options
-  checkPath(path)
+  const { path, prefix = '', decorateAs = 'scrapenest' } = options
   const { receiver, isOwned } = resolveReceiver<FastifyRequest>(
-    withLoggerOf(app, source as ReceiverOrOptions<FastifyRequest>),
+    withLoggerOf(app, options as ReceiverOrOptions<FastifyRequest>),
+    { adapterOptions },
   )
   decorate(app, decorateAs, receiver)
   if (isOwned) {
-    const graceMs = graceWithinPluginTimeout(app, source as Pick<ReceiverOptions<ScrapeNestEvents>, 'closeGraceMs'>)
+    const graceMs = graceWithinPluginTimeout(app, options as Pick<ReceiverOptions<ScrapeNestEvents>, 'closeGraceMs'>)
     app.addHook('onReady', () => receiver.start())
     app.addHook('preClose', () => receiver.close({ graceMs }))
   }

@@ -9,7 +9,7 @@ import {
   type WebhookReply,
 } from '@scrapenest-webhooks/core'
 import {
-  checkPath,
+  checkOptionalPath,
   closingConnection,
   errorReply,
   type ReadyReceiver,
@@ -17,7 +17,8 @@ import {
   resolveReceiver,
   type WithReceiver,
 } from '@scrapenest-webhooks/core/adapter'
-import { type HostDetails, pathOf, pathTwice, toWebhookRequest } from '@scrapenest-webhooks/node'
+import { type HostDetails, pathOf, pathTwice, registeredTwice, toWebhookRequest } from '@scrapenest-webhooks/node'
+import { isRegisteredTwice, remember } from './registered-twice.ts'
 
 export type * from '@scrapenest-webhooks/core'
 export {
@@ -80,10 +81,13 @@ export function scrapenestWebhooks<Schemas extends EventSchemas<ScrapeNestEvents
   options: KoaOptions & ReceiverOptions<ScrapeNestEvents, KoaContext, Schemas>,
 ): KoaMiddleware<Receiver<SchemaOutputs<ScrapeNestEvents, Schemas>, KoaContext>>
 export function scrapenestWebhooks(options: KoaOptions & object): KoaMiddleware<ReadyReceiver<KoaContext>> {
-  const { path, ...source } = options
-  if (path !== undefined) checkPath(path)
-  // The overloads have checked the rest of the options.
-  const { receiver } = resolveReceiver(source as ReceiverOrOptions<KoaContext>, { startedBy: 'next turn' })
+  // The overloads have checked the types of the options.
+  const { receiver } = resolveReceiver(options as ReceiverOrOptions<KoaContext>, {
+    startedBy: 'next turn',
+    adapterOptions: { path: checkOptionalPath },
+  })
+  const { path } = options
+  let isChecked = false
 
   async function handle(ctx: KoaContext, next: () => Promise<unknown>): Promise<unknown> {
     if (path === undefined && !isMounted(ctx)) {
@@ -96,8 +100,13 @@ export function scrapenestWebhooks(options: KoaOptions & object): KoaMiddleware<
       if (pathOf(ctx.originalUrl) === path) receiver.report?.(pathTwice(path))
       return await next()
     }
+    if (!isChecked) {
+      isChecked = true
+      if (isRegisteredTwice(ctx, ctx.path)) receiver.report?.(registeredTwice(ctx.path))
+    }
     return write(ctx, await receiver.receive(toWebhookRequest(ctx.req, detailsOf(ctx)), ctx))
   }
+  remember(handle, path)
   return Object.assign(handle, { receiver })
 }
 

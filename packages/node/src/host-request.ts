@@ -80,3 +80,10 @@ export function pathOf(target: string | undefined): string | undefined {
 export function pathTwice(path: string): string {
   return `A request for ${path} is not handled: the webhook is mounted at this path, and its \`path\` option repeats it. Mount it without a path, or at this path alone and without the option.`
 }
+
+/** The error for a second registration for the same path, which no delivery reaches. */
+export function registeredTwice(path: string): ConfigurationError {
+  return new ConfigurationError(
+    `scrapenestWebhooks is registered twice for ${path}, and only the first registration gets deliveries. Give the second one another path, or remove it.`,
+  )
+}

@@ -1,3 +1,4 @@
+import type { EventEmitter } from 'node:events'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type {
   EventSchemas,
@@ -7,14 +8,14 @@ import type {
   ScrapeNestEvents,
 } from '@scrapenest-webhooks/core'
 import {
-  checkPath,
+  checkOptionalPath,
   notFoundReply,
   type ReadyReceiver,
   type ReceiverOrOptions,
   resolveReceiver,
   type WithReceiver,
 } from '@scrapenest-webhooks/core/adapter'
-import { type HostDetails, pathOf, toWebhookRequest, writeReply } from './host-request.ts'
+import { type HostDetails, pathOf, registeredTwice, toWebhookRequest, writeReply } from './host-request.ts'
 
 export type * from '@scrapenest-webhooks/core'
 export {
@@ -24,7 +25,15 @@ export {
   RetryLaterError,
   WebhookError,
 } from '@scrapenest-webhooks/core'
-export { abandonReply, type HostDetails, pathOf, pathTwice, toWebhookRequest, writeReply } from './host-request.ts'
+export {
+  abandonReply,
+  type HostDetails,
+  pathOf,
+  pathTwice,
+  registeredTwice,
+  toWebhookRequest,
+  writeReply,
+} from './host-request.ts'
 export { type BodySource, readRawBody } from './read-body.ts'
 
 export interface NodeOptions {
@@ -61,10 +70,14 @@ export function scrapenestWebhooks<Schemas extends EventSchemas<ScrapeNestEvents
   options: NodeOptions & ReceiverOptions<ScrapeNestEvents, IncomingMessage, Schemas>,
 ): NodeHandler<Receiver<SchemaOutputs<ScrapeNestEvents, Schemas>, IncomingMessage>>
 export function scrapenestWebhooks(options: NodeOptions & object): NodeHandler<ReadyReceiver<IncomingMessage>> {
-  const { path, ...source } = options
-  if (path !== undefined) checkPath(path)
-  // The overloads have checked the rest of the options.
-  const { receiver } = resolveReceiver(source as ReceiverOrOptions<IncomingMessage>, { startedBy: 'next turn' })
+  // The overloads have checked the types of the options.
+  const { receiver } = resolveReceiver(options as ReceiverOrOptions<IncomingMessage>, {
+    startedBy: 'next turn',
+    adapterOptions: { path: checkOptionalPath },
+  })
+  const { path } = options
+  /** Whether an earlier listener of the same server answers at this path. The first delivery tells. */
+  let isSecond = true
 
   async function handle(
     request: IncomingMessage,
@@ -76,9 +89,25 @@ export function scrapenestWebhooks(options: NodeOptions & object): NodeHandler<R
       else next()
       return
     }
+    if (isSecond) isSecond = earlierListeners(request, handle).some((one) => handlers.get(one)?.path === path)
+    if (isSecond) {
+      receiver.report?.(registeredTwice(path ?? 'every path'))
+      return
+    }
     writeReply(response, await receiver.receive(toWebhookRequest(request, detailsOf(request)), request), receiver)
   }
+  handlers.set(handle, { path })
   return Object.assign(handle, { receiver })
+}
+
+/** The handlers made here. */
+const handlers = new WeakMap<object, Pick<NodeOptions, 'path'>>()
+
+/** The listeners of this request's server that were called before this one. */
+function earlierListeners(request: IncomingMessage, listener: object): readonly object[] {
+  const { server } = request.socket as { readonly server?: Pick<EventEmitter, 'listeners'> }
+  const listeners: readonly object[] = server?.listeners('request') ?? []
+  return listeners.slice(0, Math.max(0, listeners.indexOf(listener)))
 }
 
 function detailsOf(request: IncomingMessage & { readonly rawBody?: unknown; readonly body?: unknown }): HostDetails {

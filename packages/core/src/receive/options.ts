@@ -110,19 +110,28 @@ const receiverOptions: Readonly<Record<keyof ReceiverOptions<object>, true>> = {
 
 export const defaultCloseGraceMs = 8_000
 
+interface ReadOptions {
+  /**
+   * `at once` throws; `late` leaves it to `start()` and the first request, for hosts whose files are imported at build
+   * time.
+   * @default 'at once'
+   */
+  readonly reportUnsetSecret?: 'at once' | 'late'
+  /** Options that the adapter has taken out already. They are listed if an option is unknown. @default {} */
+  readonly otherOptions?: Readonly<Record<string, unknown>>
+}
+
 /**
  * Reads the options of a receiver.
  *
- * @param reportUnsetSecret `at once` throws; `late` leaves it to `start()` and the first request, for hosts whose files
- * are imported at build time.
  * @throws {ConfigurationError} `configuration_invalid`, with the option and the fix.
  */
 export function readReceiverOptions<Context>(
   options: object,
-  reportUnsetSecret: 'at once' | 'late' = 'at once',
+  { reportUnsetSecret = 'at once', otherOptions = {} }: ReadOptions = {},
 ): ReceiverSettings<Context> {
-  if (Object(options) !== options) throw unexpected('the options', options, 'an object')
-  checkKnownOptions(options, receiverOptions)
+  if (Object(options) !== options) throw unexpected('the options', options, 'an object with at least a secret')
+  checkKnownOptions(options, { ...receiverOptions, ...otherOptions })
   const { secret, allowedSources, ...settings } = readHandlingOptions<
     ReceiverSettings<Context> & ReceiverOptions<object, Context>
   >({

@@ -47,26 +47,37 @@ export interface ResolveOptions {
   readonly startedBy?: 'next turn' | 'adapter'
   /** `late`: an unset secret is reported by `start` and the first request, not here. @default 'at once' */
   readonly reportUnsetSecret?: 'at once' | 'late'
+  /** The adapter's own options, such as `{ path: checkPath }`. Each check gets the value of its option. @default {} */
+  readonly adapterOptions?: Readonly<Record<string, (value: unknown) => unknown>>
 }
 
 /**
  * The receiver an adapter works with.
  *
+ * @param source the options as the user passed them, the adapter's own included.
  * @returns whether the adapter owns it: only then may it start and close it.
  * @throws {ConfigurationError} `configuration_invalid`: malformed options, or options beside a ready receiver.
  */
 export function resolveReceiver<Context>(
   source: ReceiverOrOptions<Context>,
-  { startedBy = 'adapter', reportUnsetSecret = 'at once' }: ResolveOptions = {},
+  { startedBy = 'adapter', reportUnsetSecret = 'at once', adapterOptions = {} }: ResolveOptions = {},
 ): { readonly receiver: ReadyReceiver<Context>; readonly isOwned: boolean } {
-  if (typeof source === 'object' && source !== null && 'receiver' in source) {
-    checkKnownOptions(source, { receiver: true })
+  if (Object(source) !== source) throw unexpected('the options', source, 'an object, such as { path, secret, onEvent }')
+  const options: Record<string, unknown> = { ...source }
+  for (const [name, check] of Object.entries(adapterOptions)) {
+    check(options[name])
+    delete options[name]
+  }
+  const otherOptions = { ...adapterOptions, receiver: true }
+  if ('receiver' in source) {
+    checkKnownOptions(options, otherOptions)
     const { receiver } = source
     if (typeof receiver?.receive !== 'function')
       throw unexpected('receiver', receiver, 'a Receiver, from createReceiver(…)')
     return { receiver, isOwned: false }
   }
-  const receiver = createReceiverFrom<ScrapeNestEvents, Context>(readReceiverOptions(source, reportUnsetSecret))
+  const settings = readReceiverOptions<Context>(options, { reportUnsetSecret, otherOptions })
+  const receiver = createReceiverFrom<ScrapeNestEvents, Context>(settings)
   if (startedBy === 'next turn' && source.onEvent !== undefined) {
     // An inbox that cannot be opened has reported it and keeps trying: no reason to end the application.
     setImmediate(() => void receiver.start().catch(() => {}))

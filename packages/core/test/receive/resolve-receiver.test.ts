@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest'
-import { resolveReceiver } from '../../src/adapter.ts'
+import { checkOptionalPath, resolveReceiver } from '../../src/adapter.ts'
 import { createReceiver, type InboxConnection } from '../../src/index.ts'
 import { deliver, recordingLogger, refusal, secret, settle } from '../deliveries.ts'
 
@@ -37,6 +37,36 @@ describe('resolveReceiver', () => {
     ['text', 'whsec_', 'Expected the options to be an object'],
   ])('rejects %s', (_given, source, saying) => {
     expect(() => resolveReceiver(source as { secret: string })).toThrow(refusal('configuration_invalid', saying))
+  })
+})
+
+describe('the options of the adapter itself', () => {
+  const adapterOptions = { path: checkOptionalPath }
+
+  it('are listed with those of the receiver when an option is unknown', () => {
+    const source = { pth: '/hooks', secret } as never
+    expect(() => resolveReceiver(source, { adapterOptions })).toThrow(
+      refusal(
+        'configuration_invalid',
+        'path, processing, receiver, replyTimeoutMs, schemas, secret, toleranceSeconds. Did you mean path?',
+      ),
+    )
+    expect(() => resolveReceiver({ receiver: ready(), pth: '/' } as never, { adapterOptions })).toThrow(
+      refusal('configuration_invalid', 'The options are path, receiver. Did you mean path?'),
+    )
+  })
+
+  it('are checked before a receiver is created', () => {
+    const inbox = inboxWith()
+    const source = { path: 'hooks', secret, inbox, onEvent: { '*': () => {} } } as never
+    expect(() => resolveReceiver(source, { startedBy: 'next turn', adapterOptions })).toThrow(
+      refusal('configuration_invalid', 'Expected path to be an absolute path'),
+    )
+  })
+
+  it('do not reach the receiver', () => {
+    const source = { path: '/hooks', secret, logger: recordingLogger() }
+    expect(resolveReceiver(source, { adapterOptions }).isOwned).toBe(true)
   })
 })
 
