@@ -1,4 +1,4 @@
-import { isWebhookError } from '@scrapenest-webhooks/core'
+import { codeOf, retryAfterSecondsOf } from '@scrapenest-webhooks/core/adapter'
 import type { Ending, ExpiredAttempt } from '../event-store.ts'
 import type { InboxSettings } from '../options.ts'
 import { eventUnreadable, leaseEnded, toAttemptError } from './attempt-error.ts'
@@ -61,14 +61,12 @@ export function endingOfExpired({ attempt, startedAtMs }: ExpiredAttempt, settin
 /** What the handlers threw. If they were aborted and threw an error without a code of ours, the reason for the abort. */
 function failureOf({ abortReason }: RunningAttempt, outcome: Outcome): unknown {
   if (outcome.kind !== 'failed') return abortReason
-  const hasOwnCode = isWebhookError(outcome.error) && outcome.error.code !== 'handler_failed'
+  const hasOwnCode = (codeOf(outcome.error) ?? 'handler_failed') !== 'handler_failed'
   return hasOwnCode || abortReason === undefined ? outcome.error : abortReason
 }
 
 function delayAfter(failure: unknown, failedAttempts: number, { backoff }: InboxSettings): number {
-  if (isWebhookError(failure) && failure.code === 'retry_later') {
-    return Math.min(longestDelayMs, failure.retryAfterSeconds * 1000)
-  }
+  if (codeOf(failure) === 'retry_later') return Math.min(longestDelayMs, retryAfterSecondsOf(failure) * 1000)
   try {
     const delayMs: unknown = backoff(failedAttempts)
     if (typeof delayMs === 'number' && delayMs >= 0) return Math.round(Math.min(longestDelayMs, delayMs))

@@ -2,50 +2,14 @@ import { runInNewContext } from 'node:vm'
 import { PermanentError, WebhookError } from '@scrapenest-webhooks/core'
 import { createInboxEvent } from '@scrapenest-webhooks/testing'
 import { describe, expect, it } from 'vitest'
+import { realms, thrownValues } from '../../../../test/thrown/thrown-values.ts'
 import { toAttemptError } from '../../src/worker/attempt-error.ts'
 import { maskUrls } from '../../src/worker/mask-urls.ts'
 
-const throwing = {
-  get message(): string {
-    throw new Error('hostile')
-  },
-  get stack(): string {
-    throw new Error('hostile')
-  },
-}
-
 describe('the stored error of an attempt', () => {
-  it.each<[string, unknown]>([
-    ['undefined', undefined],
-    ['null', null],
-    ['text', 'text'],
-    ['a BigInt', 10n],
-    ['a symbol', Symbol('x')],
-    ['an object without a prototype', Object.create(null)],
-    ['a function', () => {}],
-    ['an error with message null', Object.assign(new Error('x'), { message: null })],
-    ['an error with a BigInt as its message', Object.assign(new Error('x'), { message: 10n })],
-    ['an error whose message contains itself', circular()],
-    ['an error with stack null', Object.assign(new Error('x'), { stack: null })],
-    ['an error with a symbol as its name', Object.assign(new Error('x'), { name: Symbol('x') })],
-    ['an AggregateError without errors', Object.assign(new AggregateError([]), { errors: undefined })],
-    ['an AggregateError of anything', new AggregateError([null, 10n, Symbol('x'), Object.create(null)])],
-    ['an error with getters that throw', throwing],
-    [
-      'a proxy that throws',
-      new Proxy(
-        {},
-        {
-          get: () => {
-            throw new Error('hostile')
-          },
-        },
-      ),
-    ],
-    ['a revoked proxy', revoked()],
-    ['text with U+0000 and half a surrogate pair', new Error('a\0b\ud800c')],
-    ['a message of a megabyte', new Error('🔑'.repeat(500_000))],
-  ])('is plain, storable text: %s', (_kind, thrown) => {
+  it.each(
+    realms.flatMap((realm) => thrownValues(realm).map(({ what, value }) => [`${what}, from ${realm}`, value] as const)),
+  )('is plain, storable text: %s', (_what, thrown) => {
     const error = toAttemptError(thrown)
     expect(error.code).toBe('handler_failed')
     for (const text of [error.name, error.message, error.stack ?? '']) {
@@ -76,17 +40,6 @@ describe('the stored error of an attempt', () => {
     expect(toAttemptError(new PermanentError('no')).code).toBe('permanent_failure')
   })
 })
-
-function circular(): Error {
-  const error = new Error('x')
-  return Object.assign(error, { message: { error, toString: undefined } })
-}
-
-function revoked(): object {
-  const { proxy, revoke } = Proxy.revocable({}, {})
-  revoke()
-  return proxy
-}
 
 describe('the URLs of an event', () => {
   const eventWith = (download_url: string) => {
