@@ -14,7 +14,7 @@ async function commandLines(): Promise<readonly (readonly [line: string, place: 
   })) {
     const text = (await readFile(join(repository, page), 'utf8')).replaceAll('\\\n', ' ')
     for (const [, line = ''] of text.matchAll(
-      /^ *(?:\$ )?(?:SCRAPENEST_\w+=\S+ )?(?:npx )?(scrapenest-webhooks [a-z-].*?)(?:`,)?$/gm,
+      /^ *(?:\$ |command: )?(?:SCRAPENEST_\w+=\S+ )?(?:npx )?(scrapenest-webhooks [a-z-].*?)(?:`,)?$/gm,
     )) {
       lines.push([line, page])
     }
