@@ -16,6 +16,10 @@ export interface CommandBench {
   /** The arguments of each command, by its name. */
   readonly commands: Readonly<Record<string, readonly string[]>>
   readonly env: Readonly<Record<string, string>>
+  /** Holds the inbox `webhooks.db` and the captured delivery; removed after the test. */
+  readonly folder: string
+  /** The options for the API. */
+  readonly api: readonly string[]
 }
 
 /**
@@ -85,11 +89,17 @@ export async function openBench({
     'inbox replay': [event.event_id, '--file', file],
     'inbox purge': ['--state', 'dead', '--yes', '--file', file],
   }
-  return { commands, env: { ...environment, SCRAPENEST_API_KEY: simulator.apiKey } }
+  return { commands, folder, api, env: { ...environment, SCRAPENEST_API_KEY: simulator.apiKey } }
 }
 
-async function storeDeadEvent(file: string, event: object, text: string): Promise<void> {
+/** @param text is part of the error that ended it. */
+export async function storeDeadEvent(
+  file: string,
+  event: object = createEvent('artifact.ready'),
+  text = '',
+): Promise<void> {
   const inbox = sqliteInbox({ file })
+  const { dead } = await inbox.stats()
   const { url } = await startReceiver({
     inbox,
     onEvent: {
@@ -99,6 +109,6 @@ async function storeDeadEvent(file: string, event: object, text: string): Promis
     },
   })
   expect(await deliver(url, signDelivery(event, { secret }))).toMatchObject({ status: 202 })
-  await expect.poll(async () => (await inbox.stats()).dead, { timeout: 10_000, interval: 10 }).toBe(1)
+  await expect.poll(async () => (await inbox.stats()).dead, { timeout: 10_000, interval: 10 }).toBe(dead + 1)
   await inbox.close()
 }
