@@ -2,7 +2,7 @@ import { availableParallelism } from 'node:os'
 import { configDefaults, defineConfig, type ViteUserConfig } from 'vitest/config'
 import WaitingFirst from './test/timing/waiting-first.ts'
 
-// Sources, not builds: each package's exports carry this condition inside the workspace.
+// Tests import sources, not builds: inside the workspace, each package's exports have this condition.
 const conditions = ['@scrapenest-webhooks/source']
 const resolution = {
   resolve: { conditions },
@@ -11,11 +11,11 @@ const resolution = {
 
 const files = ['packages/*/test/**/*.test.ts', 'test/**/*.test.ts']
 
-/** These kill a process each second, and count what a process that stalls would do twice. */
+/** Kills a process every second and fails if a stalled one repeats a run, so it needs the machine to itself. */
 const alone = ['test/engines/load.test.ts']
 
 const perTest = {
-  // Child processes that the tests start find the sources in the same way.
+  // Child processes of the tests import sources too.
   env: { NODE_OPTIONS: `--conditions=${conditions[0]}` },
   testTimeout: 20_000,
   hookTimeout: 60_000,
@@ -24,14 +24,14 @@ const perTest = {
 
 const perRun = {
   reporters: ['default', './test/timing/suite-times.ts'],
-  // Says in the last lines which engines were missing, and fails for it where nobody reads them.
+  // The first reports missing engines at the end of the run, and fails the run on CI.
   globalSetup: ['test/engines/missing-engines.ts', 'test/packaging/once-per-run.ts'],
   sequence: { sequencer: WaitingFirst },
-  // Vitest would take one less than there are cores, but most suites wait for timers and child processes.
+  // Vitest's default is one worker fewer than cores, but most suites wait for timers and child processes.
   maxWorkers: availableParallelism() + 1,
 }
 
-/** Every test file, for configurations that choose some of them. */
+/** Every test file, for configurations that run a subset. */
 export const workspace: ViteUserConfig = { ...resolution, test: { include: files, ...perTest, ...perRun } }
 
 export default defineConfig({

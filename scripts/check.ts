@@ -1,14 +1,14 @@
-// `pnpm check [step…] [--without-engines]`: what must hold before a change lands, on every platform. `.ci/run`
-// and the workflows call it. Without the name of a step, all of them run, in this order.
+// `pnpm check [step…] [--without-engines]` runs the checks that every change must pass, on every platform. `.ci/run` and the
+// workflows call it. Without step names, it runs all steps in this order.
 import { spawnSync } from 'node:child_process'
 import { parseArgs } from 'node:util'
 import { pnpmCommand } from './pnpm.ts'
 
-/** A known seed: what a new one finds is for whoever runs the suite by hand. */
+/** Fixed, so that a run does not fail for a change it does not contain. Run the suite by hand to try other seeds. */
 const hostileSeed = 424242
 
 const steps: Readonly<Record<string, string>> = {
-  /** Missing engines fail the tests below. */
+  /** First, because a missing engine fails the tests below. */
   engines: 'engines',
   /** The README's own command: types, unit, conformance, stores, examples, docs, packaging. */
   test: 'test',
@@ -40,11 +40,11 @@ for (const name of chosen) {
   const command = pnpmCommand(steps[name] as string)
   console.log(`\n▶ ${name}: ${command}`)
   const startedAtMs = performance.now()
-  // Through a shell, because npx is a batch file on Windows. Nothing in a command is from outside this file.
+  // npx is a batch file on Windows, which needs a shell. Every command is a constant of this repository.
   const { status } = spawnSync(command, { shell: true, stdio: 'inherit', env: environment })
   const seconds = Math.round((performance.now() - startedAtMs) / 1000)
   if (status !== 0) {
-    console.error(`✗ ${name} failed after ${seconds} s. Again: ${pnpmCommand(`check ${name}`)}`)
+    console.error(`✗ ${name} failed after ${seconds} s. Rerun it with: ${pnpmCommand(`check ${name}`)}`)
     process.exit(1)
   }
   console.log(`✓ ${name}: ${seconds} s`)

@@ -1,10 +1,10 @@
-// `node scripts/demo-picture.ts`: runs the demo and draws what it prints, as docs/demo.svg.
+// `node scripts/demo-picture.ts` runs the demo and draws its output as docs/demo.svg.
 import { execFile } from 'node:child_process'
 import { readFile, writeFile } from 'node:fs/promises'
 import { promisify, stripVTControlCharacters } from 'node:util'
 
 const repository = new URL('..', import.meta.url)
-/** Sections drawn line by line. Of the others the picture has the title and the number of lines, which may hold random ids. */
+/** Sections drawn in full. The others are reduced to a title and a line count, because their lines may contain random ids. */
 const drawnWhole = ['Fastify', 'Faults', 'A crash']
 
 const columnWidth = 7.4
@@ -22,7 +22,7 @@ const codes: Readonly<Record<string, string>> = { '1': 'bold', '2': 'dim', '31':
 
 if (import.meta.main) await writeFile(new URL('docs/demo.svg', repository), await drawDemo())
 
-/** Runs the demo. Rejects if a line of it is not as expected. */
+/** Runs the demo. Rejects if the demo fails. */
 export async function drawDemo(): Promise<string> {
   const { stdout } = await promisify(execFile)(
     process.execPath,
@@ -31,7 +31,7 @@ export async function drawDemo(): Promise<string> {
   )
   const [, command = ''] =
     /^```sh\n(.+?)(?: +#.*)?$/m.exec(await readFile(new URL('README.md', repository), 'utf8')) ?? []
-  // How long it took differs from run to run.
+  // The duration differs from run to run.
   return draw([`\x1b[1m$ ${command}\x1b[22m`, ...shorten(stdout.replace(/ \(\d+\.\d s\)/, ''))])
 }
 
@@ -65,12 +65,12 @@ ${texts.filter((text) => text !== '').join('\n')}
 `
 }
 
-/** Each piece of text at its own column, stretched to the width it has in a terminal, whatever the font. */
+/** Places each piece of text at its column and stretches it to its width in a terminal, whatever the font. */
 function drawLine(line: string, y: number): string {
   let column = 0
   let color = ''
   const pieces: string[] = []
-  // Splits at colors, and where a terminal would show a gap: SVG collapses spaces.
+  // Splits at color changes and at runs of spaces, which SVG would collapse.
   for (const part of line.split(/(\p{Control}\[\d+m| {2,})/u)) {
     const [, code] = /^\p{Control}\[(\d+)m$/u.exec(part) ?? []
     if (code === undefined) {

@@ -1,7 +1,7 @@
-/** The one pnpm that this repository runs, so that two machines run the same. A test finds every other mention of it. */
+/** The pnpm version of this repository, so that every machine runs the same one. A test compares every other mention with it. */
 export const pnpmVersion = '12.21.0'
 
-/** A pnpm command as a shell of any platform reads it, whatever pnpm the machine has. */
+/** A pnpm command for a shell on any platform, whatever pnpm is installed. */
 export function pnpmCommand(parameters: string): string {
   return `npx -y pnpm@${pnpmVersion} ${parameters}`
 }

@@ -1,11 +1,10 @@
-// Installs what the tests of the shared inboxes start: redis-server, PostgreSQL, and a browser for the picture of
-// bull-board. Does nothing where they already are. On Debian and its derivatives, it uses apt; elsewhere, it says what to
-// install.
+// Installs what the tests of the shared inboxes need, unless already installed: redis-server, PostgreSQL, and a browser for the
+// screenshot of bull-board. Uses apt on Debian and its derivatives. Elsewhere, prints what to install.
 import { execFileSync } from 'node:child_process'
 import { existsSync } from 'node:fs'
 import { findProgram } from '../test/engines/installed-engines.ts'
 
-/** By the name of Debian's package, which programs it provides: any of them will do. */
+/** Debian package → the programs it provides. One of them is enough. */
 const programs: Readonly<Record<string, readonly string[]>> = {
   'redis-server': ['redis-server'],
   postgresql: ['initdb'],
@@ -48,7 +47,7 @@ function installFromDebian(names: readonly string[]): void {
   }
 }
 
-/** The packages would start servers, which the tests do not use. */
+/** Keeps the packages from starting servers: the tests start their own. */
 function forbidStarting(): { readonly undo: () => void } {
   const policy = '/usr/sbin/policy-rc.d'
   if (existsSync(policy)) return { undo() {} }

@@ -3,7 +3,7 @@ import { expect, it } from 'vitest'
 import { environment, startReceiver } from './local-server.ts'
 import { main } from './run-cli.ts'
 
-/** Runs a command in a shell pipeline. @returns what the reader printed, and the exit code and stderr of the command. */
+/** Pipes a command into a reader. @returns the reader's output, and the command's exit code and stderr. */
 function pipeTo(
   reader: string,
   parameters: readonly string[],
@@ -29,7 +29,7 @@ function pipeTo(
 }
 
 it.each([[['--help']], [['inbox', '--help']], [['simulate', '--port', '0']], [['simulate', '--port', '0', '--json']]])(
-  '%j ends quietly when its reader has gone',
+  '%j exits quietly when its reader is gone',
   async (parameters) => {
     const { output, stderr, exitCode } = await pipeTo('head -n 1', parameters)
     expect(output.trimEnd().split('\n')).toHaveLength(1)
@@ -38,7 +38,7 @@ it.each([[['--help']], [['inbox', '--help']], [['simulate', '--port', '0']], [['
   },
 )
 
-it('a command whose reader never reads still does its work and reports its result in the exit code', async () => {
+it('a command whose reader never reads still finishes and reports its result in the exit code', async () => {
   const { url, events } = await startReceiver()
   expect(await pipeTo('exec true', ['trigger', 'job.created', '--to', url, '--duplicate', '--slow'])).toMatchObject({
     stderr: '',
@@ -49,7 +49,7 @@ it('a command whose reader never reads still does its work and reports its resul
   expect(await pipeTo('exec true', unreachable)).toMatchObject({ stderr: '', exitCode: '1' })
 })
 
-it('simulate --json detects a closed pipe with spaces, which keep the lines valid JSON', async () => {
+it('simulate --json detects a closed pipe by writing spaces, which keep the lines valid JSON', async () => {
   const { output, exitCode } = await pipeTo('{ head -n 1; head -c 2; }', ['simulate', '--port', '0', '--json'])
   const [start = '', filler] = output.split('\n')
   expect(JSON.parse(start)).toHaveProperty('apiKey')

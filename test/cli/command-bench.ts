@@ -8,12 +8,12 @@ import { createEvent, deliver, signDelivery } from '@scrapenest-webhooks/testing
 import { expect, onTestFinished } from 'vitest'
 import { environment, listen, secret, startReceiver } from './local-server.ts'
 
-/** Takes over a terminal that prints it: sets the title, clears the screen, and reverses the direction of text. */
+/** Attacks a terminal that prints it: sets the title, clears the screen and reverses the text direction. */
 export const hostileText = '\u001b]0;owned\u0007\u001b[2J\u202e\u009b31m'
 
-/** What a command needs to run. */
+/** Everything that a command needs to run. */
 export interface CommandBench {
-  /** The arguments of each command, by its name. */
+  /** Command name → arguments. */
   readonly commands: Readonly<Record<string, readonly string[]>>
   readonly env: Readonly<Record<string, string>>
   /** Holds the inbox `webhooks.db` and the captured delivery; removed after the test. */
@@ -23,10 +23,10 @@ export interface CommandBench {
 }
 
 /**
- * Everything that any command needs, with real servers: an API, a receiver, an inbox file, a captured delivery.
+ * Starts the real servers that commands need: an API, a receiver, an inbox file, a captured delivery.
  *
- * @param options.text is part of every event, reply and error.
- * @param options.baseUrl another API than the simulator.
+ * @param options.text included in every event, reply and error.
+ * @param options.baseUrl an API to use instead of the simulator.
  */
 export async function openBench({
   text = '',

@@ -5,14 +5,14 @@ import { delimiter, join } from 'node:path'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { main, runCli } from './run-cli.ts'
 
-/** What bash offers after these words, with the script that `complete bash` prints. */
+/** The completions that bash offers after these words, using the script from `complete bash`. */
 async function completeInBash(...words: string[]): Promise<readonly string[]> {
   const folder = await mkdtemp(join(tmpdir(), 'scrapenest-completion-'))
   onTestFinished(() => rm(folder, { recursive: true }))
   const command = join(folder, 'scrapenest-webhooks')
   await writeFile(command, `#!/bin/sh\nexec '${process.execPath}' '${main}' "$@"\n`)
   await chmod(command, 0o755)
-  // The function of the package bash-completion that the script calls.
+  // Stands in for a function of the bash-completion package.
   const script = `
     _get_comp_words_by_ref() { words=("\${line[@]}"); cword=$((\${#words[@]} - 1)); cur=\${words[cword]}; prev=\${words[cword-1]}; }
     compopt() { :; }

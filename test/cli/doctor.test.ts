@@ -34,7 +34,7 @@ async function doctor(
 
 const logger = { warn() {}, error() {} }
 
-it('finds a correct server in order, and runs none of its handlers', async () => {
+it('reports no fault on a correct server, and runs none of its handlers', async () => {
   const { url, events } = await startReceiver()
   const { exitCode, findings, faults } = await doctor(url)
   expect(faults).toEqual([])
@@ -52,7 +52,7 @@ it('finds a correct server in order, and runs none of its handlers', async () =>
   expect(events).toEqual([])
 })
 
-it('prints a report for people, without colors in a pipe', async () => {
+it('prints a readable report, without colors in a pipe', async () => {
   const { url } = await startReceiver()
   const { stdout, exitCode } = await runCli(['doctor', url], { env: environment })
   expect(exitCode).toBe(0)
@@ -61,7 +61,7 @@ it('prints a report for people, without colors in a pipe', async () => {
   expect(stdout).not.toContain('\u001b[')
 })
 
-it('finds a parser in front of the handler', async () => {
+it('detects a parser in front of the handler', async () => {
   const app = express()
   app.use(express.json())
   app.use(onExpress({ path: '/webhooks', secret, logger, onEvent: {} }))
@@ -100,15 +100,18 @@ function rewritten(write: (value: unknown) => string): (body: string) => string 
 }
 
 it.each([
-  ['as JavaScript does', (value: unknown) => JSON.stringify(value)],
-  ['in an unusual form', (value: unknown) => (JSON.stringify(value) === '{}' ? '{}' : JSON.stringify(value, null, 3))],
-])('finds a proxy that serializes JSON again, %s', async (_how, write) => {
+  ['as JSON.stringify does', (value: unknown) => JSON.stringify(value)],
+  [
+    'with unusual formatting',
+    (value: unknown) => (JSON.stringify(value) === '{}' ? '{}' : JSON.stringify(value, null, 3)),
+  ],
+])('detects a proxy that serializes JSON again, %s', async (_how, write) => {
   const { url } = await startReceiver()
   const { faults } = await doctor(await proxyTo(url, rewritten(write)))
   expect(faults).toEqual(['body_reserialized'])
 })
 
-it('finds a body limit that is too small, in the server and in front of it', async () => {
+it('detects a body limit that is too low, in the server and in front of it', async () => {
   const { url } = await startReceiver({ maxBodyBytes: 120_000 })
   const { faults, findings } = await doctor(url)
   expect(faults).toEqual(['body_limit'])
@@ -129,7 +132,7 @@ it('finds a body limit that is too small, in the server and in front of it', asy
   expect(before.faults).toEqual(['body_limit'])
 })
 
-it('finds a different secret', async () => {
+it('detects a different secret', async () => {
   const { url } = await startReceiver({ secret: generateSecret() })
   const { faults, findings } = await doctor(url)
   expect(faults).toEqual(['wrong_secret'])
@@ -139,25 +142,25 @@ it('finds a different secret', async () => {
 it.each([
   [600_000, 'ahead'],
   [-600_000, 'behind'],
-])('finds a clock that is off by %i ms', async (offsetMs, side) => {
+])('detects a clock that is off by %i ms', async (offsetMs, side) => {
   const { url } = await startReceiver({ now: () => Date.now() + offsetMs })
   const { faults, findings } = await doctor(url)
   expect(faults).toEqual(['clock_off'])
   expect(findings[0]?.summary).toContain(`${side} by about ten minutes`)
 })
 
-it('finds a server that accepts unsigned deliveries', async () => {
+it('detects a server that accepts unsigned deliveries', async () => {
   const url = await listen((request, response) => request.resume().on('end', () => response.writeHead(202).end()))
   const { faults } = await doctor(url)
   expect(faults).toEqual(['not_verified'])
 })
 
-it('finds a server that ignores the timestamp', async () => {
+it('detects a server that ignores the timestamp', async () => {
   const { url } = await startReceiver({ toleranceSeconds: 86_400 })
   expect((await doctor(url)).faults).toEqual(['timestamps'])
 })
 
-it('finds an unreachable server, and one that answers 404', async () => {
+it('detects an unreachable server, and one that answers 404', async () => {
   const gone = await doctor('http://127.0.0.1:9/')
   expect(gone.faults).toEqual(['unreachable'])
   expect(gone.exitCode).toBe(1)
@@ -169,7 +172,7 @@ it('finds an unreachable server, and one that answers 404', async () => {
   ])
 })
 
-it('finds a redirect, and prints where it leads', async () => {
+it('detects a redirect and prints its target', async () => {
   const url = await listen((request, response) => {
     request.resume().on('end', () => response.writeHead(308, { location: '/hook/' }).end())
   })
@@ -178,7 +181,7 @@ it('finds a redirect, and prints where it leads', async () => {
   expect(findings).toMatchObject([{ id: 'redirected', summary: 'A signed delivery is redirected (308) to /hook/.' }])
 })
 
-it('finds a certificate that is not trusted', async () => {
+it('detects an untrusted certificate', async () => {
   const server = createTlsServer(untrustedCertificate, (_request, response) => response.writeHead(202).end())
   await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening))
   onTestFinished(() => void server.close())
@@ -199,7 +202,7 @@ describe('a server whose inbox is broken', () => {
       },
     },
     {
-      why: 'its file is no database',
+      why: 'its file is not a database',
       async breakStore(file: string) {
         writeFileSync(file, 'This is a text. '.repeat(1000))
         return () => rmSync(file)
@@ -215,7 +218,7 @@ describe('a server whose inbox is broken', () => {
       },
     },
   ])(
-    'is at fault because $why, and in order once that is fixed',
+    'fails because $why, and passes once that is fixed',
     async ({ breakStore }) => {
       const directory = mkdtempSync(join(tmpdir(), 'scrapenest-doctor-'))
       onTestFinished(() => rmSync(directory, { recursive: true, force: true }))

@@ -26,12 +26,12 @@ async function run(name: string, parameters: readonly string[], env: Readonly<Re
   return name === 'simulate' ? await stopAfterStart(all, env) : await runCli(all, { env })
 }
 
-it('every command has its arguments here', async () => {
+it('every command is covered here', async () => {
   expect(Object.keys((await openBench()).commands).sort()).toEqual([...names].sort())
 })
 
 describe.each(names)('%s', (name) => {
-  it('prints JSON and nothing else with --json', async () => {
+  it('prints only JSON with --json', async () => {
     const { commands, env } = await openBench()
     const { exitCode, stdout, stderr, json } = await run(name, [...(commands[name] ?? []), '--json'], env)
     expect(stderr).toBe('')
@@ -40,14 +40,14 @@ describe.each(names)('%s', (name) => {
     for (const value of json()) expect(value).toBeTypeOf('object')
   })
 
-  it('refuses an option that it does not know, before it does anything', async () => {
+  it('rejects an unknown option before doing anything', async () => {
     const { commands, env } = await openBench()
     const { exitCode, stdout, stderr } = await runCli([...name.split(' '), ...(commands[name] ?? []), '--jsn'], { env })
     expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' })
     expect(stderr).toContain("unknown option '--jsn'")
   })
 
-  it('without a terminal prints no colors, and hostile text of events and replies inert', async () => {
+  it('prints no colors without a terminal, and escapes hostile text of events and replies', async () => {
     const { commands, env } = await openBench({ text: hostileText, baseUrl: await hostileApi(200) })
     for (const json of [[], ['--json']]) {
       const { stdout, stderr } = await run(name, [...(commands[name] ?? []), ...json], env)
@@ -55,7 +55,7 @@ describe.each(names)('%s', (name) => {
     }
   })
 
-  it('ends quietly if nothing reads its output', async () => {
+  it('exits quietly when nothing reads its output', async () => {
     const { commands, env } = await openBench()
     const { stderr, exitCode } = await withClosedStdout([...name.split(' '), ...(commands[name] ?? [])], env)
     expect(stderr).toBe('')
@@ -70,11 +70,11 @@ describe.each(names)('%s', (name) => {
   })
 })
 
-/** What follows ESC in a code that sets a color or a style; others move the cursor of a progress bar. */
+/** The part after ESC of a color or style code. Other codes move the cursor of a progress bar. */
 const colorCode = /^\[[\d;]*m/
 
-describe('an API that refuses with hostile text', () => {
-  it.each(names.filter((name) => /^(endpoints|jobs|artifacts) /.test(name)))('%s prints it inert', async (name) => {
+describe('with an API whose errors contain hostile text', () => {
+  it.each(names.filter((name) => /^(endpoints|jobs|artifacts) /.test(name)))('%s escapes it', async (name) => {
     const { commands, env } = await openBench({ baseUrl: await hostileApi(422) })
     const { exitCode, stdout, stderr } = await run(name, commands[name] ?? [], env)
     expect({ exitCode, stdout }).toEqual({ exitCode: 3, stdout: '' })
@@ -93,7 +93,7 @@ it.skipIf(!hasScript())('colors appear on a terminal', async () => {
 it.skipIf(!hasScript())('a download shows its progress on a terminal', async () => {
   const { commands, env } = await openBench()
   const parameters = ['artifacts', 'download', ...(commands['artifacts download'] ?? [])]
-  // The example page is read in one piece: the bar of a longer one comes before its end.
+  // A longer page than the example, which arrives in one piece and shows no intermediate progress.
   const bytes = Buffer.alloc(300_000, 'x')
   const url = await listen((_request, response) => {
     response.writeHead(200, { 'content-length': bytes.length }).write(bytes.subarray(0, 100_000))
@@ -104,7 +104,7 @@ it.skipIf(!hasScript())('a download shows its progress on a terminal', async () 
   expect(output).toContain('✓')
 })
 
-it('Ctrl+C ends a download by the signal, and leaves no file', async () => {
+it('Ctrl+C ends a download with the signal and leaves no file', async () => {
   const { commands, env } = await openBench()
   const url = await listen((_request, response) => {
     response.writeHead(200, { 'content-length': 100 }).write('half')
@@ -128,7 +128,7 @@ it('Ctrl+C stops the simulator with exit code 0', async () => {
   expect(await new Promise((resolve) => child.once('close', resolve))).toBe(0)
 })
 
-/** An API whose every text is hostile. */
+/** An API that answers with hostile text everywhere. */
 function hostileApi(status: number): Promise<string> {
   const fields = [
     'id',
@@ -172,7 +172,7 @@ function withClosedStdout(
   })
 }
 
-/** Whether util-linux's `script` is here, which runs a command on a terminal. */
+/** Whether util-linux's `script` is installed, which runs a command on a terminal. */
 function hasScript(): boolean {
   try {
     return execFileSync('script', ['--version'], { encoding: 'utf8' }).includes('util-linux')
@@ -188,7 +188,7 @@ function onTerminal(
   mustStop = false,
 ): Promise<string> {
   const quoted = [process.execPath, main, ...parameters].map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(' ')
-  // Node assumes that the terminals of a CI have no colors.
+  // On CI, Node assumes a terminal without colors.
   const { CI: _ci, FORCE_COLOR: _force, NO_COLOR: _none, ...clean } = process.env
   const child = spawn('script', ['--quiet', '--return', '--command', quoted, '/dev/null'], {
     env: { ...clean, TERM: 'xterm', ...env },
@@ -197,7 +197,7 @@ function onTerminal(
   child.stdout.on('data', (chunk) => {
     output += chunk
   })
-  // Ctrl+C, as a person types it.
+  // Ctrl+C on the terminal.
   if (mustStop) child.stdout.once('data', () => child.stdin.write('\u0003'))
   return new Promise((resolve) => child.once('close', () => resolve(output)))
 }

@@ -28,7 +28,7 @@ for (const { engine, server, flag, place: placeOption, variable } of engines) {
     })
     afterEach(() => place.dispose())
 
-    /** The URL comes from the environment, as it should. */
+    /** Passes the URL in the environment, where it belongs. */
     function inbox(...parameters: string[]): Promise<CliResult> {
       return runCli(['inbox', ...parameters, flag, placeOption, name], { env: { [variable]: opened.url } })
     }
@@ -37,7 +37,7 @@ for (const { engine, server, flag, place: placeOption, variable } of engines) {
       data: { download_url: 'https://artifacts.example/1.html?signature=credential' },
     })
 
-    /** One done event of the scope `acme`, and one dead one without a scope. */
+    /** A done event of the scope `acme`, and a dead one without a scope. */
     async function fill(): Promise<string> {
       const done = createEvent('job.created')
       const filled = place.createInbox({ maxAttempts: 1 })
@@ -89,7 +89,7 @@ for (const { engine, server, flag, place: placeOption, variable } of engines) {
       expect((await inbox('stats', '--json')).json()).toMatchObject([{ ready: 1, done: 0, dead: 0 }])
     })
 
-    it('takes a URL, and another queuePrefix holds other events', async () => {
+    it('accepts a URL, and finds other events under another queuePrefix', async () => {
       await fill()
       const stats = ['inbox', 'stats', '--json', `${flag}=${opened.url}`, placeOption, name]
       expect((await runCli(stats)).json()).toMatchObject([{ done: 1, dead: 1 }])
@@ -97,7 +97,7 @@ for (const { engine, server, flag, place: placeOption, variable } of engines) {
     })
 
     it.runIf(engine === 'pg-boss')(
-      'never creates a schema: a misspelled one must not look like an empty inbox',
+      'never creates a schema, so that a misspelled name does not look like an empty inbox',
       async () => {
         const missing = newPlaceName()
         const options = { env: { [variable]: opened.url } }
@@ -129,14 +129,14 @@ for (const { engine, server, flag, place: placeOption, variable } of engines) {
     it.each([
       ['mysql://operator:TOPSECRET@db/x', `Expected ${flag} to be a URL that starts with ${server}://`],
       ['TOPSECRET', 'Other arguments go before it.'],
-    ])('refuses the URL %s without printing it', async (url, message) => {
+    ])('rejects the URL %s without printing it', async (url, message) => {
       const { exitCode, stdout, stderr } = await runCli(['inbox', 'stats', flag, url])
       expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' })
       expect(stderr).toContain(message)
       expect(stderr).not.toContain('TOPSECRET')
     })
 
-    it('names the variable that is not set', async () => {
+    it('names the variable to set', async () => {
       const { exitCode, stderr } = await runCli(['inbox', 'stats', flag], { env: { [variable]: '' } })
       expect({ exitCode, stderr }).toEqual({
         exitCode: 2,
@@ -144,7 +144,7 @@ for (const { engine, server, flag, place: placeOption, variable } of engines) {
       })
     })
 
-    it('says what to install if its package is missing', async () => {
+    it('says what to install when a package is missing', async () => {
       const hook = `import { registerHooks } from 'node:module'
         registerHooks({ resolve(specifier, context, next) {
           if (specifier !== '@scrapenest-webhooks/inbox-${engine}') return next(specifier, context)
@@ -166,7 +166,7 @@ it.each([
   [['--queue-prefix', 'a'], /--queue-prefix needs --redis or --postgres/],
   [['--schema', 'a', '--redis'], /--schema needs --postgres/],
   [['--redis-prefix', 'a', '--postgres'], /--redis-prefix needs --redis/],
-])('inbox stats %j is refused', async (parameters, message) => {
+])('inbox stats %j is rejected', async (parameters, message) => {
   const env = { REDIS_URL: 'redis://127.0.0.1:9/', DATABASE_URL: 'postgres://127.0.0.1:9/' }
   const result = await runCli(['inbox', 'stats', ...parameters], { env })
   expect(result).toMatchObject({ exitCode: 2, stdout: '', stderr: expect.stringMatching(message) })

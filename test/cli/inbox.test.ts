@@ -43,7 +43,7 @@ async function fillInbox(): Promise<void> {
   for (let isBusy = true; isBusy; ) {
     const { ready, running } = await inbox.stats()
     isBusy = ready + running > 0
-    // The store answers in the same turn of the event loop, so the handlers need one of their own.
+    // The store never yields to the event loop, so give the handlers a turn.
     await sleep(10)
   }
   await inbox.close()
@@ -69,7 +69,7 @@ it('counts and lists the events', async () => {
   expect([...(first[0]?.events ?? []), ...(rest[0]?.events ?? [])]).toHaveLength(3)
 })
 
-it('shows an event, and its credentials only with --reveal', async () => {
+it('shows an event, with its credentials only with --reveal', async () => {
   await fillInbox()
   const shown = await inbox('show', dead.event_id)
   expect(shown.stdout).toContain('permanent_failure: PermanentError: the artifact is of no use')
@@ -95,7 +95,7 @@ it('replays one event, or all events in a state', async () => {
   expect(await inbox('replay')).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('--state dead') })
 })
 
-it('exits with 1 and says so when an event, or a name, matches nothing', async () => {
+it('exits with 1 and a message when no event or name matches', async () => {
   await fillInbox()
   expect(await inbox('replay', 'none')).toMatchObject({
     exitCode: 1,

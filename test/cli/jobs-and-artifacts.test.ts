@@ -29,7 +29,7 @@ async function createJob(...options: string[]): Promise<Job> {
 }
 
 describe('jobs', () => {
-  it('create submits a job, and returns the earlier one for a known token', async () => {
+  it('create submits a job, and returns the existing one for a repeated token', async () => {
     const token = ['--idempotency-token', 'one']
     const created = await cli('jobs', 'create', simulator.examplePageUrl, ...token)
     expect(created).toMatchObject({ exitCode: 0, stdout: expect.stringMatching(/^✓ Submitted [\w-]{36}\n$/) })
@@ -40,7 +40,7 @@ describe('jobs', () => {
     ])
   })
 
-  it('create --wait shows the job and its artifacts, with the fields that were set', async () => {
+  it('create --wait shows the job and its artifacts, with the given fields', async () => {
     const { stdout, exitCode } = await cli(
       ...['jobs', 'create', simulator.examplePageUrl, '--wait', '--type', 'standard', '--tag', 'a', '--tag', 'b'],
       ...['-o', 'artifact_options.include_screenshot=true'],
@@ -52,7 +52,7 @@ describe('jobs', () => {
     expect(stdout).toMatch(/^ {2}[\w-]{36} {2}screenshot {2}\d+ bytes$/m)
   })
 
-  it('create --wait exits with 1 if the job fails, and with 3 if it takes too long', async () => {
+  it('create --wait exits with 1 if the job fails, and with 3 on a timeout', async () => {
     expect(await cli('jobs', 'create', 'http://127.0.0.1:9/', '--wait')).toMatchObject({
       exitCode: 1,
       stdout: expect.stringContaining('  reason     connection_failed\n'),
@@ -78,7 +78,7 @@ describe('jobs', () => {
     })
   })
 
-  it('get masks the download_url of an API that returns one unasked', async () => {
+  it('get masks a download_url that the API returns unrequested', async () => {
     const download_url = 'https://artifacts.example/1?signature=TOPSECRET'
     const job = {
       job_id: 'j1',
@@ -94,7 +94,7 @@ describe('jobs', () => {
     }
   })
 
-  it('list filters, and names the next offset', async () => {
+  it('list filters and prints the next offset', async () => {
     expect((await cli('jobs', 'list')).stdout).toBe('No matching jobs.\n')
     const first = await createJob('--tag', 'first')
     await createJob()
@@ -111,7 +111,7 @@ describe('jobs', () => {
 })
 
 describe('artifacts download', () => {
-  it('writes the artifact to a file, and replaces one only with --force', async () => {
+  it('writes the artifact to a file, and overwrites an existing one only with --force', async () => {
     const { artifacts } = await createJob()
     const [html] = artifacts
     const to = join(folder, 'page.html')
@@ -129,7 +129,7 @@ describe('artifacts download', () => {
     expect(await readFile(to, 'utf8')).toContain('<h1>An item</h1>')
   })
 
-  it('writes to a path that a person typed with ..', async () => {
+  it('writes to a path that contains ..', async () => {
     const { artifacts } = await createJob()
     const parameters = ['artifacts', 'download', artifacts[0]?.artifact_id ?? '', '--to', 'none/../page.html']
     const run = () =>
@@ -142,7 +142,7 @@ describe('artifacts download', () => {
     expect(await run()).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('--force') })
   })
 
-  it('leaves no file if the bytes are not the expected ones, or there is no such artifact', async () => {
+  it('leaves no file if the bytes do not match or the artifact does not exist', async () => {
     const { artifacts } = await createJob()
     const to = ['--to', join(folder, 'page.html')]
     const id = artifacts[0]?.artifact_id ?? ''
@@ -164,7 +164,7 @@ describe('artifacts download', () => {
 })
 
 describe('endpoints', () => {
-  it('messages and attempts show what was delivered, without a download_url', async () => {
+  it('messages and attempts show the deliveries, without a download_url', async () => {
     const { url } = await startReceiver()
     const { id } = simulator.register({ url })
     expect((await cli('endpoints', 'messages', id)).stdout).toBe('There are no messages.\n')
@@ -189,7 +189,7 @@ describe('endpoints', () => {
     expect(await cli('endpoints', 'attempts', id, 'none')).toMatchObject({ exitCode: 3 })
   })
 
-  it('messages come page by page', async () => {
+  it('messages are paginated', async () => {
     const { url } = await startReceiver()
     const { id } = simulator.register({ url })
     await createJob()

@@ -14,7 +14,7 @@ afterEach(async () => {
   for (const close of closing.splice(0)) await close()
 })
 
-/** Starts a real server that is closed after the test. @returns its origin. */
+/** Starts a real server and closes it after the test. @returns its origin. */
 export async function listen(listener: RequestListener): Promise<string> {
   const server: Server = createServer(listener)
   await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening))
@@ -30,7 +30,7 @@ export interface ReceivingServer {
   readonly events: readonly WebhookEvent[]
 }
 
-/** Starts a server with our receiver, which knows `secret` and records the handled events. */
+/** Starts a server whose receiver verifies with `secret` and records the handled events. */
 export async function startReceiver(
   options: Partial<ReceiverOptions<ScrapeNestEvents>> = {},
 ): Promise<ReceivingServer> {

@@ -9,7 +9,7 @@ export interface CliResult {
   readonly exitCode: number | null
   readonly stdout: string
   readonly stderr: string
-  /** The lines of stdout, parsed. */
+  /** The lines of stdout, parsed as JSON. */
   json(): Record<string, unknown>[]
 }
 
@@ -32,7 +32,7 @@ export function runCli(parameters: readonly string[], options: CliOptions = {}):
   return finish(start(parameters, options), options.input)
 }
 
-/** Runs a command that does not exit, and stops it as soon as it has printed something. */
+/** Runs a command that does not exit, and stops it at its first output. */
 export function stopAfterStart(
   parameters: readonly string[],
   env: Readonly<Record<string, string>>,
@@ -64,7 +64,7 @@ function finish(child: ChildProcessWithoutNullStreams, input?: Uint8Array): Prom
 }
 
 export interface RunningCli {
-  /** Every line so far, parsed. */
+  /** The lines so far, parsed as JSON. */
   readonly lines: readonly Record<string, unknown>[]
   /** Resolves with the first matching line. */
   line(fits: (line: Record<string, unknown>) => boolean): Promise<Record<string, unknown>>
@@ -85,7 +85,7 @@ export function startCli(parameters: readonly string[], options: CliOptions = {}
   const lines: Record<string, unknown>[] = []
   const listeners = new Set<() => void>()
   createInterface({ input: child.stdout }).on('line', (text) => {
-    // A killed command leaves the spaces with which it detects a closed pipe.
+    // A killed command leaves the spaces that it writes to detect a closed pipe.
     if (text.trim() === '') return
     lines.push(JSON.parse(text))
     for (const listener of listeners) listener()

@@ -24,7 +24,7 @@ it('simulate delivers to the given endpoint and stops cleanly', async () => {
   expect(JSON.stringify(cli.lines)).not.toContain(secret)
 })
 
-it('simulate prints the secret of an endpoint only if it has generated it', async () => {
+it('simulate prints the secret of an endpoint only if it generated it', async () => {
   const start = ['simulate', '--port', '0', '--endpoint', 'http://localhost:3000/webhooks/scrapenest']
   expect((await stopAfterStart(start, {})).stdout).toMatch(/secret {5}whsec_\S{44}\n/)
   expect((await stopAfterStart([...start, '--json'], {})).json()[0]).toMatchObject({
@@ -42,7 +42,7 @@ it('simulate prints the secret of an endpoint only if it has generated it', asyn
   expect(given[1]?.json()[0]).toMatchObject({ endpoints: [{ endpoint_id: expect.stringMatching(/^ep_/) }] })
 })
 
-it('simulate suggests --port if the port is in use', async () => {
+it('simulate suggests --port when the port is in use', async () => {
   const cli = startCli(['simulate', '--port', '0', '--json'])
   const { port } = new URL(String((await cli.line((line) => 'apiKey' in line))['url']))
   expect(await runCli(['simulate', '--port', port])).toMatchObject({
@@ -55,7 +55,7 @@ it('simulate suggests --port if the port is in use', async () => {
 describe('endpoints', () => {
   const url = 'http://localhost:3000/webhooks/scrapenest'
 
-  /** The command against a simulator, which holds one endpoint. */
+  /** Runs the command against a simulator with one endpoint. */
   async function setUp() {
     const cli = startCli(['simulate', '--port', '0', '--json', '--endpoint', url])
     const start = await cli.line((line) => 'apiKey' in line)
@@ -82,7 +82,7 @@ describe('endpoints', () => {
     expect((await endpoints('list', '--json')).json()[0]).toHaveLength(3)
   })
 
-  it('rotates and deletes with --yes, and refuses without a terminal to ask on', async () => {
+  it('rotates and deletes with --yes, and refuses without it when there is no terminal to ask on', async () => {
     const { endpoints, id, secret } = await setUp()
     for (const command of ['rotate', 'delete']) {
       const refused = await endpoints(command, id)
@@ -95,7 +95,7 @@ describe('endpoints', () => {
     expect((await endpoints('list')).stdout).toBe('There are no endpoints.\n')
   })
 
-  it('exits with 3 if the API refuses', async () => {
+  it('exits with 3 when the API answers with an error', async () => {
     const { baseUrl, endpoints } = await setUp()
     expect(await endpoints('rotate', 'none', '--yes')).toMatchObject({
       exitCode: 3,

@@ -34,7 +34,7 @@ describe('trigger', () => {
     expect(events[0]?.data).not.toHaveProperty('artifact_count')
   })
 
-  it('sends unknown event types too', async () => {
+  it('sends event types outside the catalogue', async () => {
     const unknown: unknown[] = []
     const { url } = await startReceiver({ onUnknownEvent: (event) => void unknown.push(event) })
     await runCli(['trigger', 'monitor.changed', '--to', url, '-o', 'data.ratio=0.5'], { env: environment })
@@ -71,7 +71,7 @@ describe('trigger', () => {
     expect(events).toHaveLength(1)
   })
 
-  it('exits with 1 if the server does not do what it should', async () => {
+  it('exits with 1 if the server does not reply as it should', async () => {
     const { url } = await startReceiver({ secret: generateSecret() })
     expect(await runCli(['trigger', 'job.created', '--to', url], { env: environment })).toMatchObject({
       exitCode: 1,
@@ -92,7 +92,7 @@ describe('trigger', () => {
     expect(result).toMatchObject({ exitCode: 1, stdout: expect.stringContaining('✗ job.created 404') })
   })
 
-  it('prints where a redirect leads', async () => {
+  it('prints the target of a redirect', async () => {
     const url = await listen((request, response) => {
       request.resume().on('end', () => response.writeHead(308, { location: '/hook/' }).end())
     })
@@ -100,7 +100,7 @@ describe('trigger', () => {
     expect(result).toMatchObject({ exitCode: 1, stdout: expect.stringContaining('redirects to /hook/') })
   })
 
-  it('sends data, nested fields and long numbers exactly as they were given', async () => {
+  it('sends data, nested fields and long numbers exactly as given', async () => {
     const { url } = await startReceiver()
     const send = async (...overrides: string[]) => {
       const options = overrides.flatMap((override) => ['-o', override])
@@ -120,7 +120,7 @@ describe('trigger', () => {
     }
   })
 
-  it('escapes what a hostile server replies', async () => {
+  it('escapes the reply of a hostile server', async () => {
     const attack = '\u001b]0;owned\u0007\u001b[2J\u202e'
     const url = await listen((request, response) => request.resume().on('end', () => response.end(attack)))
     for (const json of [[], ['--json']]) {
@@ -231,7 +231,7 @@ describe('verify', () => {
     else expect(verdict?.['hint']).toMatch(hint)
   })
 
-  it('reports its age, and can judge it at another time', async () => {
+  it('reports the age of a delivery, and verifies it as of a given time', async () => {
     const sentAt = new Date(Date.now() - 3_600_000)
     const stale = await verify({ sentAt })
     expect(stale.exitCode).toBe(1)
@@ -247,11 +247,11 @@ describe('verify', () => {
   it.each([
     ['svix-id: msg_1', 'missing_header'],
     ['svix-id: msg_1\nsvix-timestamp: soon\nsvix-signature: v1,x', 'timestamp_invalid'],
-  ])('reports what is wrong with the headers %j', async (headers, code) => {
+  ])('explains why the headers %j are invalid', async (headers, code) => {
     expect((await verify({ headers, parameters: ['--json'] })).json()).toMatchObject([{ isValid: false, code }])
   })
 
-  it('exits with 2 or 3 if it cannot judge', async () => {
+  it('exits with 2 or 3 when it cannot verify', async () => {
     expect(await verify({ env: {} })).toMatchObject({
       exitCode: 2,
       stderr: expect.stringContaining('SCRAPENEST_WEBHOOK_SECRET'),

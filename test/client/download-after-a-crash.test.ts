@@ -33,7 +33,7 @@ afterEach(async () => {
 interface RunningChild {
   readonly process: ChildProcess
   /** Resolves with the next message that has this field. */
-  told(field: string): Promise<Record<string, unknown>>
+  next(field: string): Promise<Record<string, unknown>>
 }
 
 function start(prefix: readonly string[] = []): RunningChild {
@@ -48,17 +48,17 @@ function start(prefix: readonly string[] = []): RunningChild {
     messages.push(message)
     for (const { field, resolve } of waiters) if (field in message) resolve(message)
   })
-  const told = (field: string): Promise<Record<string, unknown>> =>
+  const next = (field: string): Promise<Record<string, unknown>> =>
     new Promise((resolve) => {
       const known = messages.find((message) => field in message)
       if (known !== undefined) resolve(known)
       else waiters.push({ field, resolve })
     })
-  return { process: child, told }
+  return { process: child, next }
 }
 
 async function announce(child: RunningChild): Promise<void> {
-  const { port } = await child.told('port')
+  const { port } = await child.next('port')
   const download_url = `http://127.0.0.1:${(storage.address() as AddressInfo).port}/page`
   const event = createEvent('artifact.ready', { data: { artifact_type: 'html', download_url } })
   const { status } = await deliver(`http://127.0.0.1:${port}/`, signDelivery(event, { secret }))
@@ -67,35 +67,35 @@ async function announce(child: RunningChild): Promise<void> {
 
 const files = (): Promise<string[]> => readdir(join(folder, 'files'))
 
-it('killed in the middle of a download, the inbox downloads again after the restart, and no half file is ever seen', async () => {
+it('a download interrupted by a kill runs again after the restart and never leaves an incomplete file', async () => {
   answer = (_request, response) =>
     response.writeHead(200, { 'content-length': bytes.length }).write(bytes.subarray(0, 1_000_000))
   const first = start()
   await announce(first)
-  await first.told('receiving')
+  await first.next('receiving')
   first.process.kill('SIGKILL')
   await new Promise((exited) => first.process.once('exit', exited))
   expect(await files()).toEqual([expect.stringMatching(/^\.scrapenest-.*\.partial$/)])
 
   answer = (_request, response) => response.end(bytes)
-  expect(await start().told('sha256')).toEqual({ sha256, attempt: 2 })
+  expect(await start().next('sha256')).toEqual({ sha256, attempt: 2 })
   expect(await files()).toEqual(['page.html'])
   expect(await readFile(join(folder, 'files', 'page.html'))).toEqual(bytes)
 })
 
 it.skipIf(process.platform === 'win32')(
-  'on a full disk the attempts fail and leave nothing; when there is room the event is still there',
+  'downloads on a full disk fail without leaving a file, and succeed once there is space',
   async () => {
     answer = (_request, response) => response.end(bytes)
-    // A file of the child may not grow beyond 1 MiB: the kernel refuses the write, as on a full disk.
+    // Limits the child's files to 1 MiB: the kernel rejects the write, as on a full disk.
     const limited = start(['sh', '-c', 'ulimit -f 2048; exec "$@"', 'sh'])
     await announce(limited)
-    expect(await limited.told('failed')).toEqual({ failed: 'EFBIG' })
+    expect(await limited.next('failed')).toEqual({ failed: 'EFBIG' })
     limited.process.kill('SIGKILL')
     await new Promise((exited) => limited.process.once('exit', exited))
     expect(await files()).not.toContain('page.html')
 
-    expect(await start().told('sha256')).toMatchObject({ sha256 })
+    expect(await start().next('sha256')).toMatchObject({ sha256 })
     expect(await files()).toEqual(['page.html'])
   },
 )

@@ -1,16 +1,16 @@
-// A server whose handler downloads what it is told of, behind an inbox: started, killed and started again by a test.
+// A server with an inbox whose handler downloads artifacts. A test starts, kills and restarts it.
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { isScrapeNestError, ScrapeNestClient } from '@scrapenest-webhooks/client'
 import { sqliteInbox } from '@scrapenest-webhooks/inbox'
 import { scrapenestWebhooks } from '@scrapenest-webhooks/node'
 
-// A file size limit makes a write fail; without a listener the signal that comes first ends the process.
+// Makes a write beyond the file size limit fail with EFBIG; without a listener, SIGXFSZ ends the process.
 process.on('SIGXFSZ', () => {})
 
 const [secret, folder] = process.argv.slice(2)
 const client = new ScrapeNestClient({ apiKey: 'k', allowInsecure: true, allowPrivateAddresses: true, maxRetries: 0 })
-const say = (message: object): void => void process.stdout.write(`${JSON.stringify(message)}\n`)
+const print = (message: object): void => void process.stdout.write(`${JSON.stringify(message)}\n`)
 
 const handler = scrapenestWebhooks({
   secret,
@@ -18,15 +18,17 @@ const handler = scrapenestWebhooks({
   logger: { warn() {}, error() {} },
   onError: (error) => {
     const isWriteError = isScrapeNestError(error) && error.code === 'file_write_failed'
-    say({ failed: isWriteError ? error.systemCode : String(error) })
+    print({ failed: isWriteError ? error.systemCode : String(error) })
   },
   onEvent: {
     'artifact.ready': async (event, { signal, attempt }) => {
-      const onProgress = (): void => say({ receiving: attempt })
+      const onProgress = (): void => print({ receiving: attempt })
       const { sha256 } = await client.artifacts.download(event, { to: `${folder}/files/page.html`, signal, onProgress })
-      say({ sha256, attempt })
+      print({ sha256, attempt })
     },
   },
 })
-const server = createServer(handler).listen(0, '127.0.0.1', () => say({ port: (server.address() as AddressInfo).port }))
+const server = createServer(handler).listen(0, '127.0.0.1', () =>
+  print({ port: (server.address() as AddressInfo).port }),
+)
 await handler.receiver.start()

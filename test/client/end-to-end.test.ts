@@ -51,7 +51,7 @@ it.each(['fastify', 'koa', 'express'])(
   },
 )
 
-it('the three programs differ in the lines of their server only', async () => {
+it('the three programs differ only in the lines of their server', async () => {
   const programs = await Promise.all(
     ['fastify', 'koa', 'express'].map((host) => readFile(join(folder, `${host}.ts`), 'utf8')),
   )
@@ -64,7 +64,7 @@ it('the three programs differ in the lines of their server only', async () => {
   }
 })
 
-it('the scripts that the README starts are there', async () => {
+it('the scripts in the README exist', async () => {
   const { scripts } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8'))
   const readme = await readFile(join(folder, 'README.md'), 'utf8')
   const started = [...readme.matchAll(/--filter \.\/examples\/end-to-end (\w+)$/gm)].map(([, script]) => script)
