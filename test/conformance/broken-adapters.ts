@@ -27,7 +27,7 @@ export interface BrokenAdapter {
   /** The condition under which they fail. @default 'bare' */
   readonly under?: Condition
   readonly listen: Listen
-  /** Shorter for adapters that leave a request without a reply. */
+  /** Shorter for adapters that never reply to a request. */
   readonly timeoutMs?: number
 }
 
@@ -38,7 +38,7 @@ export const brokenAdapters: readonly BrokenAdapter[] = [
     listen: requestsWith(() => ({ method: 'POST' })),
   },
   {
-    that: 'has a route for POST only',
+    that: 'only routes POST',
     failing: ['M01', 'M02'],
     listen: answering(({ request }) => (request.method === 'POST' ? undefined : 404)),
   },
@@ -53,7 +53,7 @@ export const brokenAdapters: readonly BrokenAdapter[] = [
     listen: requestsWith(() => ({ remoteAddress: undefined })),
   },
   {
-    that: 'drops the content encoding, like a host that decompresses',
+    that: 'drops the content encoding, as a host that decompresses does',
     failing: ['E01'],
     listen: headersWith(({ 'content-encoding': _, ...headers }) => headers),
   },
@@ -74,7 +74,7 @@ export const brokenAdapters: readonly BrokenAdapter[] = [
     listen: requestsWith((_request, incoming) => ({ body: () => readAll(incoming) })),
   },
   {
-    that: 'makes up a message id if there is none',
+    that: 'invents a missing message id',
     failing: ['H01', 'H02'],
     listen: headersWith((headers) => ({ ...headers, 'svix-id': headers['svix-id'] || randomUUID() })),
   },
@@ -86,7 +86,7 @@ export const brokenAdapters: readonly BrokenAdapter[] = [
     ),
   },
   {
-    that: 'passes the first of repeated headers only',
+    that: 'passes only the first of repeated headers',
     failing: ['H03', 'H04', 'V04'],
     listen: requestsWith((_request, { headersDistinct }) => ({
       headers: Object.entries(headersDistinct).map(([name, [first = ''] = []]) => [name, first] as const),
@@ -116,7 +116,7 @@ export const brokenAdapters: readonly BrokenAdapter[] = [
     ),
   },
   {
-    that: 'passes svix-* headers only',
+    that: 'passes only svix-* headers',
     failing: ['H07', 'H08'],
     listen: headersWith((headers) =>
       Object.fromEntries(Object.entries(headers).filter(([name]) => !name.startsWith('webhook-'))),
@@ -157,7 +157,7 @@ export const brokenAdapters: readonly BrokenAdapter[] = [
     listen: requestsWith((_request, { body }) => ({ body: () => Buffer.from(JSON.stringify(body)) })),
   },
   {
-    that: 'does not look for the bytes that a parser kept',
+    that: 'ignores the bytes that a parser kept',
     failing: ['B01', 'D01'],
     under: 'captured raw body',
     listen: requestsWith((_request, incoming) => ({
@@ -165,20 +165,20 @@ export const brokenAdapters: readonly BrokenAdapter[] = [
     })),
   },
   {
-    that: 'reads the body of JSON only',
+    that: 'only reads JSON bodies',
     failing: ['B02'],
     listen: requestsWith(({ body }, { headers }) => ({
       body: (limits) => (headers['content-type'] === 'application/json' ? body(limits) : new Uint8Array()),
     })),
   },
   {
-    that: 'passes every content type as JSON',
+    that: 'passes JSON as the content type of every request',
     failing: ['B03'],
     under: 'parser first',
     listen: headersWith((headers) => ({ ...headers, 'content-type': 'application/json' })),
   },
   {
-    that: 'takes an empty body for a lost one',
+    that: 'mistakes an empty body for a lost one',
     failing: ['P01'],
     listen: bodiesWith((bytes) => {
       if (bytes.byteLength === 0) throw new WebhookError('raw_body_unavailable')
@@ -207,12 +207,12 @@ export const brokenAdapters: readonly BrokenAdapter[] = [
     listen: checkingEvents((event) => typeof (event as { event_type?: unknown })?.event_type === 'string', 422),
   },
   {
-    that: 'answers 404 itself to event types that it does not know',
+    that: 'answers 404 itself to unknown event types',
     failing: ['D07', 'D10'],
     listen: checkingEvents((event) => /^(?:job|artifact)\.(?:created|completed|ready)$/.test(typeOf(event)), 404),
   },
   {
-    that: 'answers 200 itself to a message id that it has seen',
+    that: 'answers 200 itself to a repeated message id',
     failing: ['P05', 'D02', 'D03', 'D04'],
     listen: (...parameters) => {
       const seen = new Set<unknown>()
@@ -244,7 +244,7 @@ export const brokenAdapters: readonly BrokenAdapter[] = [
     listen: repliesWith(({ headers: { 'retry-after': _, ...headers } }) => ({ headers })),
   },
   {
-    that: 'drops every header but the content type',
+    that: 'drops every header except the content type',
     failing: ['M01', 'M02', 'L01', 'L02', 'K02', 'D02', 'D05', 'D06', 'D09', 'C01'],
     listen: repliesWith(() => ({ headers: { 'content-type': 'application/json; charset=utf-8' } })),
   },
@@ -281,7 +281,7 @@ export const brokenAdapters: readonly BrokenAdapter[] = [
     }),
   },
   {
-    that: 'encodes the reply as JSON once more',
+    that: 'encodes the reply as JSON twice',
     failing: ['D01', 'V01'],
     listen: repliesWith(({ body }) => ({ body: JSON.stringify(body) })),
   },
@@ -300,7 +300,7 @@ export const brokenAdapters: readonly BrokenAdapter[] = [
     })),
   },
   {
-    that: 'cuts off the body at the limit, and drops its length',
+    that: 'truncates the body at the limit, and drops its length',
     failing: ['B01', 'L01'],
     under: 'oversized',
     listen: requestsWith(({ headers }, incoming) => ({
@@ -309,7 +309,7 @@ export const brokenAdapters: readonly BrokenAdapter[] = [
     })),
   },
   {
-    that: 'reads the body before it calls the receiver',
+    that: 'reads the body before calling the receiver',
     failing: ['M02', 'S01', 'H01', 'C01'],
     under: 'slow',
     timeoutMs: 300,
@@ -319,14 +319,14 @@ export const brokenAdapters: readonly BrokenAdapter[] = [
     }),
   },
   {
-    that: 'takes what arrived of an aborted body for the body',
+    that: 'accepts the received part of an aborted body as the body',
     failing: ['B01', 'D01'],
     under: 'aborted',
     listen: requestsWith((_request, incoming) => ({ body: () => readAll(incoming) })),
   },
 ]
 
-/** Built like the broken ones, with nothing broken: what fails there is what is broken there. */
+/** Controls: built like the broken adapters but intact, so that only the fault can make a check fail. */
 export const intactAdapters: readonly Pick<BrokenAdapter, 'that' | 'listen'>[] = [
   { that: 'requests', listen: requestsWith(() => ({})) },
   { that: 'bodies', listen: bodiesWith((bytes) => bytes) },
@@ -351,7 +351,7 @@ async function readText(incoming: IncomingMessage): Promise<string> {
   return text
 }
 
-/** Every byte until the stream ends, or the connection does. */
+/** Every byte until the stream or the connection ends. */
 function readAll(incoming: IncomingMessage): Promise<Buffer> {
   const chunks: Uint8Array[] = []
   incoming.on('data', (chunk: Uint8Array) => chunks.push(chunk))

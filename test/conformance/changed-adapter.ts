@@ -15,7 +15,7 @@ export interface Exchange {
   readonly receive: (request: WebhookRequest) => Promise<WebhookReply>
 }
 
-/** An adapter that handles each request as the function does, after the parser of the arrangement. */
+/** An adapter that handles each request with the function, after the arrangement's parser. */
 export function adapterWith(serve: (exchange: Exchange) => Promise<void>): Listen {
   return async (receiver, arrangement) => {
     const receive = receiver.receive.bind(receiver)
@@ -25,7 +25,7 @@ export function adapterWith(serve: (exchange: Exchange) => Promise<void>): Liste
         remoteAddress: () => incoming.socket.remoteAddress,
         fix: 'Keep the bytes.',
       }
-      // Node joins the repeated lines of all headers but set-cookie.
+      // Node joins repeated headers, except set-cookie.
       const headers = incoming.headers as Headers
       const request = { ...toWebhookRequest(incoming, details), headers }
       serve({ incoming, response, request, receive }).catch(() => response.destroy())
@@ -54,7 +54,7 @@ export function bodiesWith(change: (bytes: Uint8Array) => Uint8Array): Listen {
   return requestsWith(({ body }) => ({ body: async (limits) => change(await body(limits)) }))
 }
 
-/** A reply with any status: a receiver has only a few. */
+/** A reply with any status, not only those of a receiver. */
 interface ChangedReply extends Omit<WebhookReply, 'status'> {
   readonly status: number
 }
@@ -67,7 +67,7 @@ export function repliesWith(change: (reply: WebhookReply) => Partial<ChangedRepl
   })
 }
 
-/** An adapter that answers some requests itself, with this status. */
+/** An adapter that answers some requests itself with a status. */
 export function answering(statusOf: (exchange: Exchange) => number | undefined): Listen {
   return adapterWith(async (exchange) => {
     const { request, receive, response } = exchange
@@ -77,7 +77,7 @@ export function answering(statusOf: (exchange: Exchange) => number | undefined):
   })
 }
 
-/** An adapter that parses the body first, and answers what it does not accept itself. */
+/** An adapter that parses the body first and answers unaccepted bodies itself. */
 export function checkingEvents(accepts: (event: unknown) => boolean, status: number): Listen {
   return adapterWith(async ({ request, receive, response }) => {
     const bytes = await request.body({ maxBytes: 1_048_576 })
@@ -86,7 +86,7 @@ export function checkingEvents(accepts: (event: unknown) => boolean, status: num
   })
 }
 
-/** The JSON in a body, or nothing if it is not JSON. */
+/** Parses a body. Returns undefined if it is not JSON. */
 export function parseJson(bytes: Uint8Array): unknown {
   try {
     return JSON.parse(Buffer.from(bytes).toString('utf8'))

@@ -50,8 +50,7 @@ function letter(
 }
 
 /**
- * The cells where the receiver did not answer, one line for each check, condition and reason, with the hosts it
- * concerns.
+ * The cells where the receiver did not answer: one line per check, condition and reason, with the affected hosts.
  */
 export function exceptionsOf(
   results: ReadonlyMap<string, ConformanceResult>,
@@ -78,7 +77,7 @@ function reasonOf(result: ConformanceResult | undefined): string | undefined {
   return result.cell === 'host' ? `the host answers first (${result.status})` : `not applicable (${result.reason})`
 }
 
-/** Each reason once, with the cells it applies to. */
+/** One line per reason, with its cells. */
 function remarks(results: ReadonlyMap<string, ConformanceResult>): string[] {
   const cells = new Map<string, string[]>()
   for (const [cell, result] of results) {

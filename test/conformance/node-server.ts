@@ -10,7 +10,7 @@ export function listen(server: Server): Promise<ConformanceServer> {
   })
 }
 
-/** A server that is listening, as a target returns it. */
+/** A listening server, in the form that targets return. */
 export function serverOf(server: Server): ConformanceServer {
   const { port } = server.address() as AddressInfo
   return {
@@ -23,13 +23,13 @@ export function serverOf(server: Server): ConformanceServer {
   }
 }
 
-/** What a parser leaves on a request of node:http. */
+/** The properties that a parser sets on a node:http request. */
 export interface Parsed {
   body?: unknown
   rawBody?: unknown
 }
 
-/** Parses a body like middleware that knows nothing about signatures, and optionally keeps the bytes. */
+/** Parses a body as middleware does that is unaware of signatures. Optionally keeps the bytes. */
 export function parseJsonFirst(keepBytes: boolean, next: RequestListener): RequestListener {
   return (request, response) => {
     if (request.method === 'GET') {

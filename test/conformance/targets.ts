@@ -18,7 +18,7 @@ import koaBody from 'koa-body'
 import Koa2 from 'koa2'
 import { listen, parseJsonFirst, serverOf } from './node-server.ts'
 
-/** The JSON parser itself answers a body that is not JSON, before the webhook sees the request. */
+/** The JSON parser answers a body that is not JSON before the webhook sees the request. */
 const notJson: readonly HostException[] = [
   { check: 'P02', condition: 'parser first', because: 400 },
   { check: 'P02', condition: 'captured raw body', because: 400 },
@@ -94,7 +94,7 @@ function fastifyTarget(name: string, framework: typeof fastify | typeof fastify4
     async listen(receiver, arrangement) {
       const app = (framework as typeof fastify)()
       if (arrangement !== 'bare') {
-        // Like a body parser behind @fastify/middie, or a platform that parses the body before it calls Fastify.
+        // Like a body parser behind @fastify/middie, or a platform that parses the body before calling Fastify.
         const parse = parseJsonFirst(arrangement === 'captured raw body', () => {})
         app.addHook('onRequest', (request, reply, done) => {
           if (request.raw.method === 'GET') return done()
@@ -115,7 +115,7 @@ function fastifyTarget(name: string, framework: typeof fastify | typeof fastify4
   }
 }
 
-/** Every host that has an adapter, in its newest and oldest supported major. */
+/** Every host with an adapter, in its newest and oldest supported major. */
 export const targets: readonly ConformanceTarget[] = [
   fetchStyle,
   node,

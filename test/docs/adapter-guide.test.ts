@@ -18,14 +18,14 @@ import {
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { codeBlocksOf, repository } from './code-blocks.ts'
 
-/** The programs of the guide, by the file name that each begins with. */
+/** The guide's programs, by the file name in their first line. */
 const programs = new Map<string, string>()
 for (const { code } of await codeBlocksOf('docs/guides/an-adapter-of-your-own.md')) {
   const [, name] = /^\/\/ ([\w.-]+\.ts)\n/.exec(code) ?? []
   if (name !== undefined) programs.set(name, code)
 }
 
-/** All that is installed where the programs run. */
+/** Everything that is installed where the programs run. */
 const installed = {
   hono: 'examples/hono/node_modules/hono',
   '@hono/node-server': 'test/node_modules/@hono/node-server',
@@ -34,13 +34,13 @@ const installed = {
   '@types/node': 'node_modules/@types/node',
 }
 
-/** A folder outside the workspace, so that the programs reach the packages by their exports only. */
+/** A folder outside the workspace, so that the programs can import the packages only through their exports. */
 let folder: string
 let Hono: new () => App
 let scrapenestWebhooks: (options: object) => Middleware & { readonly receiver: ReadyReceiver<Context> }
 let target: ConformanceTarget
 
-/** What the tests below use of Hono. */
+/** The parts of Hono that the tests below use. */
 interface App {
   use(middleware: Middleware): void
   all(path: string, handler: (c: Context) => unknown): void
@@ -75,7 +75,7 @@ describe('the adapter of the guide', () => {
     expect(adapter.trimEnd().split('\n').length).toBeLessThan(40)
   })
 
-  it('imports public entries only', async () => {
+  it('imports only public entries', async () => {
     const specifiers = [...adapter.matchAll(/ from '([^']+)'$/gm)].map(([, specifier]) => specifier as string)
     const { name, publishConfig } = JSON.parse(await readFile(join(repository, 'packages/core/package.json'), 'utf8'))
     const entries = Object.keys(publishConfig.exports).map((entry) => join(name, entry))
@@ -109,7 +109,7 @@ describe('the adapter of the guide', () => {
   }, 60_000)
 })
 
-/** The cells where the reply is not the receiver's, by their reason. */
+/** Reason → the cells where the receiver does not reply. */
 const exceptions = new Map<string, string[]>()
 
 describe.concurrent.each(conditions)('the adapter of the guide, %s', (condition) => {
@@ -124,7 +124,7 @@ function reasonOf(result: ConformanceResult): string | undefined {
   return result.cell === 'host' ? `the host answers ${result.status}` : result.reason
 }
 
-describe('the checks that the adapter of the guide is not subject to', () => {
+describe('the checks that do not apply to the adapter of the guide', () => {
   it('are these, for these reasons', () => {
     expect(Object.fromEntries([...exceptions].map(([reason, cells]) => [reason, cells.sort()]))).toMatchInlineSnapshot(`
       {
@@ -201,7 +201,7 @@ describe('the guide', () => {
     return await app.request(path, { method, headers: { ...headers, 'content-length': String(body.byteLength) }, body })
   }
 
-  it('says that a middleware may have read the body through Hono, which core/fetch cannot make up for', async () => {
+  it('says that middleware may read the body through Hono, which breaks core/fetch', async () => {
     const [app, onCoreFetch] = [new Hono(), new Hono()]
     for (const each of [app, onCoreFetch]) {
       each.use(async (c, next) => {
@@ -218,7 +218,7 @@ describe('the guide', () => {
     expect(await (await send(onCoreFetch)).json()).toEqual(bytesLost)
   })
 
-  it('says that headers of other middleware survive, which core/fetch loses', async () => {
+  it('says that the adapter keeps headers of other middleware, which core/fetch loses', async () => {
     const [app, onCoreFetch] = [new Hono(), new Hono()]
     for (const each of [app, onCoreFetch]) {
       each.use(async (c, next) => {
@@ -234,7 +234,7 @@ describe('the guide', () => {
     expect((await send(onCoreFetch)).headers.get('x-request-id')).toBeNull()
   })
 
-  it('passes the context of Hono to handlers', async () => {
+  it("passes Hono's context to handlers", async () => {
     const contexts: Context[] = []
     const app = new Hono()
     app.use(
@@ -249,7 +249,7 @@ describe('the guide', () => {
     expect(contexts).toEqual([expect.objectContaining({ req: expect.objectContaining({ path }) })])
   })
 
-  it('names the fix when a middleware has read the request itself', async () => {
+  it('names the fix when middleware has read the request directly', async () => {
     const error = vi.fn()
     const app = new Hono()
     app.use(async (c, next) => {
@@ -277,7 +277,7 @@ describe('the guide', () => {
     expect(await (await send(app, json)).json()).toEqual(bytesLost)
   })
 
-  it('starts a receiver of options in the next turn, and never one that was ready', async () => {
+  it('starts a receiver created from options in the next turn, and never starts a ready one', async () => {
     const inbox = { put: vi.fn(), start: vi.fn(), close: vi.fn() }
     const receiver = { receive: vi.fn(), start: vi.fn(), close: vi.fn() }
     scrapenestWebhooks({ path, secret, inbox, onEvent: {} })
@@ -291,7 +291,7 @@ describe('the guide', () => {
 
   it.each([
     ['an unknown option', { path, secret, toleranceSecond: 300 }],
-    ['options beside a ready receiver', { path, secret, receiver: { receive: async () => {} } }],
+    ['options alongside a ready receiver', { path, secret, receiver: { receive: async () => {} } }],
     ['a path that is not absolute', { path: 'webhooks', secret }],
     ['a malformed closeGraceMs', { path, secret, closeGraceMs: Number.NaN }],
   ])('says that the kit rejects %s', (_what, options) => {

@@ -3,11 +3,11 @@ import { join } from 'node:path'
 
 export const repository: string = join(import.meta.dirname, '../..')
 
-/** One fenced block of a Markdown page. */
+/** A fenced code block of a Markdown page. */
 export interface CodeBlock {
   /** Relative to the repository. */
   readonly page: string
-  /** Where the code begins, counted from 1. */
+  /** The line at which the code begins, from 1. */
   readonly line: number
   readonly language: string
   readonly code: string
@@ -27,16 +27,16 @@ export async function codeBlocksOf(page: string): Promise<readonly CodeBlock[]> 
       open.lines.push(line)
     }
   }
-  if (open !== undefined) throw new Error(`${page}: the block that begins at line ${open.line} does not end.`)
+  if (open !== undefined) throw new Error(`${page}: the block that begins at line ${open.line} is not closed.`)
   return blocks
 }
 
-/** Whether a block is a whole program that listens on port 3000, and not a part of one. */
+/** Whether a block is a complete program that listens on port 3000. */
 export function isServer({ code }: CodeBlock): boolean {
   return /\blisten\(.*3000|\bport: 3000/.test(code)
 }
 
-/** Whether a block is the program with which a page shows a framework first, and the rest of the docs begins. */
+/** Whether a block is the first program that a page shows for a framework. */
 export function isFirstProgram({ page, code }: CodeBlock): boolean {
   return ['README.md', 'docs/guides/frameworks.md'].includes(page) && code.includes("'job.completed': ({ data })")
 }

@@ -22,7 +22,7 @@ const programs = code.filter((block) => sourceOf(block) === undefined)
 const servers = programs.filter(isServer)
 const tests = programs.filter(({ code }) => code.includes("from 'node:test'"))
 
-/** What the pages leave to the reader. */
+/** Functions that the pages leave to the reader. */
 const readersOwn = `
 declare function save(url: string): Promise<void>
 declare function warn(message: string): Promise<void>
@@ -33,7 +33,7 @@ globalThis.save = async () => {}
 globalThis.warn = async () => {}
 `
 
-/** A folder outside the workspace that finds all that the workspace and its examples have installed. */
+/** A folder outside the workspace that can import everything the workspace and its examples have installed. */
 let folder: string
 
 beforeAll(async () => {
@@ -47,10 +47,10 @@ beforeAll(async () => {
   for (const block of programs) {
     await writeFile(join(folder, fileOf(block)), block.code)
     const [, ownName] = /^\/\/ ([\w-]+\.ts)\n/.exec(block.code) ?? []
-    // A program in several files: they import each other by the names that they begin with.
+    // The files of one program import each other by the names in their first lines.
     if (ownName !== undefined) await writeFile(join(folder, ownName), block.code)
   }
-  // Packing builds: a compiler of its own would write the same files at the same time.
+  // Packing also builds the packages. A second compiler would write the same files at the same time.
   await oncePerRun('packed', inject('runFolder'), packAll)
 }, 120_000)
 
@@ -69,19 +69,19 @@ describe('the code of the pages', () => {
       exactOptionalPropertyTypes: true,
       skipLibCheck: true,
       noEmit: true,
-      // As Node runs it: a block imports another by its file.
+      // Blocks import each other with their extension, as Node requires.
       allowImportingTsExtensions: true,
     }
     await writeFile(join(folder, 'tsconfig.json'), JSON.stringify({ compilerOptions }))
     const { stdout } = await run(join(repository, 'node_modules/.bin/tsc'), ['-p', folder]).catch((error) => error)
 
     expect(programs.length).toBeGreaterThan(40)
-    // Each line begins with the page and the line of the page at which the block begins.
+    // A diagnostic begins with the page and the line at which the block begins.
     expect(stdout).toBe('')
   }, 120_000)
 
   it.each(servers.map((block) => [placeOf(block), block] as const))(
-    'is a server that takes a signed delivery and refuses a forged one: %s',
+    'is a server that accepts a signed delivery and rejects a forged one: %s',
     async (_place, block) => {
       const secret = generateSecret()
       const file = join(folder, `running-${fileOf(block)}`)
@@ -109,7 +109,7 @@ describe('the code of the pages', () => {
   it.concurrent.each(tests.map((block) => [placeOf(block), block] as const))(
     'is a test that passes: %s',
     async (_place, block) => {
-      // Under another test runner this variable would make it a silent child.
+      // With this variable, node --test assumes a parent runner and prints no report.
       const { NODE_TEST_CONTEXT: _, ...env } = process.env
       const { stdout } = await run(process.execPath, ['--test-reporter=tap', fileOf(block)], { cwd: folder, env })
       expect(stdout).toMatch(/^# pass [1-9]/m)
@@ -119,14 +119,14 @@ describe('the code of the pages', () => {
   )
 
   it.each(excerpts.map((block) => [placeOf(block), block] as const))(
-    'is a part of the example that it names: %s',
+    'is an excerpt of the example that it names: %s',
     async (_place, block) => {
       const [, ...lines] = block.code.split('\n')
       expect(flat(await readPage(sourceOf(block) as string))).toContain(flat(lines.join('\n')))
     },
   )
 
-  it('is the same in the first programs of every framework, but for the lines of the framework', async () => {
+  it("is the same in every framework's first program, except for the framework's own lines", async () => {
     const first = programs.filter(isFirstProgram)
     const options = first.map(({ code }) => /^ {2}secret:[\s\S]*?^ {2}\},$/m.exec(code)?.[0])
 
@@ -136,7 +136,7 @@ describe('the code of the pages', () => {
     for (const { code } of first) expect(code.split('\n').filter(Boolean).length).toBeLessThanOrEqual(13)
   })
 
-  it('declares, in the README, all that it calls', () => {
+  it('declares everything that it calls, in the README', () => {
     const readme = programs.filter(({ page }) => page === 'README.md').map(({ code }) => code)
     const names = [...readersOwn.matchAll(/function (\w+)/g)].map(([, name]) => name)
 
@@ -155,7 +155,7 @@ describe('the commands of the pages', () => {
         .map((command) => [command, placeOf(block)] as const),
     )
 
-  it('are the two that set everything up and run it, in the README', async () => {
+  it('begin, in the README, with the demo and the tests', async () => {
     const { code } = blocks.find(({ page, language }) => page === 'README.md' && language === 'sh') as CodeBlock
     expect(code).toBe(`${pnpmCommand('demo')}\n${pnpmCommand('test')}\n`)
   })
@@ -184,7 +184,7 @@ describe('CI', () => {
   })
 })
 
-/** A script of the workspace, with options that its program knows. */
+/** Expects a script of the workspace, with options that its program accepts. */
 async function expectScript(command: string): Promise<void> {
   const { scripts } = JSON.parse(await readPage('package.json'))
   const [, script = '', options = ''] = /^npx -y pnpm@[\d.]+ ([\w:]+)((?: [\w.-]+)*)$/.exec(command) ?? []
@@ -193,7 +193,7 @@ async function expectScript(command: string): Promise<void> {
   for (const [, option] of options.matchAll(/--(\w+)/g)) expect(await readPage(file)).toContain(`${option}:`)
 }
 
-/** One of ours that exists, or a framework that the workspace tests with. */
+/** Whether it is an existing package of ours, or a framework in the catalog. */
 function isPackage(name: string, catalog: string): boolean {
   const [, own] = /^@scrapenest-webhooks\/(.+)$/.exec(name) ?? []
   return own === undefined
@@ -201,12 +201,12 @@ function isPackage(name: string, catalog: string): boolean {
     : existsSync(join(repository, 'packages', own, 'package.json'))
 }
 
-/** The file that an excerpt is from, which its first line names. The tests of the examples run it. */
+/** The file that an excerpt names in its first line. The tests of the examples run it. */
 function sourceOf({ code }: CodeBlock): string | undefined {
   return /^\/\/ from (examples\/\S+)\n/.exec(code)?.[1]
 }
 
-/** Without indentation, which an excerpt does not share with its file. */
+/** Removes the indentation, which differs between an excerpt and its file. */
 function flat(code: string): string {
   return code.replaceAll(/^ +/gm, '')
 }
@@ -215,12 +215,12 @@ function placeOf({ page, line }: CodeBlock): string {
   return `${page}:${line}`
 }
 
-/** Named by its place, so that the compiler's messages say where to look. */
+/** A file name that makes compiler messages point to the page and line. */
 function fileOf({ page, line, language }: CodeBlock): string {
   return `${page.replaceAll('/', '__')}-line-${line}.${language}`
 }
 
-/** Links every package of one node_modules into another, scoped ones one by one; what is there already stays. */
+/** Links every package of one node_modules into another, scoped ones one by one. Keeps existing ones. */
 async function linkAll(from: string, to: string): Promise<void> {
   if (!existsSync(from)) return
   await mkdir(to, { recursive: true })

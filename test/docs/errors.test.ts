@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest'
 import { repository } from './code-blocks.ts'
 import { readPage } from './pages.ts'
 
-/** Written out, so that the compiler reports a code that is missing here. */
+/** An object, so that the compiler reports a missing code. */
 const allCodes: Readonly<Record<core.WebhookErrorCode, true>> = {
   body_aborted: true,
   body_timeout: true,
@@ -49,13 +49,13 @@ const allReportOnly: Readonly<Record<Exclude<core.ReportCode, core.WebhookErrorC
 const reportOnly = Object.keys(allReportOnly)
 
 describe('docs/errors', () => {
-  it('has a page for each code, and no other', async () => {
+  it('has one page per code, and no other', async () => {
     const pages = (await readdir(join(repository, 'docs/errors'))).filter((name) => name !== 'README.md')
 
     expect(pages.sort()).toEqual([...codes, ...reportOnly].map((code) => `${code}.md`).sort())
   })
 
-  it.each(codes)('says what happened, what the sender gets and what is reported: %s', async (code) => {
+  it.each(codes)('says what happened, what the sender receives and what is reported: %s', async (code) => {
     const seen = await cause(code)
     const page = await readPage(`docs/errors/${code}.md`)
 
@@ -82,7 +82,7 @@ describe('docs/errors', () => {
     expect(await readPage(`docs/errors/${code}.md`)).toContain(`\n> ${errorOf(code).message}\n`)
   })
 
-  it('lists each code once in its index, with its status and a link', async () => {
+  it('lists each code once in the index, with its status and a link', async () => {
     const rows = (await readPage('docs/errors/README.md')).matchAll(/^\| \[`(\w+)`\]\((\w+)\.md\) +\| (\d+) +\|/gm)
     const listed = [...rows].map(([, code, page, status]) => ({ code, page, status: Number(status) }))
 
@@ -92,11 +92,11 @@ describe('docs/errors', () => {
   })
 })
 
-describe('the tables of replies', () => {
+describe('the reply tables', () => {
   it.each([
     ['README.md', 3],
     ['docs/errors/README.md', 6],
-  ])('name the statuses that the reply table of core has: %s', async (page, atLeast) => {
+  ])("list the statuses of core's reply table: %s", async (page, atLeast) => {
     const rows = [...(await readPage(page)).matchAll(/^\| .+ \| (\d{3}) `(\w+)`/gm)]
     const failures = rows.filter(([, , code]) => !['accepted', 'duplicate', 'dropped'].includes(code as string))
 
@@ -108,17 +108,14 @@ describe('the tables of replies', () => {
   })
 })
 
-describe('the tables of options', () => {
-  it.each(['core', 'fastify', 'koa', 'express', 'node'])(
-    'name every option of a receiver, and no other: %s',
-    async (name) => {
-      const page = await readPage(`packages/${name}/README.md`)
-      const [, section = ''] = /^## Options of the receiver\n([\s\S]*?)^(?:Instead|## )/m.exec(page) ?? []
-      const named = [...section.matchAll(/^\| `(\w+)` +\|/gm)].map(([, option]) => option)
+describe('the option tables', () => {
+  it.each(['core', 'fastify', 'koa', 'express', 'node'])('list exactly the options of a receiver: %s', async (name) => {
+    const page = await readPage(`packages/${name}/README.md`)
+    const [, section = ''] = /^## Options of the receiver\n([\s\S]*?)^(?:Instead|## )/m.exec(page) ?? []
+    const named = [...section.matchAll(/^\| `(\w+)` +\|/gm)].map(([, option]) => option)
 
-      expect(named.sort()).toEqual(receiverOptions())
-    },
-  )
+    expect(named.sort()).toEqual(receiverOptions())
+  })
 })
 
 /** An error with this code and the message that the table has for it. */
@@ -141,7 +138,7 @@ const lost = (): never => {
 }
 const store: core.DuplicateStore = { claim: () => ({ state: 'in_progress' }), complete() {}, release() {} }
 
-/** How each code comes about. */
+/** How to cause each code. */
 const causes: Readonly<Record<core.WebhookErrorCode, Cause>> = {
   body_aborted: { request: () => ({ body: () => Promise.reject(new Error('reset')) }) },
   body_timeout: { options: { replyTimeoutMs: 20 }, request: () => ({ body: () => endless }) },
@@ -197,10 +194,10 @@ function rejectingSchema(): core.StandardSchema<never> {
   return { '~standard': { version: 1, vendor: 'test', validate: () => ({ issues: [{ message: 'rejected' }] }) } }
 }
 
-/** More than once, to tell what is reported each time from what is counted. */
+/** More than once, to distinguish failures reported each time from those that are counted. */
 const times = 3
 
-/** Lets a failure happen, and collects the reply and what log and hooks get. */
+/** Causes a failure, and collects the reply, the log lines and the hook calls. */
 async function cause(code: core.WebhookErrorCode): Promise<{
   readonly reply: core.WebhookReply
   readonly results: readonly string[]
@@ -254,7 +251,7 @@ function alarmsAsWritten(alarms: number): string {
   return alarms === times ? 'called every time.' : 'called, at most once a minute.'
 }
 
-/** The message for an unknown option lists the known ones. */
+/** The known options, from the message for an unknown one. */
 function receiverOptions(): readonly string[] {
   try {
     core.createReceiver({ secret: generateSecret(), noSuchOption: true } as never)
@@ -262,5 +259,5 @@ function receiverOptions(): readonly string[] {
     const [, names] = /The options are (.+)\.$/.exec((error as Error).message) ?? []
     if (names !== undefined) return names.split(', ').sort()
   }
-  throw new Error('Expected an unknown option to be refused with the list of options.')
+  throw new Error('Expected the message for an unknown option to list the options.')
 }

@@ -5,7 +5,7 @@ import { describe, expect, it } from 'vitest'
 import { repository } from './code-blocks.ts'
 import { allPages, readPage } from './pages.ts'
 
-/** Words that need no definition: names of third parties, words of the wire, and plain English. */
+/** Words that need no definition: third-party names, wire names and plain English. */
 const plainWords = new Set(
   `any artifact check close closing completed configuration create created data default error fact failed
   fetch find found generate handling id identity is job known large later limit logger memory mismatch ms not number of option or
@@ -13,7 +13,7 @@ const plainWords = new Set(
   webhook whole with`.split(/\s+/),
 )
 
-/** What a name was called before, and what it is called now. */
+/** Former name → current name. */
 const retiredNames: Readonly<Record<string, string>> = {
   adaptedReceiver: 'resolveReceiver',
   deliveryId: 'messageId',
@@ -23,7 +23,7 @@ const retiredNames: Readonly<Record<string, string>> = {
   selfStartingReceiver: 'resolveReceiver',
 }
 
-/** Nicknames, as parts of an identifier: `bedOf`, `HandleOnce`, `#tales`. `once(` and `once:` belong to event emitters. */
+/** Nicknames as parts of identifiers: `bedOf`, `HandleOnce`, `#tales`. `once(` and `once:` belong to event emitters. */
 const nicknames =
   /\b(?:bed|tales?|play)(?:[A-Z]\w*)?\b|[a-z](?:Bed|Tales?|Play|Once)(?![a-z])|\bOnce|\bonce(?!\s*[(:])|\btell|\btold/
 
@@ -45,7 +45,7 @@ const packagesInPlainEnglish = [
 interface Term {
   readonly term: string
   readonly meaning: string
-  /** What stands for it in code: exported names, options, and members as `Type.member`. */
+  /** Its names in code: exports, options, and members as `Type.member`. */
   readonly inCode: readonly string[]
 }
 
@@ -63,7 +63,7 @@ const publicNames = new Set(
 )
 
 describe('the glossary', () => {
-  it('is a table of terms in alphabetical order, each there once', () => {
+  it('is a table of unique terms in alphabetical order', () => {
     const rows = glossary.match(/^\| \*\*/gm) ?? []
     const names = terms.map(({ term }) => term)
 
@@ -72,7 +72,7 @@ describe('the glossary', () => {
     expect(names).toEqual([...new Set(names)].sort())
   })
 
-  it('names exports, options and members that exist', () => {
+  it('names only exports, options and members that exist', () => {
     const options = receiverOptions()
     const missing = terms
       .flatMap(({ inCode }) => inCode)
@@ -81,14 +81,14 @@ describe('the glossary', () => {
     expect(missing).toEqual([])
   })
 
-  it('knows every word of the names that core exports', () => {
+  it('defines every word in the names that core exports', () => {
     const defined = new Set(terms.flatMap(({ term }) => term.split(' ')).map(singular))
     const used = new Set([...publicNames].flatMap(wordsOf))
     const undefinedWords = [...used].filter((word) => !defined.has(word) && !plainWords.has(word))
 
     expect(publicNames.size).toBeGreaterThan(80)
     expect(undefinedWords).toEqual([])
-    // A list of exceptions that only grows would end the test.
+    // Keeps the list of exceptions from outgrowing the test.
     expect([...plainWords].filter((word) => !used.has(word) || defined.has(word))).toEqual([])
   })
 
@@ -109,11 +109,11 @@ describe('the glossary', () => {
     expect(listed.sort()).toEqual(Object.keys(all).sort())
   })
 
-  it('holds no term that neither the sources nor another page use', async () => {
+  it('has no term that is unused in the sources and the other pages', async () => {
     const pages = (await allPages()).filter((page) => page !== 'docs/glossary.md')
     const texts = [...sources.values(), ...(await Promise.all(pages.map(readPage)))].map((text) => text.toLowerCase())
     const unused = terms.filter(({ term }) => {
-      // "open delivery" is also used as `OpenDelivery`, and as "open deliveries".
+      // "open delivery" also matches `OpenDelivery` and "open deliveries".
       const use = new RegExp(term.replace(/y$/, '').replaceAll(' ', '[\\s*/]*'))
       return !texts.some((text) => use.test(text))
     })
@@ -125,18 +125,18 @@ describe('the glossary', () => {
 describe('the names in core and the adapters', () => {
   const checked = [...sources].filter(([file]) => packagesInPlainEnglish.includes(file.split('/')[1] as string))
 
-  it('are none that the glossary has replaced', () => {
+  it('do not include a replaced name', () => {
     expect(checked.length).toBeGreaterThan(30)
     expect(findAll(checked, new RegExp(`\\b(?:${Object.keys(retiredNames).join('|')})\\b`))).toEqual([])
   })
 
-  it('are no nicknames', () => {
+  it('do not include a nickname', () => {
     const code = checked.map(([file, text]) => [file, withoutProse(text)] as const)
 
     expect(findAll(code, nicknames)).toEqual([])
   })
 
-  it('call a run of handlers an attempt, and the sender retries', () => {
+  it('say attempt for a run of handlers, and retry for the sender', () => {
     expect(findAll(checked, /\b(?:sender|ScrapeNest)(?:'s|s)? (?:next |last )?(?:attempts?|try|tries)\b/)).toEqual([])
   })
 })
@@ -145,7 +145,7 @@ describe('the pages', async () => {
   const pages = (await allPages()).filter((page) => !page.startsWith('docs/decisions/'))
   const texts = await Promise.all(pages.map(async (page) => [page, await readPage(page)] as const))
 
-  it('use no name that the glossary has replaced', () => {
+  it('use no replaced name', () => {
     const retired = [...Object.keys(retiredNames), 'delivery\\.id'].join('|')
 
     expect(texts.length).toBeGreaterThan(40)
@@ -157,7 +157,7 @@ describe('the pages', async () => {
   })
 })
 
-/** The names a module exports, those it re-exports included. */
+/** The names that a module exports, including re-exports. */
 function exportedNames(file: string): readonly string[] {
   const text = withoutProse(sourceOf(file))
   const declared = [...text.matchAll(/^export (?:declare )?(?:interface|type|const|function|class) (\w+)/gm)]
@@ -168,7 +168,7 @@ function exportedNames(file: string): readonly string[] {
   return names.filter((name) => name !== undefined)
 }
 
-/** `memoryDuplicates` is made of the words "memory" and "duplicate". */
+/** Splits `memoryDuplicates` into "memory" and "duplicate". */
 function wordsOf(name: string): readonly string[] {
   const words = name.replace(/scrapenest/i, 'Scrapenest').match(/[A-Z]?[a-z]+/g) ?? []
   return words.map((word) => singular(word.toLowerCase()))
@@ -192,7 +192,7 @@ function isExportedSomewhere(name: string): boolean {
   return [...sources.values()].some((text) => declaration.test(text))
 }
 
-/** The message for an unknown option lists the known ones. */
+/** The known options, from the message for an unknown one. */
 function receiverOptions(): ReadonlySet<string> {
   try {
     createReceiver({ secret: generateSecret(), noSuchOption: true } as never)
@@ -200,7 +200,7 @@ function receiverOptions(): ReadonlySet<string> {
     const [, names] = /The options are (.+)\.$/.exec((error as Error).message) ?? []
     if (names !== undefined) return new Set(names.split(', '))
   }
-  throw new Error('Expected an unknown option to be refused with the list of options.')
+  throw new Error('Expected the message for an unknown option to list the options.')
 }
 
 function meaningOf(wanted: string): string {
@@ -223,12 +223,12 @@ async function readSources(pattern: string): Promise<ReadonlyMap<string, string>
   return texts
 }
 
-/** Without comments and string literals: what is left are names. */
+/** Removes comments and string literals. */
 function withoutProse(source: string): string {
   return source.replaceAll(/\/\*[\s\S]*?\*\/|\/\/.*$|'(?:[^'\\\n]|\\.)*'|`(?:[^`\\]|\\.)*`/gm, '')
 }
 
-/** Where a text matches, as `file: match`. */
+/** The matches in the sources, as `file: match`. */
 function findAll(texts: Iterable<readonly [file: string, text: string]>, pattern: RegExp): readonly string[] {
   return [...texts].flatMap(([file, text]) =>
     [...text.matchAll(new RegExp(pattern, 'g'))].map(([match]) => `${file}: ${match}`),

@@ -7,7 +7,7 @@ import { allPages, readPage } from './pages.ts'
 
 const pages = await allPages()
 
-it.each(pages)('every link of %s leads somewhere', async (page) => {
+it.each(pages)('every link of %s has a target', async (page) => {
   const broken: string[] = []
   for (const link of linksOf(await readPage(page))) {
     if (/^https?:/.test(link)) continue
@@ -30,7 +30,7 @@ it('every page of docs can be reached from the README', async () => {
   expect(pages.filter((page) => page.startsWith('docs/') && !reached.has(page))).toEqual([])
 })
 
-it('the README begins with a table of its sections', async () => {
+it('the README begins with a table of contents', async () => {
   const readme = await readPage('README.md')
   const [beforeSections = ''] = readme.split('\n## ', 1)
   const sections = (await anchorsOf('README.md')).slice(1)
@@ -43,7 +43,7 @@ it('docs/performance.md shows every chart', async () => {
   expect(shown.map((link) => basename(link)).sort()).toEqual((await readdir(join(repository, 'docs/charts'))).sort())
 })
 
-it('every page that code names exists', async () => {
+it('every page that the code mentions exists', async () => {
   const missing: string[] = []
   const patterns = ['packages/*/{src,test}/**/*.ts', '{test,bench,examples}/**/*.ts']
   for await (const file of glob(patterns, { cwd: repository, exclude: (name) => name === 'node_modules' })) {
@@ -53,7 +53,7 @@ it('every page that code names exists', async () => {
   expect(missing).toEqual([])
 })
 
-/** A page may be named by its number alone, as in docs/decisions/0004. */
+/** Accepts a page without its title, such as docs/decisions/0004. */
 function isPage(path: string): boolean {
   return existsSync(join(repository, path)) || pages.some((page) => page.startsWith(`${path}-`))
 }
@@ -63,7 +63,7 @@ function linksOf(markdown: string): readonly string[] {
   return [...text.matchAll(/\]\(([^)\s]+)\)/g)].map(([, link]) => link as string)
 }
 
-/** As the usual renderers make them from headings. */
+/** Derived from headings as common renderers do. */
 async function anchorsOf(page: string): Promise<readonly string[]> {
   const headings = (await readPage(page)).matchAll(/^#+ (.+)$/gm)
   return [...headings].map(([, heading]) =>

@@ -2,7 +2,7 @@ import { glob, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { repository } from './code-blocks.ts'
 
-/** Every page that is written for people, relative to the repository. */
+/** Every page of documentation, relative to the repository. */
 export async function allPages(): Promise<readonly string[]> {
   const patterns = ['*.md', 'packages/*/*.md', 'examples/*.md', 'examples/*/*.md', 'docs/**/*.md']
   const pages: string[] = []

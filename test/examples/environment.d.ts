@@ -1,4 +1,4 @@
-// The variables the examples read. This workspace's compiler options ask for every property to be declared.
+// The variables that the examples read. The compiler options of this workspace require declared properties.
 declare namespace NodeJS {
   interface ProcessEnv {
     SCRAPENEST_WEBHOOK_SECRET?: string | undefined

@@ -60,14 +60,14 @@ describe.each(names)('examples/%s', (name) => {
     expect(await readFile(join(workingDirectory, 'data', `${event.data.job_id}.png`))).toEqual(screenshot)
   })
 
-  it('keeps inside its data folder whatever the id of a job is', async () => {
+  it('never writes outside its data folder, whatever the job id', async () => {
     const data = { job_id: '../outside', artifact_type: 'screenshot', download_url: `${artifactUrl}/screenshot.png` }
     await deliver(endpoint, signDelivery(createEvent('artifact.ready', { data }), { secret }))
 
     expect(await readdir(workingDirectory)).toEqual(['data'])
   })
 
-  it('leaves other artifacts alone', async () => {
+  it('ignores other artifacts', async () => {
     const event = createEvent('artifact.ready', {
       data: { artifact_type: 'html', download_url: `${artifactUrl}/gone` },
     })
@@ -77,7 +77,7 @@ describe.each(names)('examples/%s', (name) => {
     expect(existsSync(join(workingDirectory, 'data', `${event.data.job_id}.png`))).toBe(false)
   })
 
-  it('asks ScrapeNest to come again when the download fails', async () => {
+  it('answers 500, so that ScrapeNest retries, when the download fails', async () => {
     const data = { artifact_type: 'screenshot', download_url: `${artifactUrl}/expired?signature=credential` }
     const { status, reply } = await deliver(endpoint, signDelivery(createEvent('artifact.ready', { data }), { secret }))
 
@@ -86,7 +86,7 @@ describe.each(names)('examples/%s', (name) => {
     expect(example.output()).not.toContain('signature=credential')
   })
 
-  it('alerts when a job failed, and only once when the event comes twice', async () => {
+  it('alerts when a job failed, once even if the event arrives twice', async () => {
     const event = createEvent('job.completed', { data: { status: 'failed', failure_reason: 'timeout' } })
     const alert = `Job ${event.data.job_id} failed: timeout`
     const first = await deliver(endpoint, signDelivery(event, { secret }))
@@ -98,7 +98,7 @@ describe.each(names)('examples/%s', (name) => {
     expect(example.output().split(alert)).toHaveLength(2)
   })
 
-  it('refuses a delivery whose body was changed on the way', async () => {
+  it('rejects a delivery whose body was modified in transit', async () => {
     const event = createEvent('job.completed', { data: { status: 'failed', failure_reason: 'timeout' } })
     const { headers } = signDelivery(event, { secret })
     const body = Buffer.from(JSON.stringify(event).replace('timeout', 'blocked'))
@@ -109,7 +109,7 @@ describe.each(names)('examples/%s', (name) => {
   })
 
   if (name.endsWith('-existing-app')) {
-    it("leaves the application's own JSON route as it was", async () => {
+    it("does not affect the application's JSON route", async () => {
       const response = await fetch(`${example.url}/orders`, {
         method: 'POST',
         headers: { 'content-type': 'application/json' },
@@ -123,10 +123,10 @@ describe.each(names)('examples/%s', (name) => {
 })
 
 describe('the examples together', () => {
-  it('are all tested here', async () => {
+  it('are all tested', async () => {
     const folders = await readdir(examplesFolder, { withFileTypes: true })
     const servers = folders.filter((entry) => existsSync(join(examplesFolder, entry.name, 'server.ts')))
-    // Examples with an inbox have tests of their own.
+    // Examples with an inbox have separate tests.
     expect(
       servers
         .map((entry) => entry.name)
@@ -135,14 +135,14 @@ describe('the examples together', () => {
     ).toEqual([...names].sort())
   })
 
-  it('do the same with an event, word for word', async () => {
+  it('have identical handlers, word for word', async () => {
     const handlers = await Promise.all(names.map(async (name) => handlersOf(name)))
     expect(handlers[0]).toContain("'artifact.ready'")
     expect(new Set(handlers).size).toBe(1)
   })
 })
 
-/** The options given to `scrapenestWebhooks`, without their indentation. */
+/** The options passed to `scrapenestWebhooks`, without indentation. */
 async function handlersOf(name: string): Promise<string | undefined> {
   const source = await readFile(join(examplesFolder, name, 'server.ts'), 'utf8')
   const flat = source.replace(/^ +/gm, '')

@@ -9,10 +9,10 @@ import { startExample } from './started-example.ts'
 
 const example = join(import.meta.dirname, '../../examples/own-inbox')
 
-it('examples/own-inbox passes every check of an inbox, but for sharing its file', async () => {
+it('examples/own-inbox passes every inbox check, except those for a shared file', async () => {
   const { scripts } = JSON.parse(await readFile(join(example, 'package.json'), 'utf8'))
   expect(scripts.test).toBe('node --test')
-  // Under another test runner this variable would make it a silent child.
+  // With this variable, node --test assumes a parent runner and prints no report.
   const { NODE_TEST_CONTEXT: _, ...env } = process.env
   const { stdout } = await promisify(execFile)(process.execPath, ['--test', '--test-reporter=tap'], {
     cwd: example,
@@ -25,7 +25,7 @@ it('examples/own-inbox passes every check of an inbox, but for sharing its file'
   expect(skipped).toEqual(Array.from({ length: 3 }, () => '# SKIP isShared'))
 }, 60_000)
 
-it('examples/own-inbox knows its events after it was killed', async () => {
+it('examples/own-inbox keeps its events when it is killed', async () => {
   const workingDirectory = await mkdtemp(join(tmpdir(), 'scrapenest-example-'))
   onTestFinished(() => rm(workingDirectory, { recursive: true, force: true }))
   const secret = generateSecret()

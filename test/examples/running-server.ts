@@ -6,14 +6,14 @@ import { type AddressInfo, connect } from 'node:net'
 const startLimitMs = 15_000
 const stopLimitMs = 5_000
 
-/** A server in a process of its own. */
+/** A server in a separate process. */
 export interface RunningServer {
   readonly url: string
-  /** All it has written so far, on stdout and stderr. */
+  /** Its output so far, stdout and stderr. */
   readonly output: () => string
-  /** Resolves when the output holds the text; rejects with the whole output when it does not in time. */
+  /** Resolves when the output contains the text. Rejects with the whole output on a timeout. */
   readonly printed: (text: string) => Promise<void>
-  /** Ends the process, by its id, and resolves when it is gone. It is killed when it takes longer than `limitMs` (5000). */
+  /** Ends the process and resolves once it is gone. Kills it after `limitMs` (5000). */
   readonly stop: (limitMs?: number) => Promise<void>
 }
 
@@ -25,8 +25,8 @@ export interface ServerCommand {
 }
 
 /**
- * Starts a server and waits until it takes connections. Between the choice of a free port and the server's own listening
- * another process may take the port, so it is tried with up to three ports.
+ * Starts a server and waits until it accepts connections. Tries up to three ports, because another process may take the chosen
+ * port before the server listens on it.
  */
 export async function startServer(
   commandFor: (port: number) => ServerCommand | Promise<ServerCommand>,
@@ -92,7 +92,7 @@ function run(command: ServerCommand, port: number): RunningServer & { readonly l
   }
 }
 
-/** Resolves when the port takes connections; rejects when the process ends first, or the time is over. */
+/** Resolves when the port accepts connections. Rejects when the process ends first, or on a timeout. */
 async function accepts(port: number, child: ChildProcess): Promise<void> {
   const endsAtMs = performance.now() + startLimitMs
   while (performance.now() < endsAtMs) {

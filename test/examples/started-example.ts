@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { type RunningServer, startServer } from './running-server.ts'
 
-/** Starts `examples/<name>` in `workingDirectory`, as its `start` script does. */
+/** Runs the `start` script of `examples/<name>` in `workingDirectory`. */
 export async function startExample(
   name: string,
   { workingDirectory, secret }: { readonly workingDirectory: string; readonly secret: string },
@@ -19,7 +19,7 @@ export async function startExample(
   return server
 }
 
-/** What `pnpm start` would run: the script is checked and not only its file. */
+/** The file of the `start` script, which must be runnable as `node <file>`. */
 async function startedFile(folder: string): Promise<string> {
   const { scripts } = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8'))
   const file = /^node (\S+)$/.exec(scripts.start)?.[1]

@@ -19,7 +19,7 @@ export interface RunningApp {
   close(): Promise<void>
 }
 
-/** An application with routes and parsers of its own, as it was before us or with the webhook added. */
+/** An application with its own routes and parsers, with or without the webhook. */
 export interface ExistingApp {
   readonly name: string
   start(webhook: { readonly secret: string; readonly onHandled?: () => void } | undefined): Promise<RunningApp>
@@ -69,7 +69,7 @@ function expressApp(name: string, framework: typeof express | typeof express4, c
       const app = (framework as typeof express)()
       const webhooks =
         webhook && onExpress({ path, secret: webhook.secret, onEvent: { '*': () => webhook.onHandled?.() } })
-      // Either above the parsers, or below a parser that keeps the bytes for us.
+      // Above the parsers, or below a parser that keeps the bytes.
       if (webhooks !== undefined && !capture) app.use(webhooks)
       app.use(json(capture && webhook !== undefined ? { limit: 2000, verify: captureRawBody } : { limit: 2000 }))
       app.use(text({ limit: 2000 }))
@@ -79,7 +79,7 @@ function expressApp(name: string, framework: typeof express | typeof express4, c
         const body: unknown = request.body
         response.json({ body: Buffer.isBuffer(body) ? body.toString('hex') : (body ?? null), type: typeof body })
       })
-      // Express's own error page shows the stack, in which every middleware appears.
+      // Express's error page prints the stack, which differs with the webhook installed.
       app.use(
         (error: { status?: number; type?: string }, _request: unknown, response: express.Response, _next: unknown) => {
           response.status(error.status ?? 500).json({ error: error.type })
@@ -98,7 +98,7 @@ function koaApp(name: string, framework: typeof Koa | typeof Koa2, first: boolea
       app.silent = true
       const webhooks = webhook && onKoa({ path, secret: webhook.secret, onEvent: { '*': () => webhook.onHandled?.() } })
       if (webhooks !== undefined && first) app.use(webhooks)
-      // koa-body keeps no bytes, so the webhook goes above it; @koa/bodyparser keeps text, so it may go below.
+      // koa-body keeps no bytes, so the webhook must be above it. @koa/bodyparser keeps text, so it can be below.
       app.use(
         first
           ? koaBody({ jsonLimit: 2000, textLimit: 2000 })

@@ -16,7 +16,7 @@ import Koa2 from 'koa2'
 
 export const path = '/webhooks/scrapenest'
 
-/** What runs before the host sees a request: a platform, or middleware of another framework. */
+/** Runs before the host sees a request, like a platform or middleware of another framework. */
 export type Before = (request: IncomingMessage, response: ServerResponse, next: () => void) => void
 
 export interface RunningHost {
@@ -26,7 +26,7 @@ export interface RunningHost {
   close(): Promise<void>
 }
 
-/** A host with the webhook at `path` and nothing else. */
+/** A host that serves only the webhook, at `path`. */
 export interface Host {
   readonly name: string
   serve(options: ReceiverOptions<ScrapeNestEvents>, before?: Before): Promise<RunningHost>
@@ -74,7 +74,7 @@ function onKoaApp(app: Koa, options: ReceiverOptions<ScrapeNestEvents>): Applica
   return { listener: app.callback() }
 }
 
-/** Every host whose adapter reads a request of node:http. */
+/** Every host whose adapter reads node:http requests. */
 export const nodeHosts: readonly Host[] = [
   host('node', async (options) => ({ listener: onNode({ path, ...options }) })),
   host('fastify 5', (options) => onFastifyApp(fastify(), options)),
@@ -87,7 +87,7 @@ export const nodeHosts: readonly Host[] = [
   })),
 ]
 
-/** Every host there is an adapter for. */
+/** Every host with an adapter. */
 export const hosts: readonly Host[] = [
   host('fetch', async (options) => ({
     listener: getRequestListener(onFetch({ path, remoteAddress: () => '127.0.0.1', ...options })),
@@ -95,7 +95,7 @@ export const hosts: readonly Host[] = [
   ...nodeHosts,
 ]
 
-/** What an operator sees: the lines of the log, by level and code, and the calls of `onError`. */
+/** What the operator sees: log lines by level and code, and calls of `onError`. */
 export class Reports {
   readonly warnings: string[] = []
   readonly errors: string[] = []

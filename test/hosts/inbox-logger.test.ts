@@ -4,7 +4,7 @@ import { createEvent, generateSecret, signDelivery, untilInboxStats } from '@scr
 import Fastify from 'fastify'
 import { expect, it } from 'vitest'
 
-it("Fastify's logger gets what the handlers of an inbox throw, though no request is there", async () => {
+it("Fastify's logger receives the errors of an inbox's handlers, which run outside any request", async () => {
   const written: string[] = []
   const stream = { write: (line: string) => void written.push(line) }
   const secret = generateSecret()

@@ -7,7 +7,7 @@ import { type Before, type Host, nodeHosts, Reports } from './hosts.ts'
 const secret = generateSecret()
 const event = JSON.stringify(createEvent('job.created', { org_slug: 'zürich-🔑' }))
 
-/** Reads the whole body, as a parser or a platform does, and keeps what `keep` makes of it. */
+/** Reads the whole body like a parser or a platform, and stores a copy with `keep`. */
 function reading(keep: (request: IncomingMessage, bytes: Buffer) => void): Before {
   return async (request, _response, next) => {
     const chunks: Buffer[] = []
@@ -44,9 +44,9 @@ const unavailable = '500 {"error":"raw_body_unavailable"}'
 describe.each(nodeHosts)('$name', (host) => {
   it.each<[string, (bytes: Buffer) => unknown]>([
     ['bytes', (bytes) => bytes],
-    ['a view of other bytes', (bytes) => new Uint8Array(Buffer.concat([Buffer.of(1, 2), bytes])).subarray(2)],
+    ['a view into a larger buffer', (bytes) => new Uint8Array(Buffer.concat([Buffer.of(1, 2), bytes])).subarray(2)],
     ['text in UTF-8', (bytes) => bytes.toString()],
-  ])('uses a body that was kept as %s', async (_form, keep) => {
+  ])('uses a body kept as %s', async (_form, keep) => {
     const { result, handled } = await send(
       host,
       reading((request, bytes) => void Object.assign(request, { rawBody: keep(bytes) })),
@@ -57,7 +57,7 @@ describe.each(nodeHosts)('$name', (host) => {
 
   it.each<[string, (bytes: Buffer) => unknown, (string | Uint8Array)?]>([
     ['nothing', () => undefined],
-    ['an empty text', () => ''],
+    ['an empty string', () => ''],
     ['the parsed object', (bytes) => JSON.parse(bytes.toString())],
     ['half of the bytes', (bytes) => bytes.subarray(0, bytes.byteLength / 2)],
     ['text decoded as latin1', (bytes) => bytes.toString('latin1')],
@@ -67,7 +67,7 @@ describe.each(nodeHosts)('$name', (host) => {
       (bytes) => bytes.toString(),
       Buffer.concat([Buffer.from(event.slice(0, -1)), Buffer.from(',"x":"\xff"}', 'latin1')]),
     ],
-  ])('does not take %s for the body: 500, and the log says why', async (_form, keep, payload) => {
+  ])('does not accept %s as the body: answers 500 and logs the reason', async (_form, keep, payload) => {
     const { result, reports } = await send(
       host,
       reading((request, bytes) => void Object.assign(request, { rawBody: keep(bytes) })),
@@ -78,7 +78,7 @@ describe.each(nodeHosts)('$name', (host) => {
     expect(reports.alarms).toHaveLength(1)
   })
 
-  it('does not take a copy for the body that is still empty and filled later', async () => {
+  it('does not mistake a kept copy that is still empty for the body', async () => {
     const { result } = await send(host, (request, _response, next) => {
       const kept = Object.assign(request, { rawBody: '' })
       request.on('data', (chunk: Buffer) => {
@@ -89,7 +89,7 @@ describe.each(nodeHosts)('$name', (host) => {
     expect([accepted, unavailable]).toContain(result)
   })
 
-  it('does not read text: a request with an encoding has lost whatever is not in it', async () => {
+  it('does not read text: setEncoding loses bytes that are invalid in the encoding', async () => {
     const { result } = await send(host, (request, _response, next) => {
       request.setEncoding('latin1')
       next()
@@ -97,7 +97,7 @@ describe.each(nodeHosts)('$name', (host) => {
     expect(result).toBe(unavailable)
   })
 
-  it.each(['body', 'rawBody'])('reads the request where its %s is a getter that throws', async (name) => {
+  it.each(['body', 'rawBody'])('reads the request when the getter of its %s throws', async (name) => {
     const { result, handled } = await send(host, (request, _response, next) => {
       Object.defineProperty(request, name, {
         configurable: true,
@@ -112,7 +112,7 @@ describe.each(nodeHosts)('$name', (host) => {
     expect(handled).toHaveLength(1)
   })
 
-  it('answers raw_body_unavailable where the body was read and its getter throws', async () => {
+  it('answers raw_body_unavailable when the body was read and its getter throws', async () => {
     const { result } = await send(
       host,
       reading((request) => {
@@ -126,8 +126,8 @@ describe.each(nodeHosts)('$name', (host) => {
     expect(result).toBe(unavailable)
   })
 
-  // Vercel's Node helpers, on by default: the platform reads the body, then lets it be read once more.
-  it('reads a body that the platform replays through `read` and `on` of the request', async () => {
+  // Vercel's Node helpers, on by default, read the body and replay it to the application.
+  it('reads a body that the platform replays through `request.read` and `request.on`', async () => {
     const { result, handled } = await send(host, async (request, _response, next) => {
       const again = new PassThrough()
       for await (const chunk of request) again.write(chunk)

@@ -12,21 +12,21 @@ import Koa from 'koa'
 import { describe, expect, it } from 'vitest'
 import { hosts, path, Reports } from './hosts.ts'
 
-// Each chunk becomes an object of some hundred bytes, however short it is. Anyone can send a body in one-byte chunks,
-// so the limit is on the memory that a body takes, not on its bytes alone.
+// Every chunk becomes an object of a few hundred bytes, and anyone can send a body in one-byte chunks. So the limit applies to
+// the memory that a body occupies, not only to its size.
 
 const bodyBytes = 256 * 1024
-/** Three times the body, and a constant for what runtime and framework allocate on the way. */
+/** Three times the body, plus a constant for allocations of the runtime and the framework. */
 const allowedBytes = 3 * bodyBytes + 8 * 1024 * 1024
 
 const options = { secret: generateSecret(), logger: new Reports().logger, replyTimeoutMs: 60_000 }
-/** Well-formed headers: nothing is known about the signature until the body has arrived. */
+/** Well-formed headers: the signature cannot be checked before the body arrives. */
 const headers = signDelivery(createEvent('job.created'), { secret: generateSecret() }).headers
 
 setFlagsFromString('--expose-gc')
 const collectGarbage: () => void = runInNewContext('gc')
 
-describe('one unsigned request in chunks of one byte holds at most three times its body', () => {
+describe('an unsigned request in one-byte chunks holds at most three times its body in memory', () => {
   const newest = hosts.filter(({ name }) => !/fastify 4|koa 2|express 4/.test(name))
   it.each(newest)('on $name', async (host) => {
     const { port, server, close } = await host.serve(options)
@@ -49,10 +49,10 @@ describe('one unsigned request in chunks of one byte holds at most three times i
         return app.server as unknown as Server
       },
     ],
-  ])('in frames of HTTP/2, on %s', async (_host, create) => {
+  ])('in HTTP/2 frames, on %s', async (_host, create) => {
     const server = await create()
     server.on('session', (session: ServerHttp2Session) => {
-      // Wide enough for the whole body, so that the client need not read window updates.
+      // Large enough for the whole body, so that the client need not read window updates.
       session.settings({ initialWindowSize: 2 * bodyBytes })
       session.setLocalWindowSize(2 * bodyBytes)
     })
@@ -61,7 +61,7 @@ describe('one unsigned request in chunks of one byte holds at most three times i
     const start = Buffer.concat([
       Buffer.from('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n'),
       frame({ type: frameTypes.settings, stream: 0 }),
-      // Of the server's settings, which set the window.
+      // Acknowledges the server's settings, which set the window.
       frame({ type: frameTypes.settings, flags: flags.acknowledged, stream: 0 }),
       frame({ type: frameTypes.headers, flags: flags.endOfHeaders, payload: headerBlock() }),
     ])
@@ -71,7 +71,7 @@ describe('one unsigned request in chunks of one byte holds at most three times i
   })
 })
 
-/** Sends all of a body but its end, and returns what the process holds for it. */
+/** Sends a body except its end. @returns the memory that the process holds for it. */
 async function measure(server: Server, port: number, start: Buffer, chunk: Buffer): Promise<number> {
   const pieceChunks = 4096
   const piece = Buffer.concat(Array.from({ length: pieceChunks }, () => chunk))
@@ -95,7 +95,7 @@ async function measure(server: Server, port: number, start: Buffer, chunk: Buffe
 
 async function hasRead(connection: Socket, bytes: number): Promise<void> {
   await expect.poll(() => connection.bytesRead, { timeout: 15_000 }).toBe(bytes)
-  // The body's reader runs in later turns than the socket.
+  // The body is read some turns after it arrives on the socket.
   for (let turn = 0; turn < 20; turn += 1) await new Promise((resolve) => setImmediate(resolve))
 }
 

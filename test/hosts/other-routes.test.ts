@@ -2,7 +2,7 @@ import { createEvent, deliver, generateSecret, signDelivery } from '@scrapenest-
 import { describe, expect, it } from 'vitest'
 import { existingApps, path } from './apps.ts'
 
-/** What clients of an existing application may send it: what its parsers take, refuse, and do not know. */
+/** Requests to an existing application that its parsers accept, reject or ignore. */
 const requests: readonly { readonly what: string; readonly init: RequestInit; readonly url?: string }[] = [
   { what: 'JSON', init: json('{ "a":1.0, "b":"é🔑" }') },
   { what: 'JSON with a charset', init: json('{"a":1}', 'application/json; charset=utf-8') },
@@ -12,8 +12,8 @@ const requests: readonly { readonly what: string; readonly init: RequestInit; re
   { what: 'an empty JSON body', init: json('') },
   { what: 'a vendor +json type', init: json('{"a":1}', 'application/vnd.example+json') },
   { what: 'text', init: json('hello\n', 'text/plain') },
-  { what: 'a type with a parser of its own', init: json('a\nb', 'application/x-lines') },
-  { what: 'a type nobody parses', init: json('a=1', 'application/x-unknown') },
+  { what: 'a type with a custom parser', init: json('a\nb', 'application/x-lines') },
+  { what: 'a type without a parser', init: json('a=1', 'application/x-unknown') },
   { what: 'a malformed content type', init: json('{}', 'json') },
   { what: 'PUT', init: { ...json('{"a":1}'), method: 'PUT' } },
   { what: 'GET', init: {} },
@@ -33,7 +33,7 @@ async function answerOf(origin: string, { init, url = '/echo' }: (typeof request
 }
 
 describe.each(existingApps)('$name', (app) => {
-  it('answers its own routes byte for byte as before, whatever it is sent', async () => {
+  it('answers its own routes byte for byte as before', async () => {
     const before = await app.start(undefined)
     const after = await app.start({ secret: generateSecret() })
     for (const request of requests) {
@@ -42,7 +42,7 @@ describe.each(existingApps)('$name', (app) => {
     await Promise.all([before.close(), after.close()])
   })
 
-  it('receives the webhook beside them', async () => {
+  it('receives webhooks alongside them', async () => {
     let handled = 0
     const secret = generateSecret()
     const { origin, close } = await app.start({ secret, onHandled: () => (handled += 1) })

@@ -3,12 +3,12 @@ import { createEvent, deliver, generateSecret, type SignedDelivery, signDelivery
 import { expect, it } from 'vitest'
 import { targets } from '../conformance/targets.ts'
 
-// The usual failure in this field is a request that hangs (octokit/webhooks.js#40 and #1081). A second is far above
-// what a reply takes, and far below any timeout.
+// Elsewhere, such a request often hangs (octokit/webhooks.js#40 and #1081). One second is far more than a reply takes, and far
+// less than any timeout.
 const limitMs = 1000
 
 it.each(targets)(
-  '$name answers a delivery at once when a parser has read it, genuine or forged, and runs no handler',
+  '$name answers a delivery that a parser has read at once, genuine or forged, and runs no handler',
   async (target) => {
     const secret = generateSecret()
     let handled = 0
@@ -28,7 +28,7 @@ it.each(targets)(
       { ...genuine, body: Buffer.from(genuine.body.toString().replace('succeeded', 'failed')) },
       genuine,
     ]
-    // The first request pays for opening the connection, and for code that runs for the first time.
+    // The first request opens the connection and warms up the code.
     await deliver(url, genuine)
     for (const delivery of deliveries) {
       const startedAtMs = performance.now()

@@ -34,8 +34,8 @@ describe.each(adapters)('the options on $name', ({ name, register }) => {
   const invalid = (message: RegExp) => ({ code: 'configuration_invalid', message: expect.stringMatching(message) })
 
   it('are listed with the path, and the similar one is suggested, when one is unknown', async () => {
-    const misspelt = register({ path, secret, toleranceSecond: 5 })
-    await expect(misspelt).rejects.toMatchObject(invalid(/\bpath, .*Did you mean toleranceSeconds\?$/))
+    const misspelled = register({ path, secret, toleranceSecond: 5 })
+    await expect(misspelled).rejects.toMatchObject(invalid(/\bpath, .*Did you mean toleranceSeconds\?$/))
   })
 
   it('must have an absolute path', async () => {

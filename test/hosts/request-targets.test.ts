@@ -8,7 +8,7 @@ const secret = generateSecret()
 describe.each(hosts)('$name', (host) => {
   it.each([
     ['in origin form', (port: number) => `${path}?port=${port}`],
-    ['in absolute form, as proxies send it (RFC 9112, 3.2.2)', (port: number) => `http://127.0.0.1:${port}${path}`],
+    ['in absolute form, as sent to proxies (RFC 9112, 3.2.2)', (port: number) => `http://127.0.0.1:${port}${path}`],
     ['in absolute form with a query', (port: number) => `http://127.0.0.1:${port}${path}?from=proxy`],
   ])('answers a request target %s', async (_form, targetOf) => {
     const { port, close } = await host.serve({ secret, logger: new Reports().logger })

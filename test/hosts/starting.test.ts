@@ -39,7 +39,7 @@ describe.each<[string, (options: Options) => { readonly receiver: Pick<Receiver,
   ['express', (options) => onExpress(options)],
   ['koa', (options) => onKoa(options)],
 ])('%s', (_host, scrapenestWebhooks) => {
-  it('starts in the next turn where onEvent is among the options', async () => {
+  it('starts in the next turn when the options have onEvent', async () => {
     const { calls, inbox } = recordingInbox()
     const { receiver } = scrapenestWebhooks({ path, secret, inbox, onEvent })
     expect(calls).toEqual([])
@@ -49,7 +49,7 @@ describe.each<[string, (options: Options) => { readonly receiver: Pick<Receiver,
     expect(calls).toEqual(['start', 'close'])
   })
 
-  it('starts with receiver.start() where handlers are added later', async () => {
+  it('starts with receiver.start() when the options have no onEvent', async () => {
     const { calls, inbox } = recordingInbox()
     const { receiver } = scrapenestWebhooks({ path, secret, inbox })
     await nextTurns()
@@ -59,7 +59,7 @@ describe.each<[string, (options: Options) => { readonly receiver: Pick<Receiver,
     await receiver.close()
   })
 
-  it('does not start any more once it was closed in the turn it was created in', async () => {
+  it('does not start when it is closed in the turn it was created in', async () => {
     const { calls, inbox } = recordingInbox()
     const { receiver } = scrapenestWebhooks({ path, secret, inbox, onEvent })
     await receiver.close()

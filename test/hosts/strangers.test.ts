@@ -4,7 +4,7 @@ import { createEvent, deliver, generateSecret, type SignedDelivery, signDelivery
 import { describe, expect, it } from 'vitest'
 import { type Before, hosts, nodeHosts, path, Reports } from './hosts.ts'
 
-// Anyone on the internet can send these. They may cost a line in the log, but they must not page the operator.
+// Anyone on the internet can send these. They may write a log line, but must not page the operator.
 
 const secret = generateSecret()
 const genuine = (): SignedDelivery => signDelivery(createEvent('job.created'), { secret })
@@ -15,7 +15,7 @@ function forged(contentType: string): SignedDelivery {
   return { method, headers: { ...headers, 'content-type': contentType }, body }
 }
 
-/** A parser that keeps no bytes, for the content types that match. */
+/** A parser for matching content types that keeps no bytes. */
 function parserOf(contentType: RegExp): Before {
   return (request, _response, next) => {
     if (!contentType.test(request.headers['content-type'] ?? '')) return next()
@@ -43,7 +43,7 @@ describe.each(nodeHosts)('$name', (host) => {
     },
   )
 
-  it('calls onError once for lost JSON, and no more once a delivery was verified', async () => {
+  it('calls onError once for lost JSON, and never once a delivery has been verified', async () => {
     const reports = new Reports()
     const { url, close } = await host.serve(
       { secret, logger: reports.logger, onError: reports.onError },
@@ -68,7 +68,7 @@ describe.each(nodeHosts)('$name', (host) => {
     await again.close()
   })
 
-  it('answers 403 without an alarm when a client resets its connection and has no address any more', async () => {
+  it('answers 403 without an alarm when a client has reset its connection and so has no address', async () => {
     const reports = new Reports()
     const outcomes: string[] = []
     const { port, close } = await host.serve(
@@ -96,7 +96,7 @@ describe.each(nodeHosts)('$name', (host) => {
 })
 
 describe.each(hosts)('$name', (host) => {
-  it('reports nothing as an error when clients send headers and reset at once', async () => {
+  it('logs no error when clients reset right after sending headers', async () => {
     const reports = new Reports()
     const { port, close } = await host.serve({
       secret,
@@ -110,7 +110,7 @@ describe.each(hosts)('$name', (host) => {
       socket.write(`POST ${path} HTTP/1.1\r\nhost: a\r\ncontent-length: 2\r\n\r\n`, () => socket.resetAndDestroy())
       await new Promise((resolve) => socket.once('close', resolve))
     }
-    // Requests of connections that came earlier have been answered by then.
+    // Requests of earlier connections have been answered by then.
     await deliver(`http://127.0.0.1:${port}${path}`, genuine())
     expect(reports.warnings).toEqual(['source_not_allowed'])
     expect([reports.errors, reports.alarms]).toEqual([[], []])

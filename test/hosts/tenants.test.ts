@@ -21,45 +21,48 @@ const inboxes: readonly [string, () => Inbox | undefined][] = [
   ['with an inbox in SQLite', temporaryInbox],
 ]
 
-it.each(inboxes)('%s, an event of one tenant does not hide that of another with the same id', async (_kind, create) => {
-  const inbox = create()
-  const secrets: Record<string, string> = { one: generateSecret(), two: generateSecret() }
-  const findSecrets = async (tenant: string) => secrets[tenant]
-  const handled: unknown[] = []
-  // As in the README.
-  const tenants = scrapenestWebhooks({
-    path: '/webhooks',
-    inbox,
-    secret: async (request) => {
-      const tenant = new URL(request.url ?? '/', 'http://localhost').searchParams.get('tenant')
-      return tenant === null ? undefined : { secret: await findSecrets(tenant), scope: tenant }
-    },
-    onEvent: { 'job.completed': ({ event_id }, { scope }) => void handled.push([event_id, scope]) },
-  })
-  onTestFinished(() => tenants.receiver.close())
-  const server = express().use(tenants).listen(0, '127.0.0.1')
-  onTestFinished(() => void server.close())
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
+it.each(inboxes)(
+  "%s, an event is not a duplicate of another tenant's event with the same id",
+  async (_kind, create) => {
+    const inbox = create()
+    const secrets: Record<string, string> = { one: generateSecret(), two: generateSecret() }
+    const findSecrets = async (tenant: string) => secrets[tenant]
+    const handled: unknown[] = []
+    // As shown in the README.
+    const tenants = scrapenestWebhooks({
+      path: '/webhooks',
+      inbox,
+      secret: async (request) => {
+        const tenant = new URL(request.url ?? '/', 'http://localhost').searchParams.get('tenant')
+        return tenant === null ? undefined : { secret: await findSecrets(tenant), scope: tenant }
+      },
+      onEvent: { 'job.completed': ({ event_id }, { scope }) => void handled.push([event_id, scope]) },
+    })
+    onTestFinished(() => tenants.receiver.close())
+    const server = express().use(tenants).listen(0, '127.0.0.1')
+    onTestFinished(() => void server.close())
+    await once(server, 'listening')
+    const { port } = server.address() as AddressInfo
 
-  const event = createEvent('job.completed')
-  const send = async (tenant: string, secret: string | undefined) => {
-    const url = `http://127.0.0.1:${port}/webhooks?tenant=${tenant}`
-    return await deliver(url, signDelivery(event, { secret: secret as string }))
-  }
-  expect((await send('one', secrets['one'])).reply).toEqual({ status: 'accepted' })
-  expect((await send('two', secrets['two'])).reply).toEqual({ status: 'accepted' })
-  expect((await send('two', secrets['one'])).reply).toEqual({ error: 'signature_mismatch' })
-  await vi.waitFor(() => expect(handled).toHaveLength(2))
-  expect(handled.sort()).toEqual([
-    [event.event_id, 'one'],
-    [event.event_id, 'two'],
-  ])
-  expect((await send('one', secrets['one'])).reply).toEqual({ status: 'duplicate' })
-  if (inbox === undefined) return
-  expect((await inbox.list({ eventId: event.event_id })).events.map(({ scope }) => scope).sort()).toEqual([
-    'one',
-    'two',
-  ])
-  expect(await inbox.get(event.event_id, { scope: 'two' })).toMatchObject({ scope: 'two', state: 'done' })
-})
+    const event = createEvent('job.completed')
+    const send = async (tenant: string, secret: string | undefined) => {
+      const url = `http://127.0.0.1:${port}/webhooks?tenant=${tenant}`
+      return await deliver(url, signDelivery(event, { secret: secret as string }))
+    }
+    expect((await send('one', secrets['one'])).reply).toEqual({ status: 'accepted' })
+    expect((await send('two', secrets['two'])).reply).toEqual({ status: 'accepted' })
+    expect((await send('two', secrets['one'])).reply).toEqual({ error: 'signature_mismatch' })
+    await vi.waitFor(() => expect(handled).toHaveLength(2))
+    expect(handled.sort()).toEqual([
+      [event.event_id, 'one'],
+      [event.event_id, 'two'],
+    ])
+    expect((await send('one', secrets['one'])).reply).toEqual({ status: 'duplicate' })
+    if (inbox === undefined) return
+    expect((await inbox.list({ eventId: event.event_id })).events.map(({ scope }) => scope).sort()).toEqual([
+      'one',
+      'two',
+    ])
+    expect(await inbox.get(event.event_id, { scope: 'two' })).toMatchObject({ scope: 'two', state: 'done' })
+  },
+)

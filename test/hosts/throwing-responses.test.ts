@@ -7,8 +7,8 @@ const secret = generateSecret()
 const method = ['setHeader', 'writeHead', 'end'] as const
 
 /**
- * What a session middleware does when its store fails while it commits the session. Only for the reply: frameworks set
- * headers of their own before.
+ * Acts like session middleware whose store fails while the session is committed. Only affects the reply: frameworks set their
+ * own headers earlier.
  */
 function throwingFrom(name: (typeof method)[number], times: number): Before {
   return (_request, response, next) => {
@@ -57,13 +57,13 @@ describe.each(nodeHosts)('$name', (host) => {
   })
 })
 
-// Not on Koa: Koa itself writes the reply, and its error handler fails again, whatever middleware the application has.
+// Not on Koa: Koa writes the reply, and its error handler throws again, with or without us.
 describe.each(nodeHosts.filter(({ name }) => !name.startsWith('koa')))('$name', (host) => {
   it.each(method)('closes the connection when %s throws every time, and stays alive', async (name) => {
     const { status, handled, strays } = await send(host, throwingFrom(name, Number.POSITIVE_INFINITY))
     expect(strays).toEqual([])
     expect(handled).toBe(1)
-    // Fastify calls no setHeader.
+    // Fastify does not call setHeader.
     expect(['closed', 202]).toContain(status)
   })
 })

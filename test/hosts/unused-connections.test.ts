@@ -9,7 +9,7 @@ import { expect, it, onTestFinished } from 'vitest'
 
 const options = { path: '/webhooks', secret: generateSecret(), onEvent: {} }
 
-/** As svix's sender keeps connections in its pool. */
+/** Like the connections in the pool of svix's sender. */
 async function openUnusedConnection({ port }: AddressInfo): Promise<void> {
   const socket = connect(port, '127.0.0.1')
   socket.on('error', () => {})
@@ -19,7 +19,7 @@ async function openUnusedConnection({ port }: AddressInfo): Promise<void> {
   await new Promise((resolve) => setTimeout(resolve, 50))
 }
 
-it('an Express server that stops as in the guide does not wait for connections that never carried a request', async () => {
+it('an Express server that stops as the guide shows does not wait for connections without a request', async () => {
   const webhooks = onExpress(options)
   const app = express()
   app.use(webhooks)
@@ -34,7 +34,7 @@ it('an Express server that stops as in the guide does not wait for connections t
   await closed
 }, 5000)
 
-it('a Fastify server with forceCloseConnections does not wait for them', async () => {
+it('a Fastify server with forceCloseConnections does not wait for connections without a request', async () => {
   const app = Fastify({ forceCloseConnections: true })
   await app.register(onFastify, options)
   await app.listen({ port: 0, host: '127.0.0.1' })

@@ -17,7 +17,7 @@ const notUtf8 = Buffer.from([0x22, 0xff, 0x22])
 const replacementCharacter = Buffer.from('"\ufffd"')
 const forged = `v1,${'A'.repeat(43)}=`
 
-/** What differs from a genuine delivery that has both families of headers. */
+/** A change to a genuine delivery that has both header families. */
 interface Change {
   /** By the name that both families share: `id`, `timestamp`, `signature`. */
   readonly headers?: Readonly<Record<string, unknown>>
@@ -27,19 +27,19 @@ interface Change {
   readonly receiverSecret?: unknown
 }
 
-/** What svix and standardwebhooks both accept, and the code with which ours refuses it. */
+/** What svix and standardwebhooks both accept, and the code with which we reject it. */
 const refusedByOurs: readonly (readonly [delivery: string, code: string, change: Change])[] = [
   ['text after the digits of a timestamp', 'timestamp_invalid', { headers: { timestamp: `${seconds}abc` } }],
   ['a timestamp with a fraction', 'timestamp_invalid', { headers: { timestamp: `${seconds}.999` } }],
   ['a timestamp that is a number', 'timestamp_invalid', { headers: { timestamp: seconds } }],
   ['an id with a comma', 'message_id_invalid', { headers: { id: 'a,b', signature: signatureWith(decodedKey, 'a,b') } }],
   [
-    'an id with a full stop',
+    'an id with a period',
     'message_id_invalid',
     { headers: { id: 'a.b', signature: signatureWith(decodedKey, 'a.b') } },
   ],
   [
-    'an id in two spellings with different values',
+    'two spellings of the id header with different values',
     'duplicate_header',
     { form: (headers) => ({ 'SVIX-ID': 'msg_2', 'WEBHOOK-ID': 'msg_2', ...headers }) },
   ],
@@ -62,7 +62,7 @@ const refusedByOurs: readonly (readonly [delivery: string, code: string, change:
   ],
 ]
 
-/** What ours accepts and both others refuse. */
+/** What we accept and both others reject. */
 const acceptedByOurs: readonly (readonly [delivery: string, change: Change])[] = [
   ['signed bytes that are not UTF-8', { signed: notUtf8 }],
   ['a body in a Uint8Array', { received: new Uint8Array(json) }],
@@ -70,7 +70,7 @@ const acceptedByOurs: readonly (readonly [delivery: string, change: Change])[] =
   ['a Map of headers', { form: (headers) => new Map(Object.entries(headers)) }],
   ['a list of signature headers', { headers: { signature: ['v1,x', signatureOf(json)] } }],
   [
-    'an id in two spellings, one without a value',
+    'two spellings of the id header, one without a value',
     { form: (headers) => ({ ...headers, 'SVIX-ID': undefined, 'WEBHOOK-ID': undefined }) },
   ],
   ['a list of secrets', { receiverSecret: [generateSecret(), secret] }],
@@ -95,12 +95,12 @@ const disputed: readonly (readonly [delivery: string, ours: string, acceptedBy: 
   ],
 ]
 
-describe('differs from svix and standardwebhooks on purpose:', () => {
-  it.each(refusedByOurs)('refuses %s, with %s', (_delivery, code, change) => {
+describe('verify differs from svix and standardwebhooks on purpose:', () => {
+  it.each(refusedByOurs)('it rejects %s with %s', (_delivery, code, change) => {
     expect(outcomesOf(change)).toEqual({ ours: code, acceptedBy: ['svix', 'standardwebhooks'] })
   })
 
-  it.each(acceptedByOurs)('accepts %s', (_delivery, change) => {
+  it.each(acceptedByOurs)('it accepts %s', (_delivery, change) => {
     expect(outcomesOf(change)).toEqual({ ours: 'accepted', acceptedBy: [] })
   })
 
@@ -121,7 +121,7 @@ function outcomesOf(change: Change): { readonly ours: string; readonly acceptedB
   }
 }
 
-/** The casts let the table hold what no type allows. */
+/** The casts allow values in the table that the types forbid. */
 function deliveryWith({
   headers = {},
   form = (all) => all,

@@ -6,15 +6,15 @@ import { beforeAll, describe, expect, it } from 'vitest'
 import { randomJson, randomText, seededRandom } from './random-json.ts'
 
 const rounds = 1000
-// SEED=… repeats a run.
+// Repeat a run with SEED=….
 const seed = Number(process.env['SEED'] ?? randomInt(2 ** 31))
 
 interface Peer {
   readonly name: string
-  /** The header names that the peer uses. */
+  /** The header family that the peer uses. */
   readonly family: 'svix' | 'webhook'
   readonly sign: (id: string, at: Date, body: string, secret: string) => string
-  /** Returns when the delivery is genuine, throws otherwise. svix 2 returns nothing, standardwebhooks the parsed body. */
+  /** Throws unless the delivery is genuine. svix 2 returns nothing, standardwebhooks returns the parsed body. */
   readonly verify: (body: Buffer, headers: Record<string, string>, secret: string) => unknown
   readonly resultOf: (body: string) => unknown
 }
@@ -43,13 +43,13 @@ interface Message {
   readonly secret: string
 }
 
-describe.each(peers)('ours and $name', (peer) => {
+describe.each(peers)('$name', (peer) => {
   const messages: Message[] = []
 
   beforeAll(() => {
     console.log(`${peer.name}: ${rounds} random bodies, SEED=${seed}`)
     const random = seededRandom(seed)
-    // The peers read the real clock, to the second.
+    // The peers use the real clock, in whole seconds.
     const at = new Date(Math.floor(Date.now() / 1000) * 1000)
     for (let round = 0; round < rounds; round += 1) {
       const key = Buffer.from(Array.from({ length: 24 + random.below(41) }, () => random.below(256)))
@@ -64,7 +64,7 @@ describe.each(peers)('ours and $name', (peer) => {
     }
   })
 
-  it(`agree on what we sign, for ${rounds} bodies`, () => {
+  it(`accepts what we sign, for ${rounds} bodies`, () => {
     for (const message of messages) {
       const headers = ourHeaders(message, peer.family)
       expect(peer.verify(Buffer.from(message.body), headers, message.secret)).toEqual(peer.resultOf(message.body))
@@ -72,7 +72,7 @@ describe.each(peers)('ours and $name', (peer) => {
     expect(messages).toHaveLength(rounds)
   })
 
-  it(`agree on what they sign, for ${rounds} bodies`, () => {
+  it(`signs what we accept, for ${rounds} bodies`, () => {
     for (const message of messages) {
       const { id, at, body, secret } = message
       const verified = verify({ headers: theirHeaders(message, peer), body: Buffer.from(body) }, secret)
@@ -81,13 +81,13 @@ describe.each(peers)('ours and $name', (peer) => {
     expect(messages).toHaveLength(rounds)
   })
 
-  it('agree on every signature, character by character', () => {
+  it('signs exactly as we do, character by character', () => {
     for (const message of messages) {
       expect(ourHeaders(message, peer.family)).toEqual(theirHeaders(message, peer))
     }
   })
 
-  it(`both refuse every tampered copy of ${rounds} bodies`, () => {
+  it(`rejects, as we do, every tampered copy of ${rounds} bodies`, () => {
     const random = seededRandom(seed)
     for (const message of messages) {
       const headers = theirHeaders(message, peer)
@@ -102,7 +102,7 @@ describe.each(peers)('ours and $name', (peer) => {
     }
   })
 
-  it('both refuse another id, another time and another secret', () => {
+  it('rejects, as we do, another id, another time and another secret', () => {
     const [message, other] = messages as [Message, Message]
     const headers = theirHeaders(message, peer)
     const body = Buffer.from(message.body)

@@ -1,9 +1,9 @@
 export interface Random {
-  /** A whole number from 0 to `limit`, without `limit`. */
+  /** A whole number from 0 to below `limit`. */
   below(limit: number): number
 }
 
-/** The same numbers for the same seed (mulberry32). */
+/** Returns the same numbers for the same seed (mulberry32). */
 export function seededRandom(seed: number): Random {
   let state = seed >>> 0
   return {
@@ -16,7 +16,7 @@ export function seededRandom(seed: number): Random {
   }
 }
 
-/** Characters of one to four bytes, control characters, quotes, and the patterns that `String.replace` expands. */
+/** Characters of one to four bytes, control characters, quotes, and patterns that `String.replace` expands. */
 const ranges: readonly (readonly [from: number, to: number])[] = [
   [0x20, 0x7e],
   [0x00, 0x1f],
@@ -37,7 +37,7 @@ export function randomText(random: Random, length: number): string {
   return text
 }
 
-/** JSON as senders write it: any value, with numbers and white space that `JSON.stringify` would write differently. */
+/** JSON as senders write it: any value, with numbers and whitespace that `JSON.stringify` would write differently. */
 export function randomJson(random: Random, depth = 0): string {
   const kind = random.below(depth < 4 ? 8 : 5)
   const blank = [' ', '', '\n', '\t', '\r\n'][random.below(5)] as string

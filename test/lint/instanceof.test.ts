@@ -5,21 +5,20 @@ import { expect, it } from 'vitest'
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
 /**
- * The uses of `instanceof` with a class that is not ours. A value from another realm (Jest, jsdom, `node:vm`) has another
- * Error, Uint8Array, Date or URL, so `instanceof` does not recognize it. Use `types` of `node:util`, `ArrayBuffer.isView`,
- * `messageOf` of `core/adapter`, or check a field.
+ * The allowed uses of `instanceof` with a class that is not ours. `instanceof` does not recognize an Error, Uint8Array, Date or
+ * URL from another realm (Jest, jsdom, `node:vm`). Use `types` from `node:util`, `ArrayBuffer.isView`, `messageOf` from
+ * `core/adapter`, or check a field.
  */
 const allowed: Readonly<Record<string, string>> = {
   'packages/cli/src/terminal/report-failure.ts CommanderError':
-    'Commander throws it to the CLI, which is a process of its own.',
-  'packages/client/src/download/public-address.ts ipaddr.IPv4':
-    'ipaddr.js, which is a dependency, has just parsed the address.',
-  'packages/core/src/verify/verify.ts Uint8Array': 'It finds the bytes of another realm, to convert them.',
+    'Commander throws it inside the CLI, a process with one realm.',
+  'packages/client/src/download/public-address.ts ipaddr.IPv4': 'Our ipaddr.js has just parsed the address.',
+  'packages/core/src/verify/verify.ts Uint8Array': 'It detects bytes of another realm in order to convert them.',
   'packages/node/src/read-body.ts IncomingMessage':
-    'Realms share the classes of node:http, and an imitation of a request must not match.',
+    'Realms share the classes of node:http, and an imitated request must not match.',
 }
 
-/** Each class after `instanceof` in a file that the file neither declares nor imports from this repository. */
+/** The classes after `instanceof` that a file neither declares nor imports from this repository. */
 function foreignClasses(file: string): string[] {
   const source = readFileSync(`${root}${file}`, 'utf8').replaceAll(/\/\*[\s\S]*?\*\/|^\s*\/\/.*$/gm, '')
   const names = [...source.matchAll(/\binstanceof\s+([\w.]+)/g)].map(([, name]) => name as string)
@@ -32,7 +31,7 @@ function foreignClasses(file: string): string[] {
   })
 }
 
-it('instanceof is used with classes of our own only, except where there is a reason', () => {
+it('instanceof is used only with our own classes, apart from the listed exceptions', () => {
   const files = globSync('packages/*/src/**/*.ts', { cwd: root })
   expect(files.length).toBeGreaterThan(100)
   const found = files.flatMap((file) => foreignClasses(file).map((name) => `${file} ${name}`))

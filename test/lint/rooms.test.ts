@@ -9,11 +9,11 @@ const root = fileURLToPath(new URL('../..', import.meta.url))
 const biome = fileURLToPath(import.meta.resolve('@biomejs/biome/bin/biome'))
 
 interface Rooms {
-  /** Files that import what their room may not. */
+  /** Imports that the file's room forbids. */
   readonly refused: readonly (readonly [file: string, path: string])[]
-  /** Files that import what their room may. */
+  /** Imports that the file's room allows. */
   readonly allowed: readonly (readonly [file: string, path: string])[]
-  /** The room in which a circle is made. */
+  /** The room in which an import cycle is created. */
   readonly circleIn: string
 }
 
@@ -206,15 +206,15 @@ describe.each(Object.entries(packages))(
 
     afterAll(() => rmSync(folder, { recursive: true }))
 
-    it.each(refused)('refuses an import in %s of %s', (file) => {
+    it.each(refused)('rejects in %s an import of %s', (file) => {
       expect(findings).toContainEqual({ rule: 'noRestrictedImports', file })
     })
 
-    it.each(allowed)('allows an import in %s of %s', (file) => {
+    it.each(allowed)('allows in %s an import of %s', (file) => {
       expect(findings.filter((finding) => finding.file === file)).toEqual([])
     })
 
-    it('refuses an import circle, even of types alone', () => {
+    it('rejects an import cycle, even one of types only', () => {
       expect(findings).toContainEqual({ rule: 'noImportCycles', file: `${circleIn}/circle-one.ts` })
       expect(findings).toContainEqual({ rule: 'noImportCycles', file: `${circleIn}/circle-two.ts` })
     })
@@ -236,7 +236,7 @@ describe('the linter of this repository, outside the packages', () => {
 
   afterAll(() => rmSync(folder, { recursive: true }))
 
-  it.each(places)('refuses an import circle in %s, even of types alone', (place) => {
+  it.each(places)('rejects an import cycle in %s, even one of types only', (place) => {
     for (const name of ['circle-one.ts', 'circle-two.ts']) {
       const file = expect.stringMatching(new RegExp(`${place}/${name}$`))
       expect(findings).toContainEqual({ rule: 'noImportCycles', file })
@@ -254,7 +254,7 @@ interface Finding {
   readonly file: string
 }
 
-/** What the linter finds in a folder with this repository's configuration. */
+/** Lints a folder with this repository's configuration. */
 function lint(folder: string): readonly Finding[] {
   const config = JSON.parse(readFileSync(join(root, 'biome.json'), 'utf8'))
   writeFileSync(join(folder, 'biome.json'), JSON.stringify({ ...config, vcs: { enabled: false } }))
@@ -265,7 +265,7 @@ function lint(folder: string): readonly Finding[] {
   }
   return report.diagnostics.map(({ category, location }) => ({
     rule: category.replace(/^lint\/\w+\//, ''),
-    // A path, or an object that holds one.
+    // Either a path or an object that contains one.
     file: JSON.stringify(location.path)
       .replace(/^[^/\w]*(?:file":")?/, '')
       .replace(/".*$/, ''),

@@ -9,7 +9,7 @@ import { repository } from '../docs/code-blocks.ts'
 
 const run = promisify(execFile)
 
-/** A package of this workspace as npm would get it. */
+/** A package of this workspace, packed for npm. */
 export interface PackedPackage {
   readonly name: string
   readonly version: string
@@ -18,7 +18,7 @@ export interface PackedPackage {
   readonly tarball: string
 }
 
-/** The environment of a stranger's machine: without the condition that finds our sources, and without compiled ones. */
+/** The environment without the condition that resolves our sources, and without the compile cache. */
 export function foreignEnvironment(): NodeJS.ProcessEnv {
   const { NODE_OPTIONS: _options, NODE_COMPILE_CACHE: _cache, ...environment } = process.env
   return environment
@@ -28,7 +28,7 @@ export async function temporaryFolder(): Promise<string> {
   return await mkdtemp(join(tmpdir(), 'scrapenest-packaging-'))
 }
 
-/** Builds every package that is published (of those that `pnpm build` builds), and tells their folders. */
+/** Builds every published package. @returns their folders. */
 async function buildPackages(): Promise<readonly Omit<PackedPackage, 'tarball'>[]> {
   const { references } = await readJson<{ references: { path: string }[] }>(join(repository, 'tsconfig.json'))
   const packages: Omit<PackedPackage, 'tarball'>[] = []
@@ -47,7 +47,7 @@ interface Manifest {
   readonly private?: boolean
 }
 
-/** Builds and packs every package that is published. */
+/** Builds and packs every published package. */
 export async function packAll(destination: string): Promise<readonly PackedPackage[]> {
   const packages = await buildPackages()
   const filters = packages.flatMap(({ name }) => ['--filter', name])
@@ -59,7 +59,7 @@ export async function packAll(destination: string): Promise<readonly PackedPacka
   }))
 }
 
-/** An empty folder into which plain npm installs the tarballs and the frameworks, as a user's application would. */
+/** Installs the tarballs and the frameworks with npm into an empty folder, as a user's application would. */
 export async function installTarballs(folder: string, packages: readonly PackedPackage[]): Promise<void> {
   await writeFile(join(folder, 'package.json'), JSON.stringify({ name: 'consumer', private: true }))
   const versions = await catalog()
@@ -70,7 +70,7 @@ export async function installTarballs(folder: string, packages: readonly PackedP
   ])
 }
 
-/** A Node 20: the machine's own where it is one, else the npm package `node` in a folder of its own. */
+/** Finds a Node 20 on the PATH, or installs the npm package `node` into the folder. */
 export async function findNode20(folder: string): Promise<string> {
   for (const path of (process.env['PATH'] ?? '').split(delimiter)) {
     const candidate = join(path, 'node')
@@ -85,7 +85,7 @@ export async function versionOf(node: string): Promise<string> {
   return (await runIn(repository, node, ['--version'])).trim()
 }
 
-/** Runs a program to its end. Rejects, with all it wrote, when it ends with another code than 0. */
+/** Runs a program until it exits. Rejects with its output unless it exits with 0. */
 export async function runIn(
   folder: string,
   program: string,
@@ -114,7 +114,7 @@ async function npmInstall(folder: string, specifiers: readonly string[]): Promis
   await runIn(folder, 'npm', ['install', '--no-audit', '--no-fund', '--prefer-offline', ...specifiers])
 }
 
-/** The versions that the workspace tests with, so that this test does not fail when a framework has a new release. */
+/** The catalog's versions, so that a new release of a framework does not fail this test. */
 export async function catalog(): Promise<ReadonlyMap<string, string>> {
   const workspace = await readFile(join(repository, 'pnpm-workspace.yaml'), 'utf8')
   const entries = workspace.matchAll(/^ {2}"?([@\w/-]+)"?: ([\d.]+)/gm)

@@ -3,15 +3,15 @@ import { readdir, readFile, stat } from 'node:fs/promises'
 import { join, relative } from 'node:path'
 import type { PackedPackage } from './consumer.ts'
 
-/** The fields of a published package.json that are looked at. */
+/** The fields of a published package.json that are checked. */
 interface Manifest {
-  /** A package that is only a command has none. */
+  /** Absent in a package that only has a command. */
   readonly exports?: Readonly<Record<string, string | Readonly<Record<string, string>>>>
   readonly dependencies?: Readonly<Record<string, string>>
   readonly peerDependencies?: Readonly<Record<string, string>>
 }
 
-/** A package as npm laid it out in a user's node_modules. */
+/** A package in a user's node_modules. */
 export class InstalledPackage {
   readonly name: string
   readonly tarball: string
@@ -35,7 +35,7 @@ export class InstalledPackage {
       .sort()
   }
 
-  /** The scripts and declarations that the compiler made. */
+  /** The compiled scripts and declarations. */
   async builtFiles(): Promise<readonly string[]> {
     return (await this.files()).filter((file) => file.startsWith('dist/'))
   }
@@ -48,13 +48,13 @@ export class InstalledPackage {
     return JSON.parse(await this.text('package.json'))
   }
 
-  /** The specifiers of its entry points: `@scope/name`, `@scope/name/part`. */
+  /** Its entry points, as specifiers: `@scope/name`, `@scope/name/part`. */
   async entryPoints(): Promise<readonly string[]> {
     const names = Object.keys((await this.manifest()).exports ?? {}).filter((name) => name !== './package.json')
     return names.map((name) => this.name + name.slice(1))
   }
 
-  /** Files that package.json promises and the package does not have. */
+  /** Files that package.json refers to but the package lacks. */
   async missingExports(): Promise<readonly string[]> {
     const targets = Object.values((await this.manifest()).exports ?? {}).flatMap((entry) =>
       typeof entry === 'string' ? entry : Object.values(entry),
@@ -62,13 +62,13 @@ export class InstalledPackage {
     return targets.filter((target) => !existsSync(join(this.#root, target)))
   }
 
-  /** Built files whose source was renamed or deleted since. */
+  /** Compiled files whose source has been renamed or deleted. */
   async leftovers(): Promise<readonly string[]> {
     const files = await this.builtFiles()
     return files.filter((file) => !existsSync(join(this.#source, sourceOf(file))))
   }
 
-  /** `<file> imports <specifier>` for each import that a user's machine cannot resolve. */
+  /** `<file> imports <specifier>` for each import that cannot be resolved after installation. */
   async unresolvableImports(): Promise<readonly string[]> {
     const { dependencies, peerDependencies } = await this.manifest()
     const declared = Object.keys({ ...dependencies, ...peerDependencies })
@@ -88,7 +88,7 @@ export class InstalledPackage {
     return sizes.reduce((sum, size) => sum + size, 0)
   }
 
-  /** A declaration names its neighbours as the sources do, with `.ts`, and the compiler looks for `.d.ts`. */
+  /** Declarations import each other with `.ts`, as the sources do, and the compiler resolves that to `.d.ts`. */
   #hasImported(file: string, specifier: string): boolean {
     const target = file.endsWith('.d.ts') ? specifier.replace(/\.ts$/, '.d.ts') : specifier
     return existsSync(join(this.#root, file, '..', target))

@@ -9,7 +9,7 @@ async function runFolder(): Promise<string> {
   return folder
 }
 
-it('does the work once, and everyone who asks gets its result', async () => {
+it('does the work once and returns its result to every caller', async () => {
   const folder = await runFolder()
   const work = vi.fn(async () => ['packed'])
   const results = await Promise.all([1, 2, 3].map(() => oncePerRun('pack', folder, work)))
@@ -17,7 +17,7 @@ it('does the work once, and everyone who asks gets its result', async () => {
   expect(work).toHaveBeenCalledTimes(1)
 })
 
-it('fails for everyone who asks when the work fails', async () => {
+it('rejects for every caller when the work fails', async () => {
   const folder = await runFolder()
   const work = vi.fn(async () => {
     throw new Error('no compiler')

@@ -16,17 +16,17 @@ declare module 'vitest' {
 export default async function provideRunFolder(project: TestProject): Promise<() => Promise<void>> {
   const runFolder = await temporaryFolder()
   project.provide('runFolder', runFolder)
-  // Hundreds of child processes load the same sources, and start in half the time when they are compiled already. Coverage
-  // is less precise for compiled functions (Node's documentation of NODE_COMPILE_CACHE).
+  // Hundreds of child processes load the same sources. A compile cache halves their startup time, but makes coverage less precise
+  // (Node's documentation of NODE_COMPILE_CACHE).
   if (!project.config.coverage.enabled) process.env['NODE_COMPILE_CACHE'] = join(runFolder, 'compiled')
   return () => rm(runFolder, { recursive: true, force: true, maxRetries: 5 })
 }
 
 /**
- * Does the work in the first test file that asks for it; the others wait for its result, which must survive JSON. Test files
- * run in processes of their own, so two compilers would otherwise write the same files at once.
+ * Does the work in the first test file that calls it. The others wait for its result, which must survive JSON. Test files run
+ * in separate processes, so two compilers would otherwise write the same files at the same time.
  *
- * @param work gets an empty folder that lasts as long as the run.
+ * @param work receives an empty folder that exists until the run ends.
  */
 export async function oncePerRun<Result>(
   name: string,
@@ -52,7 +52,7 @@ async function isFirst(folder: string): Promise<boolean> {
   )
 }
 
-/** In one step, so that no reader sees half of it. */
+/** Writes atomically, so that no reader sees a partial file. */
 async function writeOutcome(file: string, work: Promise<unknown>): Promise<void> {
   const outcome = await work.then(
     (result) => ({ result }),

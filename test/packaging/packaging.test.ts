@@ -24,7 +24,7 @@ const minutes = 60_000
 const workspaceNode = join(repository, 'node_modules/.bin/node')
 
 let folder: string
-/** An application that has installed the tarballs with plain npm. */
+/** An application that has installed the tarballs with npm. */
 let consumer: string
 let packages: readonly InstalledPackage[]
 let node20: string
@@ -43,7 +43,7 @@ afterAll(async () => {
   await rm(folder, { recursive: true, force: true })
 })
 
-/** What is wrong, by package; packages with nothing wrong are left out. */
+/** Package → faults, without packages that have none. */
 async function faults(
   find: (one: InstalledPackage) => Promise<readonly string[]>,
 ): Promise<Record<string, readonly string[]>> {
@@ -51,8 +51,8 @@ async function faults(
   return Object.fromEntries(entries.filter(([, found]) => found.length > 0))
 }
 
-describe('what npm gets', () => {
-  it('holds scripts, their types, a README and a licence, and no tests, sources or build notes', async () => {
+describe('what npm publishes', () => {
+  it('contains scripts, their types, a README and a license, and no tests, sources or build files', async () => {
     for (const one of packages) {
       const others = (await one.files()).filter((file) => !/^dist\/[\w/-]+\.(?:js|d\.ts)$/.test(file))
       expect({ [one.name]: others }).toEqual({ [one.name]: ['LICENSE', 'README.md', 'package.json'] })
@@ -60,21 +60,21 @@ describe('what npm gets', () => {
     }
   })
 
-  it('holds nothing whose source is gone (if it does: delete the dist folder and build again)', async () => {
+  it('contains no file whose source is gone (to fix it, delete the dist folder and rebuild)', async () => {
     expect(await faults((one) => one.leftovers())).toEqual({})
   })
 
-  it('imports its own files, Node, and what its package.json declares', async () => {
+  it('imports only its own files, Node, and what its package.json declares', async () => {
     expect(await faults((one) => one.unresolvableImports())).toEqual({})
   })
 
-  it('names no source map, because none is shipped', async () => {
+  it('references no source map, because none is published', async () => {
     for (const one of packages) {
       for (const file of await one.builtFiles()) expect(await one.text(file), file).not.toContain('sourceMappingURL')
     }
   })
 
-  it('has a package.json without a trace of the workspace, whose exports exist', async () => {
+  it('has a package.json without traces of the workspace, and every file it exports', async () => {
     for (const one of packages) {
       const traces = /workspace:|catalog:|@scrapenest-webhooks\/source|\.\/src\//
       expect(await one.text('package.json'), one.name).not.toMatch(traces)
@@ -82,7 +82,7 @@ describe('what npm gets', () => {
     expect(await faults((one) => one.missingExports())).toEqual({})
   })
 
-  it('is clean for publint, suggestions included', async () => {
+  it('passes publint, including its suggestions', async () => {
     const lint = async ({ tarball }: InstalledPackage): Promise<readonly string[]> => {
       const bytes = new Uint8Array(await readFile(tarball))
       const { messages, pkg } = await publint({ pack: { tarball: bytes.buffer }, strict: true })
@@ -92,14 +92,14 @@ describe('what npm gets', () => {
   })
 
   it(
-    'is clean for are-the-types-wrong, for every kind of importer',
+    'passes are-the-types-wrong for every kind of importer',
     async () => {
       const problemsOf = async (one: InstalledPackage): Promise<readonly string[]> => {
         if ((await one.entryPoints()).length === 0) return []
         const tarball = createPackageFromTarballData(new Uint8Array(await readFile(one.tarball)))
         const analysis = await checkPackage(tarball)
         if (analysis.types === false) return ['It has no types.']
-        // CommonJS gets ECMAScript modules, which every supported Node can `require`.
+        // CommonJS gets ES modules, which every supported Node can `require`.
         const problems = analysis.problems.filter(({ kind }) => kind !== 'CJSResolvesToESM')
         return problems.map((problem) => JSON.stringify(problem))
       }
@@ -108,7 +108,7 @@ describe('what npm gets', () => {
     2 * minutes,
   )
 
-  it('prints its size, and holds no file that was packed by mistake', async () => {
+  it('takes less than 300 kB for fastify and core together', async () => {
     const sizes = await Promise.all(packages.map(async (one) => [one.name, await one.unpackedBytes()] as const))
     const bytes = new Map(sizes)
     const fastifyAndCore =
@@ -118,7 +118,7 @@ describe('what npm gets', () => {
   })
 })
 
-it('exports, from each entry point, the names that were agreed on', async () => {
+it('exports exactly the agreed names from each entry point', async () => {
   const entryPoints = (await Promise.all(packages.map((one) => one.entryPoints()))).flat()
   const script = `
     const names = {}
@@ -130,7 +130,7 @@ it('exports, from each entry point, the names that were agreed on', async () => 
 })
 
 it(
-  'gives types with which the README compiles, from ECMAScript modules and from CommonJS',
+  'the README compiles with the published types, as ES modules and as CommonJS',
   async () => {
     const sources = join(consumer, 'types')
     await mkdir(sources)
@@ -149,7 +149,7 @@ it(
           types: ['node'],
           strict: true,
           exactOptionalPropertyTypes: true,
-          // As npm lays it out, @types/koa gets a content-disposition it does not fit. test/types-packed checks our declarations.
+          // npm installs a content-disposition that @types/koa is incompatible with. test/types-packed checks our declarations.
           skipLibCheck: true,
           noEmit: true,
         },
@@ -163,7 +163,7 @@ it(
 describe.each([
   { major: 20, node: () => node20 },
   { major: 24, node: () => workspaceNode },
-])('the README on Node $major, with what npm installed', ({ major, node }) => {
+])('the README on Node $major, with the packages installed by npm', ({ major, node }) => {
   it('runs on that version', async () => {
     expect(await versionOf(node())).toMatch(new RegExp(`^v${major}\\.`))
   })
@@ -173,7 +173,7 @@ describe.each([
     { form: 'require', extension: 'cjs', write: asCommonJs },
   ])('with $form', ({ extension, write }) => {
     it.each(['fastify', 'koa', 'express', 'node'])(
-      '%s takes a signed delivery and refuses a forged one',
+      '%s accepts a signed delivery and rejects a forged one',
       async (name) => {
         const program = write(await readmeServer(name))
         const file = join(consumer, `${name}-${major}.${extension}`)
@@ -191,7 +191,7 @@ describe.each([
       },
     )
 
-    it('a fetch handler takes what the installed testing package signed', async () => {
+    it('a fetch handler accepts what the installed testing package signed', async () => {
       const file = join(consumer, `fetch-${major}.${extension}`)
       await writeFile(file, write(await readmeFetchHandler()))
       const printed = await runIn(consumer, node(), [file], { SCRAPENEST_WEBHOOK_SECRET: generateSecret() })
@@ -211,7 +211,7 @@ async function expectDeliveries(server: RunningServer, secret: string): Promise<
   expect([forged.status, forged.reply]).toEqual([400, { error: 'signature_mismatch' }])
 }
 
-/** Whether the consumer has all that a block needs; what needs more is compiled by the test of the pages. */
+/** Whether the consumer has everything that a block needs. test/docs compiles the others. */
 function isInstalled({ code }: CodeBlock): boolean {
   const specifiers = [...code.matchAll(/from '([^']+)'/g)].map(([, specifier]) => specifier as string)
   const hasAll = specifiers.every((specifier) =>

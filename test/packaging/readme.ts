@@ -1,12 +1,12 @@
 import { type CodeBlock, codeBlocksOf, isFirstProgram, isServer } from '../docs/code-blocks.ts'
 
-/** The TypeScript of the README and of the page it links for other frameworks, as a user copies it. */
+/** The TypeScript that users copy from the README and from the page on other frameworks. */
 export async function readmeBlocks(): Promise<readonly CodeBlock[]> {
   const blocks = await Promise.all(['README.md', 'docs/guides/frameworks.md'].map(codeBlocksOf))
   return blocks.flat().filter(({ language }) => language === 'ts')
 }
 
-/** The first server for a package: a whole program that listens on port 3000. */
+/** The first server for a package: a complete program that listens on port 3000. */
 export async function readmeServer(packageName: string): Promise<string> {
   const blocks = (await readmeBlocks()).filter((block) => isServer(block) && isFirstProgram(block))
   const block = blocks.find(({ code }) => code.includes(`'@scrapenest-webhooks/${packageName}'`))
@@ -14,7 +14,7 @@ export async function readmeServer(packageName: string): Promise<string> {
   return block.code
 }
 
-/** The fetch handler, and below it a sender that prints what the handler answers. */
+/** The fetch handler, followed by a sender that prints its reply. */
 export async function readmeFetchHandler(): Promise<string> {
   const block = (await readmeBlocks()).find(({ code }) => code.includes('export const POST'))
   if (block === undefined) throw new Error('No page has a fetch handler.')
@@ -30,10 +30,10 @@ send()
 `
 }
 
-/** The same program as CommonJS writes it. */
+/** The same program as CommonJS. */
 export function asCommonJs(code: string): string {
   const required = code.replace(/^import (\{[^}]*\}|\w+) from ('[^']+')$/gm, 'const $1 = require($2)')
-  if (/^import /m.test(required)) throw new Error(`An import that this cannot turn into require:\n${required}`)
+  if (/^import /m.test(required)) throw new Error(`Cannot turn an import into require:\n${required}`)
   return withoutTopLevelAwait(required)
 }
 

@@ -5,7 +5,7 @@ import { repository } from '../docs/code-blocks.ts'
 import { packAll, runIn, temporaryFolder } from './consumer.ts'
 import { oncePerRun } from './once-per-run.ts'
 
-/** A user's project that tests handlers and has no inbox. */
+/** A user's project that tests handlers but has no inbox installed. */
 let project: string
 
 beforeAll(async () => {

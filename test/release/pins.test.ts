@@ -6,7 +6,7 @@ import { pnpmVersion } from '../../scripts/pnpm.ts'
 import { repository } from '../docs/code-blocks.ts'
 import { readPage } from '../docs/pages.ts'
 
-/** Every text file of the repository but the lockfile and what was released. */
+/** Every text file of the repository, except the lockfile and changelogs. */
 function textFiles(): readonly string[] {
   const listed = execFileSync('git', ['ls-files', '--cached', '--others', '--exclude-standard'], { cwd: repository })
   const others = /^pnpm-lock\.yaml$|CHANGELOG\.md$|\.(?:png|db)$/
@@ -14,7 +14,7 @@ function textFiles(): readonly string[] {
   return files.filter((file) => !others.test(file) && existsSync(join(repository, file)))
 }
 
-it('every mention of pnpm names the one version', async () => {
+it('every mention of pnpm has the same version', async () => {
   const mentions: string[] = []
   for (const file of textFiles()) {
     for (const [, version] of (await readPage(file)).matchAll(/\bpnpm@(\d[\w.-]*|latest)/g)) {
@@ -27,7 +27,7 @@ it('every mention of pnpm names the one version', async () => {
   }
 })
 
-it('no package.json has a packageManager field, which pnpm 12 cannot follow', async () => {
+it('no package.json has a packageManager field, which breaks pnpm 12', async () => {
   const manifests = textFiles().filter((file) => file.endsWith('package.json'))
   expect(manifests.length).toBeGreaterThan(12)
   for (const manifest of manifests)

@@ -3,10 +3,10 @@ import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { packAll, runIn, temporaryFolder } from '../packaging/consumer.ts'
 
-/** The oldest Node that the packages declare, and the newest release of each line. */
+/** The oldest Node that the packages support, and the newest release of each major. */
 const nodeVersions = ['20.19.0', '20.20.2', '22.23.3', '24.21.0', '26.10.0']
 
-/** The oldest version of each framework in the peer ranges, and the newest. */
+/** The oldest and the newest version of each framework in the peer ranges. */
 const frameworkSets = {
   oldest: { fastify: '4.28.0', koa: '2.15.0', express: '4.19.0' },
   newest: { fastify: '5.12.8', koa: '3.3.0', express: '5.3.0' },
@@ -55,7 +55,9 @@ async function printMatrix(root: string): Promise<number> {
     }
   }
   console.log(table([['Node', 'frameworks', 'vectors', 'node', 'fastify', 'koa', 'express'], ...rows]))
-  console.log(`\nEach cell: what passed, of the packed packages as npm installs them. ${failures.length} failures.`)
+  console.log(
+    `\nEach cell: the checks that passed with the packed packages, installed by npm. ${failures.length} failures.`,
+  )
   for (const failure of failures) console.log(`✗ ${failure}`)
   return failures.length === 0 ? 0 : 1
 }
@@ -92,10 +94,10 @@ function table(rows: readonly (readonly string[])[]): string {
   return rows.map((row) => row.map((cell, column) => cell.padEnd((widths[column] ?? 0) + 2)).join('')).join('\n')
 }
 
-// Fails when a version here falls behind the workspace.
+// Fails when a version here is older than in the workspace.
 const workspace = await readFile(new URL('../../pnpm-workspace.yaml', import.meta.url), 'utf8')
 for (const [name, version] of Object.entries(frameworkSets.newest)) {
   if (workspace.includes(`\n  ${name}: ${version}\n`)) continue
-  console.log(`The workspace tests with another version of ${name} than ${version}.`)
+  console.log(`The workspace has another version of ${name} than ${version}.`)
   process.exitCode = 1
 }

@@ -1,5 +1,5 @@
-// Runs in a folder where npm has installed the packed packages and one set of frameworks, on the Node that starts it: the
-// shared vectors, and every conformance check on every host. The last line of its output is the result.
+// Runs the shared vectors, and every conformance check on every host, in a folder where npm has installed the packed packages and
+// one set of frameworks. Prints the result on the last line.
 import { readFileSync } from 'node:fs'
 import { createServer } from 'node:http'
 import { createRequire } from 'node:module'
@@ -37,7 +37,7 @@ function vectorProblem({ secret, messageId, timestamp, body, signature, refused 
   try {
     const verified = verify({ headers, body: bytes }, secret, { now: () => timestamp * 1000 })
     if (refused !== undefined) return `accepted, not ${refused}`
-    // Only called: a vector may be signed with a key that `verify` accepts and `sign` does not use.
+    // The result is not compared: a vector may be signed with a key that `verify` accepts and `sign` does not use.
     sign({ id: messageId, timestamp, body: bytes }, secret)
     return verified.messageId === messageId ? undefined : 'another id'
   } catch (error) {

@@ -1,4 +1,4 @@
-"""Drives the simulator through ScrapeNest's official SDK, unmodified, and prints the result of each step."""
+"""Drives the simulator with ScrapeNest's official SDK, unmodified, and prints the result of each step."""
 
 import time
 import json
@@ -73,7 +73,7 @@ with ScrapeNestClient(api_key=api_key, base_url=base_url) as client:
     result["listed"] = [client.jobs.list(tag="batch:nightly").total, len(list(client.jobs.iter(page_size=1)))]
     result["stats"] = client.jobs.stats().totals.succeeded
 
-    # A job ends before its last message is answered.
+    # A job ends before its last message is acknowledged.
     for _ in range(500):
         messages = list(client.webhook_endpoints.iter_messages(endpoint.endpoint_id, page_size=2))
         if all(message.status != "pending" for message in messages):

@@ -8,7 +8,7 @@ import { describe, expect, it, type TestContext } from 'vitest'
 /** The release that docs/reference/scrapenest-api.md describes. */
 const release = 'scrapenest-sdk==1.2.0'
 
-/** Installed once per clone, in a folder of another name until it is complete. */
+/** Installs the SDK once per clone, under a temporary name until it is complete. */
 const cache = join(import.meta.dirname, '..', '..', 'node_modules', '.cache', release.replace('==', '-'))
 
 async function installSdk(): Promise<string | undefined> {
@@ -32,7 +32,7 @@ async function installSdk(): Promise<string | undefined> {
   return pip.exitCode === 0 ? undefined : `pip could not install ${release}: ${pip.stderr.trim().split('\n').at(-1)}`
 }
 
-/** Skips the test if the SDK cannot be installed, and prints that it did not run. */
+/** Skips the test if the SDK cannot be installed, and prints why. */
 async function needSdk(context: TestContext): Promise<void> {
   const missing = await installSdk()
   if (missing === undefined) return
@@ -101,7 +101,7 @@ describe('the official Python SDK, unmodified', { timeout: 120_000 }, () => {
     })
   })
 
-  it('verifies signatures keyed with the text of the secret, and refuses those keyed as in the guide', async (context) => {
+  it('verifies signatures keyed with the text of the secret, and rejects those keyed as the guide says', async (context) => {
     await needSdk(context)
     expect(await driveSimulator('text')).toMatchObject({ messages: ['succeeded', 9] })
     const guide = await driveSimulator('decoded')

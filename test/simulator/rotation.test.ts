@@ -8,7 +8,7 @@ import { startSimulator } from '@scrapenest-webhooks/simulator'
 import { createEvent } from '@scrapenest-webhooks/testing'
 import { expect, it } from 'vitest'
 
-/** Rotates the secret while deliveries arrive. The store gets the new secret only later. */
+/** Rotates the secret while deliveries arrive. The store receives the new secret later. */
 async function rotateUnderLoad({ rotationOverlapMs }: { readonly rotationOverlapMs: number }) {
   const simulator = await startSimulator({ rotationOverlapMs, retryDelaysMs: [300, 600, 1_200, 2_400, 5_000] })
   const client = new ScrapeNestClient({ apiKey: simulator.apiKey, baseUrl: simulator.url })
@@ -62,15 +62,15 @@ async function rotateUnderLoad({ rotationOverlapMs }: { readonly rotationOverlap
   }
 }
 
-it('refuses no delivery while the sender signs with both secrets', async () => {
+it('rejects no delivery while the sender signs with both secrets', async () => {
   const outcome = await rotateUnderLoad({ rotationOverlapMs: 60_000 })
   expect(outcome).toMatchObject({ sent: 700, refused: 0, lost: 0, handledOnce: 700 })
 })
 
-it('loses no delivery if the old secret is invalid at once, and queries the store no more often than allowed', async () => {
+it('loses no delivery when the old secret is revoked immediately, and respects the query limit of the store', async () => {
   const outcome = await rotateUnderLoad({ rotationOverlapMs: 0 })
   expect(outcome).toMatchObject({ sent: 700, lost: 0, handledOnce: 700 })
-  // Deliveries between the rotation and the update of the store are refused, which proves that there was no overlap.
+  // Deliveries between the rotation and the update of the store are rejected, which proves that the secrets did not overlap.
   expect(outcome.refused).toBeGreaterThan(20)
   expect(outcome.loads).toBeGreaterThan(1)
   expect(outcome.loads).toBeLessThan(40)

@@ -1,8 +1,8 @@
-// Vitest's second reporter: prints how long each suite took, slowest first.
+// A Vitest reporter that prints the duration of each suite, slowest first.
 import { relative } from 'node:path'
 import type { Reporter, TestModule } from 'vitest/node'
 
-/** How long a test file took, hooks and imports included. */
+/** The duration of a test file, including hooks and imports. */
 export interface FileTime {
   /** Relative to the repository. */
   readonly file: string
@@ -12,9 +12,9 @@ export interface FileTime {
 export default class SuiteTimes implements Reporter {
   onTestRunEnd(modules: readonly TestModule[]): void {
     const suites = suiteTimes(modules.map(timeOf))
-    // A run of one suite is timed by the default reporter.
+    // The default reporter prints the time of a single suite.
     if (suites.length < 2) return
-    console.log('\nSeconds per suite. Suites overlap, so the sum is more than the run takes.')
+    console.log('\nSeconds per suite. Suites run in parallel, so their sum exceeds the duration of the run.')
     for (const { suite, seconds, files } of suites) {
       console.log(`${seconds.toFixed(1).padStart(8)}  ${suite} (${files} ${files === 1 ? 'file' : 'files'})`)
     }
@@ -35,7 +35,7 @@ interface SuiteTime {
   readonly files: number
 }
 
-/** Sums files by their suite: `packages/core`, `test/hosts`. */
+/** Sums the files of each suite, such as `packages/core` or `test/hosts`. */
 export function suiteTimes(files: readonly FileTime[]): readonly SuiteTime[] {
   const suites = new Map<string, SuiteTime>()
   for (const { file, milliseconds } of files) {

@@ -1,8 +1,8 @@
 import { BaseSequencer, type TestSpecification } from 'vitest/node'
 
 /**
- * Starts the suites that wait for leases, kills and outages first. Vitest knows how long a file takes only after its first
- * run; until then it starts small files last, and the run would end with waiting.
+ * Starts the suites that wait for leases, kills and outages first. Without cached durations, Vitest starts small files last, and
+ * the run would end with waiting.
  */
 export default class WaitingFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {

@@ -27,7 +27,7 @@ export const compilers: readonly Compiler[] = ['typescript-5.7', 'typescript-5.9
   },
 )
 
-/** Every option that makes the compiler stricter and allows exported values to have inferred types. */
+/** Every option that makes the compiler stricter and still allows inferred types of exports. */
 const strictOptions = {
   strict: true,
   exactOptionalPropertyTypes: true,
@@ -66,11 +66,11 @@ export interface Outcome {
   /** How many projects were compiled. */
   readonly projects: number
   readonly failures: readonly Diagnostic[]
-  /** In third-party declarations, and the same without ours. */
+  /** Diagnostics in third-party declarations that also occur without ours. */
   readonly independent: readonly Diagnostic[]
 }
 
-/** Compiles third-party declarations on their own, then every project that imports ours. */
+/** Compiles third-party declarations alone, then every project that imports ours. */
 export async function compileAll(
   compiler: Compiler,
   setting: ModuleSetting,
@@ -89,7 +89,7 @@ export async function compileAll(
   }
 }
 
-/** One compiler with one setting of modules. */
+/** One compiler with one module setting. */
 export class Build {
   readonly #compiler: Compiler
   readonly #setting: ModuleSetting
@@ -105,7 +105,7 @@ export class Build {
   async run(consumers: readonly Consumer[]): Promise<readonly Diagnostic[]> {
     const projects = await Promise.all(consumers.map((consumer) => this.#configure(consumer)))
     const { code, printed } = await this.#compile(['-b', '--pretty', 'false', ...projects])
-    // The further lines of a message are indented.
+    // Continuation lines of a message are indented.
     const errors = printed.matchAll(/^(?:(\S.*\(\d+,\d+\)): )?error (TS\d+: .*(?:\n[ \t]+.*)*)/gm)
     const diagnostics = [...errors].map(([, location, text = '']) => ({ location, text }))
     if (code !== 0 && diagnostics.length === 0) throw new Error(`TypeScript ${this.#compiler.version}:\n${printed}`)
@@ -131,7 +131,7 @@ export class Build {
     return found
   }
 
-  /** The module resolution that the compiler implies, such as `Node10`; nothing if the setting names it. */
+  /** The module resolution that the compiler implies, such as `Node10`. Absent if the setting names one. */
   async impliedResolution({ folder, sources: [source = ''] }: Consumer): Promise<string | undefined> {
     const { sources, options } = moduleSettings[this.#setting]
     if (options.module !== 'commonjs') return undefined
@@ -144,7 +144,7 @@ export class Build {
   async #configure({ name, folder, sources }: Consumer): Promise<string> {
     const { sources: directory, options } = moduleSettings[this.#setting]
     const project = join(folder, directory, `tsconfig.${this.#slug}.json`)
-    // The other projects read the same declaration files as the application. Checking those once saves half the time.
+    // The application reads the same declaration files as the other projects. Checking them once saves half the time.
     const skipLibCheck = name !== application && name !== thirdParty
     const compilerOptions = {
       ...strictOptions,
@@ -177,7 +177,7 @@ export class Build {
   }
 }
 
-/** Whether it is in an installed package that is not ours. */
+/** Whether the diagnostic is in a third-party package. */
 export function isThirdParty({ location = '' }: Diagnostic): boolean {
   const [, ...packages] = location.split('node_modules/')
   return packages.length > 0 && !packages.at(-1)?.startsWith('@scrapenest-webhooks/')

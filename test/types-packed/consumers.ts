@@ -4,14 +4,14 @@ import { pnpmVersion } from '../../scripts/pnpm.ts'
 import { catalog, type PackedPackage, runIn } from '../packaging/consumer.ts'
 import { importsIn } from '../packaging/installed-package.ts'
 
-/** How a project may import packages: the form of its sources, and the compiler options for it. */
+/** The ways a project can import packages: the form of its sources and the compiler options. */
 export const moduleSettings = {
   nodenext: { sources: 'modules', options: { module: 'nodenext', verbatimModuleSyntax: true } },
   bundler: {
     sources: 'modules',
     options: { module: 'esnext', moduleResolution: 'bundler', verbatimModuleSyntax: true },
   },
-  // No `verbatimModuleSyntax`: with it, CommonJS cannot write `import … from`.
+  // Without `verbatimModuleSyntax`, which forbids `import … from` in CommonJS.
   commonjs: { sources: 'commonjs', options: { module: 'commonjs' } },
   'nodenext, from CommonJS': { sources: 'commonjs', options: { module: 'nodenext' } },
 } as const
@@ -27,7 +27,7 @@ export interface Consumer {
 }
 
 export interface Consumers {
-  /** A pnpm workspace: a project can import its own dependencies, and not theirs. */
+  /** A pnpm workspace: a project can import its own dependencies, but not transitive ones. */
   readonly folder: string
   readonly all: readonly Consumer[]
   /** Every specifier that our packages export, such as `@scrapenest-webhooks/core/fetch`. */
@@ -36,12 +36,12 @@ export interface Consumers {
 
 const fixtures = join(import.meta.dirname, 'consumers')
 
-/** The project with the third-party packages of all the others, and none of ours. */
+/** The project with the third-party packages of all others, and none of ours. */
 export const thirdParty = 'third-party'
 /** The project that depends on everything and imports every entry point. */
 export const application = 'application'
 
-/** Makes a project of each folder of `consumers`, and installs the tarballs with pnpm's strict layout. */
+/** Creates a project for each folder of `consumers`, and installs the tarballs with pnpm's strict layout. */
 export async function installConsumers(folder: string, packed: readonly PackedPackage[]): Promise<Consumers> {
   const entryPoints = (await Promise.all(packed.map(entryPointsOf))).flat()
   const versions = await catalog()
@@ -51,14 +51,14 @@ export async function installConsumers(folder: string, packed: readonly PackedPa
     const consumer = await writeConsumer(join(folder, name), name, entryPoints)
     const dependencies = consumer.dependencies.map((dependency) => {
       const version = tarballs.get(dependency) ?? versions.get(dependency)
-      if (version === undefined) throw new Error(`${name} imports ${dependency}, which the catalog does not have.`)
+      if (version === undefined) throw new Error(`${name} imports ${dependency}, which is not in the catalog.`)
       return [dependency, version] as const
     })
     const manifest = { name, private: true, type: 'module', dependencies: Object.fromEntries(dependencies) }
     await writeFile(join(consumer.folder, 'package.json'), JSON.stringify(manifest))
     all.push(consumer)
   }
-  // The tarballs depend on each other by versions that no registry has.
+  // The tarballs depend on versions of each other that are not published.
   const workspace = { packages: ['*'], overrides: Object.fromEntries(tarballs) }
   await writeFile(join(folder, 'package.json'), JSON.stringify({ name: 'consumers', private: true }))
   await writeFile(join(folder, 'pnpm-workspace.yaml'), JSON.stringify(workspace))
@@ -67,7 +67,7 @@ export async function installConsumers(folder: string, packed: readonly PackedPa
   return { folder, all, entryPoints }
 }
 
-/** The sources twice: as ECMAScript modules, and as CommonJS. */
+/** Writes the sources twice: as ES modules and as CommonJS. */
 async function writeConsumer(folder: string, name: string, entryPoints: readonly string[]): Promise<Consumer> {
   for (const sources of ['modules', 'commonjs'])
     await cp(join(fixtures, name), join(folder, sources), { recursive: true })
@@ -82,7 +82,7 @@ async function writeConsumer(folder: string, name: string, entryPoints: readonly
   return { name, folder, sources, dependencies: await dependenciesOf(texts) }
 }
 
-/** What a project has to declare for its imports, and nothing else. */
+/** Exactly the packages that a project must declare for its imports. */
 async function dependenciesOf(texts: readonly string[]): Promise<readonly string[]> {
   const versions = await catalog()
   const specifiers = texts.flatMap(importsIn).filter((specifier) => !/^(?:\.|node:)/.test(specifier))

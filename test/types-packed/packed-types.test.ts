@@ -24,11 +24,11 @@ describe.concurrent('the packed declarations', () => {
   const corners = [compilers.at(0), compilers.at(-1)].filter((compiler) => compiler !== undefined)
 
   it.each(corners)(
-    'compile in every consumer with TypeScript $version, and every exported value can be named',
+    'compile in every consumer with TypeScript $version, and the type of every export can be named',
     async (compiler) => {
       const build = new Build(compiler, 'nodenext', consumers.folder)
       const projects = consumers.all.filter(({ name }) => name !== thirdParty)
-      // `test:types` judges third-party declarations too: it compiles them without ours first.
+      // `test:types` also covers third-party declarations: it first compiles them without ours.
       const ours = (await build.run(projects)).filter((diagnostic) => !isThirdParty(diagnostic))
       expect(ours).toEqual([])
       expect(await build.unreachableImports(projects, consumers.entryPoints)).toEqual([])

@@ -1,4 +1,4 @@
-/** Compiles the packed declarations as users do, and prints a matrix: TypeScript version × module setting. */
+/** Compiles the packed declarations as users do, and prints a matrix of TypeScript version × module setting. */
 import { mkdir, rm } from 'node:fs/promises'
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
@@ -20,7 +20,7 @@ interface Cell {
 
 const settings = Object.keys(moduleSettings) as readonly ModuleSetting[]
 
-/** Before 5.8, no CommonJS source may import an ECMAScript module under `nodenext` (TS1479), whatever the package. */
+/** Before 5.8, a CommonJS source cannot import any ES module under `nodenext` (TS1479). */
 function isPossible({ compiler, setting }: Cell): boolean {
   return !(compiler.version.startsWith('5.7.') && setting === 'nodenext, from CommonJS')
 }
@@ -49,7 +49,7 @@ async function printMatrix(consumers: Consumers): Promise<number> {
   const independent = outcomes.flatMap((outcome) => outcome.independent)
   console.log(
     `\nEach cell: projects that compile, or diagnostics. ${failures.length} failures. ${independent.length} diagnostics ` +
-      `in third-party declarations are the same without ours: ${packagesOf(independent).join(', ') || 'none'}.`,
+      `in third-party declarations also occur without ours: ${packagesOf(independent).join(', ') || 'none'}.`,
   )
   const placesOf = new Map<string, string[]>()
   for (const { cell, failure } of failures) {

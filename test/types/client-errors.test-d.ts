@@ -10,11 +10,11 @@ import { expectTypeOf } from 'vitest'
 
 const wait = async (_seconds: number | undefined): Promise<void> => {}
 
-/** What a user's `catch` looks like. */
+/** Like a user's `catch`. */
 export async function handle(error: unknown): Promise<void> {
   if (isScrapeNestError(error) && error.code === 'rate_limited') await wait(error.retryAfterSeconds)
 
-  // @ts-expect-error Not narrowed by the guard.
+  // @ts-expect-error The guard has not narrowed it.
   error.code
 
   if (!isScrapeNestError(error)) return
@@ -24,7 +24,7 @@ export async function handle(error: unknown): Promise<void> {
   expectTypeOf(error).toExtend<Error>()
   // @ts-expect-error No such code.
   error.code === 'rate_limit'
-  // @ts-expect-error Not narrowed by the code.
+  // @ts-expect-error The code has not narrowed it.
   error.retryAfterSeconds
 
   switch (error.code) {
@@ -95,7 +95,7 @@ export async function handle(error: unknown): Promise<void> {
     case 'response_invalid':
     case 'too_many_redirects':
     case 'url_not_allowed':
-      // @ts-expect-error These carry no facts.
+      // @ts-expect-error These codes have no facts.
       error.status
       return
   }
@@ -103,7 +103,7 @@ export async function handle(error: unknown): Promise<void> {
   expectTypeOf(error).toBeNever()
 }
 
-// instanceof narrows to the class: `code` is one of the list, and nothing becomes any. Its facts need the guard.
+// instanceof narrows to the class: `code` is one of the list and nothing becomes any. The facts need the guard.
 export function handleByClass(error: unknown): void {
   if (!(error instanceof ScrapeNestError)) return
   expectTypeOf(error.code).toEqualTypeOf<ScrapeNestErrorCode>()
@@ -111,15 +111,15 @@ export function handleByClass(error: unknown): void {
   if (error.code === 'rate_limited') error.retryAfterSeconds
 }
 
-// A group of codes narrows as well.
+// A group of codes also narrows.
 expectTypeOf<Extract<AnyScrapeNestError, { readonly code: ErrorResponseCode }>>().toExtend<ErrorResponseFacts>()
 expectTypeOf<Extract<AnyScrapeNestError, ErrorResponseFacts>['code']>().toEqualTypeOf<ErrorResponseCode>()
 
-// An error is made with the facts of its code, for example in a test of a `catch`.
+// An error is created with the facts of its code, for example to test a `catch`.
 new ScrapeNestError({ code: 'job_timeout', message: 'late', jobId: 'j1', timeoutMs: 1 })
 // @ts-expect-error A fact is missing.
 new ScrapeNestError({ code: 'job_timeout', message: 'late', jobId: 'j1' })
-// @ts-expect-error A fact of another code.
+// @ts-expect-error The fact belongs to another code.
 new ScrapeNestError({ code: 'artifact_not_found', message: 'gone', jobId: 'j1' })
 // @ts-expect-error No such code.
 new ScrapeNestError({ code: 'job_late', message: 'late' })

@@ -76,7 +76,7 @@ receiver.onEvent(['job.created', 'artifact.*'], (event) => {
   else expectTypeOf(event.data).toEqualTypeOf<JobCreatedData>()
 })
 
-// Everything of the catalogue
+// The whole catalogue
 receiver.onEvent('*', (event) => {
   expectTypeOf(event).toEqualTypeOf<ScrapeNestEvent>()
   switch (event.event_type) {
@@ -105,7 +105,7 @@ createReceiver({
   onUnknownEvent: (event) => {
     expectTypeOf(event.event_type).toEqualTypeOf<string>()
     expectTypeOf(event.data).toBeUnknown()
-    // @ts-expect-error Nothing is known of its data.
+    // @ts-expect-error Its data is unknown.
     void event.data.job_id
   },
   onError: (error, context) => {
@@ -117,7 +117,7 @@ createReceiver({
   },
 })
 
-// What a handler is told of the delivery
+// The delivery that a handler receives
 receiver.onEvent('*', (_event, delivery) => {
   expectTypeOf(delivery).not.toBeAny()
   expectTypeOf(delivery.context).toBeUnknown()
@@ -144,7 +144,7 @@ void ofTenants.receive({ method: 'POST', headers: {}, body: async () => new Uint
 // @ts-expect-error The context is a tenant.
 void ofTenants.receive({ method: 'POST', headers: {}, body: async () => new Uint8Array() }, { id: '1' })
 
-// A catalogue of one's own
+// A custom catalogue
 interface ShopEvents {
   'order.paid': { readonly total: number }
   'order.sent': { readonly carrier: string }
@@ -161,17 +161,17 @@ expectTypeOf<EventPattern<ShopEvents>>().toEqualTypeOf<'order.paid' | 'order.sen
 expectTypeOf<EventOf<ShopEvents, 'ping'>['data']>().toEqualTypeOf<{ readonly at: string }>()
 // @ts-expect-error Another catalogue.
 shop.onEvent('job.created', noop)
-// @ts-expect-error A type without a full stop has no family.
+// @ts-expect-error A type without a period has no family.
 shop.onEvent('ping.*', noop)
 // @ts-expect-error A type that is not in the catalogue.
 createReceiver<ShopEvents>({ secret, eventTypes: ['order.lost'] })
 
 // What must not compile
-// @ts-expect-error A misspelt event.
+// @ts-expect-error A misspelled event.
 receiver.onEvent('artifact.redy', noop)
 // @ts-expect-error A family that does not exist.
 receiver.onEvent('scrape.*', noop)
-// @ts-expect-error One of several is misspelt.
+// @ts-expect-error One of several is misspelled.
 receiver.onEvent(['job.created', 'job.finished'], noop)
 // @ts-expect-error Half a family.
 receiver.onEvent('job.', noop)
@@ -179,15 +179,15 @@ receiver.onEvent('job.', noop)
 receiver.onEvent('job.created', 'save')
 // @ts-expect-error A handler of another event.
 receiver.onEvent('job.created', (event: EventOf<ScrapeNestEvents, 'artifact.ready'>) => void event)
-// @ts-expect-error A misspelt event in the map.
+// @ts-expect-error A misspelled event in the map.
 createReceiver({ secret, onEvent: { 'artifact.redy': noop } })
 // @ts-expect-error A family that does not exist in the map.
 createReceiver({ secret, onEvent: { 'scrape.*': noop } })
-// @ts-expect-error A misspelt option.
+// @ts-expect-error A misspelled option.
 createReceiver({ secret, toleranceSecond: 300 })
-// @ts-expect-error A number in place of seconds as text.
+// @ts-expect-error Seconds must be a number.
 createReceiver({ secret, toleranceSeconds: '300' })
-// @ts-expect-error The secret cannot be left out by mistake.
+// @ts-expect-error The secret is required.
 createReceiver({ onEvent: {} })
 // @ts-expect-error A schema for an event that does not exist.
 createReceiver({ secret, schemas: { 'job.finished': undefined } })
@@ -203,7 +203,7 @@ expectTypeOf(event).toEqualTypeOf<ScrapeNestEvent | UnknownEvent>()
 if (event.event_type === 'job.created') expectTypeOf(event.data).toEqualTypeOf<JobCreatedData>()
 // @ts-expect-error Not an event of the catalogue.
 if (event.event_type === 'job.creatd') noop()
-// An event outside the catalogue is left when every known type is ruled out.
+// Only an event outside the catalogue remains after every known type.
 switch (event.event_type) {
   case 'job.created':
   case 'job.completed':
@@ -214,7 +214,7 @@ switch (event.event_type) {
     expectTypeOf(event.data).toEqualTypeOf<unknown>()
     expectTypeOf(event.event_type).toExtend<string>()
 }
-// What is not checked may be missing.
+// Fields that are not checked may be absent.
 expectTypeOf(event.occurred_at).toEqualTypeOf<string | undefined>()
 expectTypeOf(event.org_id).toEqualTypeOf<string | undefined>()
 const own = verifyEvent<ShopEvents>({ headers: {}, body: '' }, secret)
@@ -240,7 +240,7 @@ new WebhookError('retry_later')
 // @ts-expect-error Only a SchemaMismatchError carries this code: it has issues.
 new WebhookError('schema_mismatch')
 
-// Handlers written apart, in JavaScript without type arguments as well.
+// Handlers declared separately, also as in JavaScript, without type arguments.
 const apart: EventHandlers = {
   'artifact.ready': (event) => expectTypeOf(event.data.download_url).toEqualTypeOf<string>(),
 }

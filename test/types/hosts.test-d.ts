@@ -18,7 +18,7 @@ import Koa from 'koa'
 import Koa2 from 'koa2'
 import { expectTypeOf } from 'vitest'
 
-// As the README has it: process.env gives `string | undefined`, also under exactOptionalPropertyTypes.
+// As in the README: process.env is `string | undefined`, also under exactOptionalPropertyTypes.
 const path = '/webhooks/scrapenest'
 const secret = process.env['SCRAPENEST_WEBHOOK_SECRET']
 const save = async (_url: string): Promise<void> => {}
@@ -45,9 +45,9 @@ fastify.scrapenest.onEvent('job.*', (event, { context }) => {
   expectTypeOf(event.data.job_id).toEqualTypeOf<string>()
   expectTypeOf(context).toEqualTypeOf<FastifyRequest | undefined>()
 })
-// @ts-expect-error The path is what cannot be left out.
+// @ts-expect-error The path is required.
 await fastify.register(fastifyWebhooks, { secret })
-// @ts-expect-error A misspelt event.
+// @ts-expect-error A misspelled event.
 await fastify.register(fastifyWebhooks, { path, secret, onEvent: { 'artifact.redy': save } })
 
 // Express 5 and 4
@@ -67,7 +67,7 @@ const onExpress = expressWebhooks({ path, secret })
 onExpress.receiver.onEvent('*', (_event, { context }) =>
   expectTypeOf(context?.baseUrl).toEqualTypeOf<string | undefined>(),
 )
-// @ts-expect-error A misspelt option.
+// @ts-expect-error A misspelled option.
 expressWebhooks({ path, secret, toleranceSecond: 300 })
 
 // Koa 3 and 2
@@ -77,7 +77,7 @@ new Koa().use(koaWebhooks({ path, receiver }))
 koaWebhooks({ path, secret }).receiver.onEvent('*', (_event, { context }) =>
   expectTypeOf(context?.ip).toEqualTypeOf<string | undefined>(),
 )
-// @ts-expect-error A misspelt event.
+// @ts-expect-error A misspelled event.
 new Koa().use(koaWebhooks({ path, secret, onEvent: { 'artifact.redy': save } }))
 
 // Bare node:http
@@ -103,7 +103,7 @@ onHono.receiver.onEvent('*', (_event, { context }) => expectTypeOf(context).toEq
 // @ts-expect-error A handler that expects Hono's context must get one.
 onHono(new Request('https://shop.example'))
 
-// A ready receiver of any catalogue fits every host, and is what `.receiver` is.
+// A ready receiver of any catalogue fits every host and is exposed as `.receiver`.
 interface ShopEvents {
   'order.paid': { readonly total: number }
 }
@@ -113,10 +113,10 @@ expectTypeOf(koaWebhooks({ path, receiver: shop }).receiver).toEqualTypeOf<Recei
 expectTypeOf(nodeWebhooks({ path, receiver: shop }).receiver).toEqualTypeOf<Receiver<ShopEvents>>()
 expectTypeOf(fetchWebhooks({ receiver: shop }).receiver).toEqualTypeOf<Receiver<ShopEvents>>()
 await fastify.register(fastifyWebhooks, { path: '/shop', decorateAs: false, receiver: shop })
-// @ts-expect-error Either a receiver or the options of one.
+// @ts-expect-error A receiver and its options are mutually exclusive.
 expressWebhooks({ path, receiver: shop, toleranceSecond: 300 })
 
-// A receiver whose handlers read one host's context does not fit another host.
+// A receiver whose handlers use one host's context does not fit another host.
 const forKoa = createReceiver<ScrapeNestEvents, KoaContext>({ secret })
 koaWebhooks({ path, receiver: forKoa })
 // @ts-expect-error Koa's ctx is not Express' request.
@@ -130,7 +130,7 @@ await fastify.register(fastifyWebhooks, { path: '/own', decorateAs: false, recei
 // @ts-expect-error Fastify's request is not Koa's ctx.
 koaWebhooks({ path, receiver: forFastify })
 
-// Options and receivers can be written apart, with what the adapter exports.
+// Options and receivers can be declared separately with the adapter's exports.
 const apart: ScrapenestWebhooksOptions = {
   path,
   secret,

@@ -17,7 +17,7 @@ const compile = (...options: string[]): string =>
 describe('the type tests', () => {
   const typeTests = readdirSync(here).filter((name) => name.endsWith('.test-d.ts'))
 
-  it('are there', () => {
+  it('are the expected files', () => {
     expect(typeTests).toEqual(['client-errors.test-d.ts', 'events.test-d.ts', 'hosts.test-d.ts', 'schemas.test-d.ts'])
   })
 

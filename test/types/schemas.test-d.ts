@@ -28,7 +28,7 @@ createReceiver({ secret, schemas: { 'artifact.ready': artifactZod } }).onEvent('
 )
 createReceiver({ secret, schemas: { 'artifact.ready': artifactValibot } })
 
-// The output of a schema is the data of its type, and of no other: in `onEvent` beside it, and in handlers added later.
+// The output of a schema is the data of its type only, both in `onEvent` next to it and in handlers added later.
 const withUrl = z.object({ job_id: z.string(), download_url: z.string().transform((text) => new URL(text)) })
 createReceiver({
   secret,
@@ -64,16 +64,16 @@ createWorker({
 
 // @ts-expect-error Not a schema.
 createReceiver({ secret, schemas: { 'artifact.ready': (data: unknown) => data } })
-// @ts-expect-error A misspelt event type.
+// @ts-expect-error A misspelled event type.
 createReceiver({ secret, schemas: { 'artifact.redy': artifactZod } })
-// @ts-expect-error A misspelt event type beside a known one.
+// @ts-expect-error A misspelled event type next to a known one.
 createReceiver({ secret, schemas: { 'artifact.ready': artifactZod, 'artifact.redy': artifactZod } })
-// Fastify's register cannot infer types from options, so a schema must keep the shape of the catalogue there.
+// Fastify's `register` cannot infer types from options, so there a schema must keep the shape of the catalogue.
 await Fastify().register(fastifyWebhooks, { path: '/w', secret, schemas: { 'artifact.ready': artifactZod } })
-// @ts-expect-error Its output would not be what handlers are promised.
+// @ts-expect-error Its output does not match the type that handlers have.
 await Fastify().register(fastifyWebhooks, { path: '/w', secret, schemas: { 'artifact.ready': withUrl } })
 
-// A catalogue may be the output of schemas.
+// The outputs of schemas can form a catalogue.
 interface PageEvents {
   'page.saved': z.output<typeof pageSaved>
 }

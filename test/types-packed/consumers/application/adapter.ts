@@ -1,4 +1,4 @@
-// An adapter for another host, from the public kit.
+// An adapter for another host, built from the public kit.
 import type { ReceiverOptions, ScrapeNestEvents } from '@scrapenest-webhooks/core'
 import {
   notFoundReply,

@@ -1,4 +1,4 @@
-// JavaScript with JSDoc, checked by `checkJs`: it cannot write type arguments of a value, so the defaults must fit.
+// JavaScript with JSDoc, checked by `checkJs`. It cannot pass type arguments, so the defaults must fit.
 import { createReceiver, verifyEvent } from '@scrapenest-webhooks/core'
 import { scrapenestWebhooks } from '@scrapenest-webhooks/express'
 
@@ -12,8 +12,8 @@ export const onEvent = {
 }
 
 /** @type {import('@scrapenest-webhooks/core').EventHandlers} */
-export const misspelt = {
-  // @ts-expect-error A misspelt event.
+export const misspelled = {
+  // @ts-expect-error A misspelled event.
   'artifact.redy': () => {},
 }
 
@@ -27,7 +27,7 @@ export const receiver = createReceiver({ secret, onEvent })
  */
 export function urlOf(headers, body) {
   const event = verifyEvent({ headers, body }, secret)
-  // @ts-expect-error A misspelt event.
+  // @ts-expect-error A misspelled event.
   if (event.event_type === 'artifact.redy') return undefined
   return event.event_type === 'artifact.ready' ? event.data.download_url : undefined
 }

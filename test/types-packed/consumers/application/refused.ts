@@ -1,4 +1,4 @@
-// What must not compile. An unused `@ts-expect-error` is a diagnostic, so each line below proves one refusal.
+// Code that must not compile. An unused `@ts-expect-error` is itself an error, so each one below proves that the compiler objects.
 import {
   createReceiver,
   type Delivery,
@@ -20,7 +20,7 @@ const path = '/webhooks/scrapenest'
 const secret = process.env['SCRAPENEST_WEBHOOK_SECRET']
 const noop = (): void => {}
 
-// A receiver for the context of another host.
+// A receiver for another host's context.
 const ofKoa = createReceiver<ScrapeNestEvents, KoaContext>({ secret })
 const ofFastify = createReceiver<ScrapeNestEvents, FastifyRequest>({ secret })
 const ofExpress = createReceiver<ScrapeNestEvents, ExpressRequest>({ secret })
@@ -29,9 +29,9 @@ export function register(app: FastifyInstance): void {
   app.register(onFastify, { path, receiver: ofKoa })
   // @ts-expect-error A receiver for Express does not fit Fastify.
   app.register(onFastify, { path, receiver: ofExpress })
-  // @ts-expect-error A misspelt option.
+  // @ts-expect-error A misspelled option.
   app.register(onFastify, { path, secret, toleranceSecond: 60 })
-  // @ts-expect-error Without a path.
+  // @ts-expect-error The path is missing.
   app.register(onFastify, { secret })
 }
 // @ts-expect-error A receiver for Koa does not fit Express.
@@ -43,46 +43,46 @@ onNode({ path, receiver: ofFastify })
 // @ts-expect-error A receiver for Express needs more than node:http has.
 onNode({ path, receiver: ofExpress })
 
-// A misspelt event.
+// A misspelled event.
 const receiver = createReceiver({ secret })
-// @ts-expect-error A misspelt event.
+// @ts-expect-error A misspelled event.
 receiver.onEvent('artifact.redy', noop)
-// @ts-expect-error A misspelt event among others.
+// @ts-expect-error A misspelled event among others.
 receiver.onEvent(['artifact.ready', 'job.complete'], noop)
 // @ts-expect-error A family that does not exist.
 receiver.onEvent('jobs.*', noop)
-// @ts-expect-error A misspelt event.
+// @ts-expect-error A misspelled event.
 createReceiver({ secret, onEvent: { 'artifact.redy': noop } })
-// @ts-expect-error A misspelt event.
+// @ts-expect-error A misspelled event.
 onKoa({ path, secret, onEvent: { 'artifact.redy': noop } })
-// @ts-expect-error A misspelt event.
+// @ts-expect-error A misspelled event.
 onFetch({ secret, onEvent: { 'artifact.redy': noop } })
-export const misspelt: ScrapenestWebhooksOptions = {
+export const misspelled: ScrapenestWebhooksOptions = {
   path,
   secret,
-  // @ts-expect-error A misspelt event.
+  // @ts-expect-error A misspelled event.
   onEvent: { 'artifact.redy': noop },
 }
 
 // The wrong schema.
 const withUrl = z.object({ job_id: z.string(), download_url: z.string().transform((text) => new URL(text)) })
-// @ts-expect-error A schema for a misspelt event.
+// @ts-expect-error A schema for a misspelled event.
 createReceiver({ secret, schemas: { 'artifact.redy': withUrl } })
 // @ts-expect-error Not a Standard Schema.
 createReceiver({ secret, schemas: { 'artifact.ready': { parse: noop } } })
-// @ts-expect-error A schema for a misspelt event.
+// @ts-expect-error A schema for a misspelled event.
 onExpress({ path, secret, schemas: { 'artifact.redy': withUrl } })
 export const wrongSchema: ScrapenestWebhooksOptions = {
   path,
   secret,
-  // @ts-expect-error Fastify's `register` cannot pass the schema's output on to the handlers.
+  // @ts-expect-error Fastify's `register` cannot pass the schema's output type to the handlers.
   schemas: { 'artifact.ready': withUrl },
 }
 const ofSchema = createReceiver({ secret, schemas: { 'artifact.ready': withUrl } })
 // @ts-expect-error The schema's output has no artifact_type.
 ofSchema.onEvent('artifact.ready', ({ data }) => data.artifact_type)
 
-// A misspelt option.
+// A misspelled option.
 // @ts-expect-error
 createReceiver({ secret, toleranceSecond: 60 })
 // @ts-expect-error
@@ -100,7 +100,7 @@ export const schema = new WebhookError('schema_mismatch')
 // @ts-expect-error Not a code.
 export const unknownCode = new WebhookError('signature_missmatch')
 
-// Comparing with a misspelt name.
+// Comparing with a misspelled name.
 export function compare(event: ScrapeNestEvent | UnknownEvent, delivery: Delivery): unknown {
   // @ts-expect-error
   if (event.event_type === 'artifact.redy') return undefined
@@ -118,7 +118,7 @@ export function compare(event: ScrapeNestEvent | UnknownEvent, delivery: Deliver
       // @ts-expect-error The svix-id is `messageId`.
       return delivery.id
     default:
-      // @ts-expect-error The data of an unknown event is unknown.
+      // @ts-expect-error The data of an unknown event is `unknown`.
       return event.data.job_id
   }
 }
@@ -127,5 +127,5 @@ interface Tenant {
   readonly tenant: string
 }
 const webhooks = onFetch<Tenant>({ secret })
-// @ts-expect-error The context that its handlers read is missing.
+// @ts-expect-error The context that its handlers use is missing.
 webhooks(new Request('http://localhost/'))

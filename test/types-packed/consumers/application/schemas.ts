@@ -1,4 +1,4 @@
-// What a schema returns is the data its handlers get, and those of no other type.
+// The output of a schema is the data of handlers of its type, and of no other type.
 import { createReceiver, type JobCreatedData, type StandardSchema } from '@scrapenest-webhooks/core'
 import { scrapenestWebhooks as onFetch } from '@scrapenest-webhooks/core/fetch'
 import { scrapenestWebhooks as onExpress } from '@scrapenest-webhooks/express'
@@ -33,7 +33,7 @@ const strict = z.object({ job_id: z.uuid(), artifact_type: z.string(), download_
 export const register = (app: FastifyInstance) =>
   app.register(onFastify, { path: '/webhooks/scrapenest', secret, schemas: { 'artifact.ready': strict } })
 
-/** By hand, without a library. */
+/** Written by hand, without a library. */
 declare const ownSchema: StandardSchema<{ readonly job: string }>
 export const own = createReceiver({ secret, schemas: { 'job.created': ownSchema } })
 own.onEvent('job.created', ({ data }) => same<typeof data, { readonly job: string }>(true))

@@ -30,7 +30,7 @@ export function summaryOf(headers: Headers, body: Uint8Array): string {
       same<typeof event.data, ArtifactReadyData>(true)
       return event.data.download_url
     default: {
-      // A type that this version does not know: there is always this arm.
+      // A type that this version does not know. Every switch needs this arm.
       same<typeof event, UnknownEvent>(true)
       same<typeof event.data, unknown>(true)
       const type: string = event.event_type

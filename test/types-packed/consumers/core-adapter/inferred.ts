@@ -1,4 +1,4 @@
-// An adapter whose only import of ours is the kit.
+// An adapter that imports only the kit from us.
 import {
   createInboxProcessor,
   errorReply,

@@ -1,4 +1,4 @@
-// A route handler as Next.js has it, in a project that emits declarations and imports nothing of ours but `core/fetch`.
+// A Next.js route handler, in a project that emits declarations and imports only `core/fetch` from us.
 import { type ScrapenestWebhooksOptions, scrapenestWebhooks } from '@scrapenest-webhooks/core/fetch'
 
 const secret = process.env['SCRAPENEST_WEBHOOK_SECRET']

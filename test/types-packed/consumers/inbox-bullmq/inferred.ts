@@ -1,4 +1,4 @@
-// Exported values with inferred types, in an application whose only package of ours is the inbox on BullMQ.
+// Exports with inferred types, in an application whose only package of ours is the inbox on BullMQ.
 import { type BullmqInboxOptions, bullmqInbox } from '@scrapenest-webhooks/inbox-bullmq'
 import { Queue } from 'bullmq'
 

@@ -1,4 +1,4 @@
-// Exported values with inferred types, in an application whose only package of ours is the inbox on pg-boss.
+// Exports with inferred types, in an application whose only package of ours is the inbox on pg-boss.
 import { type PgBossInboxOptions, pgBossInbox } from '@scrapenest-webhooks/inbox-pg-boss'
 import { PgBoss } from 'pg-boss'
 

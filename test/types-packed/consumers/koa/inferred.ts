@@ -1,4 +1,4 @@
-// Exported values with inferred types, in an application whose only package of ours is the adapter.
+// Exports with inferred types, in an application whose only package of ours is the adapter.
 import {
   ConfigurationError,
   type EventHandlers,

@@ -1,4 +1,4 @@
-// Exported values with inferred types, in an application whose only package of ours is the testing kit.
+// Exports with inferred types, in an application whose only package of ours is the testing kit.
 import {
   ConformanceFailure,
   conditions,

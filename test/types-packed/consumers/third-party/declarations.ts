@@ -1,5 +1,5 @@
-// The third-party declarations that the other projects compile, without ours: a diagnostic that appears here as well does
-// not come from us.
+// The third-party declarations that the other projects compile, without ours. A diagnostic that also appears here is not caused
+// by us.
 import { createServer } from 'node:http'
 import { Queue } from 'bullmq'
 import express from 'express'
