@@ -12,22 +12,22 @@ import { ownOptions } from './request/own-options.ts'
 export interface ClientOptions extends DownloadDefaults {
   /** `sn_live_…`. Either this or `accessToken`. */
   readonly apiKey?: string | undefined
-  /** Sent as a bearer token, instead of a key. */
+  /** Sent as a bearer token instead of an API key. */
   readonly accessToken?: string | undefined
   /**
-   * The URL of the API, to which paths are appended. https, or http on this machine.
+   * The URL of the API. Paths are appended to it. Must be https, or http on this machine.
    * @default 'https://api.scrapenest.com'
    */
   readonly baseUrl?: string | undefined
   /**
-   * Sends the API calls, for example through a proxy. Downloads use neither it nor a proxy: a proxy would hide the address
-   * that is checked.
+   * Sends the API calls, for example through a proxy. Downloads do not use it and connect directly, because a proxy would
+   * hide the address from the address check.
    * @default the global fetch
    */
   readonly fetch?: typeof globalThis.fetch | undefined
-  /** Maximum duration of each attempt of a call, and of each silence during a download. @default 30000 */
+  /** Time limit for each attempt of a call, and for each pause in the data of a download, in milliseconds. @default 30000 */
   readonly timeoutMs?: number | undefined
-  /** How often a call that is safe to repeat is retried. @default 2 */
+  /** Maximum retries of a call that is safe to repeat. @default 2 */
   readonly maxRetries?: number | undefined
 }
 
@@ -43,10 +43,10 @@ const knownOptions = {
 } as const satisfies Record<keyof ClientOptions, true>
 
 /**
- * ScrapeNest's API: webhook endpoints, jobs, artifacts. Methods are named after ScrapeNest's Python SDK, in camelCase;
- * fields keep their names on the wire.
+ * A client for ScrapeNest's API: webhook endpoints, jobs, artifacts. Methods are named as in ScrapeNest's Python SDK, in
+ * camelCase. Fields keep their wire names.
  *
- * @throws {ConfigurationError} `configuration_invalid`
+ * @throws {ConfigurationError} `configuration_invalid`: an option is missing, malformed or unknown.
  *
  * @example
  * const client = new ScrapeNestClient({ apiKey: process.env.SCRAPENEST_API_KEY })
@@ -81,12 +81,12 @@ export class ScrapeNestClient {
     })
   }
 
-  /** Submits a job without waiting for it. Its webhook, `jobs.wait` or `jobs.get` report the rest. */
+  /** Submits a job without waiting for it. Its webhook, `jobs.wait` or `jobs.get` reports the result. */
   submit(request: JobRequest, options?: CallOptions): Promise<SubmittedJob> {
     return this.jobs.create(request, options)
   }
 
-  /** `submit`, as ScrapeNest's guide calls it. */
+  /** The name of `submit` in ScrapeNest's guide. */
   scrapeAsync(request: JobRequest, options?: CallOptions): Promise<SubmittedJob> {
     return this.jobs.create(request, options)
   }
@@ -94,7 +94,7 @@ export class ScrapeNestClient {
   /**
    * Submits a job and waits until it has ended.
    *
-   * @throws {ScrapeNestError} as `jobs.wait`; `request_timeout` if the submission alone takes `timeoutMs`.
+   * @throws {ScrapeNestError} like `jobs.wait`, or `request_timeout` if the submission alone exceeds `timeoutMs`.
    */
   async scrape(request: JobRequest, options: WaitOptions = {}): Promise<Job> {
     const { timeoutMs } = checkWaitOptions(options)
@@ -115,10 +115,10 @@ function authentication({ apiKey, accessToken }: ClientOptions) {
       'Expected either apiKey or accessToken, for example apiKey: process.env.SCRAPENEST_API_KEY (is the variable set?).',
     )
   }
-  // A line break would start another header. fetch refuses it too, but quotes the key in its error.
+  // A line break would start another header. fetch refuses it too, but its error quotes the key.
   if (!/^[\x21-\x7e]+$/.test(credential)) {
     throw new ConfigurationError(
-      'The API key contains a space, a line break or another character that keys never have.',
+      'The API key contains a space, a line break or another character that keys never contain.',
     )
   }
   const header = apiKey === undefined ? { authorization: `Bearer ${credential}` } : { 'x-api-key': credential }
@@ -126,7 +126,7 @@ function authentication({ apiKey, accessToken }: ClientOptions) {
 }
 
 function checkBaseUrl(text: string): string {
-  // Messages do not quote it: it may hold a password.
+  // Messages do not quote the URL, because it may contain a password.
   if (!URL.canParse(text))
     throw new ConfigurationError('Expected baseUrl to be a URL, such as https://api.scrapenest.com.')
   const url = new URL(text)

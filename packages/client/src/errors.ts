@@ -1,25 +1,25 @@
-/** What is known of an API call that was answered with an error. */
+/** The properties of an API error response. */
 export interface ErrorResponseFacts {
   /** Method and path: `POST /v1/jobs`. */
   readonly request: string
   readonly status: number
   /** How often the request was sent. */
   readonly attempts: number
-  /** ScrapeNest's own code for the error. */
+  /** ScrapeNest's own error code. */
   readonly apiCode: string | undefined
-  /** The id that ScrapeNest's support asks for. */
+  /** The id to quote to ScrapeNest's support. */
   readonly requestId: string | undefined
-  /** Problems field by field. `validation_failed` has them. */
+  /** Problems by field, for `validation_failed`. */
   readonly details: readonly Readonly<Record<string, unknown>>[]
-  /** Seconds until the request may be sent again, if the API says so. */
+  /** Seconds until the request may be sent again, if the API states it. */
   readonly retryAfterSeconds: number | undefined
-  /** The first 8 KiB of the response. Not enumerable and never printed: a response may quote what was sent. */
+  /** The first 8 KiB of the response. Not enumerable and never printed, because a response may quote the request. */
   readonly body: string
 }
 
 type NoFacts = Readonly<Record<never, never>>
 
-/** The closed list of codes, stable across releases, with the facts that an error of each code carries. */
+/** The closed list of codes, stable across releases, with the properties of each. */
 export interface ScrapeNestErrorFacts {
   /** The host's address is private, loopback, link-local or reserved. */
   readonly address_not_allowed: { readonly address: string }
@@ -27,65 +27,65 @@ export interface ScrapeNestErrorFacts {
   readonly artifact_not_found: NoFacts
   /** 401: the key is missing, wrong or revoked. */
   readonly authentication_failed: ErrorResponseFacts
-  /** 409: the request does not fit the current state of what it changes. */
+  /** 409: the request conflicts with the current state of its target. */
   readonly conflict: ErrorResponseFacts
   /** The server was not reached, its certificate was rejected, or the connection broke. */
   readonly connection_failed: {
     /** How often the request was sent. */
     readonly attempts: number
   }
-  /** The artifact has a `content-encoding` that this client cannot undo. */
+  /** This client cannot decode the artifact's `content-encoding`. */
   readonly content_coding_unsupported: {
-    /** The header, up to 100 characters of it. */
+    /** The header, limited to 100 characters. */
     readonly contentEncoding: string
   }
-  /** The artifact is not what its `content-encoding` says, or is incomplete. `cause` is zlib's error. */
+  /** The artifact does not match its `content-encoding`, or is incomplete. `cause` is zlib's error. */
   readonly content_decoding_failed: { readonly contentEncoding: string }
-  /** The storage returned an error that does not mean an expired URL. */
+  /** The storage returned an error other than an expired URL. */
   readonly download_failed: {
     readonly status: number
     /** How often the download was requested. */
     readonly attempts: number
-    /** Seconds until it may be requested again, if the storage says so. */
+    /** Seconds until it may be requested again, if the storage states it. */
     readonly retryAfterSeconds: number | undefined
   }
-  /** The artifact is longer than `maxBytes`, as declared or as counted. */
+  /** The artifact is longer than `maxBytes`, by its declared or actual length. */
   readonly download_too_large: { readonly maxBytes: number }
-  /** The storage refused the URL, and it could not be renewed or the renewed one was refused as well. */
+  /** The storage refused the URL, which could not be renewed, or refused the renewed URL too. */
   readonly download_url_expired: { readonly status: number }
-  /** The file could not be written: for example a full disk, or no permission. */
+  /** The file could not be written, for example because the disk is full or permission is missing. */
   readonly file_write_failed: {
     readonly path: string
-    /** The system's own code, for example `ENOSPC`. */
+    /** The system's error code, for example `ENOSPC`. */
     readonly systemCode: string | undefined
   }
   /** The size or the SHA-256 differs from what was expected, or the stated hash is not a SHA-256. */
   readonly integrity_mismatch: NoFacts
   /** The job ended as `failed`. */
   readonly job_failed: { readonly jobId: string; readonly failureReason: string | undefined }
-  /** The job did not end in time. It keeps running at ScrapeNest. */
+  /** The job did not end in time. It keeps running on ScrapeNest. */
   readonly job_timeout: { readonly jobId: string; readonly timeoutMs: number }
-  /** 404: this organization has no such thing. */
+  /** 404: the organization has no such resource. */
   readonly not_found: ErrorResponseFacts
   /** 403: the key lacks the scope, or its IP allowlist lacks this machine's address. */
   readonly permission_denied: ErrorResponseFacts
-  /** 429: over a limit of the key or the organization, after the retries too. */
+  /** 429: a limit of the key or the organization is exceeded, even after retries. */
   readonly rate_limited: ErrorResponseFacts
   /** 400: the request was malformed. */
   readonly request_invalid: ErrorResponseFacts
   /** No response within `timeoutMs`, or no further byte of a download. */
   readonly request_timeout: { readonly timeoutMs: number }
-  /** A success whose body is not what the API documents. */
+  /** The request succeeded, but the body is not what the API documents. */
   readonly response_invalid: NoFacts
-  /** 5xx, after the retries too. */
+  /** 5xx, even after retries. */
   readonly server_error: ErrorResponseFacts
   /** The download was redirected too often. */
   readonly too_many_redirects: NoFacts
-  /** A status the API does not document, for example a redirect, which is never followed with the key. */
+  /** A status that the API does not document, such as a redirect, which is never followed with the key. */
   readonly unexpected_status: ErrorResponseFacts
   /** The URL is malformed, is not https, or contains a user name or password. */
   readonly url_not_allowed: NoFacts
-  /** 422: a field is wrong; `details` names it. */
+  /** 422: a field is invalid. `details` names it. */
   readonly validation_failed: ErrorResponseFacts
 }
 
@@ -98,7 +98,7 @@ export type ErrorResponseCode = {
 
 interface Row<Facts> {
   readonly facts: Readonly<Record<keyof Facts, true>>
-  /** The status that this code stands for. */
+  /** The HTTP status for this code. */
   readonly status?: Facts extends ErrorResponseFacts ? number : never
   /** What to do. Added to every message of this code. */
   readonly advice?: string
@@ -117,19 +117,19 @@ const ofErrorResponse: Row<ErrorResponseFacts>['facts'] = {
 }
 
 /**
- * What is the same for every error of a code. To add a code, add it to ScrapeNestErrorFacts, to this table and to the
- * README. The compiler checks this table, a test the README.
+ * What all errors with a code have in common. To add a code, add it to ScrapeNestErrorFacts, this table and the README. The
+ * compiler checks the table, and a test checks the README.
  */
 const table: { readonly [Code in ScrapeNestErrorCode]: Row<ScrapeNestErrorFacts[Code]> } = {
   address_not_allowed: {
     facts: { address: true },
-    advice: 'If that is intended, as with a simulator on this machine, set allowPrivateAddresses.',
+    advice: 'If this is intended, as with a simulator on this machine, set allowPrivateAddresses.',
   },
   artifact_not_found: { facts: none },
   authentication_failed: {
     facts: ofErrorResponse,
     status: 401,
-    advice: 'Check the API key, and that it belongs to this base URL.',
+    advice: 'Check the API key, and whether it belongs to this base URL.',
   },
   conflict: { facts: ofErrorResponse, status: 409 },
   connection_failed: { facts: { attempts: true } },
@@ -139,14 +139,14 @@ const table: { readonly [Code in ScrapeNestErrorCode]: Row<ScrapeNestErrorFacts[
   },
   content_decoding_failed: { facts: { contentEncoding: true } },
   download_failed: { facts: { status: true, attempts: true, retryAfterSeconds: true } },
-  download_too_large: { facts: { maxBytes: true }, advice: 'If that is expected, raise maxBytes.' },
+  download_too_large: { facts: { maxBytes: true }, advice: 'If this is expected, raise maxBytes.' },
   download_url_expired: { facts: { status: true } },
   file_write_failed: { facts: { path: true, systemCode: true }, advice: 'No partial file is left under this name.' },
   integrity_mismatch: { facts: none },
   job_failed: { facts: { jobId: true, failureReason: true } },
   job_timeout: {
     facts: { jobId: true, timeoutMs: true },
-    advice: 'It keeps running: call jobs.wait again, or wait for its webhook.',
+    advice: 'The job keeps running. Call jobs.wait again, or wait for its webhook.',
   },
   not_found: { facts: ofErrorResponse, status: 404 },
   permission_denied: {
@@ -165,29 +165,29 @@ const table: { readonly [Code in ScrapeNestErrorCode]: Row<ScrapeNestErrorFacts[
   validation_failed: { facts: ofErrorResponse, status: 422 },
 }
 
-/** The code of an error response, as the API documents them. */
+/** The code for an error status, as documented by the API. */
 export function codeOfStatus(status: number): ErrorResponseCode {
   for (const [code, row] of Object.entries(table)) {
-    // The type of a row allows a status for these codes only.
+    // The type of a row only allows a status for these codes.
     if (row.status === status) return code as ErrorResponseCode
   }
   return status >= 500 ? 'server_error' : 'unexpected_status'
 }
 
-/** A code, a message, and the facts of the code. */
+/** A code, a message, and the properties of the code. */
 export type ScrapeNestErrorOptions = {
   [Code in ScrapeNestErrorCode]: ErrorOptions & {
     readonly code: Code
-    /** What happened. The advice of the code follows. */
+    /** What happened. The advice for the code is appended. */
     readonly message: string
   } & ScrapeNestErrorFacts[Code]
 }[ScrapeNestErrorCode]
 
 /**
- * What this client throws. `isScrapeNestError` narrows to it, and then `code` to the facts of the code. A wrong option is
- * core's `configuration_invalid`, and an aborted call rejects with its signal's own reason.
+ * The error of a failed call. `isScrapeNestError` narrows to it, and `code` narrows to the properties of each code. Invalid
+ * options throw core's `ConfigurationError` instead, and an aborted call rejects with the signal's reason.
  *
- * No message and no printed error contains the API key or a `download_url`, which is a credential too.
+ * Neither messages nor printed errors contain the API key or a `download_url`, which is a credential too.
  */
 export class ScrapeNestError extends Error {
   readonly code: ScrapeNestErrorCode
@@ -200,16 +200,16 @@ export class ScrapeNestError extends Error {
     // Only some codes have a body.
     const { body, ...printed } = facts as Partial<ErrorResponseFacts>
     Object.assign(this, printed)
-    // A getter, because inspect prints values that are not enumerable when asked for hidden ones.
+    // A getter, because inspect with showHidden prints non-enumerable values.
     if (body !== undefined) Object.defineProperty(this, 'body', { get: () => body })
   }
 
-  // On the prototype, so that the stack begins with it.
+  // On the prototype, so the stack starts with it.
   override get name(): 'ScrapeNestError' {
     return 'ScrapeNestError'
   }
 
-  /** Recognizes errors of another installed copy of this package, where `instanceof` fails. */
+  /** Identifies errors from another installed copy of this package, for which `instanceof` fails. */
   get library(): 'scrapenest-client' {
     return 'scrapenest-client'
   }
@@ -221,8 +221,8 @@ export type AnyScrapeNestError = {
 }[ScrapeNestErrorCode]
 
 /**
- * Narrows any value to an error of this client, thrown by this copy or another. An object that lacks the facts of its
- * code is not one. Never throws.
+ * Narrows any value to an error of this client, from this installed copy or another. An object that lacks the properties of
+ * its code does not qualify. Never throws.
  *
  * @example
  * if (isScrapeNestError(error) && error.code === 'rate_limited') wait(error.retryAfterSeconds)
@@ -233,7 +233,7 @@ export function isScrapeNestError(value: unknown): value is AnyScrapeNestError {
     if (library !== 'scrapenest-client' || typeof message !== 'string' || !isCode(code)) return false
     return Object.keys(table[code].facts).every((name) => name in (value as object))
   } catch {
-    // null, or a proxy or getter that throws.
+    // null, or a proxy or a getter that throws.
     return false
   }
 }

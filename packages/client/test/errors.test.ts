@@ -64,7 +64,7 @@ describe('an error of the client', () => {
     const error = new ScrapeNestError({ ...examples.job_timeout, message: 'Job j1 did not finish within 1 ms.' })
 
     expect(error.message).toBe(
-      'Job j1 did not finish within 1 ms. It keeps running: call jobs.wait again, or wait for its webhook.',
+      'Job j1 did not finish within 1 ms. The job keeps running. Call jobs.wait again, or wait for its webhook.',
     )
   })
 

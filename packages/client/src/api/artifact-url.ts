@@ -10,11 +10,11 @@ export interface ArtifactUrl {
 }
 
 export interface ArtifactUrlOptions extends CallOptions {
-  /** How long the URL is valid. */
+  /** How long the URL is valid, in seconds. */
   readonly ttl_seconds?: number | undefined
 }
 
-/** Asks the API for a URL that returns the artifact's bytes for a while, without the API key. */
+/** Requests a temporary URL for the artifact's bytes, which needs no API key. */
 export async function getArtifactUrl(
   connection: ApiConnection,
   artifactId: string,

@@ -9,26 +9,26 @@ import { type ApiResponse, invalidResponse, parseJson } from './response.ts'
 import { responseError } from './response-error.ts'
 
 export interface CallOptions {
-  /** Ends the call, which then rejects with the signal's reason. */
+  /** Aborts the call, which then rejects with the signal's reason. */
   readonly signal?: AbortSignal | undefined
 }
 
 export interface ApiCall extends CallOptions {
   readonly method: 'GET' | 'POST' | 'PUT' | 'DELETE'
-  /** What follows the base URL, with ids escaped: see `path`. */
+  /** The part after the base URL, with ids escaped (see `path`). */
   readonly path: string
   readonly query?: Readonly<Record<string, string | number | boolean | undefined>> | undefined
   readonly json?: object | undefined
-  /** Whether sending it twice is the same as sending it once. */
+  /** Whether sending the request twice has the same effect as sending it once. */
   readonly idempotent: boolean
 }
 
 export interface ApiSettings {
   readonly baseUrl: string
   readonly headers: Readonly<Record<string, string>>
-  /** Must not appear in an error, even if a response quotes it. */
+  /** Never appears in an error, even if a response quotes it. */
   readonly credential: string
-  /** The global one of each call if `undefined`. */
+  /** If `undefined`, each call uses the global `fetch`. */
   readonly fetch: typeof globalThis.fetch | undefined
   readonly timeoutMs: number
   readonly maxRetries: number
@@ -38,11 +38,11 @@ interface Attempt {
   /** Method and path. */
   readonly request: string
   readonly body: string | undefined
-  /** How often the request has been sent, this time included. */
+  /** How often the request has been sent, including this time. */
   readonly attempts: number
 }
 
-/** More than the largest page of jobs: a longer response is not ScrapeNest's. */
+/** Larger than any page of jobs. A longer response is not from ScrapeNest. */
 const maxResponseBytes = 32 * 1024 * 1024
 const maxErrorBytes = 8 * 1024
 
@@ -57,14 +57,14 @@ export class ApiConnection {
   }
 
   /**
-   * @throws {ScrapeNestError} the code of the status, `connection_failed`, `request_timeout` or `response_invalid`.
+   * @throws {ScrapeNestError} a code for the status, `connection_failed`, `request_timeout` or `response_invalid`.
    * @throws the signal's reason when aborted.
    */
   async send(call: ApiCall): Promise<ApiResponse> {
     const { maxRetries } = this.#settings
     const { idempotent, signal } = call
     const request = `${call.method} ${call.path}`
-    // Before the first attempt: a body that cannot be JSON is the caller's mistake, not the connection's.
+    // Before the first attempt: a body that cannot be serialized is not a connection failure.
     const body = call.json === undefined ? undefined : JSON.stringify(call.json)
     return withRetries({ maxRetries, idempotent, signal }, (attempts) =>
       this.#attempt(call, { request, body, attempts }),
@@ -81,7 +81,7 @@ export class ApiConnection {
         return { status: response.status, data: await readJson(response, request), request }
       } catch (error) {
         if (signal.aborted || isScrapeNestError(error)) throw error
-        // A fetch of the caller's may quote what it was given.
+        // A custom fetch may quote the request in its error.
         const reason = this.#redaction.redact(reasonOf(error))
         throw connectionFailed(request, { attempts, cause: error, reason })
       }
@@ -95,7 +95,7 @@ export class ApiConnection {
       method: call.method,
       headers: body === undefined ? headers : { ...headers, 'content-type': 'application/json' },
       ...(body !== undefined && { body }),
-      // The key must not go where a redirect points.
+      // The key must not be sent to the target of a redirect.
       redirect: 'manual',
       signal,
     })
@@ -133,7 +133,7 @@ async function readJson(response: Response, request: string): Promise<unknown> {
 async function readBytes(response: Response, maxBytes: number): Promise<{ bytes: Buffer; complete: boolean }> {
   const chunks: Uint8Array[] = []
   let byteLength = 0
-  // Leaving the loop cancels the body, so that a server cannot keep us reading.
+  // Leaving the loop cancels the body, so the server cannot make us read indefinitely.
   for await (const chunk of response.body ?? []) {
     chunks.push(chunk)
     byteLength += chunk.byteLength

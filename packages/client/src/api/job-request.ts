@@ -1,18 +1,21 @@
-/** Any text. The editor offers the known values; ScrapeNest's lists are open. */
+/** Any text. Editors suggest the known values, but ScrapeNest's lists are open. */
 type Open<Known extends string> = Known | (string & {})
 
 export type JobType = 'light' | 'standard' | 'stealth'
 export type HttpMethod = Open<'GET' | 'POST' | 'PUT' | 'PATCH' | 'DELETE' | 'HEAD'>
 export type WaitUntil = Open<'load' | 'domcontentloaded' | 'networkidle' | 'commit'>
 
-/** A job of one of the three tiers. Fields keep their names on the wire. */
+/** A job in one of the three tiers. Fields keep their wire names. */
 export type JobRequest = LightJobRequest | StandardJobRequest | StealthJobRequest
 
 interface AnyJobRequest {
   readonly target_url: string
   readonly timeout_ms?: number | undefined
   readonly tags?: readonly string[] | undefined
-  /** The same token returns the same job. @default a new one for each call, which makes the call safe to retry */
+  /**
+   * Submitting the same token again returns the same job. @default a new token for each call, which makes the call safe to
+   * retry
+   */
   readonly idempotency_token?: string | undefined
   readonly headers?: Readonly<Record<string, string>> | undefined
   readonly user_agent?: string | undefined
@@ -51,7 +54,7 @@ export interface StandardJobRequest extends BrowserJobRequest {
   readonly job_type: 'standard'
 }
 
-/** A browser that is hard to block. */
+/** A browser that evades blocking. */
 export interface StealthJobRequest extends BrowserJobRequest {
   readonly job_type: 'stealth'
   readonly os_name?: Open<'windows' | 'macos' | 'linux'> | undefined

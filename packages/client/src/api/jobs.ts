@@ -20,12 +20,12 @@ export interface SubmittedJob {
 
 export interface JobSummary {
   readonly job_id: string
-  /** `queued`, `running`, `succeeded` or `failed`; the last two are final. */
+  /** `queued`, `running`, `succeeded` or `failed`. The last two are final. */
   readonly status: string
   readonly target_url: string
   readonly created_at: string
   readonly job_type?: string
-  /** `success`, `blocked` or `failed`. A scrape refused by its target has `status: 'succeeded'` and is `blocked`. */
+  /** `success`, `blocked` or `failed`. A scrape that its target refuses is `blocked`, with `status: 'succeeded'`. */
   readonly outcome?: string | null
   readonly block?: { readonly blocked: boolean; readonly signal?: string; readonly http_status?: number } | null
   readonly tags?: readonly string[]
@@ -41,13 +41,13 @@ export interface Job extends JobSummary {
 
 export interface Artifact {
   readonly artifact_id: string
-  /** For example `html`, `screenshot`, `har`; the list is open. */
+  /** For example `html`, `screenshot` or `har`. The list is open. */
   readonly artifact_type: string
   readonly byte_size?: number
-  /** The SHA-256 of its bytes. */
+  /** The SHA-256 of the bytes. */
   readonly content_hash?: string | null
   readonly created_at?: string | null
-  /** A credential: anyone who has it can download the artifact. Present if `include_download_urls` was set. */
+  /** A credential: anyone who has it can download the artifact. Present if `include_download_urls` is set. */
   readonly download_url?: string | null
   readonly expires_at?: string | null
 }
@@ -75,7 +75,7 @@ export interface JobCounts {
   readonly queued: number
 }
 
-/** The full result of a job: its artifact `manifest`, parsed. */
+/** The full result of a job: its parsed `manifest` artifact. */
 export interface JobManifest {
   readonly manifest_version: string
   readonly job_id: string
@@ -113,17 +113,18 @@ export interface JobFilter {
 
 export interface WaitOptions extends CallOptions {
   /**
-   * How long to wait for the job to end. It bounds every request of the call: their retries, and the submission by
-   * `scrape`. @default 30000: then `job_timeout`, and the job keeps running
+   * How long to wait for the job to end, in milliseconds. Includes all requests of the call and their retries, and for
+   * `scrape` the submission. When the time is up, the call rejects with `job_timeout`, and the job keeps running.
+   * @default 30000
    */
   readonly timeoutMs?: number | undefined
-  /** The first pause between two requests. Each pause is 1.5 times the one before, up to 5 s. @default 1000 */
+  /** The first pause between two requests, in milliseconds. Each pause is 1.5 times the last, up to 5 s. @default 1000 */
   readonly pollMs?: number | undefined
-  /** Returns a job that failed. @default false: throws `job_failed` */
+  /** Whether to return a failed job instead of throwing `job_failed`. @default false */
   readonly returnFailed?: boolean | undefined
 }
 
-/** WaitOptions with their defaults. */
+/** WaitOptions with defaults applied. */
 interface WaitSettings {
   readonly timeoutMs: number
   readonly pollMs: number
@@ -145,12 +146,16 @@ export class Jobs {
     this.#readArtifact = readArtifact
   }
 
-  /** Submits a job without waiting for it. A retry cannot submit it twice: see `idempotency_token`. */
+  /**
+   * Submits a job without waiting for it. Retries cannot submit it twice (see `idempotency_token`).
+   *
+   * @throws {ScrapeNestError} a code for the status, `connection_failed`, `request_timeout` or `response_invalid`.
+   */
   async create(request: JobRequest, { signal }: CallOptions = {}): Promise<SubmittedJob> {
     const json = { ...request, idempotency_token: request.idempotency_token ?? randomUUID() }
     const response = await this.#connection.send({ method: 'POST', path: '/v1/jobs', json, idempotent: true, signal })
     const job = expectFields<SubmittedJob>(response, ['job_id'])
-    // 200 means that the token was used before: by an earlier call, or by an attempt of this one whose response was lost.
+    // 200 means that the token was used before: by an earlier call, or by an attempt of this call whose response was lost.
     return { ...job, idempotent_replay: response.status === 200 }
   }
 
@@ -167,7 +172,7 @@ export class Jobs {
     return { ...job, artifacts: (job.artifacts ?? []).map(readArtifactFields) }
   }
 
-  /** One page of jobs. */
+  /** Returns one page of jobs. */
   async list(
     options: JobFilter &
       CallOptions & { readonly limit?: number | undefined; readonly offset?: number | undefined } = {},
@@ -176,7 +181,7 @@ export class Jobs {
     return expectFields<JobPage>(await this.#get('/v1/jobs', { query, signal }), ['items', 'total'])
   }
 
-  /** All matching jobs, page by page. */
+  /** Iterates over all matching jobs, page by page. */
   async *iter(
     options: JobFilter & CallOptions & { readonly pageSize?: number | undefined } = {},
   ): AsyncGenerator<JobSummary, void, void> {
@@ -189,17 +194,17 @@ export class Jobs {
     }
   }
 
-  /** Counts per hour. */
+  /** Returns job counts per hour. */
   async stats(options: Pick<JobFilter, 'from' | 'to' | 'job_type'> & CallOptions = {}): Promise<JobStats> {
     const { signal, ...query } = options
     return expectFields<JobStats>(await this.#get('/v1/jobs/stats', { query, signal }), ['buckets', 'totals'])
   }
 
   /**
-   * Polls the job until it has ended. A webhook reports the same without polling.
+   * Polls the job until it has ended. A webhook does the same without polling.
    *
-   * @throws {ScrapeNestError} `job_failed`, `job_timeout`, or what `get` throws.
-   * @throws {ConfigurationError} `configuration_invalid` for a `timeoutMs` or `pollMs` out of range.
+   * @throws {ScrapeNestError} `job_failed`, `job_timeout`, or any error of `get`.
+   * @throws {ConfigurationError} `configuration_invalid`: `timeoutMs` or `pollMs` is out of range.
    */
   async wait(jobId: string, options: WaitOptions = {}): Promise<Job> {
     const { timeoutMs, pollMs, returnFailed } = checkWaitOptions(options)
@@ -214,7 +219,7 @@ export class Jobs {
     })
   }
 
-  /** The job's manifest: outcome, credits, the target's response. `undefined` while there is none. */
+  /** Downloads the job's manifest: outcome, credits, the target's response. `undefined` if there is none yet. */
   async getManifest(jobId: string, options: CallOptions = {}): Promise<JobManifest | undefined> {
     const job = await this.get(jobId, options)
     const manifest = job.artifacts.find(({ artifact_type }) => artifact_type === 'manifest')
@@ -233,7 +238,7 @@ function jobFailed(jobId: string, failureReason: string | undefined): ScrapeNest
   return new ScrapeNestError({ code: 'job_failed', message, jobId, failureReason })
 }
 
-/** Fills in the defaults. @throws {ConfigurationError} `configuration_invalid` for a time that no timer can hold. */
+/** Applies the defaults. @throws {ConfigurationError} `configuration_invalid`: a time is longer than timers support. */
 export function checkWaitOptions(options: WaitOptions): WaitSettings {
   const timer = { min: 1, max: 2_147_483_647 }
   return {
@@ -249,7 +254,7 @@ export function jobTimedOut(jobId: string, timeoutMs: number): ScrapeNestError {
   return new ScrapeNestError({ code: 'job_timeout', message, jobId, timeoutMs })
 }
 
-/** `byte_size` was called `size_bytes`. */
+/** `byte_size` used to be called `size_bytes`. */
 function readArtifactFields(artifact: Artifact & { readonly size_bytes?: number }): Artifact {
   const { size_bytes, ...rest } = artifact
   return rest.byte_size === undefined && size_bytes !== undefined ? { ...rest, byte_size: size_bytes } : rest

@@ -1,9 +1,9 @@
-/** Removes a credential from what is shown of a response. */
+/** Removes a credential from the parts of a response that are shown. */
 export interface Redaction {
   redact(text: string): string
   /** How many bytes of a body `beginningOf` needs. */
   readonly neededBytes: number
-  /** The first bytes of a body, as text. A credential that the end would divide is removed as a whole. */
+  /** Returns the first bytes of a body, as text. A credential cut off at the end is removed completely. */
   beginningOf(body: Uint8Array): string
 }
 
@@ -11,7 +11,7 @@ export interface Redaction {
 const longestForm = 8
 
 /**
- * Finds the credential also as JSON encoders escape it, `\/` or `\u003d`, and as JSON within a text of JSON does.
+ * Also finds the credential as JSON encoders escape it (`\/` or `\u003d`), and inside JSON nested in a JSON string.
  *
  * @param credential printable ASCII.
  */
@@ -27,7 +27,7 @@ export function createRedaction(credential: string, { maxBytes }: { readonly max
   }
 
   function beginningOf(body: Uint8Array): string {
-    // One character for each byte, so that positions are positions in the body.
+    // One character per byte, so positions in the text are positions in the body.
     const text = Buffer.from(body).toString('latin1')
     const divided = [...text.matchAll(pattern)].find(({ 0: found, index }) => isDivided(index, found.length))
     const shown = divided === undefined ? text.slice(0, maxBytes) : `${text.slice(0, divided.index)}[redacted]`

@@ -1,7 +1,7 @@
 import { codeOfStatus, ScrapeNestError } from '../errors.ts'
 import { isRecord } from './response.ts'
 
-/** What an error response says about itself. */
+/** The fields of an error response. */
 interface ErrorFields {
   readonly apiCode: string | undefined
   readonly apiMessage: string | undefined
@@ -20,7 +20,7 @@ interface ErrorResponse {
   readonly body: string
 }
 
-/** The error that an error response of the API stands for. */
+/** Converts an error response of the API to an error. */
 export function responseError(response: ErrorResponse): ScrapeNestError {
   const { request, status, body } = response
   const { apiCode, apiMessage, ...fields } = parseErrorFields(body)

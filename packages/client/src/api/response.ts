@@ -1,6 +1,6 @@
 import { ScrapeNestError } from '../errors.ts'
 
-/** A success. */
+/** A successful response. */
 export interface ApiResponse {
   readonly status: number
   /** The parsed body; `undefined` if it is empty. */
@@ -10,8 +10,8 @@ export interface ApiResponse {
 }
 
 /**
- * Checks the fields this client relies on. The rest is typed after the documentation and not checked, so that a field
- * that ScrapeNest adds or omits breaks no caller.
+ * Checks the fields that this client relies on. The others are typed from the documentation but not checked, so a field that
+ * ScrapeNest adds or omits breaks no caller.
  *
  * @throws {ScrapeNestError} `response_invalid`
  */
@@ -33,12 +33,12 @@ export function parseJson(bytes: Uint8Array, request: string): unknown {
   try {
     return JSON.parse(new TextDecoder().decode(bytes))
   } catch {
-    // Without a cause: the error of JSON.parse quotes the text, which may hold a secret.
+    // Without a cause, because the error of JSON.parse quotes the text, which may contain a secret.
     throw invalidResponse(request, 'is not JSON')
   }
 }
 
-/** `response_invalid`. @param problem what follows "The response". */
+/** `response_invalid`. @param problem completes the sentence "The response to …". */
 export function invalidResponse(request: string, problem: string): ScrapeNestError {
   return new ScrapeNestError({ code: 'response_invalid', message: `The response to ${request} ${problem}.` })
 }

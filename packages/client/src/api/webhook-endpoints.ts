@@ -4,11 +4,11 @@ import { path } from './path.ts'
 import { type ApiResponse, expectFields, isRecord } from './response.ts'
 
 export interface WebhookEndpointSettings {
-  /** Where deliveries go. ScrapeNest asks for https. */
+  /** The URL that receives deliveries. ScrapeNest requires https. */
   readonly url: string
   /** @default the URL's host */
   readonly name?: string | undefined
-  /** The event types to deliver. ScrapeNest's guide has this field, its SDK does not. @default every type */
+  /** The event types to deliver. Documented in ScrapeNest's guide, but not in its SDK. @default every type */
   readonly enabled_events?: readonly string[] | undefined
   readonly description?: string | undefined
   readonly metadata?: Readonly<Record<string, string>> | undefined
@@ -23,7 +23,7 @@ export interface WebhookEndpoint {
   /** `active`, `paused`, `disabled` or `deleted`. */
   readonly status: string
   readonly enabled_events?: readonly string[]
-  /** The first characters of the secret: enough to tell two apart, too few to sign. */
+  /** The first characters of the secret: enough to tell two secrets apart, too few to sign. */
   readonly secret_prefix?: string
   readonly created_at?: string
   readonly updated_at?: string | null
@@ -35,12 +35,12 @@ export interface WebhookEndpoint {
   readonly last_health_checked_at?: string | null
 }
 
-/** A new endpoint. `secret` is only shown this once: store it first. */
+/** A new endpoint. `secret` is only returned this once, so store it first. */
 export interface CreatedWebhookEndpoint extends WebhookEndpoint {
   readonly secret: string
 }
 
-/** `secret` is only shown this once. If it is lost, rotate again. */
+/** `secret` is only returned this once. If you lose it, rotate again. */
 export interface RotatedSecret {
   readonly endpoint_id: string
   readonly secret: string
@@ -89,7 +89,7 @@ export interface CursorOptions extends CallOptions {
   readonly iterator?: string | undefined
 }
 
-/** `client.webhookEndpoints`: register, rotate, and see what was delivered. */
+/** `client.webhookEndpoints`: register endpoints, rotate secrets, and inspect deliveries. */
 export class WebhookEndpoints {
   readonly #connection: ApiConnection
 
@@ -109,7 +109,7 @@ export class WebhookEndpoints {
   }
 
   /**
-   * The API has no call for one endpoint: this lists all of them.
+   * Returns one endpoint. The API has no such call, so this lists all of them.
    *
    * @throws {ScrapeNestError} `not_found`
    */
@@ -130,7 +130,7 @@ export class WebhookEndpoints {
     })
   }
 
-  /** Registers an endpoint. Not retried after a lost response, which could register a second one. */
+  /** Registers an endpoint. Not retried after a lost response, because that could register a second one. */
   async create(settings: WebhookEndpointSettings, { signal }: CallOptions = {}): Promise<CreatedWebhookEndpoint> {
     const call = { method: 'POST', path: '/v1/webhook-endpoints', json: withName(settings), idempotent: false } as const
     const response = await this.#connection.send({ ...call, signal })
@@ -138,7 +138,7 @@ export class WebhookEndpoints {
     return { ...created, ...endpointOf(response) }
   }
 
-  /** Replaces the settings of an endpoint: omitted settings are cleared. */
+  /** Replaces all settings of an endpoint. Omitted settings are cleared. */
   async update(
     endpointId: string,
     settings: WebhookEndpointSettings,
@@ -154,15 +154,16 @@ export class WebhookEndpoints {
     try {
       await this.#connection.send({ ...call, signal })
     } catch (error) {
-      // A retry that finds nothing: an earlier attempt deleted it, and its response was lost.
+      // An earlier attempt deleted the endpoint, and its response was lost.
       if (isScrapeNestError(error) && error.code === 'not_found' && error.attempts > 1) return
       throw error
     }
   }
 
   /**
-   * Replaces the endpoint's secret. According to ScrapeNest's SDK the old one is invalid at once; see `rotatingSecret` and
-   * its guide for how to lose no delivery. Not retried after a lost response, which could replace the new secret as well.
+   * Replaces the endpoint's secret. According to ScrapeNest's SDK, the old secret is invalid immediately. To avoid losing
+   * deliveries, see `rotatingSecret` and its guide. Not retried after a lost response, because that could replace the new
+   * secret too.
    */
   async rotateSecret(endpointId: string, { signal }: CallOptions = {}): Promise<RotatedSecret> {
     const call = { method: 'POST', path: path`/v1/webhook-endpoints/${endpointId}/rotate-secret` } as const
@@ -170,7 +171,7 @@ export class WebhookEndpoints {
     return { ...expectFields<RotatedSecret>(response, ['secret']), endpoint_id: endpointId }
   }
 
-  /** Deliveries stop until `resume`. */
+  /** Stops deliveries until `resume`. */
   async pause(endpointId: string, { signal }: CallOptions = {}): Promise<WebhookEndpointStatus> {
     const call = { method: 'POST', path: path`/v1/webhook-endpoints/${endpointId}/pause`, idempotent: true } as const
     return expectFields<WebhookEndpointStatus>(await this.#connection.send({ ...call, signal }), ['status'])
@@ -181,12 +182,12 @@ export class WebhookEndpoints {
     return expectFields<WebhookEndpointStatus>(await this.#connection.send({ ...call, signal }), ['status'])
   }
 
-  /** One page of the events sent to an endpoint, newest first. */
+  /** Returns one page of the events sent to an endpoint, newest first. */
   async messages(endpointId: string, options: CursorOptions = {}): Promise<CursorPage<WebhookMessageRecord>> {
     return this.#page(path`/v1/webhook-endpoints/${endpointId}/messages`, options)
   }
 
-  /** All events sent to an endpoint, page by page. */
+  /** Iterates over all events sent to an endpoint, page by page. */
   async *iterMessages(
     endpointId: string,
     { pageSize = 50, signal }: CallOptions & { readonly pageSize?: number | undefined } = {},
@@ -195,14 +196,14 @@ export class WebhookEndpoints {
     for (let iterator: string | undefined; ; ) {
       const page = await this.messages(endpointId, { limit: pageSize, iterator, signal })
       yield* page.items
-      // A cursor that returns would make this endless.
+      // A repeated cursor would make this loop endless.
       if (page.done || !page.iterator || seen.has(page.iterator)) return
       iterator = page.iterator
       seen.add(iterator)
     }
   }
 
-  /** The attempts to deliver one event: statuses, times, and the server's replies. */
+  /** Returns the attempts to deliver one event, with statuses, times, and the server's replies. */
   async attempts(
     endpointId: string,
     messageId: string,

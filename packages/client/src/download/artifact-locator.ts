@@ -10,19 +10,19 @@ export interface ArtifactEvent {
 }
 
 /**
- * What can be downloaded: a `download_url`, an artifact's id, the event that announced it, or the artifact as a job lists
- * it. A URL alone cannot be renewed when it has expired.
+ * What to download: a `download_url`, an artifact's id, the event that announced it, or the artifact from a job. If only the
+ * URL is given, it cannot be renewed after it expires.
  */
 export type ArtifactSource = string | URL | ArtifactEvent | Artifact
 
-/** Where an artifact is, and what is known about its bytes. */
+/** An artifact's URL, and the known facts about its bytes. */
 export interface LocatedArtifact {
   readonly url: string
   readonly byteLength?: number | undefined
   readonly sha256?: string | undefined
 }
 
-/** Finds the URL of an artifact, and a new one when it has expired. */
+/** Finds the URL of an artifact, and a new URL after it expires. */
 export interface ArtifactLocator {
   locate(options: CallOptions): Promise<LocatedArtifact>
   /** Absent if only the URL is known. */
@@ -76,13 +76,13 @@ async function locateListed(
 
 function factsOf({ byte_size, content_hash }: Artifact): Omit<LocatedArtifact, 'url'> {
   return {
-    // ScrapeNest's SDK reads a missing size as 0.
+    // ScrapeNest's SDK treats a missing size as 0.
     byteLength: byte_size === 0 ? undefined : byte_size,
     sha256: content_hash === undefined || content_hash === null ? undefined : readContentHash(content_hash),
   }
 }
 
-/** @throws {ScrapeNestError} `integrity_mismatch`: a hash that cannot be compared must not pass as a match. */
+/** @throws {ScrapeNestError} `integrity_mismatch`: a hash in another format must not count as a match. */
 function readContentHash(contentHash: string): string {
   const sha256 = parseSha256(contentHash)
   if (sha256 !== undefined) return sha256
@@ -91,7 +91,9 @@ function readContentHash(contentHash: string): string {
   throw new ScrapeNestError({ code: 'integrity_mismatch', message })
 }
 
-/** The event names a type. If the job has several artifacts of it, the URL without its signature picks one. */
+/**
+ * The event contains the artifact's type. If the job has several of that type, picks one by its URL without the signature.
+ */
 function pickArtifact(
   all: readonly Artifact[],
   { job_id, artifact_type, download_url }: ArtifactEvent['data'],
@@ -109,7 +111,7 @@ function pickArtifact(
   throw new ScrapeNestError({ code: 'artifact_not_found', message })
 }
 
-/** Whether two URLs differ in their query at most, which holds the signature. */
+/** Whether two URLs are equal except for the query, which contains the signature. */
 function isSameFile(one: string, other: string): boolean {
   if (!URL.canParse(one) || !URL.canParse(other)) return false
   const [first, second] = [new URL(one), new URL(other)]

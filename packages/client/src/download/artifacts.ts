@@ -9,18 +9,18 @@ import { PartialFile } from './partial-file.ts'
 import { checkSha256 } from './sha256.ts'
 import { checkTargetPath } from './target-path.ts'
 
-/** Options of each download that also have a default in the options of the client. */
+/** Options of each download. Their defaults are set on the client. */
 export interface DownloadDefaults {
-  /** Accepts private, loopback and link-local addresses: for a simulator on this machine. @default false */
+  /** Allows private, loopback and link-local addresses, for a simulator on this machine. @default false */
   readonly allowPrivateAddresses?: boolean | undefined
-  /** Accepts plain `http:`: for a simulator on this machine. @default false */
+  /** Allows plain `http:`, for a simulator on this machine. @default false */
   readonly allowInsecure?: boolean | undefined
 }
 
 export interface ReadOptions extends DownloadDefaults, CallOptions {
-  /** Maximum length of the artifact. @default 1 GiB for a file, 64 MiB for bytes and text */
+  /** Maximum length of the artifact, in bytes. @default 1 GiB for a file, 64 MiB for bytes and text */
   readonly maxBytes?: number | undefined
-  /** The expected SHA-256, in hex or base64. @default what ScrapeNest states about the artifact, if known */
+  /** The expected SHA-256, in hex or base64. @default the hash that ScrapeNest states for the artifact, if known */
   readonly sha256?: string | undefined
   /** Called after each chunk. */
   readonly onProgress?: ((progress: DownloadProgress) => void) | undefined
@@ -28,9 +28,9 @@ export interface ReadOptions extends DownloadDefaults, CallOptions {
 
 export interface DownloadOptions extends ReadOptions {
   /**
-   * The file to write. A missing directory is created. An existing file is replaced at the end and keeps its mode; a new one
-   * is readable by its owner only. A symbolic link is followed. A relative path may not go up (`..`) after a name, because
-   * that name may come from an event.
+   * The file to write. A missing directory is created. An existing file is replaced at the end and keeps its mode. A new
+   * file is readable by its owner only. Symbolic links are followed. A relative path may not go up (`..`) after a name,
+   * because that name may come from an event.
    */
   readonly to: string
 }
@@ -58,7 +58,7 @@ const readOptions = {
   signal: true,
 } as const satisfies Record<keyof ReadOptions, true>
 
-/** `client.artifacts`: what jobs produced. */
+/** `client.artifacts`: downloads the artifacts of jobs. */
 export class Artifacts {
   readonly #connection: ApiConnection
   readonly #jobs: Jobs
@@ -70,28 +70,27 @@ export class Artifacts {
     this.#settings = settings
   }
 
-  /** A URL that returns the artifact's bytes for a while, without the API key. */
+  /** Requests a temporary URL for the artifact's bytes, which needs no API key. */
   getDownloadUrl(artifactId: string, options?: ArtifactUrlOptions): Promise<ArtifactUrl> {
     return getArtifactUrl(this.#connection, artifactId, options)
   }
 
   /**
-   * Downloads an artifact to a file that is either whole or absent: the bytes are written under a temporary name next to
-   * it, flushed to disk, checked, and then renamed. An expired URL is renewed if more than the URL is known.
+   * Downloads an artifact to a file that is either complete or absent: the bytes are written under a temporary name next to
+   * it, checked, flushed to disk, and then renamed. An expired URL is renewed, unless `source` is only a URL.
    *
-   * The URL came in JSON from elsewhere: only https and addresses of the public internet are accepted, on each redirect
-   * too, and the API key is never sent there.
+   * The URL comes from outside, so only https and public internet addresses are allowed, also on redirects, and the API key
+   * is never sent to it.
    *
    * @param source the `artifact.ready` event, an artifact of a job, its id, or a `download_url`.
    * @throws {ScrapeNestError} `url_not_allowed`, `address_not_allowed`, `too_many_redirects`, `download_url_expired`,
-   * `download_failed`, `download_too_large`, `content_coding_unsupported`, `content_decoding_failed`,
-   * `integrity_mismatch`, `artifact_not_found`, `connection_failed`, `request_timeout`, `file_write_failed`, or a code of
-   * the API.
+   * `download_failed`, `download_too_large`, `content_coding_unsupported`, `content_decoding_failed`, `integrity_mismatch`,
+   * `artifact_not_found`, `connection_failed`, `request_timeout`, `file_write_failed`, or a code of the API.
    * @throws {ConfigurationError} `configuration_invalid`: an option, such as a `to` that goes up after a name.
    * @throws the signal's reason when aborted.
    *
    * @example
-   * // Escaped: what an event says must not lead to another directory.
+   * // Escaped, because text from an event must not lead to another directory.
    * await client.artifacts.download(event, { to: `data/${encodeURIComponent(event.data.job_id)}.png` })
    */
   async download(source: ArtifactSource, options: DownloadOptions): Promise<DownloadedFile> {
@@ -103,14 +102,19 @@ export class Artifacts {
     return { path, ...facts }
   }
 
-  /** The artifact's bytes, in memory. @throws {ScrapeNestError} as `download` */
+  /** Downloads an artifact to memory. @throws {ScrapeNestError} like `download` */
   async downloadBytes(source: ArtifactSource, options: ReadOptions = {}): Promise<Uint8Array> {
     const settings = this.#downloadSettings(ownOptions(options, readOptions), 64 * 1024 * 1024)
     const { output } = await downloadTo(async () => new MemorySink(), this.#locator(source), settings)
     return output
   }
 
-  /** The artifact as text. @param options.encoding a label that `TextDecoder` knows. Default `utf-8`. */
+  /**
+   * Downloads an artifact as text.
+   *
+   * @param options.encoding a label that `TextDecoder` supports. Default: `utf-8`.
+   * @throws {ScrapeNestError} like `download`
+   */
   async downloadText(
     source: ArtifactSource,
     { encoding = 'utf-8', ...options }: ReadOptions & { readonly encoding?: string | undefined } = {},

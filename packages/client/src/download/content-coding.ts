@@ -2,7 +2,7 @@ import { pipeline, Readable, type Transform } from 'node:stream'
 import { createBrotliDecompress, createGunzip, createInflate, createInflateRaw } from 'node:zlib'
 import { ScrapeNestError } from '../errors.ts'
 
-/** Creates the stream that undoes a coding, given the first byte of the encoded body. */
+/** Creates the stream that decodes a coding, given the first byte of the encoded body. */
 export type Decoder = (firstByte: number | undefined) => Transform
 
 const decoders: ReadonlyMap<string, Decoder> = new Map<string, Decoder>([
@@ -12,22 +12,22 @@ const decoders: ReadonlyMap<string, Decoder> = new Map<string, Decoder>([
   ['x-gzip', () => createGunzip()],
 ])
 
-/** Names that change no byte. `aws-chunked` describes how an object was uploaded, not how it is stored. */
+/** Names that do not change any byte. `aws-chunked` describes how an object was uploaded, not how it is stored. */
 const transparent: ReadonlySet<string> = new Set(['', 'aws-chunked', 'identity'])
 
-/** As in curl: no one needs more, and each one costs memory. */
+/** The same limit as curl. More are not needed in practice, and each costs memory. */
 const maxCodings = 5
 
-/** `deflate` means zlib, but some senders omit its header (RFC 9110, section 8.4.1.2). */
+/** `deflate` means zlib, but some senders omit the zlib header (RFC 9110, section 8.4.1.2). */
 function isZlibHeader(firstByte: number | undefined): boolean {
   return firstByte !== undefined && (firstByte & 0x0f) === 8
 }
 
 /**
- * Parses a `content-encoding` header. A storage keeps the header that an object was stored with, whatever the request
+ * Parses a `content-encoding` header. Storages return the header that an object was stored with, whatever the request
  * accepts.
  *
- * @returns the decoders in the order in which they are applied.
+ * @returns the decoders, in the order to apply them.
  * @throws {ScrapeNestError} `content_coding_unsupported`
  */
 export function parseContentEncoding(contentEncoding = ''): readonly Decoder[] {
@@ -48,7 +48,7 @@ function unsupported(header: string): ScrapeNestError {
   return new ScrapeNestError({ code: 'content_coding_unsupported', message, contentEncoding })
 }
 
-/** Applies decoders to a body, one after the other. Throws what the body throws, or zlib's error. */
+/** Applies decoders to a body, one after the other. Rethrows the body's errors, and throws zlib's. */
 export function decode(
   body: AsyncGenerator<Uint8Array, void, void>,
   decoders: readonly Decoder[],
@@ -68,6 +68,6 @@ async function* applyDecoder(
     yield value
     yield* body
   }
-  // pipeline ends the decoder with every error of the body. A bare pipe would wait indefinitely.
+  // pipeline passes each error of the body to the decoder. A bare pipe would wait indefinitely.
   yield* pipeline(Readable.from(whole()), createDecoder(value[0]), () => {})
 }

@@ -13,7 +13,7 @@ export interface DownloadProgress {
   readonly totalBytes: number | undefined
 }
 
-/** Where the bytes go. Nothing is visible before `commit`. */
+/** Receives the bytes. They become visible with `commit`. */
 export interface Sink<Output> {
   write(chunk: Uint8Array): Promise<void>
   commit(): Promise<Output>
@@ -42,10 +42,10 @@ interface Downloaded<Output> {
   readonly contentType: string | undefined
 }
 
-/** Statuses for an expired or modified URL: S3 returns 403, Google 400, others 401 or 410. */
+/** Statuses of an expired or modified URL: S3 returns 403, Google 400, others 401 or 410. */
 const expiredStatuses: ReadonlySet<number> = new Set([400, 401, 403, 410])
 
-/** Downloads an artifact into a sink. An expired URL is renewed once, if more than the URL is known. */
+/** Downloads an artifact to a sink. An expired URL is renewed once, unless only the URL is known. */
 export async function downloadTo<Output>(
   createSink: () => Promise<Sink<Output>>,
   locator: ArtifactLocator,
@@ -56,14 +56,14 @@ export async function downloadTo<Output>(
   const first = await downloadWithRetries({ located: await locator.locate({ signal }), createSink, settings })
   if (!(first instanceof ExpiredUrl)) return first
   if (locator.renew === undefined) {
-    throw urlExpired(first, 'To have an expired URL renewed, pass the whole event, or the id of the artifact.')
+    throw urlExpired(first, 'To have expired URLs renewed, pass the whole event or the artifact id.')
   }
   const second = await downloadWithRetries({ located: await locator.renew({ signal }), createSink, settings })
   if (!(second instanceof ExpiredUrl)) return second
   throw urlExpired(second, 'The renewed URL was refused as well.')
 }
 
-/** A result, not an error: it is only an error if the URL cannot be renewed. */
+/** A result rather than an error, because the URL may be renewable. */
 class ExpiredUrl {
   readonly host: string
   readonly status: number
@@ -93,7 +93,7 @@ async function attemptDownload<Output>(
     const { host } = new URL(located.url)
     if (expiredStatuses.has(opened.status)) return new ExpiredUrl(host, opened.status)
     if (opened.status !== 200) throw downloadFailed(opened, { host, attempts })
-    // Before there is a file: what cannot be decoded must leave none.
+    // Parsed before the file is created, because an unsupported coding must not leave a file.
     const decoders = parseContentEncoding(opened.headers['content-encoding'])
     return await receive(await createSink(), { opened, decoders, located, settings })
   } finally {
@@ -148,7 +148,7 @@ async function receive<Output>(sink: Sink<Output>, artifact: IncomingArtifact): 
   }
 }
 
-/** The length of what is received. Only the encoded length of an encoded body is declared. */
+/** The length of the received bytes. For an encoded body, only the encoded length is declared. */
 function declaredLength({ opened, decoders }: IncomingArtifact): number | undefined {
   const length = opened.headers['content-length']
   return length === undefined || decoders.length > 0 ? undefined : Number(length)
@@ -160,12 +160,15 @@ async function* decodedBytes({ opened, decoders, settings }: IncomingArtifact): 
     yield* decode(limitEncoded(opened.bytes, settings.maxBytes), decoders)
   } catch (cause) {
     settings.signal?.throwIfAborted()
-    // Errors of the connection are ours already, so this one is zlib's.
+    // Connection errors have been converted already, so any other error is zlib's.
     throw isScrapeNestError(cause) ? cause : decodingFailed(opened.headers['content-encoding'] ?? '', cause)
   }
 }
 
-/** An encoded body can decode to nothing for as long as it lasts, so it is limited as well. No coding doubles a body. */
+/**
+ * An endless encoded body can decode to no bytes at all, so its length is limited too. No coding doubles the length of a
+ * body.
+ */
 async function* limitEncoded(
   bytes: AsyncGenerator<Uint8Array, void, void>,
   maxBytes: number,

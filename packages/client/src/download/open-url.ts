@@ -7,19 +7,19 @@ import { withDeadline } from '../request/deadline.ts'
 import { connectionFailed } from '../request/failures.ts'
 import { isPublicAddress } from './public-address.ts'
 
-/** Where a download may lead, and how long it may stand still. */
+/** Where a download may lead, and how long it may pause. */
 export interface DownloadRules {
   /** Also accepts private, loopback and link-local addresses. */
   readonly allowPrivateAddresses: boolean
   /** Also accepts `http:`. */
   readonly allowInsecure: boolean
-  /** Maximum time without a response, or without a further byte. */
+  /** Maximum time without a response or a further byte, in milliseconds. */
   readonly timeoutMs: number
   readonly signal: AbortSignal | undefined
 }
 
 interface OpenOptions extends DownloadRules {
-  /** How often the URL has been requested, this time included. */
+  /** How often the URL has been requested, including this time. */
   readonly attempts: number
 }
 
@@ -29,16 +29,16 @@ export interface OpenedUrl {
   readonly headers: IncomingHttpHeaders
   /** The body as it arrives. Throws like `openUrl`. */
   readonly bytes: AsyncGenerator<Uint8Array, void, void>
-  /** Closes the connection. Must be called in any case. */
+  /** Closes the connection. Must always be called. */
   close(): void
 }
 
 const maxRedirects = 5
 
 /**
- * Requests a URL that came in JSON from elsewhere: over https and to addresses of the public internet only. The address
- * is checked in the connection's own name lookup, so a name that resolves differently the second time gains nothing. Each
- * redirect is checked too, and no credential is sent.
+ * Requests a URL that comes from outside: only over https, and only from public internet addresses. The address is checked
+ * in the connection's own DNS lookup, so DNS rebinding does not help an attacker. Redirects are checked too, and no
+ * credential is sent.
  *
  * @throws {ScrapeNestError} `url_not_allowed`, `address_not_allowed`, `too_many_redirects`, `connection_failed`,
  * `request_timeout`.
@@ -61,13 +61,13 @@ function isRedirect({ statusCode = 0 }: IncomingMessage): boolean {
   return [301, 302, 303, 307, 308].includes(statusCode)
 }
 
-/** Node decodes header bytes as latin1, but storages send UTF-8 here. Percent-encoded, the bytes are what they were. */
+/** Node decodes header bytes as latin1, but storages send UTF-8 here. Percent-encoding restores the original bytes. */
 function encodeBytes(location: string): string {
   return location.replaceAll(/[\x80-\xff]/g, (byte) => `%${byte.charCodeAt(0).toString(16)}`)
 }
 
 function checkUrl(text: string, rules: DownloadRules, base?: URL): URL {
-  // Messages never quote the text or the parser's error: a download_url is a credential.
+  // Messages never quote the text or the parser's error, because a download_url is a credential.
   if (!URL.canParse(text, base?.href)) throw urlNotAllowed('The download_url is not an absolute URL.')
   const url = new URL(text, base)
   if (url.protocol !== 'https:' && !(url.protocol === 'http:' && rules.allowInsecure)) {
@@ -79,7 +79,8 @@ function checkUrl(text: string, rules: DownloadRules, base?: URL): URL {
   if (url.username !== '' || url.password !== '') {
     throw urlNotAllowed(`The download_url at ${url.host} contains a user name or password.`)
   }
-  // Node does not look up an IP address. URL has already normalized forms such as 0x7f.1 to 127.0.0.1.
+  // Node does not look up IP addresses, so they are checked here. URL has already normalized forms such as 0x7f.1 to
+  // 127.0.0.1.
   const host = url.hostname.replace(/^\[|\]$/g, '')
   if (!rules.allowPrivateAddresses && isIP(host) !== 0 && !isPublicAddress(host)) {
     throw addressNotAllowed(url.hostname, host)
@@ -92,21 +93,21 @@ function urlNotAllowed(message: string): ScrapeNestError {
 }
 
 function addressNotAllowed(host: string, address: string): ScrapeNestError {
-  const message = `${host} is at ${address}, which is not an address of the public internet.`
+  const message = `${host} resolves to ${address}, which is not a public internet address.`
   return new ScrapeNestError({ code: 'address_not_allowed', message, address })
 }
 
 /** Resolves with the headers. */
 function request(url: URL, options: OpenOptions): Promise<IncomingMessage> {
   const { allowPrivateAddresses, attempts } = options
-  // Called as a method: nock and MSW replace the methods of the module.
+  // Called as a method, because nock and MSW replace the module's methods.
   const module = url.protocol === 'https:' ? https : http
-  // A timeout of the socket would not do: interim responses (1xx) reset it.
+  // A socket timeout is not enough: interim responses (1xx) reset it.
   return withDeadline(limitsOf(url.host, options), (signal) => {
     return new Promise((resolve, reject) => {
       const fail = (cause: unknown): void => reject(downloadError(cause, { host: url.host, attempts }))
       const request = module.get(url, {
-        // A new connection: a pooled one may have been opened under other rules, and a proxy would hide the address.
+        // No agent: a pooled connection may have been opened under other rules, and a proxy would hide the address.
         agent: false,
         headers: { accept: '*/*', 'user-agent': 'scrapenest-webhooks-client' },
         ...(!allowPrivateAddresses && { lookup: lookupPublic }),
@@ -148,7 +149,7 @@ async function* bytesOf(
   }
 }
 
-/** How long to wait for the headers, and then for each further byte. */
+/** The time limit for the headers, and then for each further byte. */
 function limitsOf(host: string, { timeoutMs, signal }: OpenOptions) {
   const message = `The download from ${host} received no data for ${timeoutMs} ms.`
   const timedOut = () => new ScrapeNestError({ code: 'request_timeout', message, timeoutMs })
@@ -159,14 +160,14 @@ function downloadError(
   cause: unknown,
   { host, attempts }: { readonly host: string; readonly attempts: number },
 ): Error {
-  // The name lookup refuses an address with an error of ours.
+  // The DNS lookup rejects a refused address with one of our errors.
   return isScrapeNestError(cause) ? cause : connectionFailed(`The download from ${host}`, { attempts, cause })
 }
 
 const lookupPublic: LookupFunction = (hostname, options, done) => {
   lookup(hostname, { ...options, all: true }, (error, addresses: LookupAddress[]) => {
     if (error !== null) return done(error, '')
-    // One private address among public ones is a trick as well.
+    // A single private address among public ones is refused too: it may be an attack.
     const refused = addresses.find(({ address }) => !isPublicAddress(address))
     if (refused !== undefined) return done(addressNotAllowed(hostname, refused.address), '')
     const [first] = addresses

@@ -5,24 +5,24 @@ import { basename, dirname, join, resolve } from 'node:path'
 import { ScrapeNestError } from '../errors.ts'
 import { reasonOf, systemCodeOf } from '../request/system-code.ts'
 
-/** Distinguishes this process from an earlier one with the same id: in a container, every process may be 1. */
+/** Distinguishes this process from an earlier one with the same id. In a container, the id may always be 1. */
 const processToken = randomUUID().slice(0, 8)
 const hostToken = digest(hostname()).slice(0, 8)
 
-/** No running download is silent for this long: `timeoutMs` would have ended it. */
+/** No running download pauses for this long, because `timeoutMs` would have ended it. */
 const staleAfterMs = 24 * 60 * 60 * 1000
 
 interface Names {
-  /** What the caller asked for, as an absolute path. */
+  /** The path given by the caller, made absolute. */
   readonly path: string
-  /** The file to replace: the path, or where its symbolic links lead. */
+  /** The file to replace: the path, or the target of its symbolic links. */
   readonly target: string
   readonly temporary: string
 }
 
 /**
- * A file that is being downloaded. It is written under a temporary name next to its target, so that the target is either
- * whole or absent, whatever happens to this process, the disk or the machine.
+ * A file that is being downloaded. It is written under a temporary name next to its target, so the target is either complete
+ * or absent, whatever happens to this process, the disk or the machine.
  */
 export class PartialFile {
   readonly #names: Names
@@ -34,8 +34,8 @@ export class PartialFile {
   }
 
   /**
-   * Creates a missing directory, and removes what crashed processes left behind for the same target. A symbolic link is
-   * followed, as by every other program that writes to it.
+   * Creates a missing directory, and removes temporary files that crashed processes left for the same target. Symbolic links
+   * are followed, as is usual when writing to a file.
    *
    * @throws {ScrapeNestError} `file_write_failed`
    */
@@ -60,7 +60,7 @@ export class PartialFile {
   }
 
   /**
-   * Flushes the file to disk and then renames it. After this it survives a power failure, if the file system can flush
+   * Flushes the file to disk, then renames it. After that it survives a power failure, if the file system can flush
    * directories.
    *
    * @throws {ScrapeNestError} `file_write_failed`
@@ -77,7 +77,7 @@ export class PartialFile {
     return path
   }
 
-  /** Removes what was written. Never throws: something else has failed already. */
+  /** Deletes the temporary file. Never throws, because another failure is already being handled. */
   async discard(): Promise<void> {
     await this.#handle.close().catch(() => {})
     await rm(this.#names.temporary, { force: true }).catch(() => {})
@@ -92,7 +92,7 @@ export class PartialFile {
   }
 }
 
-/** Artifacts can hold personal data. */
+/** Artifacts can contain personal data. */
 const ownerOnly = 0o600
 
 const suffix = '.partial'
@@ -102,26 +102,26 @@ function prefixOf(target: string): string {
   return `.scrapenest-${digest(basename(target)).slice(0, 16)}-`
 }
 
-/** As in Linux. */
+/** The same limit as Linux. */
 const maxLinks = 40
 
-/** Where a path leads, also if there is nothing yet. */
+/** Resolves symbolic links, even if the target does not exist yet. */
 async function followLinks(path: string, followed = 0): Promise<string> {
   const link = await readlink(path).catch(() => undefined)
   if (link === undefined) return path
   if (followed === maxLinks) throw Object.assign(new Error('Too many symbolic links.'), { code: 'ELOOP' })
-  // The directory may be a link itself, and `..` then means the parent of where it leads.
+  // The directory may itself be a link, in which case `..` means the parent of its target.
   return followLinks(resolve(await realpath(dirname(path)), link), followed + 1)
 }
 
 /** An existing file may be readable by others on purpose. */
 async function keepMode(handle: FileHandle, target: string): Promise<void> {
   const existing = await stat(target).catch(() => undefined)
-  // Some file systems have no modes. The file then has the one that all files there have.
+  // Some file systems have no modes. All files there have the same one.
   if (existing?.isFile()) await handle.chmod(existing.mode & 0o777).catch(ignoreUnsupported)
 }
 
-/** Never throws: in a shared directory these may be the files of others, which are not ours to remove. */
+/** Never throws: in a shared directory, the files may belong to other users and cannot be removed. */
 async function removeStale(directory: string, prefix: string): Promise<void> {
   const names = await readdir(directory).catch(() => [])
   for (const name of names) {
@@ -144,15 +144,15 @@ function isRunning(pid: number, token: string | undefined): boolean {
   }
 }
 
-/** Whether a process on another machine that shares the disk must have crashed. */
+/** Whether the file is so old that its process, perhaps on another machine that shares the disk, must have crashed. */
 async function isOld(path: string): Promise<boolean> {
   const found = await stat(path).catch(() => undefined)
   return found !== undefined && Date.now() - found.mtimeMs > staleAfterMs
 }
 
 /**
- * Otherwise a power failure may undo the rename. Windows cannot open a directory, and shares (CIFS, SMB) and some FUSE file
- * systems cannot flush one: the file is complete all the same.
+ * Flushes a directory; otherwise a power failure may undo the rename. Windows cannot open directories, and network shares
+ * (CIFS, SMB) and some FUSE file systems cannot flush them. The file is complete anyway.
  */
 async function syncDirectory(directory: string): Promise<void> {
   if (process.platform === 'win32') return
@@ -164,7 +164,7 @@ async function syncDirectory(directory: string): Promise<void> {
   }
 }
 
-/** What file systems return for an operation that they do not have, or do not allow. EIO and ENOSPC are none of them. */
+/** Returned by file systems for an operation that they do not support or allow. EIO and ENOSPC are real failures. */
 const unsupportedCodes: ReadonlySet<unknown> = new Set([
   'EACCES',
   'EBADF',

@@ -2,11 +2,10 @@ import { isIP } from 'node:net'
 import ipaddr from 'ipaddr.js'
 
 /**
- * Whether text is an IP address of the public internet. An IPv6 address that stands for an IPv4 address is judged by the
- * latter.
+ * Whether the text is a public internet address. An IPv6 address that embeds an IPv4 address is judged by the IPv4 address.
  */
 export function isPublicAddress(text: string): boolean {
-  // The library also reads 127.1 and 0x7f000001. Only link-local addresses have a zone (`fe80::1%eth0`).
+  // The library also parses 127.1 and 0x7f000001. Only link-local addresses have a zone (`fe80::1%eth0`).
   if (isIP(text) === 0 || text.includes('%')) return false
   // Unwraps ::ffff:a.b.c.d.
   const address = ipaddr.process(text)
@@ -15,10 +14,10 @@ export function isPublicAddress(text: string): boolean {
   return address.range() === 'unicast' && address.match(globalUnicast)
 }
 
-/** All that IANA has assigned for global use, also from now on (RFC 4291, section 2.4). */
+/** The block for all global addresses, including future ones (RFC 4291, section 2.4). */
 const globalUnicast = ipaddr.IPv6.parseCIDR('2000::/3')
 
-/** Where an address translated by NAT64 has the bytes of its IPv4 address (RFC 6052, section 2.2). */
+/** The positions of the IPv4 bytes in a NAT64 address (RFC 6052, section 2.2). */
 const nat64Layouts = [
   [6, 7, 9, 10],
   [7, 9, 10, 11],
@@ -27,8 +26,9 @@ const nat64Layouts = [
 ] as const
 
 /**
- * 64:ff9b::/96 has one layout. 64:ff9b:1::/48 is for local use (RFC 8215), and which layout is in use there cannot be seen:
- * the address must be public in each. One in 0.0.0.0/8 leads nowhere, and is what a layout that is not in use reads.
+ * 64:ff9b::/96 has one layout. 64:ff9b:1::/48 is for local use (RFC 8215) with an unknown layout, so the address must be
+ * public in each of them. An address in 0.0.0.0/8 leads nowhere: it is the result of reading with a layout that is not in
+ * use.
  */
 function isPublicBehindNat64(address: ipaddr.IPv6): boolean {
   const bytes = address.toByteArray()

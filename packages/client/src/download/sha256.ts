@@ -1,12 +1,12 @@
 import { ConfigurationError } from '@scrapenest-webhooks/core'
 
 /**
- * Parses a SHA-256 in hex or base64, with or without a `sha256:` prefix: ScrapeNest does not document which it sends.
+ * Parses a SHA-256 in hex or base64, with or without a `sha256:` prefix. ScrapeNest does not document which form it sends.
  *
- * @returns lower-case hex, or `undefined` for anything else.
+ * @returns lowercase hex, or `undefined` for anything else.
  */
 export function parseSha256(text: string): string | undefined {
-  // What the API sends is typed and not checked.
+  // The API's fields are typed but not checked.
   if (typeof text !== 'string') return undefined
   const value = text.trim().replace(/^sha-?256[:=-]/i, '')
   if (/^[0-9a-f]{64}$/i.test(value)) return value.toLowerCase()
@@ -18,5 +18,5 @@ export function parseSha256(text: string): string | undefined {
 export function checkSha256(text: string): string {
   const hex = parseSha256(text)
   if (hex !== undefined) return hex
-  throw new ConfigurationError('Expected sha256 as 64 characters of hex or 44 of base64.')
+  throw new ConfigurationError('Expected sha256 to be 64 characters of hex or 44 of base64.')
 }

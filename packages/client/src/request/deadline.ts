@@ -1,15 +1,15 @@
 interface Deadline {
   readonly timeoutMs: number
   readonly signal: AbortSignal | undefined
-  /** The error when the time is up. */
+  /** Creates the error for when the time is up. */
   readonly timedOut: () => Error
 }
 
 /**
- * Runs work that must end in time. The work gets a signal for everything it waits for. Once the signal is aborted, the
- * promise rejects at once, even if the work ignores it.
+ * Runs work with a time limit. The work receives a signal to pass to whatever it waits for. When the signal is aborted, the
+ * promise rejects immediately, even if the work ignores it.
  *
- * @throws the reason of the caller's signal, the error of `timedOut`, or what the work throws.
+ * @throws the reason of the caller's signal, the error of `timedOut`, or any error of the work.
  */
 export async function withDeadline<Result>(
   { timeoutMs, signal, timedOut }: Deadline,

@@ -5,11 +5,11 @@ import { reasonOf } from './system-code.ts'
 interface FailedConnection {
   readonly attempts: number
   readonly cause: unknown
-  /** @default what the cause says */
+  /** @default the reason in `cause` */
   readonly reason?: string
 }
 
-/** `connection_failed`. @param request what was sent, as the subject of the message. */
+/** `connection_failed`. @param request the subject of the message. */
 export function connectionFailed(
   request: string,
   { attempts, cause, reason = reasonOf(cause) }: FailedConnection,
@@ -20,7 +20,7 @@ export function connectionFailed(
   return new ScrapeNestError({ code: 'connection_failed', message, attempts, cause })
 }
 
-/** `request_timeout`. @param request what was sent, as the subject of the message. */
+/** `request_timeout`. @param request the subject of the message. */
 export function requestTimedOut(request: string, timeoutMs: number): ScrapeNestError {
   const message = `${request} did not complete within ${timeoutMs} ms.`
   return new ScrapeNestError({ code: 'request_timeout', message, timeoutMs })

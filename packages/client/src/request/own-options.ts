@@ -1,10 +1,10 @@
 import { checkKnownOptions } from '@scrapenest-webhooks/core/adapter'
 
 /**
- * The options that a caller set, without a prototype: a polluted `Object.prototype` sets none. Keep it whole, because a
- * rest pattern (`...rest`) creates an object with a prototype.
+ * Copies the options that the caller set to an object without a prototype, so a polluted `Object.prototype` cannot set any.
+ * Do not destructure the result with `...rest`, which creates an object with a prototype.
  *
- * @throws {ConfigurationError} `configuration_invalid` for an unknown option.
+ * @throws {ConfigurationError} `configuration_invalid`: an option is unknown.
  */
 export function ownOptions<Options extends object>(
   options: Options,

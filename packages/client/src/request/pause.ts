@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** Waits. When aborted it rejects with the signal's own reason, where Node's timer has an error of its own. */
+/** Waits. If aborted, rejects with the signal's reason, unlike Node's timer, which rejects with its own AbortError. */
 export async function pause(milliseconds: number, signal: AbortSignal | undefined): Promise<void> {
   try {
     await sleep(milliseconds, undefined, { signal })

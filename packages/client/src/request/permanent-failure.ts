@@ -1,6 +1,6 @@
 import { causesOf, systemCodeOf } from './system-code.ts'
 
-/** Why TLS rejects a certificate: Node's "X509 certificate error codes", and the check of the host name. */
+/** Reasons for TLS to reject a certificate: Node's "X509 certificate error codes", and the host name check. */
 const certificateCodes: ReadonlySet<string> = new Set([
   'CERT_CHAIN_TOO_LONG',
   'CERT_HAS_EXPIRED',
@@ -32,19 +32,19 @@ const certificateCodes: ReadonlySet<string> = new Set([
   'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
 ])
 
-/** What to do about a failed connection that every retry would repeat; `undefined` for any other. */
+/** What to do about a connection failure that retries cannot fix. `undefined` for other failures. */
 export function permanentFailureAdvice(cause: unknown): string | undefined {
   if (certificateCodes.has(systemCodeOf(cause) ?? '')) {
     return (
-      'The certificate of the server was rejected. ' +
-      'If a proxy re-signs TLS, set NODE_EXTRA_CA_CERTS to the certificate of its authority.'
+      "The server's certificate was rejected. " +
+      'If a proxy re-signs TLS, set NODE_EXTRA_CA_CERTS to the certificate of its CA.'
     )
   }
-  if (isBlockedPort(cause)) return 'fetch does not connect to this port. Use another one, or your own fetch.'
+  if (isBlockedPort(cause)) return 'fetch does not connect to this port. Use another port or a custom fetch.'
   return undefined
 }
 
-/** fetch refuses some ports, such as 6667 (https://fetch.spec.whatwg.org/#port-blocking). Node's error has no code. */
+/** fetch blocks some ports, such as 6667 (https://fetch.spec.whatwg.org/#port-blocking). Node's error has no code. */
 function isBlockedPort(error: unknown): boolean {
   return causesOf(error)[1]?.message === 'bad port'
 }

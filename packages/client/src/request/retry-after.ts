@@ -2,9 +2,9 @@
 type HeaderReader = (name: string) => string | null
 
 /**
- * When the server wants to be asked again, in seconds from now: `Retry-After`, or else the end of the rate window.
+ * The delay that the server asks for, in seconds: `Retry-After`, or else the rest of the rate-limit window.
  *
- * @returns `undefined` if the server does not say.
+ * @returns `undefined` if the server does not state one.
  */
 export function retryAfterSecondsOf(header: HeaderReader, nowMs: number): number | undefined {
   const retryAfter = header('retry-after')
@@ -15,7 +15,7 @@ export function retryAfterSecondsOf(header: HeaderReader, nowMs: number): number
   if (header('x-ratelimit-remaining')?.trim() !== '0') return undefined
   const reset = wholeSeconds(header('x-ratelimit-reset') ?? '')
   if (reset === undefined) return undefined
-  // The format is not documented. No window lasts 31 years, so a number that large is a point in time.
+  // The format is undocumented. No window lasts 31 years, so a larger number is a Unix timestamp.
   return Math.max(0, reset > 1e9 ? reset - nowMs / 1000 : reset)
 }
 

@@ -6,21 +6,21 @@ import { systemCodeOf } from './system-code.ts'
 interface RetryOptions {
   readonly maxRetries: number
   /**
-   * Whether sending the request twice is the same as sending it once. If not, it is only retried if the server refused it
-   * before doing anything (429), or was never reached.
+   * Whether sending the request twice has the same effect as sending it once. If not, it is only retried if the server was
+   * never reached or refused it before taking any action (429).
    */
   readonly idempotent: boolean
   readonly signal: AbortSignal | undefined
 }
 
-/** The longest pause before a retry. A longer `Retry-After` is left to the caller. */
+/** The longest pause before a retry, in milliseconds. A longer `Retry-After` is left to the caller. */
 const maxDelayMs = 30_000
 const baseDelayMs = 500
 
-/** Responses of a server that is over a limit or out of order. */
+/** Statuses of a rate limit or a server failure. */
 const retriedStatuses: ReadonlySet<number> = new Set([429, 500, 502, 503, 504])
 
-/** Failures that happen before a request can have been sent. */
+/** Failures that occur before a request is sent. */
 const notSentCodes: ReadonlySet<string> = new Set([
   'ECONNREFUSED',
   'ENOTFOUND',
@@ -31,11 +31,11 @@ const notSentCodes: ReadonlySet<string> = new Set([
 ])
 
 /**
- * Sends a request, and sends it again if that is safe and may help: after `Retry-After`, or after exponential backoff with
- * full jitter. API calls and downloads follow this one policy.
+ * Sends a request and retries it if that is safe and may help, after `Retry-After` or exponential backoff with full jitter.
+ * API calls and downloads share this policy.
  *
- * @param send one attempt. Its argument counts the attempts, from 1.
- * @throws what the last attempt throws; the signal's reason when aborted.
+ * @param send makes one attempt. Its argument counts the attempts, from 1.
+ * @throws the error of the last attempt, or the signal's reason when aborted.
  */
 export async function withRetries<Result>(
   { maxRetries, idempotent, signal }: RetryOptions,
@@ -71,7 +71,7 @@ function isWorthRetrying(error: AnyScrapeNestError, idempotent: boolean): boolea
   }
 }
 
-/** `undefined` if the server asks for more patience than this client has. */
+/** `undefined` if the server asks for a longer delay than `maxDelayMs`. */
 function delayBeforeRetry(error: AnyScrapeNestError, attempts: number): number | undefined {
   const retryAfterSeconds = 'retryAfterSeconds' in error ? error.retryAfterSeconds : undefined
   if (retryAfterSeconds === undefined) return backoffMs(attempts)
@@ -79,7 +79,7 @@ function delayBeforeRetry(error: AnyScrapeNestError, attempts: number): number |
   return delayMs > maxDelayMs ? undefined : delayMs
 }
 
-/** Full jitter, so that clients that failed together do not return together. */
+/** Full jitter, so clients that failed together do not retry together. */
 function backoffMs(attempts: number): number {
   return Math.min(maxDelayMs, Math.random() * baseDelayMs * 2 ** (attempts - 1))
 }

@@ -1,4 +1,4 @@
-/** The system's code of a failure (`ECONNREFUSED`), which `fetch` keeps in its cause. */
+/** The system's error code (such as `ECONNREFUSED`), which `fetch` keeps in the cause. */
 export function systemCodeOf(error: unknown): string | undefined {
   return causesOf(error)
     .map(({ code }) => code)
@@ -6,8 +6,8 @@ export function systemCodeOf(error: unknown): string | undefined {
 }
 
 /**
- * Names a failure: by its code, because Node's own messages quote URLs and a `download_url` is a credential. Where there
- * is no code, by the message closest to the cause, without anything that looks like a URL.
+ * Describes a failure without quoting a URL: a `download_url` is a credential, and Node's messages quote URLs. Uses the
+ * error code. If there is none, uses the innermost message, without anything that looks like a URL.
  */
 export function reasonOf(error: unknown): string {
   return systemCodeOf(error) ?? messageOf(error) ?? 'unknown reason'
@@ -28,8 +28,8 @@ interface Cause {
 }
 
 /**
- * A failure and what caused it, outermost first. Reads fields, not `instanceof`: under Jest, the errors of `fetch` and `fs`
- * are from another realm and have another constructor. A custom `fetch` can throw anything.
+ * A failure and its causes, outermost first. Reads fields, not `instanceof`: under Jest, the errors of `fetch` and `fs` are
+ * from another realm and have another constructor. A custom `fetch` can throw anything.
  */
 export function causesOf(error: unknown): readonly Cause[] {
   const causes: Cause[] = []
