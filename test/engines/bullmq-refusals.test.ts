@@ -90,7 +90,7 @@ describe.skipIf(!hasProgram('redis'))('the inbox on BullMQ', () => {
     const { receiver, post, inbox } = receive({ connection: server.url })
     await expect(receiver.start()).rejects.toMatchObject({
       code: 'store_unavailable',
-      cause: { code: 'configuration_invalid', message: expect.stringMatching(/lacks a right/) },
+      cause: { code: 'configuration_invalid', message: expect.stringMatching(/lacks a permission/) },
     })
     expect(await post()).toBe(503)
     expect(await inbox.stats()).toMatchObject({ ready: 0 })

@@ -176,10 +176,10 @@ describe.skipIf(!hasEngine('redis'))('the inbox on BullMQ', () => {
   })
 
   it.skipIf(!hasProgram('redis')).each([
-    { settings: ['--appendonly', 'no'], told: [/appendonly is no/] },
+    { settings: ['--appendonly', 'no'], told: [/With appendonly no/] },
     {
       settings: ['--appendonly', 'yes', '--maxmemory-policy', 'allkeys-lru'],
-      told: [/maxmemory-policy is allkeys-lru/],
+      told: [/With maxmemory-policy allkeys-lru/],
     },
     { settings: ['--appendonly', 'yes', '--appendfsync', 'always'], told: [] },
   ])('tells at the start what a Redis with $settings loses', async ({ settings, told }) => {

@@ -8,32 +8,33 @@ import { checkConnection, checkQueue, checkVersion } from './redis/connection.ts
 import { Queues } from './redis/queues.ts'
 
 /**
- * The options of every inbox, except `now` and `pollIntervalMs`: BullMQ has its own clock, and waits for events instead of
+ * The common inbox options, except `now` and `pollIntervalMs`: BullMQ uses its own clock, and waits for events instead of
  * polling.
  *
- * Give web and worker processes the same `maxAttempts`, `keepDoneMs` and `keepPayload`.
+ * Use the same `maxAttempts`, `keepDoneMs` and `keepPayload` in web and worker processes.
  */
 export interface BullmqInboxOptions extends Omit<InboxOptions, 'now' | 'pollIntervalMs'> {
   /**
-   * Where Redis is: a URL (`redis://…`), ioredis options, or an ioredis or node-redis client, which is not closed. An
-   * ioredis client needs `maxRetriesPerRequest: null`, and none may have a `keyPrefix`. Give either `connection` or `queue`.
+   * The Redis connection: a URL (`redis://…`), ioredis options, or an ioredis or node-redis client, which the inbox does not
+   * close. An ioredis client needs `maxRetriesPerRequest: null`. `keyPrefix` is not supported. Set either `connection` or
+   * `queue`.
    */
   readonly connection?: string | ConnectionOptions | undefined
-  /** A queue of your own, for the events of one receiver. It is not closed. */
+  /** An existing queue for the events of one receiver, which the inbox does not close. */
   readonly queue?: Queue | undefined
   /**
-   * Prefix of the queue names: a receiver named `orders` has the queue `webhooks-orders`. Not with `queue`.
+   * Prefix of the queue names. A receiver named `orders` uses the queue `webhooks-orders`. Cannot be combined with `queue`.
    * @default 'webhooks'
    */
   readonly queuePrefix?: string | undefined
   /**
-   * BullMQ's prefix of all Redis keys. On Redis Cluster it needs a hash tag: `'{bull}'`. Not with `queue`.
+   * BullMQ's prefix for all Redis keys. Redis Cluster requires a hash tag: `'{bull}'`. Cannot be combined with `queue`.
    * @default 'bull'
    */
   readonly prefix?: string | undefined
   /**
    * How long duplicates of an event are recognized, in milliseconds, even after the event is deleted (`keepDoneMs`).
-   * @default 604800000 (7 days), or `keepDoneMs` if that is longer: ScrapeNest retries for up to 3 days
+   * @default 604800000 (7 days), or `keepDoneMs` if longer. ScrapeNest retries for up to 3 days
    */
   readonly rememberMs?: number | undefined
 }
@@ -41,13 +42,13 @@ export interface BullmqInboxOptions extends Omit<InboxOptions, 'now' | 'pollInte
 const week = 604_800_000
 
 /**
- * An inbox on BullMQ, for several machines: each event is a job in Redis, and dead ones are in the queue's failed set.
+ * An inbox on BullMQ, for several machines. Each event is a job in Redis, and dead events are in the queue's failed set.
  *
- * It is as durable as Redis: with `appendonly yes` and `appendfsync everysec` (the default), a crash of the Redis machine
- * can lose the last second of acknowledged events; with `appendfsync always` it loses none. If Redis is configured to lose
- * more than that, the inbox reports it to your logger and `onError` at start.
+ * It is as durable as Redis. With `appendonly yes` and `appendfsync everysec` (the default), a crash of the Redis machine
+ * can lose the last second of acknowledged events. With `appendfsync always` it loses none. If Redis is configured to lose
+ * more, the inbox reports that to your logger and `onError` at start.
  *
- * Connects when first needed.
+ * Connects on first use.
  *
  * @throws {ConfigurationError} `configuration_invalid`: an option is missing, malformed or unknown.
  *
@@ -60,8 +61,8 @@ export function bullmqInbox(options: BullmqInboxOptions): Inbox {
   const { connection, queue, queuePrefix = 'webhooks', prefix = 'bull', rememberMs } = options ?? {}
   if ((connection === undefined) === (queue === undefined)) {
     throw new ConfigurationError(
-      'Expected either connection or queue, for example bullmqInbox({ connection: process.env.REDIS_URL }). ' +
-        'If it comes from the environment, the variable is not set.',
+      'Expected either connection or queue, such as bullmqInbox({ connection: process.env.REDIS_URL }). ' +
+        'If it comes from an environment variable, check that the variable is set.',
     )
   }
   if (queue !== undefined && (options.queuePrefix ?? options.prefix) !== undefined) {

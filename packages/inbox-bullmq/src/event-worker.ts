@@ -2,10 +2,10 @@ import { type Job, type JobJson, Worker } from 'bullmq'
 import type { JobData } from './jobs/job-data.ts'
 import type { JobResult } from './jobs/job-notes.ts'
 
-/** How long a worker waits for an event before it asks again, in seconds. Short, because the connection may go silent. */
+/** How long a worker waits for an event before it asks again, in seconds. Short, because a connection may go silent. */
 const longestBlockSeconds = 2
 
-/** The pause after a failed command, in milliseconds: short, so that the worker recovers soon. */
+/** The pause after a failed command, in milliseconds. Short, so the worker recovers quickly. */
 export const recoveryDelayMs = 500
 
 /** BullMQ's worker, hardened against a Redis that refuses commands, goes silent or returns damaged data. */
@@ -14,7 +14,7 @@ export class EventWorker extends Worker<JobData, JobResult> {
     return Math.min(super.getBlockTimeout(blockUntil), longestBlockSeconds)
   }
 
-  /** Adds a pause, because BullMQ retries a refused claim at once. */
+  /** Adds a pause, because BullMQ retries a refused claim immediately. */
   protected override async moveToActive(
     token: string,
     name?: string,
@@ -27,7 +27,7 @@ export class EventWorker extends Worker<JobData, JobResult> {
     }
   }
 
-  /** Accepts data that is not JSON: BullMQ would throw, and claim the same job again each time its lease ends. */
+  /** Accepts data that is not JSON. BullMQ itself would throw, and claim the job again each time its lease expires. */
   protected override createJob(json: JobJson, jobId: string): Job<JobData, JobResult> {
     try {
       return super.createJob(json, jobId)

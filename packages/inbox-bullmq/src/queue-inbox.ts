@@ -45,7 +45,7 @@ export interface QueueInboxSettings extends InboxSettings {
   readonly rememberMs: number
 }
 
-/** How many jobs are read at a time. */
+/** Number of jobs per read. */
 const batchLength = 100
 
 interface FoundJob {
@@ -67,7 +67,7 @@ export class QueueInbox implements Inbox {
   readonly #settings: QueueInboxSettings
   readonly #consumers = new InboxConsumers<QueueWorker>({ closeStore: () => this.#closeQueues() })
   readonly #workers = new Set<QueueWorker>()
-  /** Why a name cannot be opened. `put` rejects with it, because its events would be stored and never handled. */
+  /** Why a name cannot be opened. `put` rejects with this error, because the events would be stored but never handled. */
   readonly #refusals = new Map<string, unknown>()
   readonly #jobOptions: object
 
@@ -75,10 +75,10 @@ export class QueueInbox implements Inbox {
     this.#queues = queues
     this.#settings = settings
     this.#jobOptions = {
-      // The worker decides when an event is dead, by its own `maxAttempts`, which may have changed by then.
+      // The worker decides when an event is dead, by its own `maxAttempts`, which may have changed since.
       attempts: Number.MAX_SAFE_INTEGER,
       backoff: { type: 'custom' },
-      // BullMQ deletes done jobs by age, but keeps their deduplication keys.
+      // BullMQ deletes done jobs by age but keeps their deduplication keys.
       removeOnComplete: { age: Math.ceil(settings.keepDoneMs / 1000) },
       removeOnFail: false,
       stackTraceLimit: 1,
@@ -131,7 +131,7 @@ export class QueueInbox implements Inbox {
       const read: QueueReader = (name, ask) => this.#queues.answer(name, ask)
       return await readPage(names, read, { filter, limit, cursor })
     }
-    // At most one event per name and scope, so always a single page.
+    // There is one event per name and scope at most, so one page is enough.
     const events: InboxSummary[] = []
     for await (const { summary } of this.#select(filter)) events.push(summary)
     return { events }
@@ -207,8 +207,8 @@ export class QueueInbox implements Inbox {
   #reportLoss(name: string): void {
     const error = new InboxUnavailableError(
       'corrupt',
-      'Redis has lost its data: FLUSHALL, or a restart or failover without persistence. Acknowledged events that were not ' +
-        'handled yet are gone; new ones are stored.',
+      'Redis has lost its data, through FLUSHALL, or a restart or failover without persistence. Acknowledged events that ' +
+        'were not handled yet are lost. New events are stored.',
     )
     for (const consumer of this.#consumers.all()) if (consumer.name === name) consumer.report(error)
   }
@@ -223,7 +223,7 @@ export class QueueInbox implements Inbox {
     for (const worker of this.#workers) await worker.dropped()
   }
 
-  /** The selected events with their jobs. All ids are read first, because replaying and purging change the lists. */
+  /** Yields the selected events with their jobs. Reads all ids first, because replaying and purging change the lists. */
   async *#select(filter: InboxFilter): AsyncGenerator<{ readonly job: EventJob; readonly summary: InboxSummary }> {
     const found = await this.#find(filter)
     for (let start = 0; start < found.length; start += batchLength) {
@@ -271,7 +271,7 @@ export class QueueInbox implements Inbox {
     })
     if (remembered?.state !== undefined) return [{ id: remembered.id, name, state: remembered.state }]
     if (remembered !== undefined) return []
-    // Duplicates of the event are no longer recognized, but it may still be waiting or dead.
+    // Duplicates of the event are no longer recognized, but the event may still be waiting or dead.
     const all = await Promise.all(states.map((state) => this.#jobsIn(name, state)))
     return all.flat().filter(({ id }) => eventKeyOf(id) === key)
   }
@@ -319,7 +319,7 @@ async function purgeJob(job: EventJob): Promise<boolean> {
 /** @returns false for a job that is gone, locked, or in another list. */
 function refuse(error: unknown): false {
   if (jobRefusalOf(error) !== undefined) return false
-  // `remove` reports a job that a worker has claimed without a code.
+  // For a job that a worker has claimed, the error of `remove` has no code.
   if (messageOf(error).includes('locked')) return false
   throw error
 }

@@ -27,14 +27,16 @@ import { dropIfSilent } from './redis/silent-connection.ts'
 /** How often the connection is checked for silence, in milliseconds. */
 const checkIntervalMs = 3000
 
-/** Runs the handlers of one receiver. BullMQ's worker claims its events and renews their leases; this class ends them. */
+/**
+ * Runs the handlers of one receiver. BullMQ's worker claims events and renews their leases. This class ends the attempts.
+ */
 export class QueueWorker implements ConsumerWork {
   readonly #consumer: InboxConsumer
   readonly #settings: InboxSettings
   readonly #attempts: Attempts
   readonly #queues: Queues
   readonly #worker: EventWorker
-  /** Events that are being recorded as done, after which their payload is dropped. */
+  /** Events that are being recorded as done, before their payload is dropped. */
   readonly #dropping = new Set<Promise<unknown>>()
   readonly #isConnectionOwned: boolean
   readonly #checking: NodeJS.Timeout | undefined
@@ -53,7 +55,7 @@ export class QueueWorker implements ConsumerWork {
       concurrency,
       lockDuration: leaseMs,
       stalledInterval: Math.max(10, Math.round(leaseMs / 2)),
-      // Each claim counts as an attempt, so `maxAttempts` also bounds how many processes an event may kill (`#endStalled`).
+      // Each claim counts as an attempt, so `maxAttempts` also limits how many processes an event can kill (`#endStalled`).
       maxStalledCount: Number.MAX_SAFE_INTEGER,
       runRetryDelay: recoveryDelayMs,
       settings: { backoffStrategy: (_failed, _type, error) => (error instanceof RetryError ? error.delayMs : 60_000) },
@@ -71,10 +73,10 @@ export class QueueWorker implements ConsumerWork {
 
   async close(budget: CloseBudget): Promise<void> {
     clearInterval(this.#checking)
-    // BullMQ stops claiming. Events that it is claiming just now are given back.
+    // BullMQ stops claiming. Events that are being claimed right now are released.
     void this.#worker.pause(true).catch(() => {})
     await budget.waitFor(this.#attempts.close(budget))
-    // Forced if Redis is unavailable: BullMQ would otherwise wait until it is back.
+    // Forced if Redis is unavailable. Otherwise, BullMQ would wait until it is back.
     const closing = this.#worker.close(!(await this.#isReachable())).then(() => true)
     const isWorkerClosed = await Promise.race([closing, later(recoveryDelayMs * 2)])
     this.#isClosed = true
@@ -94,7 +96,7 @@ export class QueueWorker implements ConsumerWork {
   #disconnect(): void {
     const { client, blockingClient } = this.#worker.getBackend() as RedisQueueBackend
     for (const connecting of [client, blockingClient]) {
-      // While connecting there is no client yet, and BullMQ's `close` below ends the attempt.
+      // While connecting there is no client yet. BullMQ's `close` below ends that attempt.
       void connecting?.then((connected) => connected.disconnect()).catch(() => {})
     }
     void this.#worker
@@ -112,7 +114,7 @@ export class QueueWorker implements ConsumerWork {
     worker.on('error', (error) => this.#failed(error))
   }
 
-  /** Reports once per outage. */
+  /** Reports each outage once. */
   #failed(error: unknown): void {
     // Not an outage. Lost leases are handled by `#lost`, and a job whose lock is lost belongs to another worker.
     if (/could not renew lock|Missing lock|Lock mismatch|not in the active state/i.test(messageOf(error))) return
@@ -127,7 +129,7 @@ export class QueueWorker implements ConsumerWork {
 
   #renewed(jobIds: ReadonlySet<string>): void {
     for (const attempt of this.#attempts.held) {
-      // BullMQ does not say when it sent the renewal, so the lease may be held here too long: by the time the answer took.
+      // BullMQ does not report when it sent the renewal, so this lease may last too long, by the time the answer took.
       if (jobIds.has(attempt.claimed.lease.id)) attempt.renewLease(performance.now())
     }
   }
@@ -139,8 +141,8 @@ export class QueueWorker implements ConsumerWork {
   }
 
   /**
-   * Called by BullMQ. The job is ended here, not by what this returns: if Redis refuses to record a success, BullMQ fails
-   * the job or drops the result. `WaitingError` tells BullMQ that the job has been dealt with.
+   * Called by BullMQ. Ends the job itself rather than by returning a result: if Redis refused to record a success, BullMQ
+   * would fail the job or drop the result. `WaitingError` tells BullMQ that the job is taken care of.
    */
   async #process(job: EventJob, token: string): Promise<never> {
     const claimedAtMs = performance.now()
@@ -176,7 +178,7 @@ export class QueueWorker implements ConsumerWork {
     }
   }
 
-  /** Ends an attempt whose process died or stalled. The job is delayed as after any failure: see `endingOfExpired`. */
+  /** Ends an attempt whose process died or stalled. The job is delayed as after any failure (see `endingOfExpired`). */
   async #endStalled(
     job: EventJob,
     { notes, claimed, claimedAtMs }: { notes: JobNotes; claimed: ClaimedEvent; claimedAtMs: number },
@@ -198,8 +200,8 @@ export class QueueWorker implements ConsumerWork {
   }
 
   /**
-   * Ends a job whose data was evicted or lost by Redis, or changed by another program. The event is dead, and its
-   * deduplication key is removed, so that the sender's retry is stored.
+   * Ends a job whose data was evicted or lost by Redis, or changed by another program. The event becomes dead, and its
+   * deduplication key is removed, so the sender's retry is stored.
    */
   async #endUnreadable(
     job: EventJob,
@@ -219,7 +221,7 @@ export class QueueWorker implements ConsumerWork {
       await fail(job, { token, notes, ending: { state: 'dead', startedAtMs: nowMs, nowMs, error }, attempt })
     })
     if (!isRecorded) return
-    const cure = 'It is dead; a retry of the sender is stored again. Set maxmemory-policy noeviction.'
+    const cure = 'It is dead. A retry by the sender will be stored again. Set maxmemory-policy noeviction.'
     this.#consumer.report(new InboxUnavailableError('corrupt', `${message} ${cure}`), fromEventJson(data))
   }
 
@@ -228,10 +230,10 @@ export class QueueWorker implements ConsumerWork {
   }
 
   /**
-   * Records how a job ended. Retries until its lease ends, because Redis can refuse writes for seconds, during a failover or
-   * while it is full.
+   * Records how a job ended. Retries until the lease expires, because Redis can refuse writes for seconds, during a failover
+   * or while it is full.
    *
-   * @returns false if the lease ended first, or another worker has ended the job.
+   * @returns false if the lease expired first, or another worker has ended the job.
    */
   async #record({ job, state, isHeld }: Recordable, write: () => Promise<unknown>): Promise<boolean> {
     while (isHeld() && !this.#isClosed) {
@@ -251,20 +253,20 @@ export class QueueWorker implements ConsumerWork {
   async #dropAfter(recording: Promise<boolean>, job: EventJob): Promise<void> {
     const dropping = recording.then((isRecorded) => (isRecorded ? job.updateData(withoutPayload(job.data)) : undefined))
     this.#dropping.add(dropping)
-    // A payload that could not be dropped is deleted with the job, after keepDoneMs.
+    // If the payload could not be dropped, it is deleted with the job after keepDoneMs.
     await dropping.catch(() => {})
     this.#dropping.delete(dropping)
   }
 }
 
-/** A job whose ending is to be recorded while its lease is held. */
+/** A job whose result is to be recorded while its lease is held. */
 interface Recordable {
   readonly job: EventJob
   readonly state: Ending['state']
   readonly isHeld: () => boolean
 }
 
-/** Whether an earlier try was recorded after all, and only its reply was lost with the connection. */
+/** Whether an earlier try was recorded and only the reply was lost with the connection. */
 async function hasEnded(job: EventJob, state: Ending['state']): Promise<boolean> {
   if (state === 'ready') return false
   return await (state === 'done' ? job.isCompleted() : job.isFailed()).catch(() => false)
@@ -287,7 +289,7 @@ async function fail(
   await writeNotes(job, { ...notes, ...dueAt, failed })
   const failure =
     ending.state === 'ready' ? new RetryError(ending.dueAtMs - nowMs) : new UnrecoverableError(error.message)
-  // Job dashboards show these for a failed job.
+  // Dashboards show this message for a failed job.
   failure.message = `${error.code}: ${error.message}`
   failure.stack = error.stack ?? failure.message
   await job.moveToFailed(failure, token, false)

@@ -15,7 +15,10 @@ describe('bullmqInbox', () => {
   it.each([
     { options: {}, message: /Expected either connection or queue/ },
     { options: undefined, message: /Expected either connection or queue/ },
-    { options: { connection: undefined }, message: /If it comes from the environment, the variable is not set/ },
+    {
+      options: { connection: undefined },
+      message: /If it comes from an environment variable, check that the variable is set/,
+    },
     { options: { connection, now: Date.now }, message: /Unknown option "now"/ },
     { options: { connection, pollIntervalMs: 5 }, message: /Unknown option "pollIntervalMs"/ },
     { options: { connection, conection: 1 }, message: /Unknown option "conection"/ },

@@ -2,21 +2,21 @@ import { createHash, randomBytes } from 'node:crypto'
 import type { InboxEvent } from '@scrapenest-webhooks/core'
 import { type EventIdentity, type EventJson, eventKey, fromEventJson } from '@scrapenest-webhooks/inbox/kit'
 
-/** The data of a job: its event. The name of the job is the event's type, for pages that list jobs. */
+/** The data of a job: its event. The job's name is the event type, for dashboards. */
 export interface JobData extends EventJson {
-  /** What was stored instead of an event. */
+  /** The stored data, if it is not an event. */
   readonly unreadable?: string
 }
 
-/** Distinguishes ids of this process from those that others create in the same millisecond. */
+/** Distinguishes ids of this process from those that other processes create in the same millisecond. */
 const processId = randomBytes(6).toString('hex')
 let lastMs = 0
 let countInMs = 0
 
 /**
- * A new id for a job. It starts with the time, so that ids sort in the order in which events were stored. Then comes a part
- * that makes it unique, because BullMQ takes a job with a known id for the same job. It ends with the event's key, by which
- * the event is found once its duplicates are no longer recognized. BullMQ forbids ids of digits alone, and colons.
+ * Creates a job id from three parts. The time makes ids sort in the order of storing. A unique part follows, because BullMQ
+ * treats a job with a known id as the same job. The event's key comes last, to find the event after its duplicates are no
+ * longer recognized. BullMQ forbids colons and ids that consist of digits only.
  *
  * @param eventKey the event's `deduplicationId`.
  */
@@ -30,14 +30,14 @@ export function newJobId(eventKey: string): string {
 
 const jobIdForm = /^e[0-9a-z]{13,}-[0-9a-f]{12}-(.+)$/
 
-/** The event's key in the id of its job; `undefined` for other jobs, which the application's own queue may contain. */
+/** The event's key in the id of its job. `undefined` for other jobs, which the application's queue may contain. */
 export function eventKeyOf(jobId: string): string | undefined {
   return jobIdForm.exec(jobId)?.[1]
 }
 
 /**
- * The key of an event in the queue of its name: its id if that is short and plain, as ScrapeNest's are; otherwise a hash,
- * which differs from any id by its dot. BullMQ forbids colons.
+ * The key of an event in its receiver's queue: the event id if it is short and plain, like ScrapeNest's, otherwise a hash. A
+ * hash contains a dot, so it never equals an id. BullMQ forbids colons.
  */
 export function deduplicationId(identity: EventIdentity): string {
   const { scope = '', eventId } = identity
@@ -45,7 +45,7 @@ export function deduplicationId(identity: EventIdentity): string {
   return `sha256.${createHash('sha256').update(eventKey(identity)).digest('base64url')}`
 }
 
-/** The event in a job; `undefined` if it cannot be read. Never throws. */
+/** Reads the event in a job. `undefined` if it is unreadable. Never throws. */
 export function readEvent(data: unknown): InboxEvent | undefined {
   if (!isJobData(data)) return undefined
   try {
@@ -63,7 +63,7 @@ export function isJobData(data: unknown): data is JobData {
 }
 
 /**
- * Replaces data that cannot be read with what the job's id contains, so that the dead event is listed.
+ * Replaces unreadable data with what the job's id contains, so the dead event can be listed.
  *
  * @param options.name the receiver's name.
  */

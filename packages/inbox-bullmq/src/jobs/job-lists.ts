@@ -13,19 +13,19 @@ export const listsOf: Readonly<Record<InboxState, readonly JobType[]>> = {
 
 export const states = Object.keys(listsOf) as readonly InboxState[]
 
-/** The state of an event, from the BullMQ state of its job; `undefined` if there is no such job. */
+/** The state of an event, from the BullMQ state of its job. `undefined` if there is no such job. */
 export function stateOf(jobState: string): InboxState | undefined {
   if (jobState === 'waiting') return 'ready'
   return states.find((state) => listsOf[state].some((list) => list === jobState))
 }
 
-/** Where a slice of a list begins: after this job, or at this index if the job has left the list. */
+/** The start of a slice of a list: after this job, or at this index if the job has left the list. */
 export interface ListPosition {
   readonly id: string
   readonly index: number
 }
 
-/** Reads ids from a list or a sorted set, the latest to enter it first. */
+/** Reads ids from a list or a sorted set, most recently added first. */
 const script = `
 local isSet = redis.call('TYPE', KEYS[1]).ok == 'zset'
 local start = tonumber(ARGV[2])
@@ -41,7 +41,7 @@ return { start, redis.call('LRANGE', KEYS[1], start, stop) }
 
 const command = 'scrapenestReadList'
 
-/** The jobs that follow a position in one list, at most `length` of them; none at its end. */
+/** Returns up to `length` jobs that follow a position in one list, and none at its end. */
 export async function readList(
   queue: Queue,
   list: JobType,

@@ -10,11 +10,11 @@ export interface JobResult {
   readonly isUnhandled: boolean
 }
 
-/** Facts that BullMQ itself does not record. Stored as the job's progress, which BullMQ leaves to applications. */
+/** Facts that BullMQ does not record. Stored as the job's progress, which BullMQ leaves to applications. */
 export interface JobNotes {
-  /** Claims that were not attempts: given back by a closing process, or postponed after another process died. */
+  /** Claims that were not attempts: released by a closing process, or postponed after another process died. */
   readonly uncounted?: number
-  /** The value of BullMQ's `stalledCounter` when a stall was last dealt with. */
+  /** The value of BullMQ's `stalledCounter` when a stall was last handled. */
   readonly stalls?: number
   readonly replays?: number
   /** When the next attempt may begin, in milliseconds since 1970. */

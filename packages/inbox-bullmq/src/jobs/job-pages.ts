@@ -6,7 +6,7 @@ import { eventKeyOf } from './job-data.ts'
 import { type ListPosition, listsOf, readList, states } from './job-lists.ts'
 import { readJob, toSummary } from './job-record.ts'
 
-/** How many jobs are read at a time. */
+/** Number of jobs per read. */
 const batchLength = 100
 
 export const cursorForm: RegExp = /^[A-Za-z0-9_-]{1,1000}$/
@@ -29,12 +29,12 @@ interface Found {
   readonly summary: InboxSummary
 }
 
-/** Asks the queue of a receiver's name. */
+/** Queries the queue of a receiver. */
 export type QueueReader = <Answer>(name: string, ask: (queue: Queue) => Promise<Answer>) => Promise<Answer>
 
 /**
- * One page of events. BullMQ has no order across its lists, so a page goes through them list by list, from where the last
- * page ended, and stops reading once it is full.
+ * Reads one page of events. BullMQ has no order across its lists, so a page reads one list after another, starting where the
+ * last page ended, until it is full.
  */
 export async function readPage(
   names: readonly string[],
@@ -42,7 +42,7 @@ export async function readPage(
   { filter, limit, cursor }: PageRequest,
 ): Promise<InboxPage> {
   const found: Found[] = []
-  // One event more than the page holds, to tell whether there is another page.
+  // One event more than fits on the page, to tell whether there is another page.
   for await (const one of eventsAfter(cursor, { sources: sourcesOf(names, filter), read, filter })) {
     found.push(one)
     if (found.length > limit) break
@@ -57,7 +57,7 @@ export async function readPage(
   }
 }
 
-/** The lists to read, in an order that does not change between two pages. */
+/** The lists to read, in an order that is stable between pages. */
 function sourcesOf(names: readonly string[], filter: InboxFilter): readonly Source[] {
   const selected = filter.state === undefined ? states : [filter.state]
   return selected.flatMap((state) =>
@@ -94,7 +94,8 @@ async function* eventsIn(
     const jobs = await Promise.all(positions.map(({ id }) => read(name, (queue) => readJob(queue, id))))
     for (const [index, position] of positions.entries()) {
       const job = jobs[index]
-      // Deleted after its id was read, unreadable, a marker of BullMQ's, or another job in the application's own queue.
+      // The job was deleted after its id was read, is unreadable, is one of BullMQ's markers, or is another job in the
+      // application's queue.
       if (job === undefined || eventKeyOf(position.id) === undefined) continue
       yield { place: { ...position, name, list }, summary: toSummary(job, state) }
     }

@@ -5,7 +5,7 @@ import type { Queue } from 'bullmq'
 import { isJobData } from './job-data.ts'
 import { type EventJob, type JobNotes, notesOf } from './job-notes.ts'
 
-/** The job of an event; `undefined` if it is gone, or if its data is damaged and no worker has replaced it yet. */
+/** The job of an event. `undefined` if it is gone, or if its data is damaged and no worker has replaced it yet. */
 export async function readJob(queue: Queue, id: string): Promise<EventJob | undefined> {
   try {
     const job: EventJob | undefined = await queue.getJob(id)
@@ -48,7 +48,7 @@ export function toRecord(job: EventJob, state: InboxState): InboxRecord {
   }
 }
 
-/** BullMQ keeps no history, so this is the last attempt that ended. */
+/** BullMQ keeps no history, so this is the last finished attempt. */
 function lastAttempt(job: EventJob, state: InboxState): readonly InboxAttemptRecord[] {
   const notes = notesOf(job)
   if (state !== 'done') return failedAttempt(notes)

@@ -2,7 +2,7 @@ import type { Queue } from 'bullmq'
 import { clientOf } from '../redis/queues.ts'
 import { type JobNotes, notesOf } from './job-notes.ts'
 
-/** Finds the waiting job that is claimed next, and the delayed job that is due first. */
+/** Finds the waiting job to be claimed next, and the delayed job due first. */
 const script = `
 local waiting = redis.call('LINDEX', KEYS[1], -1)
 local delayed = redis.call('ZRANGE', KEYS[2], 0, 0, 'WITHSCORES')[2]
@@ -17,8 +17,8 @@ const command = 'scrapenestOldestReady'
 const scorePerMs = 0x1000
 
 /**
- * When the event that has waited longest became due. The delayed jobs count too: a retry that is due stays among them until
- * a worker moves it.
+ * When the event that has waited longest became due. Includes delayed jobs, because a due retry stays delayed until a worker
+ * moves it.
  */
 export async function oldestReadyAt(queue: Queue): Promise<Date | undefined> {
   const client = await clientOf(queue)

@@ -12,7 +12,7 @@ return count
 
 const command = 'scrapenestCountUnhandled'
 
-/** How many jobs one script visits: few enough not to delay deliveries. */
+/** How many jobs a script visits: few enough not to delay deliveries. */
 const chunkLength = 1000
 
 export async function countUnhandled(queue: Queue): Promise<number> {

@@ -2,17 +2,17 @@ import { ConfigurationError } from '@scrapenest-webhooks/core'
 import { type ConnectionOptions, Queue, type QueueOptions } from 'bullmq'
 import { isDemotion } from './redis-faults.ts'
 
-/** Whether the application passed a client, not options to create one. */
+/** Whether the application passed a client rather than options to create one. */
 export function isClient(connection: object): boolean {
   return 'duplicate' in connection && typeof connection.duplicate === 'function'
 }
 
-/** How a queue connects. It fails fast: the sender retries deliveries, so they need not wait in memory. */
+/** Connection options for a queue. It fails fast: the sender retries deliveries, so they need not wait in memory. */
 export function queueConnection(connection: string | ConnectionOptions): ConnectionOptions {
   return connect(connection, { enableOfflineQueue: false, maxRetriesPerRequest: 1 })
 }
 
-/** How a worker connects. It waits for Redis indefinitely. */
+/** Connection options for a worker. It waits for Redis indefinitely. */
 export function workerConnection(connection: string | ConnectionOptions): ConnectionOptions {
   return connect(connection, { maxRetriesPerRequest: null })
 }
@@ -23,13 +23,16 @@ function connect(connection: string | ConnectionOptions, fixed: object): Connect
   return { retryStrategy, connectTimeout: 5000, ...options, reconnectOnError: isDemotion, ...fixed }
 }
 
-/** Milliseconds until the next try to connect. With BullMQ's own, a Redis that is back could go unused for up to 20 s. */
+/**
+ * Milliseconds until the next connection attempt. With BullMQ's default, it could take up to 20 s to reconnect to a Redis
+ * that is back.
+ */
 function retryStrategy(tries: number): number {
   return Math.min(1000, tries * 100)
 }
 
 /**
- * Checks the version of BullMQ at run time, because npm may only warn about a peer dependency of another version.
+ * Checks BullMQ's version at run time, because npm may only warn about a mismatched peer dependency.
  *
  * @throws {ConfigurationError} `configuration_invalid`
  */
@@ -39,11 +42,10 @@ export function checkVersion(): void {
 }
 
 /**
- * Checks what can be known about a connection before it is used. With some connections, events would be stored and never
- * handled.
+ * Checks a connection before it is used. With some connections, events would be stored but never handled.
  *
- * @param options.prefix BullMQ's prefix, followed by the name of a ready queue: either can contain a hash tag.
- * @throws {ConfigurationError} `configuration_invalid`. Quotes no option, because any may contain a password.
+ * @param options.prefix BullMQ's prefix, followed by the name of an existing queue. Either can contain a hash tag.
+ * @throws {ConfigurationError} `configuration_invalid`. The message quotes no option, because any may contain a password.
  */
 export function checkConnection(connection: unknown, { prefix }: { readonly prefix: string }): void {
   if (typeof connection === 'string') {
@@ -58,7 +60,7 @@ export function checkConnection(connection: unknown, { prefix }: { readonly pref
 }
 
 /**
- * Checks the application's own queue, because a worker connects as the queue does.
+ * Checks the application's queue, because workers connect the same way.
  *
  * @throws {ConfigurationError} `configuration_invalid`
  */
@@ -82,17 +84,17 @@ function checkClient(client: object, prefix: string): void {
   const { options, isCluster } = client as { options?: ClientOptions; isCluster?: unknown }
   const { keyPrefix, maxRetriesPerRequest } = (isCluster === true ? options?.redisOptions : options) ?? {}
   checkNoKeyPrefix(keyPrefix ?? options?.keyPrefix)
-  // A cluster client has this option in `redisOptions`, where ioredis does not fill in its default.
+  // A cluster client keeps this option in `redisOptions`, where ioredis does not apply its default.
   if (typeof maxRetriesPerRequest === 'number') {
     throw new ConfigurationError(
-      'The ioredis client gives up on a command after maxRetriesPerRequest tries, but a worker must wait for Redis: ' +
-        'events would be stored and never handled. Create it with new Redis(url, { maxRetriesPerRequest: null }), or ' +
-        'pass the URL as the connection.',
+      'The ioredis client gives up on a command after maxRetriesPerRequest tries, but a worker must keep waiting for ' +
+        'Redis. Events would be stored but never handled. Create the client with ' +
+        'new Redis(url, { maxRetriesPerRequest: null }), or pass the URL as the connection.',
     )
   }
   if (isCluster === true && !/\{[^{}]+\}/.test(prefix)) {
     throw new ConfigurationError(
-      "On Redis Cluster all keys of a queue must be on one node. Set a prefix with a hash tag, such as prefix: '{bull}'.",
+      "On Redis Cluster, all keys of a queue must be on one node. Set a prefix with a hash tag, such as prefix: '{bull}'.",
     )
   }
 }
@@ -106,7 +108,7 @@ interface ClientOptions {
 function checkNoKeyPrefix(keyPrefix: unknown): void {
   if (keyPrefix === undefined || keyPrefix === null || keyPrefix === '') return
   throw new ConfigurationError(
-    "BullMQ does not work with keyPrefix of ioredis: its scripts would use other keys. Remove it, and set the inbox's own prefix instead.",
+    "BullMQ does not support ioredis's keyPrefix: its scripts would use different keys. Remove it, and set the inbox's prefix option instead.",
   )
 }
 
@@ -116,7 +118,7 @@ function checkUrl(url: string): void {
   const parsed = parseUrl(url)
   if (parsed === undefined) {
     throw new ConfigurationError(
-      'Expected connection to be a URL such as redis://user:password@host:6379. It is not shown here, because it may ' +
+      'Expected connection to be a URL such as redis://user:password@host:6379. The value is not shown, because it may ' +
         'contain a password. Percent-encode special characters in the user name and the password.',
     )
   }
@@ -128,7 +130,7 @@ function parseUrl(url: string): URL | undefined {
     const isRedis = /^rediss?:\/\//i.test(url)
     if (url === '' || (!isRedis && url.includes('//'))) return undefined
     const parsed = new URL(isRedis ? url : `redis://${url}`)
-    // A `/`, `?` or `#` in a password ends it early. Its beginning would be taken for the host and appear in messages.
+    // A `/`, `?` or `#` in a password ends it early. The part before it would be taken for the host and appear in messages.
     if (parsed.hash !== '' || /@/.test(parsed.pathname + parsed.search)) return undefined
     decodeURIComponent(parsed.username + parsed.password)
     return parsed

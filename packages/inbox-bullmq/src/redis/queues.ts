@@ -11,22 +11,22 @@ export interface QueuesOptions {
   readonly prefix: string
 }
 
-/** How long Redis may take to store a delivery or to answer a query, in milliseconds. */
+/** How long Redis may take to store a delivery or answer a query, in milliseconds. */
 const answerTimeoutMs = 800
 
-/** How long Redis may take at start, when the whole machine may be booting and no sender is waiting. */
+/** How long Redis may take at start, in milliseconds. The machine may be booting, and no sender is waiting. */
 const startTimeoutMs = 2500
 
 /**
- * The queues in Redis. Each receiver's name needs its own, because a BullMQ worker takes every job of its queue. Created
- * when first needed, even after `close`.
+ * The queues in Redis, one per receiver, because a BullMQ worker takes every job in its queue. Created on first use, even
+ * after `close`.
  */
 export class Queues {
   readonly #source: QueuesOptions | Queue
   readonly #queues = new Map<string, Queue>()
   /** Names that this process has listed. */
   readonly #listed = new Set<string>()
-  /** The last error of a queue's connection. Removed when Redis answers. */
+  /** The last error of each queue's connection. Removed when Redis answers. */
   readonly #faults = new WeakMap<Queue, Error>()
   /** Resolves when the connection of a queue has been replaced. */
   readonly #replaced = new WeakMap<Queue, Promise<void>>()
@@ -36,7 +36,7 @@ export class Queues {
     this.#source = source
   }
 
-  /** Whether connections are created here, so that they may also be closed here. */
+  /** Whether connections are created here, and therefore closed here. */
   get ownsConnections(): boolean {
     return !('name' in this.#source) && !isClient(Object(this.#source.connection))
   }
@@ -71,14 +71,14 @@ export class Queues {
     return { queueName: `${queuePrefix}-${name}`, options: { connection: workerConnection(this.#connection), prefix } }
   }
 
-  /** Makes an event storable again, unless its key belongs to another job by now. */
+  /** Allows an event to be stored again, unless its key belongs to another job by now. */
   async forget(name: string, { key, jobId }: { readonly key: string; readonly jobId: string }): Promise<void> {
     await this.answer(name, async (queue) => {
       if ((await queue.getDeduplicationJobId(key)) === jobId) await queue.removeDeduplicationKey(key)
     })
   }
 
-  /** The names that have a queue, including those of other processes. */
+  /** The names with a queue, including those of other processes. */
   async names(): Promise<readonly string[]> {
     if ('name' in this.#source) return [this.#ownName ?? 'scrapenest']
     const names = await this.#ask('scrapenest', (client, key) => client.hgetall(key))
@@ -86,7 +86,8 @@ export class Queues {
   }
 
   /**
-   * Records that a name has a queue, so that other processes find it. Called for each event: Redis may have lost it.
+   * Records that a name has a queue, so other processes find it. Called for each event, because Redis may have lost the
+   * record.
    *
    * @returns `'lost'` if Redis no longer had what this process had recorded.
    */
@@ -99,10 +100,10 @@ export class Queues {
   }
 
   /**
-   * Runs a script that writes and has several keys, as BullMQ's scripts do, and rejects with `store_unavailable` if Redis
-   * refuses it. A PING would not do: a Redis that is full, a replica, or a cluster without a hash tag answers that.
+   * Runs a script that writes to several keys, like BullMQ's scripts, and rejects with `store_unavailable` if Redis refuses
+   * it. A PING is not enough: a full Redis, a replica, or a cluster without a hash tag answers it.
    *
-   * @param name a receiver that already has a queue, so that none is created for the check.
+   * @param name a receiver that already has a queue, so the check does not create one.
    */
   async check(name: string = 'scrapenest', { isStart = false }: { readonly isStart?: boolean } = {}): Promise<void> {
     const queue = 'name' in this.#source ? this.#source : this.of(name)
@@ -119,12 +120,12 @@ export class Queues {
   /** Rejects with `store_unavailable` if Redis refuses the command by which a worker waits for events. */
   async checkWaiting(name: string): Promise<void> {
     await this.answer(name, async (queue) => {
-      // Nothing is ever stored under this key, so this waits for 10 ms.
+      // This key is never set, so the command waits for 10 ms.
       await (await clientOf(queue)).bzpopmin(queue.toKey('scrapenest:none'), 0.01)
     })
   }
 
-  /** Rejects with `store_unavailable` when Redis does not answer in time. The commands may still take effect later. */
+  /** Rejects with `store_unavailable` if Redis does not answer in time. The commands may still take effect later. */
   async answer<Answer>(name: string, ask: (queue: Queue) => Promise<Answer>): Promise<Answer> {
     const queue = this.of(name)
     return await this.#answerOf(queue, () => ask(queue), answerTimeoutMs)
@@ -147,15 +148,15 @@ export class Queues {
     })
   }
 
-  /** A queue that failed to become ready never does; the next call creates another. */
+  /** A queue that failed to become ready never will, so the next call creates a new one. */
   #forget(name: string, queue: Queue): void {
     if (this.#queues.get(name) === queue) this.#queues.delete(name)
     void this.#end(queue)
   }
 
   async #end(queue: Queue): Promise<void> {
-    // `close` waits for a reply, and `disconnect` for a connection; either may never come. A `close` that fails leaves a
-    // client that tries to connect for as long as the process lives.
+    // `close` waits for a reply, and `disconnect` for a connection. Either may never come. After a failed `close`, the
+    // client tries to connect for as long as the process lives.
     const inTime = async (ending: Promise<unknown>): Promise<boolean> => {
       const late = sleep(answerTimeoutMs, false, { ref: false })
       return await Promise.race([
@@ -174,8 +175,8 @@ export class Queues {
     this.#ownName ??= name
     if (this.#ownName === name) return queue
     throw new ConfigurationError(
-      `This inbox has one queue, for the events of '${this.#ownName}', and was asked for '${name}'. ` +
-        'Give each receiver an inbox with its own queue, or give one inbox a connection instead.',
+      `This inbox has one queue, for the events of '${this.#ownName}', and cannot store those of '${name}'. ` +
+        'Create an inbox with its own queue for each receiver, or one inbox with a connection instead of a queue.',
     )
   }
 
@@ -194,7 +195,10 @@ export class Queues {
     }
   }
 
-  /** ioredis closes the connection to a Redis that has become a replica, because a new one may lead to the new primary. */
+  /**
+   * ioredis closes the connection to a Redis that has become a replica, because a new connection may lead to the new
+   * primary.
+   */
   #awaitReplacement(queue: Queue, error: Error): void {
     this.#faults.set(queue, error)
     const replaced = clientOf(queue).then((client) => new Promise<void>((resolve) => client.once('ready', resolve)))
@@ -202,7 +206,7 @@ export class Queues {
     void replaced.then(() => this.#replaced.delete(queue))
   }
 
-  /** Why a queue did not answer: the error of its connection says more than that of a command that could not be sent. */
+  /** Why a queue did not answer. The connection's error says more than that of a command that could not be sent. */
   #causeOf(queue: Queue, error: unknown): unknown {
     if (isDemotion(error) && this.ownsConnections) this.#awaitReplacement(queue, error as Error)
     if (error === noAnswer && this.ownsConnections) void dropIfSilent(clientOf(queue))
@@ -214,7 +218,7 @@ const checkCommand = 'scrapenestCheck'
 
 const noAnswer = Symbol('no answer')
 
-/** Rejects with `noAnswer` when the answer does not come in time. */
+/** Rejects with `noAnswer` if the answer does not arrive in time. */
 async function inTime<Answer>(answer: Promise<Answer>, timeoutMs: number): Promise<Answer> {
   // One promise instead of `Promise.race`, because every delivery goes through here.
   return await new Promise((resolve, reject) => {

@@ -2,34 +2,34 @@ import { types } from 'node:util'
 import { ConfigurationError, isWebhookError } from '@scrapenest-webhooks/core'
 import { InboxUnavailableError } from '@scrapenest-webhooks/inbox'
 
-/** Replies that no retry changes, and how to fix their cause. */
+/** Replies that retries cannot change, and how to fix their cause. */
 const permanentRefusals: readonly { readonly reply: RegExp; readonly fix: string }[] = [
   {
     reply: /\bNOAUTH\b/,
-    fix: 'Redis requires a password. Add it to the connection, for example redis://:password@host:6379.',
+    fix: 'Redis requires a password. Add it to the connection, as in redis://:password@host:6379.',
   },
   {
     reply: /\bWRONGPASS\b|\bERR invalid password\b/,
-    fix: 'Redis rejects the user name or the password of the connection. Correct them, percent-encoded in a URL.',
+    fix: 'Redis rejects the user name or password of the connection. Correct them. In a URL, percent-encode them.',
   },
   {
     reply: /\bNOPERM\b|The user executing the script can't/,
-    fix: 'The Redis user lacks a right that BullMQ needs. Allow it all commands on the keys of the prefix.',
+    fix: 'The Redis user lacks a permission that BullMQ needs. Allow all commands on the keys of the prefix.',
   },
   {
     reply: /\b(CROSSSLOT|MOVED)\b/,
     fix:
-      'Redis is a cluster. Pass an ioredis Cluster client as the connection, and a prefix with a hash tag, such as ' +
-      "prefix: '{bull}', so that all keys of a queue are on one node.",
+      'Redis is a cluster. Pass an ioredis Cluster client as the connection. Set a prefix with a hash tag, such as ' +
+      "prefix: '{bull}', to keep all keys of a queue on one node.",
   },
   {
     reply: /\bRedis version needs to be\b/,
-    fix: 'Redis is older than BullMQ supports. Use Redis 6.2 or later.',
+    fix: 'This version of Redis is too old for BullMQ. Use Redis 6.2 or later.',
   },
   { reply: /\bERR unknown command\b/, fix: 'Redis lacks a command that BullMQ needs. Use Redis 6.2 or later.' },
   {
     reply: /could not load the optional 'ioredis'/,
-    fix: 'The package ioredis is missing. Install it, or pass a client as the connection.',
+    fix: 'The ioredis package is missing. Install it, or pass a client as the connection.',
   },
 ]
 
@@ -38,12 +38,12 @@ export function isDemotion(error: unknown): boolean {
   return /\bREADONLY\b/.test(textOf(error))
 }
 
-/** Whether a command could not be sent, which says nothing about why. */
+/** Whether a command could not be sent. Such an error does not say why. */
 export function isDisconnection(error: unknown): boolean {
   return /Stream isn't writeable|Connection is closed|max retries per request/.test(textOf(error))
 }
 
-/** Converts what Redis or its client threw to the inbox's own error, without credentials. */
+/** Converts an error from Redis or its client to an inbox error, without credentials. */
 export function unavailable(error: unknown): Error {
   if (isWebhookError(error)) return error
   const text = safeText(textOf(error))
@@ -76,14 +76,14 @@ function textOf(error: unknown): string {
   return types.isNativeError(error) && error.message !== '' ? error.message : 'it did not answer in time'
 }
 
-/** Checks the name, because `instanceof` would need the client's own package. */
+/** Checks the name, because `instanceof` would require the client's package. */
 function isReply(error: unknown): boolean {
   return types.isNativeError(error) && error.name === 'ReplyError'
 }
 
 /**
- * A copy of the error without secrets. ioredis attaches the arguments of the command, and those of AUTH are the user name
- * and the password.
+ * Copies an error without secrets. ioredis attaches the command's arguments, and those of AUTH are the user name and
+ * password.
  */
 function safeCause(error: unknown): Error | undefined {
   if (!types.isNativeError(error)) return undefined
@@ -95,8 +95,8 @@ function safeCause(error: unknown): Error | undefined {
 }
 
 /**
- * Removes secrets from a message: Redis quotes the arguments of a command that it does not know, and Node quotes a URL that
- * was passed as a host. Also removes the hash of the script that failed, which helps no one.
+ * Removes secrets from a message: Redis quotes the arguments of unknown commands, and Node quotes a URL that was passed as a
+ * host. Also removes the hash of the failed script, which is of no use.
  */
 function safeText(text: string): string {
   return text

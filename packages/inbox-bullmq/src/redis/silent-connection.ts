@@ -9,19 +9,19 @@ const pingTimeoutMs = 3000
 const checked = new WeakSet<Client>()
 
 /**
- * Replaces a connection that is open but silent, because its other end disappeared without a FIN, as when a firewall drops
- * it. TCP itself notices only after minutes, and until then new commands queue behind those that are never answered.
+ * Replaces a connection that is open but silent because the other end disappeared without a FIN, for example dropped by a
+ * firewall. TCP only notices after minutes. Until then, new commands queue behind commands that are never answered.
  *
- * Only for clients that this package creates, which are ioredis clients.
+ * Only for ioredis clients created by this package.
  */
 export async function dropIfSilent(connecting: Promise<Client>): Promise<void> {
   const client = await connecting.catch(() => undefined)
   if (client === undefined || client.status !== 'ready' || checked.has(client)) return
   checked.add(client)
-  // BullMQ's type of a client declares only the methods that BullMQ calls.
+  // BullMQ's client type only declares the methods that BullMQ calls.
   const ioredis = client as unknown as { ping(): Promise<unknown>; disconnect(reconnect: boolean): void }
   const replace = (): void => {
-    // It may have been closed in the meantime, and must not be opened again.
+    // The client may have been closed in the meantime, and must not be reopened.
     if (client.status === 'ready') ioredis.disconnect(true)
   }
   const silent = setTimeout(replace, pingTimeoutMs).unref()

@@ -5,8 +5,8 @@ describe('durabilityProblem', () => {
   it.each([
     { info: 'aof_enabled:1\r\nmaxmemory_policy:noeviction\r\n', message: undefined },
     { info: '', message: undefined },
-    { info: 'aof_enabled:0\r\nmaxmemory_policy:noeviction\r\n', message: /appendonly is no/ },
-    { info: 'aof_enabled:1\r\nmaxmemory_policy:volatile-lru\r\n', message: /maxmemory-policy is volatile-lru/ },
+    { info: 'aof_enabled:0\r\nmaxmemory_policy:noeviction\r\n', message: /With appendonly no/ },
+    { info: 'aof_enabled:1\r\nmaxmemory_policy:volatile-lru\r\n', message: /With maxmemory-policy volatile-lru/ },
   ])('$info', ({ info, message }) => {
     const problem = durabilityProblem(info)
     if (message === undefined) expect(problem).toBeUndefined()
