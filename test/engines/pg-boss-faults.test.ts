@@ -150,7 +150,7 @@ describe.skipIf(!hasProgram('postgres'))('an inbox on pg-boss', () => {
 
     it('says that the isolation level of the database is too strict', async () => {
       const { url } = await createDatabase("default_transaction_isolation = 'serializable'")
-      await expectRefusal({ connectionString: url }, /'read committed', found 'serializable'/)
+      await expectRefusal({ connectionString: url }, /'read committed', got 'serializable'/)
     })
 
     it("says that an earlier pg-boss's schema needs a migration", async () => {
@@ -162,7 +162,7 @@ describe.skipIf(!hasProgram('postgres'))('an inbox on pg-boss', () => {
       const old = new PgBoss({ connectionString: server.url, schema, migrate: false })
       old.on('error', () => {})
       onTestFinished(() => old.stop({ graceful: false }))
-      await expectRefusal({ boss: old }, /requires migrations.*migrate the tables/s)
+      await expectRefusal({ boss: old }, /requires migrations.*migrate pg-boss's tables/s)
     })
 
     it('says what to create where createSchema is false, and goes on once it is there', async () => {
@@ -239,7 +239,7 @@ describe.skipIf(!hasProgram('postgres'))('an inbox on pg-boss', () => {
       await client.query(`DROP TABLE ${schema}.job CASCADE`)
       await vi.waitFor(async () => {
         expect((await send()).status).toBe(503)
-        expect(reports.at(-1)?.error.message).toMatch(/lacks tables of the installed pg-boss/)
+        expect(reports.at(-1)?.error.message).toMatch(/lacks tables that the installed pg-boss needs/)
       }, 5000)
     })
   })

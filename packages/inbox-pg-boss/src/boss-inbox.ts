@@ -7,16 +7,16 @@ import { type TransactionLike, toDb } from './transaction.ts'
 
 export interface PgBossInbox extends Inbox {
   /**
-   * Completes the event inside your own transaction: your handler's writes and the completion are committed together, or
-   * neither is. After a rollback the event is retried.
+   * Completes the event inside your own transaction: either your handler's writes and the completion are committed together,
+   * or neither is. After a rollback, the event is retried.
    *
-   * Call it last, right before the commit: from then on the transaction locks the event's row.
+   * Call it last, right before the commit, because from then on the transaction locks the event's row.
    *
    * @param delivery the delivery that the handler received.
-   * @throws {WebhookError} `event_in_progress`: the lease was lost, and another worker may be handling the event. Let the
-   * transaction roll back.
-   * @throws {ConfigurationError} `configuration_invalid`: not a transaction, or not the delivery of a handler that this
-   * inbox is running.
+   * @throws {WebhookError} `event_in_progress`: the lease was lost, and another worker may be handling the event. Roll back
+   * the transaction.
+   * @throws {ConfigurationError} `configuration_invalid`: `transaction` is not a transaction, or `delivery` does not belong
+   * to a handler that this inbox is running.
    *
    * @example
    * const inbox = pgBossInbox({ connectionString })
@@ -30,7 +30,7 @@ export interface PgBossInbox extends Inbox {
   completeIn(transaction: TransactionLike, delivery: Pick<Delivery, 'signal'>): Promise<void>
 }
 
-/** The inbox on pg-boss: a stored inbox, plus `completeIn`. */
+/** A stored inbox on pg-boss, plus `completeIn`. */
 export class BossInbox extends StoredInbox implements PgBossInbox {
   readonly #store: BossStore
   readonly #running: WeakMap<AbortSignal, InboxEvent>
@@ -38,7 +38,7 @@ export class BossInbox extends StoredInbox implements PgBossInbox {
   constructor(store: BossStore, settings: InboxSettings) {
     const running = new WeakMap<AbortSignal, InboxEvent>()
     super(store, settings, {
-      // pg-boss deletes done jobs itself. Until then, the job is what makes a duplicate recognizable.
+      // pg-boss deletes done jobs itself. Until then, the job serves to recognize duplicates.
       deletesDone: false,
       wrapProcessor: (processor) => withoutOpenTransaction(processor, { store, running }),
     })
@@ -50,15 +50,15 @@ export class BossInbox extends StoredInbox implements PgBossInbox {
     const db = toDb(transaction)
     const event = this.#running.get(signal)
     if (event === undefined) {
-      throw new ConfigurationError('Expected the delivery of a handler of this inbox that is still running.')
+      throw new ConfigurationError('Expected delivery to be that of a running handler of this inbox.')
     }
     if (!(await this.#store.completeIn(db, event))) throw new LeaseLostError()
   }
 }
 
 /**
- * Wraps a processor: an attempt fails if its handlers succeed, but the transaction that was to complete the event was not
- * committed.
+ * Wraps a processor so that an attempt fails if its handlers succeed without committing the transaction that completes the
+ * event.
  */
 function withoutOpenTransaction(
   processor: InboxProcessor,
@@ -69,8 +69,7 @@ function withoutOpenTransaction(
     try {
       const result = await processor(event, attempt)
       if (await store.isStillRunning(event)) {
-        const problem =
-          'The handler ended without an error, but the transaction that completes its event was not committed.'
+        const problem = 'The handler succeeded, but did not commit the transaction that completes its event.'
         throw new WebhookError('handler_failed', undefined, { cause: new Error(problem) })
       }
       return result

@@ -2,13 +2,16 @@ import type { Db, PgBoss } from 'pg-boss'
 import { supportedPgBoss } from './supported-pg-boss.ts'
 import { TimeLimitError, within } from './time-limit.ts'
 
-/** The pg-boss that calls go to: our own, or the application's. */
+/** The pg-boss to call: our own, or the application's. */
 export interface BossSource {
-  /** A started pg-boss. Concurrent callers share one start. */
+  /** Returns a started pg-boss. Concurrent callers share one start. */
   started(): Promise<PgBoss>
-  /** Bounds each statement, for the `db` option of calls to pg-boss. Absent where the application owns the connections. */
+  /**
+   * Limits the time of each statement, for the `db` option of calls to pg-boss. Absent if the application owns the
+   * connections.
+   */
   readonly limited?: (boss: PgBoss, limitMs: number) => Db
-  /** Makes the next call reconnect, and create a missing schema. Absent if only the application can do that. */
+  /** Makes the next call reconnect and create a missing schema. Absent if only the application can do that. */
   readonly discard?: () => void
   close(): Promise<void>
 }
@@ -19,19 +22,19 @@ export interface OwnBossOptions {
   readonly createSchema: boolean
 }
 
-/** How long to wait for a new connection, including its login, or for a free one, in milliseconds. */
+/** How long to wait for a free connection, or for a new one to be established, in milliseconds. */
 const connectionTimeoutMs = 800
 
-/** Shorter than a statement's time limit, so that a worker does not try many silent connections one after the other. */
+/** Shorter than a statement's time limit, so a worker does not try many silent connections in turn. */
 const idleTimeoutMs = 3000
 
-/** How long a start may take before it is replaced, in milliseconds. Doubles each time: a migration can take long. */
+/** How long a start may take before it is replaced, in milliseconds. Doubles each time, because a migration can be slow. */
 const startTimeoutMs = 5000
 
 /** The time limit of pg-boss's own statements, in milliseconds: migrations, index builds, maintenance. */
 const upkeepTimeoutMs = 600_000
 
-/** Our own pg-boss, on its own connections. */
+/** Our own pg-boss, with its own connections. */
 export class OwnBoss implements BossSource {
   readonly #options: OwnBossOptions
   #boss: PgBoss | undefined
@@ -49,8 +52,8 @@ export class OwnBoss implements BossSource {
 
   limited(boss: PgBoss, limitMs: number): Db {
     return {
-      // pg-boss passes its first argument to `pg`, which also accepts a query with its own time limit. After that time, `pg`
-      // closes the connection, so that a silent one leaves the pool.
+      // pg-boss passes its first argument to `pg`, which also accepts a query with a time limit. After that, `pg` closes the
+      // connection, which removes silent connections from the pool.
       executeSql: (text, values) =>
         boss.getDb().executeSql({ text, query_timeout: limitMs } as unknown as string, values),
     }
@@ -64,7 +67,7 @@ export class OwnBoss implements BossSource {
   }
 
   async close(): Promise<void> {
-    // A start in progress must not finish after this.
+    // A start in progress must not finish later.
     await this.#starting?.catch(() => {})
     const closed = this.#boss
     this.#boss = undefined
@@ -89,7 +92,7 @@ export class OwnBoss implements BossSource {
   #create(): PgBoss {
     const { connectionString, schema, createSchema } = this.#options
     const { PgBoss } = supportedPgBoss()
-    // Typed as an object: pg-boss passes all options on to `pg`, which knows more than pg-boss declares.
+    // Typed as an object, because pg-boss passes all options to `pg`, which accepts more than pg-boss declares.
     const connection: object = {
       connectionTimeoutMillis: connectionTimeoutMs,
       idleTimeoutMillis: idleTimeoutMs,
@@ -97,13 +100,13 @@ export class OwnBoss implements BossSource {
       keepAlive: true,
     }
     const boss = new PgBoss({ ...connection, connectionString, schema, createSchema, schedule: false })
-    // Without a listener an error would end the process. It is not lost: the next call rejects, and its caller reports it.
+    // Without a listener, an error would end the process. It is not lost: the next call rejects, and its caller reports it.
     boss.on('error', () => {})
     return boss
   }
 }
 
-/** The application's pg-boss: started here if it is not, and never stopped. */
+/** The application's pg-boss. Started if needed, never stopped. */
 export class ApplicationBoss implements BossSource {
   readonly #boss: PgBoss
 

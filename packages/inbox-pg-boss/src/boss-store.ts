@@ -42,7 +42,7 @@ import {
 } from './jobs/job-rows.ts'
 import { attemptOf, HeldClaims, leaseOf, nameOf } from './jobs/leases.ts'
 
-/** How many due times are remembered. Other due events are found by the regular poll. */
+/** How many due times are remembered. The regular poll finds other due events. */
 const rememberedDueTimes = 1000
 
 /** Added to due times, in milliseconds, because PostgreSQL's clock may be that far behind ours. */
@@ -58,12 +58,12 @@ interface Fetched {
 /** How many events one statement deletes. */
 const purgeStepSize = 5000
 
-/** The copies that pg-boss makes of dead events, in the dead letter queues of the queues in the first value. */
+/** pg-boss's copies of dead events, in the dead letter queues of the queues in the first value. */
 const isDeadLetter = "name IN (SELECT unnest($1::text[]) || '/dead')"
 
 /**
- * The events in pg-boss's table of jobs. A claim is pg-boss's `fetch`, fenced by its retry count; the lease is pg-boss's
- * heartbeat, renewed by `touch`; the ending is `complete` or `fail`. Everything else is SQL on the same table.
+ * Events in pg-boss's job table. A claim is `fetch`, fenced by the retry count. The lease is pg-boss's heartbeat, renewed
+ * with `touch`. An attempt ends with `complete` or `fail`. Everything else is SQL on the same table.
  */
 export class BossStore implements EventStore {
   readonly capabilities: InboxCapabilities = {
@@ -78,7 +78,7 @@ export class BossStore implements EventStore {
   readonly #settings: InboxSettings
   readonly #held = new HeldClaims()
   readonly #endings: Endings
-  /** When events whose attempts were ended by this process are due again. */
+  /** When events are due again after an attempt in this process. */
   #due: { readonly name: string; readonly dueAtMs: number }[] = []
 
   constructor(boss: Boss, settings: InboxSettings) {
@@ -88,7 +88,7 @@ export class BossStore implements EventStore {
   }
 
   async open(name: string): Promise<void> {
-    // Creates the queue, so that the first delivery need not wait for it.
+    // Creates the queue, so the first delivery need not wait for it.
     await this.#boss.call(name, async () => {})
   }
 
@@ -126,7 +126,7 @@ export class BossStore implements EventStore {
     return { claimed, nextDueAtMs: dueOfName.length > 0 ? Math.min(...dueOfName) : undefined }
   }
 
-  /** pg-boss itself finds ended leases only once a minute, and does not report dead events. */
+  /** pg-boss itself looks for expired leases only once a minute, and does not report dead events. */
   async expired(name: string): Promise<readonly ExpiredAttempt[]> {
     const rows = await this.#boss.call(name, async ({ queue }) =>
       this.#boss.sql<JobRow>(
@@ -147,7 +147,7 @@ export class BossStore implements EventStore {
     const renewed = new Set<string>()
     const leasesByName = new Map<string, Lease[]>()
     for (const lease of leases) {
-      // The row is locked by the handler's own transaction, so no other worker can claim it.
+      // The handler's transaction locks the row, so no other worker can claim it.
       if (this.#held.of(lease)?.isCompleting === true) renewed.add(lease.id)
       else leasesByName.set(nameOf(lease), [...(leasesByName.get(nameOf(lease)) ?? []), lease])
     }
@@ -167,7 +167,7 @@ export class BossStore implements EventStore {
     return isEnded
   }
 
-  /** Completes an attempt of this process inside the application's own transaction. @returns false if its lease is lost. */
+  /** Completes an attempt of this process inside the application's transaction. @returns false if its lease is lost. */
   async completeIn(db: Db, event: InboxEvent): Promise<boolean> {
     return await this.#endings.completeIn(db, event)
   }
@@ -231,7 +231,7 @@ export class BossStore implements EventStore {
     }
   }
 
-  /** Each event keeps its job. The copies of dead events are deleted; events that wait for a retry become due now. */
+  /** Events keep their jobs. The copies of dead events are deleted. Events that wait for a retry become due now. */
   async replay(filter: InboxFilter): Promise<ReplayResult> {
     const { schema, deleteAfterSeconds } = this.#boss
     const { where, values } = selection(filter, await this.#boss.queuesOf(filter.name))
@@ -285,7 +285,10 @@ export class BossStore implements EventStore {
     return Number(counted?.purged)
   }
 
-  /** Rejects if there is no such job: pg-boss 12.35 returns no id for a missing queue either, and stores nothing. */
+  /**
+   * Rejects if there is no such job. If a queue is missing, pg-boss 12.35 stores no job and returns no id, as for a
+   * duplicate.
+   */
   async #expectJob(queue: string, id: string): Promise<void> {
     const { schema } = this.#boss
     const [found] = await this.#boss.sql<{ hasJob: string; hasQueue: string }>(
@@ -295,11 +298,11 @@ export class BossStore implements EventStore {
     )
     if (found?.hasJob === 'true') return
     throw new Error(
-      found?.hasQueue === 'true' ? 'The event was deleted while it was stored again' : `Queue ${queue} does not exist`,
+      found?.hasQueue === 'true' ? 'The event was deleted while being stored again' : `Queue ${queue} does not exist`,
     )
   }
 
-  /** Claims up to `limit` jobs. If the answer comes too late, its jobs are given back. */
+  /** Claims up to `limit` jobs. If the answer arrives too late, its jobs are released. */
   async #fetch(name: string, limit: number): Promise<readonly Fetched[]> {
     let isGivenUp = false
     const fetch = async ({ boss, queue, db }: BossCall): Promise<readonly Fetched[]> => {
@@ -316,7 +319,7 @@ export class BossStore implements EventStore {
     }
   }
 
-  /** Gives jobs back without counting the attempts. If this fails, the attempts end with their leases. */
+  /** Releases jobs without counting the attempts. If this fails, the attempts end when their leases expire. */
   async #giveBack(name: string, jobs: readonly Fetched[]): Promise<void> {
     const nowMs = this.#settings.now()
     const message = 'PostgreSQL answered the claim too late.'
@@ -325,7 +328,7 @@ export class BossStore implements EventStore {
     await Promise.allSettled(jobs.map((job) => this.#endings.end(leaseOf(name, job), ending)))
   }
 
-  /** Lets an event be claimed when it is due instead of at the next regular poll. */
+  /** Remembers when an event is due, so it is claimed then instead of at the next regular poll. */
   #rememberDue(name: string, delayMs: number): void {
     if (this.#due.length >= rememberedDueTimes) return
     this.#due.push({ name, dueAtMs: this.#settings.now() + delayMs + clockSlackMs })

@@ -9,17 +9,17 @@ export interface BossOptions {
   readonly source: BossSource
   readonly schema: string
   readonly queuePrefix: string
-  /** What must not be printed. */
+  /** Texts that must not be printed. */
   readonly secrets: readonly string[]
   readonly settings: InboxSettings
 }
 
-/** What a call to pg-boss needs. */
+/** Parameters for a call to pg-boss. */
 export interface BossCall {
   readonly boss: PgBoss
-  /** The queue of the receiver's name. */
+  /** The receiver's queue. */
   readonly queue: string
-  /** Added to the options of the call, to set a time limit for its statements. */
+  /** Spread into the options of the call to set a time limit for its statements. */
   readonly db: { readonly db?: Db }
 }
 
@@ -35,39 +35,40 @@ export const scanTimeoutMs = 10_000
 /** The time limit of a statement that changes many events, in milliseconds. */
 export const changeTimeoutMs = 60_000
 
-/** What waiting for a connection adds to a time limit, in milliseconds. */
+/** Added to a time limit for the wait for a connection, in milliseconds. */
 const connectionSlackMs = 1000
 
 /** The time limit of a worker's call, in milliseconds: well below the shortest lease. */
 const callTimeoutMs = statementTimeoutMs + connectionSlackMs
 
-/** Ten years: no acknowledged event is deleted because it waited, and dead letters stay until they are purged. */
+/** Ten years. No acknowledged event is deleted while waiting, and dead letters are kept until they are purged. */
 const foreverSeconds = 315_360_000
 
-/** The longest delay of a retry, ten years, which PostgreSQL and pg-boss can still store. */
+/** The longest delay of a retry, ten years, in milliseconds. PostgreSQL and pg-boss can still store it. */
 export const longestDelayMs: number = foreverSeconds * 1000
 
-/** The base of pg-boss's own jittered delays, for attempts whose expired lease it finds before a worker does. */
+/** The base of pg-boss's jittered delays, in seconds. Applies if pg-boss finds an expired lease before a worker does. */
 export const watchRetryDelaySeconds = 30
 
-/** Below the largest `integer` of PostgreSQL, because pg-boss counts beyond it. */
+/** Well below PostgreSQL's largest `integer`, because pg-boss counts past this value. */
 const mostRetries = 1_000_000_000
 
-/** An SQLSTATE that PostgreSQL itself does not use. */
+/** An SQLSTATE that PostgreSQL does not use. */
 const rolledBack = 'SNRBK'
 
-/** pg-boss's own limit of `expireInSeconds`. */
+/** pg-boss's limit for `expireInSeconds`. */
 const longestExpirySeconds = 86_400
 
 /**
- * pg-boss, started when it is first needed, with a queue for each receiver's name. Every call to PostgreSQL goes through
- * here, is bounded in time, and rejects with `store_unavailable` if it fails.
+ * pg-boss with a queue for each receiver, started on first use. Every call to PostgreSQL goes through this class, has a time
+ * limit, and rejects with `store_unavailable` if it fails.
  *
  * Queues and schema:
- * - *unknown*: at first, and after a loss. The next call creates what is missing.
+ * - *unknown*: the initial state, and the state after a loss. The next call creates what is missing.
  * - *proven*: entered by the first call that succeeds.
- * - *lost*: a call finds that a queue, or a proven schema, is gone. Only that call reports the loss; the state is *unknown*
- *   again. A table that is missing before anything is proven is not a loss: the schema does not match the installed pg-boss.
+ * - *lost*: entered when a call finds that a queue or a proven schema is gone. Only that call reports the loss, and the
+ *   state returns to *unknown*. A table that is missing before any call has succeeded is not a loss: the schema does not
+ *   match the installed pg-boss.
  */
 export class Boss {
   readonly schema: string
@@ -75,9 +76,9 @@ export class Boss {
   readonly deleteAfterSeconds: number
   readonly #options: BossOptions
   readonly #queues = new Map<string, Promise<void>>()
-  /** The instances whose connection settings have been checked. */
+  /** Instances whose connection settings have been checked. */
   readonly #checked = new WeakSet<PgBoss>()
-  /** Counts the losses, so that only one of several concurrent calls reports each. */
+  /** Counts the losses, so only one of several concurrent calls reports each. */
   #losses = 0
   #isProven = false
 
@@ -90,7 +91,7 @@ export class Boss {
   }
 
   /**
-   * Calls pg-boss once the queue of this receiver's name exists.
+   * Calls pg-boss once the receiver's queue exists.
    *
    * @param limitMs how long to wait for the answer, in milliseconds. The call may still take effect later.
    */
@@ -105,7 +106,7 @@ export class Boss {
     })
   }
 
-  /** Runs SQL for which pg-boss has no call. */
+  /** Runs SQL for which pg-boss has no method. */
   async sql<Row>(
     text: string,
     values: unknown[],
@@ -118,7 +119,7 @@ export class Boss {
     })
   }
 
-  /** Wraps the application's transaction: a failure in it is not a loss, because it may belong to another database. */
+  /** Wraps the application's transaction. A failure in it is not a loss, because it may use another database. */
   foreign(db: Db): Db {
     return {
       executeSql: async (text, values) => {
@@ -135,7 +136,7 @@ export class Boss {
     return `${this.#options.queuePrefix}/${name}`
   }
 
-  /** The queue of this name; without a name, all queues, including those of other processes. */
+  /** Returns the queue of this name, or without a name all queues, including those of other processes. */
   async queuesOf(name: string | undefined): Promise<string[]> {
     if (name !== undefined) return [this.queueOf(name)]
     const prefix = this.queueOf('')
@@ -147,12 +148,12 @@ export class Boss {
   }
 
   /**
-   * Inserts a job into the queue of this name and rolls back. Rejects when the schema is missing or PostgreSQL refuses
-   * writes. In one statement, because each statement may run on another connection of the pool.
+   * Inserts a job into the queue of this name and rolls back. Rejects if the schema is missing or PostgreSQL refuses writes.
+   * Uses one statement, because each statement may run on a different connection of the pool.
    */
   async tryInsert(name: string): Promise<void> {
     const insert = async ({ boss, queue, db }: BossCall): Promise<void> => {
-      // A DO block takes no parameters. Names and prefixes contain nothing that would end a quoted string.
+      // A DO block accepts no parameters. Names and prefixes cannot contain characters that end a quoted string.
       await (db.db ?? boss.getDb()).executeSql(
         `DO $$ BEGIN
            INSERT INTO ${this.schema}.job (name) VALUES ('${queue}');
@@ -165,13 +166,13 @@ export class Boss {
     await this.call(name, insert, deliveryTimeoutMs)
   }
 
-  /** The options of each job, because its queue may have been created with other settings. */
+  /** Options set on each job, because its queue may have been created with other settings. */
   sendOptions(name: string): SendOptions {
     const { handlerTimeoutMs, graceMs } = this.#options.settings
     const longestRunSeconds = Math.ceil((handlerTimeoutMs + graceMs) / 1000) + this.heartbeatSeconds
     return {
       retryLimit: this.retryLimit,
-      // For expired attempts that pg-boss itself finds. For those that a worker finds, the backoff decides.
+      // For expired attempts that pg-boss finds. For those that a worker finds, the backoff applies.
       retryDelay: watchRetryDelaySeconds,
       retryBackoff: true,
       heartbeatSeconds: this.heartbeatSeconds,
@@ -182,7 +183,7 @@ export class Boss {
     }
   }
 
-  /** How often pg-boss retries an event. */
+  /** Maximum number of times pg-boss retries an event. */
   get retryLimit(): number {
     return Math.min(mostRetries, this.#options.settings.maxAttempts - 1)
   }
@@ -192,7 +193,7 @@ export class Boss {
     await this.#options.source.close()
   }
 
-  /** Converts what PostgreSQL, its client or pg-boss throws to the inbox's own error, and reports losses once. */
+  /** Converts errors of PostgreSQL, its client or pg-boss to inbox errors, and reports each loss once. */
   async #asking<Answer>(ask: () => Promise<Answer>, isRetry = false): Promise<Answer> {
     const losses = this.#losses
     try {
@@ -215,9 +216,9 @@ export class Boss {
     if (loss === 'schema' && (!this.#isProven || source.discard === undefined)) {
       const fix =
         source.discard === undefined
-          ? 'Start the application again, so that its pg-boss creates them.'
-          : 'Drop the schema, or set another; a new one is then created.'
-      const text = `PostgreSQL refused: ${cause.message}. The schema ${schema} lacks tables of the installed pg-boss. ${fix}`
+          ? 'Restart the application, so its pg-boss creates them.'
+          : 'Drop the schema or set a different one, which the inbox then creates.'
+      const text = `PostgreSQL refused: ${cause.message}. The schema ${schema} lacks tables that the installed pg-boss needs. ${fix}`
       return cannotOpen(text, new ConfigurationError(text, { cause }))
     }
     this.#losses += 1
@@ -225,12 +226,12 @@ export class Boss {
     this.#queues.clear()
     if (loss === 'schema') source.discard?.()
     const lost = loss === 'schema' ? `The schema ${schema}, or a table in it,` : 'A queue of this inbox'
-    return cannotOpen(`${lost} was removed, with the events in it (${cause.message}). It is created again.`, cause)
+    return cannotOpen(`${lost} was removed, along with its events (${cause.message}). It will be created again.`, cause)
   }
 
   async #started(): Promise<PgBoss> {
     const { source, secrets } = this.#options
-    // Whatever is missing when pg-boss starts is not a loss.
+    // Anything missing when pg-boss starts is not a loss.
     const boss = await source.started().catch((error) => Promise.reject(toInboxError(error, secrets)))
     if (!this.#checked.has(boss)) {
       await this.#checkIsolation(boss)
@@ -239,7 +240,7 @@ export class Boss {
     return boss
   }
 
-  /** Each statement is its own transaction, so a stricter level would only make concurrent workers fail. */
+  /** Each statement is a separate transaction, so a stricter isolation level would only make concurrent workers fail. */
   async #checkIsolation(boss: PgBoss): Promise<void> {
     const { rows } = await this.#dbOf(boss, statementTimeoutMs).executeSql(
       "SELECT current_setting('default_transaction_isolation') AS isolation",
@@ -248,8 +249,8 @@ export class Boss {
     const isolation: unknown = rows[0]?.isolation
     if (isolation === 'read committed') return
     throw new ConfigurationError(
-      `Expected the isolation level of this connection to be 'read committed', found '${isolation}'. Several workers cannot ` +
-        "claim events at that level. Run ALTER ROLE … SET default_transaction_isolation = 'read committed' for the role of the inbox.",
+      `Expected the isolation level of this connection to be 'read committed', got '${isolation}'. At that level, workers ` +
+        "cannot claim events concurrently. Run ALTER ROLE … SET default_transaction_isolation = 'read committed' for the inbox's role.",
     )
   }
 
@@ -273,7 +274,7 @@ export class Boss {
       await within(statementTimeoutMs, dead)
       await within(statementTimeoutMs, boss.createQueue(this.queueOf(name), { ...this.sendOptions(name), deadLetter }))
     } catch (error) {
-      // The statements of `createQueue` have no short time limit, so they still occupy their connections.
+      // The statements of `createQueue` have a long time limit and still occupy their connections.
       if (error instanceof TimeLimitError) this.#options.source.discard?.()
       throw error
     }

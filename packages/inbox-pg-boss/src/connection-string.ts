@@ -1,10 +1,10 @@
 import { ConfigurationError } from '@scrapenest-webhooks/core'
 
 /**
- * Refuses a string that `pg` would misread: an unescaped `/`, `?` or `#` ends the password early, and the rest would be
- * printed as the name of a host or database that does not exist.
+ * Rejects a string that `pg` would misread: an unescaped `/`, `?` or `#` ends the password early, and the rest would be
+ * printed as the name of a nonexistent host or database.
  *
- * @throws {ConfigurationError} `configuration_invalid`. Its message does not quote the string, which contains a password.
+ * @throws {ConfigurationError} `configuration_invalid`. The message does not quote the string, which contains a password.
  */
 export function checkConnectionString(connectionString: unknown): void {
   const isText = typeof connectionString === 'string'
@@ -13,7 +13,7 @@ export function checkConnectionString(connectionString: unknown): void {
   if (url !== undefined && !hasCutCredentials(url)) return
   throw new ConfigurationError(
     'Expected connectionString to be a URL such as postgres://user:password@host:5432/database. ' +
-      'Percent-encode special characters in the password: encodeURIComponent does it.',
+      'Percent-encode special characters in the password, for example with encodeURIComponent.',
   )
 }
 
@@ -30,7 +30,7 @@ export function secretsIn(connectionString: string): readonly string[] {
 function parse(connectionString: string): URL | undefined {
   if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(connectionString)) return undefined
   try {
-    // As in `pg`, where a URL with credentials but no host is valid, because the host can be a parameter.
+    // For `pg`, a URL with credentials but no host is valid, because the host can be a parameter.
     const url = new URL(connectionString.replace('@/', '@localhost/'))
     for (const part of [url.username, url.password, url.pathname]) decodeURIComponent(part)
     return url

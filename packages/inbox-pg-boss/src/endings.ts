@@ -11,7 +11,7 @@ export interface EndingsOptions {
   readonly settings: InboxSettings
 }
 
-/** Ends attempts with pg-boss's `complete` and `fail`, or inside the application's own transaction. */
+/** Ends attempts with pg-boss's `complete` and `fail`, or inside the application's transaction. */
 export class Endings {
   readonly #boss: Boss
   readonly #held: HeldClaims
@@ -26,7 +26,7 @@ export class Endings {
   async end(lease: Lease, ending: Ending): Promise<boolean> {
     const isEnded = await this.#record(lease, ending).catch(async (error) => {
       if (ending.error === undefined || !isWebhookError(error) || !isDataRefusal(error.cause)) throw error
-      // The same text would be refused again, and the event would run until its lease ends.
+      // The same text would be refused again, and the event would stay running until its lease expires.
       const { code } = ending.error
       const fixed = { code, name: 'Error', message: 'PostgreSQL cannot store the text of this error.' }
       return await this.#record(lease, { ...ending, error: fixed })
@@ -35,7 +35,7 @@ export class Endings {
     return isEnded
   }
 
-  /** Completes an attempt of this process inside the application's own transaction. @returns false if its lease is lost. */
+  /** Completes an attempt of this process inside the application's transaction. @returns false if its lease is lost. */
   async completeIn(db: Db, event: InboxEvent): Promise<boolean> {
     const claim = this.#held.ofEvent(event)
     if (claim === undefined) return false
@@ -53,8 +53,8 @@ export class Endings {
   }
 
   /**
-   * Whether an attempt is still running although it was completed in a transaction, because the transaction was rolled back
-   * or is still open.
+   * Whether an attempt is still running even though it was completed in a transaction, because that transaction was rolled
+   * back or is still open.
    */
   async isStillRunning(event: InboxEvent): Promise<boolean> {
     const claim = this.#held.ofEvent(event)
@@ -82,7 +82,9 @@ export class Endings {
     })
   }
 
-  /** Completes and drops the payload, in one statement, so that a lost connection leaves nothing half done or locked. */
+  /**
+   * Completes the attempt and drops the payload in one statement, so a lost connection leaves nothing half done or locked.
+   */
   async #completeWithoutPayload(lease: Lease, output: JobOutput, db: Db | undefined): Promise<boolean> {
     const { id, retryCount } = attemptOf(lease)
     const rows = await this.#boss.sql(
@@ -103,15 +105,15 @@ export class Endings {
     const delayMs = delayOf(ending)
     const retryLimit = ending.state === 'dead' ? retryCount : Math.max(this.#boss.retryLimit, retryCount + 1)
     return await this.#boss.call(nameOf(lease), async ({ boss, queue, db }) => {
-      // Writes into the job what `fail` is to do next. If this process dies in between, the heartbeat ends and pg-boss does
-      // the same. Without `started_on` the next claim does not count another attempt.
+      // Writes to the job what `fail` is to do next. If this process dies in between, the heartbeat expires and pg-boss does
+      // the same. Without `started_on`, the next claim does not count another attempt.
       await this.#boss.sql(
         `UPDATE ${this.#boss.schema}.job
          SET retry_limit = $4, retry_delay = $5, retry_backoff = false,
            deletion_seconds = CASE WHEN $4 = retry_count THEN 0 ELSE deletion_seconds END
            ${isCounted ? '' : ', started_on = NULL'}
          WHERE name = $1 AND id = $2 AND state = 'active' AND retry_count = $3`,
-        // At least a second, so that no worker can claim the event before `#delay` has set its exact delay.
+        // One second or more, so no worker can claim the event before `#delay` has set its exact delay.
         [queue, id, retryCount, retryLimit, Math.max(1, Math.ceil(delayMs / 1000))],
       )
       const { affected } = (await boss.fail(queue, attempt, this.#output(lease, ending), db)) as { affected: number }
@@ -121,9 +123,9 @@ export class Endings {
   }
 
   /**
-   * Sets the exact delay, because pg-boss delays by whole seconds: events that died together with their process would be
-   * retried together, within the same second, and die together again. Also restores pg-boss's own jittered delay, which
-   * applies when the next lease ends.
+   * Sets the exact delay, because pg-boss delays by whole seconds. Events that died together with their process would be
+   * retried within the same second and die together again. Also restores pg-boss's jittered delay, which applies when the
+   * next lease expires.
    */
   async #delay(lease: Lease, delayMs: number): Promise<void> {
     const { id, retryCount } = attemptOf(lease)
@@ -136,7 +138,7 @@ export class Endings {
         [this.#boss.queueOf(nameOf(lease)), id, retryCount, delayMs, watchRetryDelaySeconds],
       )
     } catch {
-      // The attempt has ended all the same, and the event is due at the next whole second.
+      // The attempt has ended anyway, and the event is due at the next whole second.
     }
   }
 
@@ -154,10 +156,10 @@ export class Endings {
   }
 }
 
-/** Milliseconds until the next attempt, within what PostgreSQL can hold. */
+/** Milliseconds until the next attempt, limited to what PostgreSQL can store. */
 export function delayOf(ending: Ending): number {
   if (ending.state !== 'ready') return 0
   const delayMs = Math.round(ending.dueAtMs - ending.nowMs)
-  // Invalid times must not make the event due at once.
+  // Invalid times must not make the event due immediately.
   return Number.isNaN(delayMs) ? 60_000 : Math.max(0, Math.min(longestDelayMs, delayMs))
 }

@@ -11,17 +11,17 @@ import { checkConnectionString, secretsIn } from './connection-string.ts'
 import { checkPgBoss, supportedPgBoss } from './supported-pg-boss.ts'
 
 /**
- * The options of every inbox. A `leaseMs` below 10,000 counts as 10,000, pg-boss's shortest heartbeat; `keepDoneMs` is
- * also how long duplicates of a done event are recognized.
+ * The common inbox options. A `leaseMs` below 10,000 is raised to 10,000, pg-boss's shortest heartbeat. `keepDoneMs` is also
+ * how long duplicates of a done event are recognized.
  *
- * Give web and worker processes the same `maxAttempts`, `leaseMs`, `handlerTimeoutMs` and `keepDoneMs`.
+ * Use the same `maxAttempts`, `leaseMs`, `handlerTimeoutMs` and `keepDoneMs` in web and worker processes.
  */
 export interface PgBossInboxOptions extends InboxOptions {
-  /** Where PostgreSQL is: `postgres://…`. Give either `connectionString` or `boss`. */
+  /** The URL of the database: `postgres://…`. Set either `connectionString` or `boss`. */
   readonly connectionString?: string | undefined
   /**
-   * A PgBoss of your own, 12.35.0 or later. The inbox starts it if needed, and never stops it. Give it a `query_timeout`, so
-   * that it closes connections that no longer answer.
+   * Your own PgBoss, 12.35.0 or later. The inbox starts it if needed, and never stops it. Set its `query_timeout`, so that
+   * connections that no longer answer are closed.
    */
   readonly boss?: PgBoss | undefined
   /**
@@ -30,23 +30,24 @@ export interface PgBossInboxOptions extends InboxOptions {
    */
   readonly schema?: string | undefined
   /**
-   * Whether a missing schema is created. pg-boss creates its tables in it either way.
-   * @default true; `false` for a role that may not create one. While the schema is missing, deliveries are answered 503
+   * Whether to create a missing schema. Set `false` if the role may not create schemas. While the schema is missing,
+   * deliveries are then answered 503. pg-boss creates its tables in the schema either way.
+   * @default true
    */
   readonly createSchema?: boolean | undefined
   /**
-   * Prefix of the queue names: a receiver named `orders` has the queue `webhooks/orders`, and its dead
-   * letters are copied to `webhooks/orders/dead`.
+   * Prefix of the queue names. A receiver named `orders` uses the queue `webhooks/orders`, and its dead letters are copied
+   * to `webhooks/orders/dead`.
    * @default 'webhooks'
    */
   readonly queuePrefix?: string | undefined
 }
 
 /**
- * An inbox on pg-boss, for several machines: each event is a job in PostgreSQL, committed before its delivery is
+ * An inbox on pg-boss, for several machines. Each event is a job in PostgreSQL, committed before its delivery is
  * acknowledged.
  *
- * Connects when first needed. The first start creates pg-boss's schema, so it needs the right to create one.
+ * Connects on first use. The first start creates pg-boss's schema, so the role must be allowed to create one.
  *
  * @throws {ConfigurationError} `configuration_invalid`: an option is missing, malformed or unknown, or the installed pg-boss
  * is not supported.
@@ -61,8 +62,8 @@ export function pgBossInbox(options: PgBossInboxOptions): PgBossInbox {
   checkKnownOptions(inbox, inboxOptions)
   if ((connectionString === undefined) === (boss === undefined) || connectionString === '') {
     throw new ConfigurationError(
-      'Expected either connectionString or boss, for example pgBossInbox({ connectionString: process.env.DATABASE_URL }). ' +
-        'If it comes from the environment, the variable is not set.',
+      'Expected either connectionString or boss, such as pgBossInbox({ connectionString: process.env.DATABASE_URL }). ' +
+        'If it comes from an environment variable, check that the variable is set.',
     )
   }
   if (!/^[A-Za-z_][A-Za-z0-9_]{0,62}$/.test(schema)) {
@@ -73,7 +74,7 @@ export function pgBossInbox(options: PgBossInboxOptions): PgBossInbox {
   }
   if (createSchema !== undefined && (typeof createSchema !== 'boolean' || boss !== undefined)) {
     throw new ConfigurationError(
-      'Expected createSchema to be true or false, and absent with boss: give it to your PgBoss.',
+      'Expected createSchema to be true or false. It cannot be combined with boss: set it on your PgBoss instead.',
     )
   }
   const read = readInboxOptions(inbox)

@@ -18,7 +18,7 @@ describe('pgBossInbox', () => {
     { options: { connectionString: '' }, message: /Expected either connectionString or boss/ },
     {
       options: { connectionString: undefined },
-      message: /If it comes from the environment, the variable is not set/,
+      message: /If it comes from an environment variable, check that the variable is set/,
     },
     { options: { connectionString, conection: 1 }, message: /Unknown option "conection"/ },
     { options: { connectionString, schema: 'a; DROP' }, message: /Expected schema to be a plain name/ },

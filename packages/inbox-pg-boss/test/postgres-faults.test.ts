@@ -16,7 +16,7 @@ describe('a failure of PostgreSQL', () => {
     ['3D000', 'database "a" does not exist', /Create the database/],
     ['3F000', 'schema "a" does not exist', /CREATE SCHEMA/],
     ['42703', 'column "a" does not exist', /Migrate them/],
-    [undefined, 'pg-boss database requires migrations', /Create or migrate the tables/],
+    [undefined, 'pg-boss database requires migrations', /Create or migrate pg-boss's tables/],
     [undefined, 'SASL: SCRAM-SERVER-FIRST-MESSAGE: client password must be a string', /Set the password/],
   ])('with %s is a refusal that promises no retry: %s', (code, message, fix) => {
     const error = toInboxError(fault(code, message))

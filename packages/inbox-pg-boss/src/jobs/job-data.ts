@@ -11,10 +11,10 @@ export interface JobData extends EventJson {
 const maxTimeMs = 8_640_000_000_000_000
 
 /**
- * The data of a job, which any other client of the database may have changed.
+ * Validates the data of a job, which any other client of the database may have changed.
  *
- * @param stored parsed, or as text, because the application can tell `pg` not to parse `jsonb`.
- * @throws {Error} with a message that says what cannot be read.
+ * @param stored parsed data or text, because the application can configure `pg` not to parse `jsonb`.
+ * @throws {Error} with a message that names the unreadable field.
  */
 export function readJobData(stored: unknown): JobData {
   const data = parseJson(stored) as Partial<JobData>
@@ -30,12 +30,12 @@ export function readJobData(stored: unknown): JobData {
   return data as JobData
 }
 
-/** A `jsonb` value, which `pg` may not have parsed. */
+/** Parses a `jsonb` value, unless `pg` already has. */
 export function parseJson(value: unknown): unknown {
   return typeof value === 'string' ? JSON.parse(value) : value
 }
 
-/** @param ms milliseconds since 1970; brought into the range of a `Date`. */
+/** @param ms milliseconds since 1970, clamped to the range of a `Date`. */
 export function toDate(ms: number): Date {
   return new Date(Number.isNaN(ms) ? 0 : Math.max(-maxTimeMs, Math.min(maxTimeMs, ms)))
 }
@@ -58,7 +58,7 @@ function isTextsInJson(value: unknown): boolean {
   try {
     return Array.isArray(parseJson(value)) && isTexts(parseJson(value))
   } catch {
-    // The message of a SyntaxError would quote the data.
+    // Not rethrown, because the message of a SyntaxError quotes the data.
     return false
   }
 }
@@ -80,7 +80,7 @@ export interface JobOutput {
   readonly error?: AttemptError
 }
 
-/** The id of an event's job. It is the same for every delivery, so that PostgreSQL itself recognizes duplicates. */
+/** The id of an event's job. It is the same for every delivery, so PostgreSQL recognizes duplicates. */
 export function jobIdOf(identity: EventIdentity): string {
   const hash = createHash('sha256').update(eventKey(identity)).digest()
   // RFC 9562, 5.8: version 8 is for custom ids.

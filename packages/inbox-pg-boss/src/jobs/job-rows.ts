@@ -12,8 +12,8 @@ import {
 import { type JobData, type JobOutput, jobIdOf, parseJson, readJobData, toDate } from './job-data.ts'
 
 /**
- * A row of pg-boss's table of jobs. Everything is selected as text, because the application may have told `pg` to parse
- * times, JSON or integers in its own way.
+ * A row of pg-boss's job table. Everything is selected as text, because the application may have configured how `pg` parses
+ * times, JSON or integers.
  */
 export interface JobRow {
   readonly id: string
@@ -26,7 +26,7 @@ export interface JobRow {
   readonly start_after: string
   readonly started_on: string | null
   readonly completed_on: string | null
-  /** When the lease ends. */
+  /** When the lease expires. */
   readonly lease_end: string | null
   /** Microseconds since 1970, because pages must not overlap. */
   readonly created_us: string
@@ -53,13 +53,13 @@ export function cursorOf({ created_us: createdUs, id }: JobRow): string {
   return `${createdUs}_${id}`
 }
 
-/** The state of an event for each of pg-boss's states, in the order of pg-boss's enum. */
+/** The event state for each of pg-boss's states, in the order of pg-boss's enum. */
 const stateOf = {
   created: 'ready',
   retry: 'ready',
   active: 'running',
   completed: 'done',
-  // An operator cancelled the job with pg-boss's own tools.
+  // An operator canceled the job with pg-boss's tools.
   cancelled: 'dead',
   failed: 'dead',
 } as const satisfies Record<JobRow['state'], InboxState>
@@ -77,7 +77,7 @@ export function selection(
   }
   const { name, scope, eventId, eventType, state, isUnhandled, receivedFrom, receivedBefore, finishedBefore } = filter
   if (eventId !== undefined && scope !== undefined) {
-    // The id of a job includes the name, so without a name each queue has one of its own.
+    // A job's id depends on the name, so without a name, each queue has a different id for the event.
     const names = name === undefined ? queues.map(nameOfQueue) : [name]
     add(
       'id = ANY(?::uuid[])',
@@ -119,7 +119,7 @@ export function toSummary(row: JobRow): InboxSummary {
     messageId: data.messageId,
     state,
     isUnhandled: state === 'done' && outputOf(row)?.isUnhandled === true,
-    // pg-boss counts retries, which start with the second claim. A job that was given back has no `started_on`.
+    // pg-boss counts retries, which start with the second claim. A released job has no `started_on`.
     attempts: row.started_on === null ? retryCount : retryCount + 1,
     replays: data.replays ?? 0,
     sentAt: new Date(data.sentAt),
@@ -146,7 +146,7 @@ export function toRecord(row: JobRow): InboxRecord {
 export interface ReadEvent {
   readonly event: InboxEvent
   readonly replays: number
-  /** Why the job's data cannot be read. If set, `event` contains only what is known. */
+  /** Why the job's data is unreadable. If set, `event` contains only what is known. */
   readonly unreadable?: unknown
 }
 
@@ -160,7 +160,7 @@ export function readEvent(job: { readonly id: string; readonly name: string; rea
   }
 }
 
-/** Data for `list` and `get`, which also show events that cannot be read. */
+/** Data for `list` and `get`, which also show unreadable events. */
 function shownData({ id, queue, data }: JobRow): JobData {
   try {
     return readJobData(data)
@@ -169,7 +169,7 @@ function shownData({ id, queue, data }: JobRow): JobData {
   }
 }
 
-/** What is known of an event whose data cannot be read. */
+/** What is known about an event with unreadable data. */
 function unreadableData({ id, name, data }: { id: string; name: string; data: unknown }): JobData {
   const { eventId } = Object(withoutThrowing(() => parseJson(data))) as { readonly eventId?: unknown }
   const known = { eventId: typeof eventId === 'string' ? eventId : id, eventType: 'unreadable', messageId: id }
@@ -181,7 +181,7 @@ function outputOf({ output }: JobRow): Partial<JobOutput> | undefined {
   return parsed === undefined || parsed === null ? undefined : Object(parsed)
 }
 
-/** pg-boss keeps the output of the last attempt: ours, or its own if pg-boss ended the attempt. */
+/** pg-boss keeps the output of the last attempt: ours, or its own if it ended the attempt itself. */
 function lastAttempt(row: JobRow, { replays = 0 }: JobData): readonly InboxAttemptRecord[] {
   const output = outputOf(row)
   if (output === undefined) return []
@@ -193,12 +193,12 @@ function lastAttempt(row: JobRow, { replays = 0 }: JobData): readonly InboxAttem
   return [{ attempt, replay, startedAt: toDate(startedAt), durationMs, ...(error && { error }) }]
 }
 
-/** The time in a column, which contains milliseconds since 1970. */
+/** Parses a column that contains milliseconds since 1970. */
 export function timeOf(column: string | null): Date | undefined {
   return column === null ? undefined : toDate(Number(column))
 }
 
-/** A prefix contains no slash, and neither does a name. */
+/** Neither prefixes nor names contain a slash. */
 function nameOfQueue(queue: string): string {
   return queue.slice(queue.indexOf('/') + 1)
 }

@@ -2,17 +2,17 @@ import type { InboxEvent } from '@scrapenest-webhooks/core'
 import type { Lease } from '@scrapenest-webhooks/inbox/kit'
 import type { JobAttempt } from 'pg-boss'
 
-/** The lease of a claimed job. Its id names the receiver and the job, its token the attempt. */
+/** The lease of a claimed job. The id identifies the receiver and the job, the token identifies the attempt. */
 export function leaseOf(name: string, { id, retryCount }: JobAttempt): Lease {
   return { id: `${name}/${id}`, token: String(retryCount) }
 }
 
-/** The receiver's name in a lease. A name contains no slash. */
+/** The receiver's name in a lease. Names contain no slash. */
 export function nameOf({ id }: Lease): string {
   return id.slice(0, id.indexOf('/'))
 }
 
-/** The job and retry count by which pg-boss fences an attempt: the retry count identifies the claim. */
+/** The job and the retry count with which pg-boss fences an attempt. The retry count identifies the claim. */
 export function attemptOf({ id, token }: Lease): JobAttempt {
   return { id: id.slice(id.indexOf('/') + 1), retryCount: Number(token) }
 }
@@ -21,11 +21,11 @@ export interface HeldClaim {
   readonly lease: Lease
   readonly event: InboxEvent
   readonly replays: number
-  /** Whether the handler has completed the event in its own transaction. */
+  /** Whether the handler has completed the event in its transaction. */
   isCompleting: boolean
 }
 
-/** The claims of this process that have not ended. */
+/** Claims of this process that have not ended. */
 export class HeldClaims {
   readonly #claims = new Map<string, HeldClaim>()
 
