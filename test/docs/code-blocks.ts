@@ -31,9 +31,14 @@ export async function codeBlocksOf(page: string): Promise<readonly CodeBlock[]> 
   return blocks
 }
 
-/** Whether a block is a complete program that listens on port 3000. */
-export function isServer({ code }: CodeBlock): boolean {
-  return /\blisten\(.*3000|\bport: 3000/.test(code)
+/** Whether a block is a complete program of ours that listens on port 3000. */
+export function isServer(block: CodeBlock): boolean {
+  return !isRecipe(block) && /\blisten\(.*3000|\bport: 3000/.test(block.code)
+}
+
+/** Whether a block is what a reader has before the switch, without our packages. */
+export function isRecipe({ code }: CodeBlock): boolean {
+  return code.startsWith('// Before\n')
 }
 
 /** Whether a block is the first program that a page shows for a framework. */
