@@ -98,6 +98,16 @@ with ScrapeNestClient(api_key=api_key, base_url=base_url) as client:
     result["endpoints"] = len(client.webhook_endpoints.list())
 
     result["not_found"] = failure_of(lambda: client.jobs.get("none"))
+    result["missing"] = {
+        "monitors": failure_of(client.monitors.list),
+        "api_keys": failure_of(client.api_keys.list),
+        "retention": failure_of(client.retention.get_policy),
+        "org": failure_of(client.org.get_ip_allowlist),
+        "audit_logs": failure_of(client.audit_logs.list),
+    }
+    result["resources"] = sorted(
+        name for name, value in vars(client).items() if type(value).__name__.endswith("Resource")
+    )
     result["invalid"] = failure_of(lambda: client.submit(job_type="light", target_url="not-a-url"))
 with ScrapeNestClient(api_key="wrong", base_url=base_url) as client:
     result["unauthorized"] = failure_of(lambda: client.jobs.list())
