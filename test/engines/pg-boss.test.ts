@@ -192,22 +192,51 @@ describe.skipIf(!hasEngine('postgres'))('the inbox on pg-boss', () => {
     expect((await inbox.get(event.eventId))?.history).toMatchObject([{ attempt: 3, error: { code: 'lease_ended' } }])
   })
 
-  it("reads what pg-boss's own watch ended", async () => {
-    const boss = new PgBoss({ connectionString: server.url, schema })
-    boss.on('error', () => {})
-    await boss.start()
-    onTestFinished(() => boss.stop({ graceful: false }))
-    const inbox = createInbox({ boss, maxAttempts: 1 })
-    const event = createInboxEvent()
-    await inbox.put(event)
-    await client.query(
-      `UPDATE ${schema}.job SET state = 'active', started_on = now(), heartbeat_on = now() - interval '1 hour'`,
-    )
-    await client.query(`UPDATE ${schema}.queue SET monitor_on = NULL`)
-    await boss.supervise('webhooks/scrapenest')
+  describe("an attempt that pg-boss's own watch ended", () => {
+    async function endByWatch({
+      retryCount,
+      ...options
+    }: Partial<PgBossInboxOptions> & { readonly retryCount: number }) {
+      const boss = new PgBoss({ connectionString: server.url, schema })
+      boss.on('error', () => {})
+      await boss.start()
+      onTestFinished(() => boss.stop({ graceful: false }))
+      const inbox = createInbox({ boss, ...options })
+      const event = createInboxEvent()
+      await inbox.put(event)
+      await client.query(
+        `UPDATE ${schema}.job SET state = 'active', started_on = now(), retry_count = ${retryCount},
+           heartbeat_on = now() - interval '1 hour'`,
+      )
+      await client.query(`UPDATE ${schema}.queue SET monitor_on = NULL`)
+      await boss.supervise('webhooks/scrapenest')
+      return { inbox, event }
+    }
 
-    expect(await inbox.get(event.eventId)).toMatchObject({ state: 'dead', attempts: 1 })
-    expect((await inbox.get(event.eventId))?.history).toMatchObject([{ attempt: 1, error: { code: 'lease_ended' } }])
+    it('is read as one whose lease ended', async () => {
+      const { inbox, event } = await endByWatch({ retryCount: 0 })
+      expect(await inbox.get(event.eventId)).toMatchObject({ state: 'ready', attempts: 1 })
+      expect((await inbox.get(event.eventId))?.history).toMatchObject([{ attempt: 1, error: { code: 'lease_ended' } }])
+    })
+
+    it('is reported by a worker, and its event retried after the backoff, not hours later', async () => {
+      const { inbox, event } = await endByWatch({ retryCount: 6, backoff: () => 100 })
+      const reports: unknown[] = []
+      const consumer = createInboxConsumer(() => {})
+      await inbox.start({ ...consumer, report: (error) => reports.push((error as { code?: unknown }).code) })
+      await untilInboxStats(inbox, { done: 1 })
+      expect(reports).toEqual(['lease_ended'])
+      expect(await inbox.get(event.eventId)).toMatchObject({ attempts: 8 })
+    })
+
+    it('is reported as dead if it was the last', async () => {
+      const { inbox, event } = await endByWatch({ retryCount: 2, maxAttempts: 3 })
+      const reports: unknown[] = []
+      const consumer = createInboxConsumer(() => {})
+      await inbox.start({ ...consumer, report: (error) => reports.push((error as { code?: unknown }).code) })
+      await vi.waitFor(() => expect(reports).toEqual(['lease_ended', 'event_dead']))
+      expect(await inbox.get(event.eventId)).toMatchObject({ state: 'dead', attempts: 3 })
+    })
   })
 
   it('works on a pg-boss of the user, and leaves it running', async () => {

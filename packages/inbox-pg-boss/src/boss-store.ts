@@ -24,6 +24,7 @@ import {
   type BossCall,
   changeTimeoutMs,
   deliveryTimeoutMs,
+  mostRetries,
   scanTimeoutMs,
   watchRetryDelaySeconds,
 } from './boss.ts'
@@ -44,6 +45,12 @@ import { attemptOf, HeldClaims, leaseOf, nameOf } from './jobs/leases.ts'
 
 /** How many due times are remembered. The regular poll finds other due events. */
 const rememberedDueTimes = 1000
+
+/** How often attempts that pg-boss itself ended are looked for, in milliseconds. It postpones them by at least 30 s. */
+const resumeIntervalMs = 10_000
+
+/** The outputs of attempts that pg-boss's own watch ended, because the heartbeat or the time limit had passed. */
+const endedByWatch = "output->'value'->>'message' IN ('job heartbeat timeout', 'job timed out')"
 
 /** Added to due times, in milliseconds, because PostgreSQL's clock may be that far behind ours. */
 const clockSlackMs = 5
@@ -80,6 +87,8 @@ export class BossStore implements EventStore {
   readonly #endings: Endings
   /** When events are due again after an attempt in this process. */
   #due: { readonly name: string; readonly dueAtMs: number }[] = []
+  /** When to look again for attempts that pg-boss itself ended, by name and by `performance.now()`. */
+  readonly #resumeAtMs = new Map<string, number>()
 
   constructor(boss: Boss, settings: InboxSettings) {
     this.#boss = boss
@@ -126,8 +135,9 @@ export class BossStore implements EventStore {
     return { claimed, nextDueAtMs: dueOfName.length > 0 ? Math.min(...dueOfName) : undefined }
   }
 
-  /** pg-boss itself looks for expired leases only once a minute, and does not report dead events. */
+  /** pg-boss itself looks for expired leases only once a minute, does not know the backoff, and reports no dead events. */
   async expired(name: string): Promise<readonly ExpiredAttempt[]> {
+    await this.#resumeEnded(name)
     const rows = await this.#boss.call(name, async ({ queue }) =>
       this.#boss.sql<JobRow>(
         `SELECT ${rowColumns} FROM ${this.#boss.schema}.job
@@ -141,6 +151,22 @@ export class BossStore implements EventStore {
       attempt: Number(retryCount) + 1,
       startedAtMs: (timeOf(startedOn) ?? new Date()).getTime(),
     }))
+  }
+
+  /**
+   * Makes attempts that pg-boss itself ended running again, with their ended leases, so that they end as all others do.
+   * pg-boss would postpone an event by 30 s to a minute, twice as long after each attempt: days after ten of them.
+   */
+  async #resumeEnded(name: string): Promise<void> {
+    if (performance.now() < (this.#resumeAtMs.get(name) ?? 0)) return
+    await this.#boss.call(name, async ({ queue }) =>
+      this.#boss.sql(
+        `UPDATE ${this.#boss.schema}.job SET state = 'active', heartbeat_on = timestamptz 'epoch'
+         WHERE name = $1 AND state = 'retry' AND ${endedByWatch}`,
+        [queue],
+      ),
+    )
+    this.#resumeAtMs.set(name, performance.now() + resumeIntervalMs)
   }
 
   async renew(leases: readonly Lease[]): Promise<ReadonlySet<string>> {
@@ -240,7 +266,7 @@ export class BossStore implements EventStore {
       `WITH without AS (SELECT id FROM ${schema}.job WHERE ${final} AND NOT data ? 'signedHeaders'),
        replayed AS (
          UPDATE ${schema}.job
-         SET state = 'created', retry_count = 0, retry_limit = ${this.#boss.retryLimit}, started_on = NULL,
+         SET state = 'created', retry_count = 0, retry_limit = ${mostRetries}, started_on = NULL,
            completed_on = NULL, heartbeat_on = NULL, start_after = now(), deletion_seconds = ${deleteAfterSeconds},
            keep_until = now() + (keep_until - created_on), retry_delay = ${watchRetryDelaySeconds}, retry_backoff = true,
            data = data || jsonb_build_object('replays', CASE WHEN jsonb_typeof(data->'replays') = 'number'

@@ -50,8 +50,11 @@ export const longestDelayMs: number = foreverSeconds * 1000
 /** The base of pg-boss's jittered delays, in seconds. Applies if pg-boss finds an expired lease before a worker does. */
 export const watchRetryDelaySeconds = 30
 
-/** Well below PostgreSQL's largest `integer`, because pg-boss counts past this value. */
-const mostRetries = 1_000_000_000
+/**
+ * How often pg-boss retries: always, because the worker decides when an event is dead. A move to dead letters by pg-boss
+ * would not be reported. Well below PostgreSQL's largest `integer`, because pg-boss counts past this value.
+ */
+export const mostRetries = 1_000_000_000
 
 /** An SQLSTATE that PostgreSQL does not use. */
 const rolledBack = 'SNRBK'
@@ -171,8 +174,8 @@ export class Boss {
     const { handlerTimeoutMs, graceMs } = this.#options.settings
     const longestRunSeconds = Math.ceil((handlerTimeoutMs + graceMs) / 1000) + this.heartbeatSeconds
     return {
-      retryLimit: this.retryLimit,
-      // For expired attempts that pg-boss finds. For those that a worker finds, the backoff applies.
+      retryLimit: mostRetries,
+      // For expired attempts that pg-boss finds, until a worker finds them (`BossStore.expired`).
       retryDelay: watchRetryDelaySeconds,
       retryBackoff: true,
       heartbeatSeconds: this.heartbeatSeconds,
@@ -181,11 +184,6 @@ export class Boss {
       deleteAfterSeconds: this.deleteAfterSeconds,
       deadLetter: this.#deadLettersOf(name),
     }
-  }
-
-  /** Maximum number of times pg-boss retries an event. */
-  get retryLimit(): number {
-    return Math.min(mostRetries, this.#options.settings.maxAttempts - 1)
   }
 
   async close(): Promise<void> {

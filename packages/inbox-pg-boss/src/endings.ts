@@ -1,7 +1,7 @@
 import { type InboxEvent, isWebhookError } from '@scrapenest-webhooks/core'
 import { type Ending, type InboxSettings, type Lease, leaseEnded } from '@scrapenest-webhooks/inbox/kit'
 import type { Db } from 'pg-boss'
-import { type Boss, longestDelayMs, watchRetryDelaySeconds } from './boss.ts'
+import { type Boss, longestDelayMs, mostRetries, watchRetryDelaySeconds } from './boss.ts'
 import type { JobOutput } from './jobs/job-data.ts'
 import { attemptOf, type HeldClaims, nameOf } from './jobs/leases.ts'
 import { isDataRefusal } from './postgres-faults.ts'
@@ -103,7 +103,7 @@ export class Endings {
     const { id, retryCount } = attempt
     const isCounted = ending.state === 'dead' || ending.isCounted
     const delayMs = delayOf(ending)
-    const retryLimit = ending.state === 'dead' ? retryCount : Math.max(this.#boss.retryLimit, retryCount + 1)
+    const retryLimit = ending.state === 'dead' ? retryCount : mostRetries
     return await this.#boss.call(nameOf(lease), async ({ boss, queue, db }) => {
       // Writes to the job what `fail` is to do next. If this process dies in between, the heartbeat expires and pg-boss does
       // the same. Without `started_on`, the next claim does not count another attempt.
