@@ -1,7 +1,7 @@
 import { readdir } from 'node:fs/promises'
 import { join } from 'node:path'
 import * as core from '@scrapenest-webhooks/core'
-import { errorReply } from '@scrapenest-webhooks/core/adapter'
+import { errorReply, pageUrl } from '@scrapenest-webhooks/core/adapter'
 import { createEvent, generateSecret, signDelivery } from '@scrapenest-webhooks/testing'
 import { describe, expect, it } from 'vitest'
 import { repository } from './code-blocks.ts'
@@ -78,8 +78,10 @@ describe('docs/errors', () => {
     expect(await readPage('docs/errors/README.md')).toContain(`[\`${code}\`](${code}.md)`)
   })
 
-  it.each(codes)('quotes the message: %s', async (code) => {
-    expect(await readPage(`docs/errors/${code}.md`)).toContain(`\n> ${errorOf(code).message}\n`)
+  it.each(codes)('quotes the message, which leads to the page: %s', async (code) => {
+    const [, quoted] = /\n> (.+)\n/.exec(await readPage(`docs/errors/${code}.md`)) ?? []
+
+    expect(errorOf(code).message).toBe(`${quoted} ${pageUrl(`errors/${code}.md`)}`)
   })
 
   it('lists each code once in the index, with its status and a link', async () => {
@@ -256,7 +258,7 @@ function receiverOptions(): readonly string[] {
   try {
     core.createReceiver({ secret: generateSecret(), noSuchOption: true } as never)
   } catch (error) {
-    const [, names] = /The options are (.+)\.$/.exec((error as Error).message) ?? []
+    const [, names] = /The options are (.+?)\. /.exec((error as Error).message) ?? []
     if (names !== undefined) return names.split(', ').sort()
   }
   throw new Error('Expected the message for an unknown option to list the options.')

@@ -7,9 +7,9 @@ import { allPages, readPage } from './pages.ts'
 
 /** Words that need no definition: third-party names, wire names and plain English. */
 const plainWords = new Set(
-  `any artifact check close closing completed configuration create created data default error fact failed
-  fetch find found generate handling id identity is job known large later limit logger memory mismatch ms not number of option or
-  output path permanent read request resolve resolver result scoped scrapenest sign standard succeeded text too type unknown unlisted verify web
+  `after any artifact check close closing completed configuration create created data default error fact failed
+  fetch find found generate handling id identity is job known large later limit logger memory mismatch ms not number of option optional or
+  output page path permanent read request resolve resolver result scoped scrapenest second sign standard succeeded text too type unknown unlisted url verify web
   webhook whole with`.split(/\s+/),
 )
 
@@ -197,7 +197,7 @@ function receiverOptions(): ReadonlySet<string> {
   try {
     createReceiver({ secret: generateSecret(), noSuchOption: true } as never)
   } catch (error) {
-    const [, names] = /The options are (.+)\.$/.exec((error as Error).message) ?? []
+    const [, names] = /The options are (.+?)\. /.exec((error as Error).message) ?? []
     if (names !== undefined) return new Set(names.split(', '))
   }
   throw new Error('Expected the message for an unknown option to list the options.')

@@ -13,7 +13,7 @@ export {
   checkPath,
   checkWholeNumber,
 } from './check.ts'
-export { codeOf, messageOf, retryAfterSecondsOf } from './errors.ts'
+export { codeOf, messageOf, pageUrl, retryAfterSecondsOf, withPage } from './errors.ts'
 export { type EventIdentity, eventKey, keyText } from './handle/event-key.ts'
 export type { DispatchResult } from './handle/handlers.ts'
 export type { InboxAttempt, InboxProcessor } from './handle/inbox.ts'

@@ -147,6 +147,19 @@ type ClassifiedCode = 'retry_later' | 'schema_mismatch'
 /** Codes that a WebhookError itself may carry. */
 export type PlainErrorCode = Exclude<WebhookErrorCode, ClassifiedCode>
 
+/** Where the documentation is. A placeholder until the repository exists; a test compares it with each package.json. */
+const documentation = 'https://github.com/scrapenest-webhooks/scrapenest-webhooks/blob/main/docs'
+
+/** The URL of a page of the documentation. @param path below `docs`, for example `guides/rotation.md`. */
+export function pageUrl(path: string): string {
+  return `${documentation}/${path}`
+}
+
+/** The text of an error, with the URL of the page that explains its code. */
+export function withPage(text: string, code: ReportCode): string {
+  return `${text} ${pageUrl(`errors/${code}.md`)}`
+}
+
 /** Facts of a refusal, each present on the codes that name it. */
 export interface WebhookErrorFacts {
   /** `missing_header`, `duplicate_header`: the name of the header. */
@@ -175,6 +188,8 @@ export class WebhookError<Code extends WebhookErrorCode = WebhookErrorCode> exte
   declare readonly maxBytes?: number
 
   /**
+   * The message ends with the URL of the code's page, unless a handler's author wrote it.
+   *
    * @param detail a sentence to add to that of the code. A subclass passes its whole message. For the operator only.
    * @param options `cause`, and the facts of this failure.
    * @throws {TypeError} for a code that does not exist, or that only a class of its own may carry.
@@ -190,7 +205,8 @@ export class WebhookError<Code extends WebhookErrorCode = WebhookErrorCode> exte
     }
     const { message } = table[code]
     const text = isPlain && detail !== undefined ? `${message} ${detail}` : (detail ?? message)
-    super(text, cause === undefined ? undefined : { cause })
+    const isFromHandler = detail !== undefined && Object.hasOwn(thrownByHandlers, code)
+    super(isFromHandler ? text : withPage(text, code), cause === undefined ? undefined : { cause })
     this.code = code
     if (header !== undefined) this.header = header
     if (ageSeconds !== undefined) this.ageSeconds = ageSeconds
@@ -202,6 +218,12 @@ export class WebhookError<Code extends WebhookErrorCode = WebhookErrorCode> exte
   get library(): 'scrapenest-webhooks' {
     return 'scrapenest-webhooks'
   }
+}
+
+/** What handlers throw keeps the message that its author wrote. */
+const thrownByHandlers: Readonly<Partial<Record<WebhookErrorCode, true>>> = {
+  permanent_failure: true,
+  retry_later: true,
 }
 
 const classOf: Readonly<Record<ClassifiedCode, string>> = {

@@ -67,7 +67,7 @@ describe('the suggestion for an unknown option', () => {
   })
 
   it.each(['handlers', 'id', 'timeout'])('for %s is missing, because no option is similar', (name) => {
-    expect(() => checkKnownOptions({ [name]: 1 }, known)).toThrow(/toleranceSeconds\.$/)
+    expect(() => checkKnownOptions({ [name]: 1 }, known)).toThrow(/toleranceSeconds\. https:\S+$/)
   })
 })
 

@@ -1,6 +1,6 @@
 import { runInNewContext } from 'node:vm'
 import { describe, expect, it } from 'vitest'
-import { codeOf, errorReply, messageOf } from '../src/adapter.ts'
+import { codeOf, errorReply, messageOf, pageUrl, withPage } from '../src/adapter.ts'
 import { asWebhookError, retryAfterSecondsOf, rowOf } from '../src/errors.ts'
 import * as core from '../src/index.ts'
 import {
@@ -60,7 +60,7 @@ describe('every error', () => {
     const error = errorOf(code)
     expect(error).toBeInstanceOf(WebhookError)
     expect(error).toMatchObject({ code, library: 'scrapenest-webhooks' })
-    expect(error.message).toMatch(/^[A-Z].+\.$/s)
+    expect(error.message).toMatch(/^[A-Z].+\. https:\S+$/s)
     expect([isWebhookError(error), codeOf(error)]).toEqual([true, code])
   })
 
@@ -73,8 +73,12 @@ describe('every error', () => {
     '%s adds a detail to its own sentence',
     (code) => {
       const { message } = rowOf(code)
-      expect(new WebhookError(code).message).toBe(message)
-      expect(new WebhookError(code, 'This is why.').message).toBe(`${message} This is why.`)
+      expect(new WebhookError(code).message).toBe(withPage(message, code))
+      const thrownByHandlers = code === 'permanent_failure'
+      const explained = `${message} This is why.`
+      expect(new WebhookError(code, 'This is why.').message).toBe(
+        thrownByHandlers ? explained : withPage(explained, code),
+      )
     },
   )
 
@@ -110,7 +114,6 @@ describe('every error', () => {
 
 describe('the classes for applications', () => {
   it.each([
-    [new core.ConfigurationError('The fix.', { cause: 7 }), 'ConfigurationError', 'configuration_invalid'],
     [new PermanentError('The fix.', { cause: 7 }), 'PermanentError', 'permanent_failure'],
     [new RetryLaterError('The fix.', { cause: 7 }), 'RetryLaterError', 'retry_later'],
   ])('keep the whole message they are given, in the stack too: %s', (error, name, code) => {
@@ -119,16 +122,22 @@ describe('the classes for applications', () => {
     expect(error.stack).toContain('The fix.')
   })
 
+  it('names the page of its code after the fix: ConfigurationError', () => {
+    const error = new core.ConfigurationError('The fix.', { cause: 7 })
+    const message = `The fix. ${pageUrl('errors/configuration_invalid.md')}`
+    expect(error).toMatchObject({ name: 'ConfigurationError', code: 'configuration_invalid', message, cause: 7 })
+  })
+
   it('have a message of their own where they are given none', () => {
-    expect(new PermanentError().message).toBe(rowOf('permanent_failure').message)
-    expect(new RetryLaterError().message).toBe(rowOf('retry_later').message)
+    expect(new PermanentError().message).toBe(withPage(rowOf('permanent_failure').message, 'permanent_failure'))
+    expect(new RetryLaterError().message).toBe(withPage(rowOf('retry_later').message, 'retry_later'))
   })
 
   it('keep the issues of a schema out of what loggers copy', () => {
     const error = new SchemaMismatchError('job.created', [{ input: 'credential' }], { cause: 7 })
     expect(error).toMatchObject({
       name: 'SchemaMismatchError',
-      message: 'The schema of job.created rejected its data.',
+      message: withPage('The schema of job.created rejected its data.', 'schema_mismatch'),
       issues: [{ input: 'credential' }],
       cause: 7,
     })

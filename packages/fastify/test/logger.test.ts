@@ -1,23 +1,26 @@
 import type { Logger } from '@scrapenest-webhooks/core'
+import { withPage } from '@scrapenest-webhooks/core/adapter'
 import { createEvent, generateSecret, signDelivery } from '@scrapenest-webhooks/testing'
 import fastify, { type FastifyServerOptions } from 'fastify'
 import fastify4 from 'fastify4'
 import { describe, expect, it } from 'vitest'
 import { scrapenestWebhooks } from '../src/index.ts'
 
+const line = withPage('[scrapenest webhooks] A handler failed.', 'handler_failed')
+
 describe.each([
   ['Fastify 5', fastify],
   ['Fastify 4', fastify4 as unknown as typeof fastify],
 ])('%s', (_name, framework) => {
   it("logs a failed handler with the receiver's logger when the application has none", async () => {
-    expect(await linesOfFailedHandler({})).toEqual(['[scrapenest webhooks] A handler failed.'])
+    expect(await linesOfFailedHandler({})).toEqual([line])
   })
 
   it("logs it with the application's logger where there is one", async () => {
     const written: string[] = []
     const stream = { write: (line: string) => void written.push(line) }
     expect(await linesOfFailedHandler({ logger: { level: 'error', stream } })).toEqual([])
-    expect(written.map((line) => JSON.parse(line).msg)).toEqual(['[scrapenest webhooks] A handler failed.'])
+    expect(written.map((line) => JSON.parse(line).msg)).toEqual([line])
   })
 
   /** The lines that the receiver's own logger gets. */

@@ -1,4 +1,5 @@
 import { isWebhookError, WebhookError } from '@scrapenest-webhooks/core'
+import { withPage } from '@scrapenest-webhooks/core/adapter'
 
 /** Why a store is unavailable. No restart is needed once the fault is over. */
 export type InboxFault =
@@ -51,10 +52,9 @@ export class DeadEventError extends Error {
     return 'scrapenest-webhooks'
   }
   constructor(attempts: number, code: string) {
-    super(
-      `The event is dead after ${attempts === 1 ? 'one attempt' : `${attempts} attempts`}; the last failed with ` +
-        `${code}. Inspect it with inbox.get, and run it again with inbox.replay.`,
-    )
+    const tried = attempts === 1 ? 'one attempt' : `${attempts} attempts`
+    const text = `The event is dead after ${tried}; the last failed with ${code}. Inspect it with inbox.get, and run it again with inbox.replay.`
+    super(withPage(text, 'event_dead'))
   }
 }
 
@@ -66,7 +66,8 @@ export class LeaseEndedError extends Error {
     return 'scrapenest-webhooks'
   }
   constructor() {
-    super('The process that was handling the event died or stalled past its lease. The attempt counts as failed.')
+    const text = 'The process that was handling the event died or stalled past its lease. The attempt counts as failed.'
+    super(withPage(text, 'lease_ended'))
   }
 }
 

@@ -1,4 +1,5 @@
 import type { WebhookEndpointSettings } from '@scrapenest-webhooks/client'
+import { pageUrl } from '@scrapenest-webhooks/core/adapter'
 import type { Command } from 'commander'
 import { collect, parseNumber, parseUrl } from '../arguments.ts'
 import { exitCodes } from '../exit-codes.ts'
@@ -80,7 +81,8 @@ async function rotate(id: string, options: ApiOptions & ConfirmOptions): Promise
   if (options.json) return printJson(rotated)
   printLine(green('✓'), ` ${id} has a new secret.`)
   printSecret(rotated.secret)
-  printLine(dim('  Until your server knows it, deliveries may be refused; they are retried. docs/guides/rotation.md'))
+  printLine(dim('  Until your server knows it, deliveries may be refused; they are retried.'))
+  printLine(dim(`  ${pageUrl('guides/rotation.md')}`))
 }
 
 async function deleteEndpoint(id: string, options: ApiOptions & ConfirmOptions): Promise<void> {

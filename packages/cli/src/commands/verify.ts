@@ -1,7 +1,7 @@
 import type { Command } from 'commander'
 import { collect, parseNumber, readSecrets } from '../arguments.ts'
 import { exitCodes } from '../exit-codes.ts'
-import { dim, green, printJson, printLine, red, yellow } from '../terminal/print.ts'
+import { green, printJson, printLine, red, yellow } from '../terminal/print.ts'
 import { readBody, readHeaders, readNow } from '../verify/captured-delivery.ts'
 import { type Accepted, judge, type Refused } from '../verify/judge.ts'
 
@@ -61,5 +61,4 @@ function printRefused({ code, message, hint }: Refused): void {
   printLine(red('✗'), ` ${code}`)
   printLine(`  ${message}`)
   if (hint !== undefined) printLine('  ', yellow(hint))
-  printLine(dim(`  docs/errors/${code}.md`))
 }

@@ -1,3 +1,4 @@
+import { pageUrl } from '@scrapenest-webhooks/core/adapter'
 import type { Replies } from './examine.ts'
 import type { Finding } from './finding.ts'
 import { describeReply, isSuccess, type ProbeReply } from './send-probe.ts'
@@ -14,7 +15,7 @@ export function diagnoseAcceptance(replies: Replies): Finding {
       id: 'parser_first',
       verdict: 'fault',
       summary: 'The body is parsed before the webhook handler, so the signed bytes are lost.',
-      fix: "Register the handler before the JSON parser, or let the parser keep the bytes. The server's log names the fix. docs/guides/raw-bodies.md",
+      fix: `Register the handler before the JSON parser, or let the parser keep the bytes. The server's log names the fix. ${pageUrl('guides/raw-bodies.md')}`,
     }
   }
   if (exact.code === 'timestamp_outside_tolerance' || isSuccess(future) || isSuccess(past)) return clockOff(replies)
@@ -59,7 +60,7 @@ function storeUnavailable(reply: ProbeReply): Finding {
     id: 'store_unavailable',
     verdict: 'fault',
     summary: `The server keeps raw bytes, but its store is unavailable: it answers ${describeReply(reply)}.`,
-    fix: "The server's log has the error: a file or database that is unreachable, read-only, full or locked. docs/errors/store_unavailable.md",
+    fix: `The server's log has the error: a file or database that is unreachable, read-only, full or locked. ${pageUrl('errors/store_unavailable.md')}`,
   }
 }
 
@@ -68,7 +69,7 @@ function reserialized(): Finding {
     id: 'body_reserialized',
     verdict: 'fault',
     summary: 'The body is parsed and serialized again in transit: only plain JSON keeps a valid signature.',
-    fix: 'Find the proxy, gateway or middleware that rewrites JSON, and make it forward the bytes unchanged. docs/guides/raw-bodies.md',
+    fix: `Find the proxy, gateway or middleware that rewrites JSON, and make it forward the bytes unchanged. ${pageUrl('guides/raw-bodies.md')}`,
   }
 }
 

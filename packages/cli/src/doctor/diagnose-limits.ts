@@ -1,3 +1,4 @@
+import { pageUrl } from '@scrapenest-webhooks/core/adapter'
 import type { Replies } from './examine.ts'
 import type { Finding } from './finding.ts'
 import { describeReply, isSuccess, type ProbeReply } from './send-probe.ts'
@@ -58,6 +59,6 @@ function replyTime({ latencyMs }: ProbeReply): Finding {
     id: 'reply_time',
     verdict: 'note',
     summary,
-    fix: 'Store the event and process it after the reply. docs/guides/slow-handlers.md',
+    fix: `Store the event and process it after the reply. ${pageUrl('guides/slow-handlers.md')}`,
   }
 }

@@ -1,3 +1,4 @@
+import { pageUrl } from '@scrapenest-webhooks/core/adapter'
 import type { Replies } from './examine.ts'
 import type { Finding } from './finding.ts'
 import { isSuccess } from './send-probe.ts'
@@ -18,7 +19,7 @@ export function diagnoseVerification(replies: Replies): readonly Finding[] {
         id: 'not_verified',
         verdict: 'fault',
         summary: `The server accepts deliveries ${accepted.join(', ')}: anyone can send it events.`,
-        fix: 'Verify the signature before anything else. docs/guides/verifying.md',
+        fix: `Verify the signature before anything else. ${pageUrl('guides/verifying.md')}`,
       },
     ]
   }

@@ -11,7 +11,9 @@ export function reportFailure(error: unknown): number {
     return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage
   }
   const { message, code } = describe(error)
-  const [firstLine = '', ...otherLines] = `${message}${code === undefined ? '' : ` (${code})`}`.split('\n')
+  // Our own messages end with the page of their code.
+  const isCodeNamed = code === undefined || message.endsWith(`/errors/${code}.md`)
+  const [firstLine = '', ...otherLines] = `${message}${isCodeNamed ? '' : ` (${code})`}`.split('\n')
   printErrorLine(red('error'), ` ${firstLine}`)
   for (const line of otherLines) printErrorLine(`  ${line}`)
   const isUsage = error instanceof UsageError || code === 'configuration_invalid'

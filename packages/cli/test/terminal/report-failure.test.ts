@@ -1,4 +1,5 @@
 import { ConfigurationError } from '@scrapenest-webhooks/core'
+import { pageUrl } from '@scrapenest-webhooks/core/adapter'
 import { CommanderError } from 'commander'
 import { afterEach, expect, it, vi } from 'vitest'
 import { exitCodes } from '../../src/exit-codes.ts'
@@ -9,7 +10,7 @@ afterEach(() => vi.restoreAllMocks())
 
 it.each([
   [new UsageError('Pass --file.'), exitCodes.usage, 'error Pass --file.\n'],
-  [new ConfigurationError('No.'), exitCodes.usage, 'error No. (configuration_invalid)\n'],
+  [new ConfigurationError('No.'), exitCodes.usage, `error No. ${pageUrl('errors/configuration_invalid.md')}\n`],
   [Object.assign(new Error('refused'), { code: 'ECONNREFUSED' }), exitCodes.failed, 'error refused (ECONNREFUSED)\n'],
   [new Error('one\n✓ two'), exitCodes.failed, 'error one\n  ✓ two\n'],
   ['a string', exitCodes.failed, 'error a string\n'],

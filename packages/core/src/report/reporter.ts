@@ -7,6 +7,7 @@ import {
   rowOf,
   type WebhookError,
   type WebhookErrorCode,
+  withPage,
 } from '../errors.ts'
 import { createRateLimitedLog, type Logger, safely, writeLine } from './log.ts'
 
@@ -98,7 +99,7 @@ export function createReporter({ name, logger, onError, onDelivery }: ReporterOp
         logger,
         level: 'error',
         fields: { code: 'hook_failed', err },
-        message: 'A hook failed.',
+        message: withPage('A hook failed.', 'hook_failed'),
       })
     })
   }
@@ -111,7 +112,7 @@ export function createReporter({ name, logger, onError, onDelivery }: ReporterOp
   function reportEach(error: unknown, code: ReportCode, subject: Subject): void {
     void safely(() => {
       const isThrown = code === 'handler_failed' || code === 'permanent_failure'
-      const message = isThrown ? rowOf('handler_failed').message : (error as Error).message
+      const message = isThrown ? withPage(rowOf('handler_failed').message, 'handler_failed') : (error as Error).message
       // An inbox raises its own reports, such as `lease_ended`: their stacks say nothing, and a crash causes many.
       const err = codeOf(error) === undefined && !isThrown ? (error as Error).cause : error
       const line = {

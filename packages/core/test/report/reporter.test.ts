@@ -1,6 +1,7 @@
 import { inspect } from 'node:util'
 import * as v from 'valibot'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
+import { withPage } from '../../src/adapter.ts'
 import {
   type DeliveryOutcome,
   type ErrorContext,
@@ -69,7 +70,7 @@ describe('the log', () => {
         eventType: 'job.created',
         remoteAddress: '192.0.2.7',
       },
-      message: '[scrapenest webhooks] A handler failed.',
+      message: withPage('[scrapenest webhooks] A handler failed.', 'handler_failed'),
     }
     expect(receiver.lines).toEqual([line, line])
   })
@@ -81,7 +82,7 @@ describe('the log', () => {
       {
         level: 'error',
         fields: { code: 'permanent_failure', err: { message: 'gone' } },
-        message: '[scrapenest webhooks] A handler failed.',
+        message: withPage('[scrapenest webhooks] A handler failed.', 'handler_failed'),
       },
     ])
   })
@@ -316,7 +317,7 @@ describe('onError', () => {
     const line = {
       level: 'error',
       fields: { code: 'hook_failed', err: new Error('hook') },
-      message: '[scrapenest webhooks] A hook failed.',
+      message: withPage('[scrapenest webhooks] A hook failed.', 'hook_failed'),
     }
     const hookLines = receiver.lines.filter(({ fields }) => fields['code'] === 'hook_failed')
     expect(hookLines).toEqual(kind === 'hangs' ? [] : [line])
@@ -351,7 +352,7 @@ describe('onError for requests that are not verified', () => {
     expect(onError).toHaveBeenCalledExactlyOnceWith(
       expect.objectContaining({
         code: 'raw_body_unavailable',
-        message: 'The raw body is no longer available. The fix.',
+        message: withPage('The raw body is no longer available. The fix.', 'raw_body_unavailable'),
       }),
       expect.objectContaining({ code: 'raw_body_unavailable', messageId: 'msg_1' }),
     )

@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { withPage } from '../../src/adapter.ts'
 import { parseEnvelope } from '../../src/verify/envelope.ts'
 import { eventOf, refusal, thrownBy } from '../deliveries.ts'
 
@@ -63,7 +64,7 @@ describe('parseEnvelope', () => {
     const error = thrownBy(() => parse('https://artifacts.example/page?signature=credential'))
     expect(error).toMatchObject({
       code: 'envelope_invalid',
-      message: 'The signature matches, but the body is not an event. It is not JSON.',
+      message: withPage('The signature matches, but the body is not an event. It is not JSON.', 'envelope_invalid'),
     })
     expect(error).not.toHaveProperty('cause')
   })

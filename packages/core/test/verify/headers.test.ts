@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { withPage } from '../../src/adapter.ts'
 import type { WebhookHeaders } from '../../src/index.ts'
 import { collectHeaders } from '../../src/verify/headers.ts'
 import { failing } from '../deliveries.ts'
@@ -48,7 +49,7 @@ describe('collectHeaders', () => {
       expect.objectContaining({
         code: 'duplicate_header',
         header: 'svix-id',
-        message: 'A header that must be unique was sent more than once. Header: svix-id.',
+        message: withPage('A header that must be unique was sent more than once. Header: svix-id.', 'duplicate_header'),
       }),
     )
   })

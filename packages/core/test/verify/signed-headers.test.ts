@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest'
+import { withPage } from '../../src/adapter.ts'
 import { type CollectedHeaders, headerFamilies } from '../../src/verify/headers.ts'
 import { headersOf, readSignedHeaders, type SignedHeaders } from '../../src/verify/signed-headers.ts'
 import { base64Mac, refusal, startMs, startSeconds } from '../deliveries.ts'
@@ -150,9 +151,11 @@ describe('the timestamp', () => {
     [301, 'It is 301 s old; the tolerance is 300 s.'],
     [-301, 'It is 301 s ahead; the tolerance is 300 s.'],
   ])('must not be %i s old', (ageSeconds, saying) => {
-    const refused = { code: 'timestamp_outside_tolerance', ageSeconds, toleranceSeconds: 300 }
+    const refused = { code: 'timestamp_outside_tolerance', ageSeconds, toleranceSeconds: 300 } as const
     const message = `The timestamp is too far from the clock of this server. ${saying}`
-    expect(() => readAt(ageSeconds)).toThrow(expect.objectContaining({ ...refused, message }))
+    expect(() => readAt(ageSeconds)).toThrow(
+      expect.objectContaining({ ...refused, message: withPage(message, refused.code) }),
+    )
   })
 
   it('may be as old as the tolerance allows, and no older', () => {
@@ -199,7 +202,8 @@ describe('the signatures', () => {
     ['without version', digest],
     ['not canonical base64', `v1,${digest.slice(0, 42)}B=`],
   ])('must include a supported one: %s', (_given, list) => {
-    const message = 'Only v1 (HMAC-SHA256) signatures are supported, and none is present.'
+    const text = 'Only v1 (HMAC-SHA256) signatures are supported, and none is present.'
+    const message = withPage(text, 'no_supported_signature')
     expect(() => read(family('svix', { signature: list }))).toThrow(
       expect.objectContaining({ code: 'no_supported_signature', message }),
     )

@@ -1,5 +1,6 @@
 import { runInNewContext } from 'node:vm'
 import { describe, expect, it } from 'vitest'
+import { withPage } from '../../src/adapter.ts'
 import { sign, verify, verifyEvent, type WebhookHeaders, type WebhookMessage } from '../../src/index.ts'
 import { toBytes } from '../../src/verify/verify.ts'
 import {
@@ -214,7 +215,8 @@ describe('toBytes', () => {
     ['undefined', undefined],
     ['null', null],
   ])('refuses %s and says what to pass', (_given, body) => {
-    const message = 'The raw body is no longer available. Pass the bytes as they were received, before any parser.'
+    const text = 'The raw body is no longer available. Pass the bytes as they were received, before any parser.'
+    const message = withPage(text, 'raw_body_unavailable')
     expect(() => toBytes(body)).toThrow(expect.objectContaining({ code: 'raw_body_unavailable', message }))
   })
 

@@ -1,0 +1,28 @@
+import { readdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { pageUrl } from '@scrapenest-webhooks/core/adapter'
+import { describe, expect, it } from 'vitest'
+import { repository } from '../docs/code-blocks.ts'
+import { readPage } from '../docs/pages.ts'
+
+/** The constant in core is the one place that says where the repository is. */
+const home = pageUrl('').replace(/\/blob\/main\/docs\/$/, '')
+
+const packages = await readdir(join(repository, 'packages'))
+
+describe('the package.json of', () => {
+  it.each(packages)('%s says where the package comes from and who may use it', async (name) => {
+    const manifest = JSON.parse(await readPage(`packages/${name}/package.json`))
+    expect(home).toMatch(/^https:\/\/github\.com\/[\w-]+\/[\w-]+$/)
+    expect(manifest).toMatchObject({
+      name: `@scrapenest-webhooks/${name}`,
+      license: 'MIT',
+      author: 'The scrapenest-webhooks contributors',
+      repository: { type: 'git', url: `git+${home}.git`, directory: `packages/${name}` },
+      homepage: `${home}/tree/main/packages/${name}#readme`,
+      bugs: `${home}/issues`,
+    })
+    expect(manifest.keywords).toEqual(expect.arrayContaining(['scrapenest', 'webhooks']))
+    expect(manifest.description).toMatch(/\.$/)
+  })
+})
