@@ -7,8 +7,9 @@ import { main } from './run-cli.ts'
 function pipeTo(
   reader: string,
   parameters: readonly string[],
+  redirection = '',
 ): Promise<{ output: string; stderr: string; exitCode: string | undefined }> {
-  const script = `{ "$0" "$@"; echo "exit $?" >&2; } | ${reader}`
+  const script = `{ "$0" "$@" ${redirection}; echo "exit $?" >&2; } | ${reader}`
   const child = spawn('sh', ['-c', script, process.execPath, main, ...parameters], {
     env: { ...process.env, ...environment },
   })
@@ -56,3 +57,30 @@ it('simulate --json detects a closed pipe by writing spaces, which keep the line
   expect(filler).toBe('  ')
   expect(exitCode).toBe('0')
 })
+
+it.runIf(process.platform === 'linux')(
+  'a command whose output does not fit on the disk still does its work, and fails',
+  async () => {
+    const { url, events } = await startReceiver()
+    for (const parameters of [['--help'], ['trigger', 'job.created', '--to', url, '--json', '--duplicate']]) {
+      const { stderr, exitCode } = await pipeTo('cat', parameters, '>/dev/full')
+      expect(stderr).toBe('error The output could not be written (ENOSPC).\n')
+      expect(exitCode).toBe('3')
+    }
+    expect(events).toHaveLength(1)
+  },
+)
+
+it.runIf(process.platform === 'linux')(
+  'a command whose errors cannot be written exits with the same code',
+  async () => {
+    const script = '"$0" "$@" 2>/dev/full; echo "exit $?"'
+    const child = spawn('sh', ['-c', script, process.execPath, main, 'trigger', 'job.created'])
+    let output = ''
+    child.stdout.on('data', (chunk) => {
+      output += chunk
+    })
+    await new Promise((resolve) => child.once('close', resolve))
+    expect(output).toBe('exit 2\n')
+  },
+)

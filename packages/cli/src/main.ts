@@ -1,9 +1,9 @@
 #!/usr/bin/env node
 import { createProgram } from './program.ts'
-import { tolerateClosedPipes } from './terminal/closed-pipe.ts'
+import { tolerateLostOutput } from './terminal/closed-pipe.ts'
 import { reportFailure } from './terminal/report-failure.ts'
 
-tolerateClosedPipes()
+tolerateLostOutput()
 try {
   await createProgram().parseAsync()
 } catch (error) {

@@ -1,19 +1,29 @@
 import { fstatSync } from 'node:fs'
+import { exitCodes } from '../exit-codes.ts'
+import { printErrorLine, red } from './print.ts'
 
 const closed = new AbortController()
 
 /** Aborted when the reader of stdout has gone, as with `… | head -1`. */
 export const stdoutClosed: AbortSignal = closed.signal
 
-/** Lets a command run to its end when its output is no longer read, instead of crashing it. */
-export function tolerateClosedPipes(): void {
+/**
+ * Lets a command run to its end when its output is no longer read, or cannot be written (a full disk), instead of crashing it.
+ * Output that is lost without its reader's doing makes the command fail.
+ */
+export function tolerateLostOutput(): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error
+    if (!closed.signal.aborted && error.code !== 'EPIPE') {
+      const reason = error.code === undefined ? '' : ` (${error.code})`
+      printErrorLine(red('error'), ` The output could not be written${reason}.`)
+      process.once('exit', () => {
+        process.exitCode = exitCodes.failed
+      })
+    }
     closed.abort()
   })
-  process.stderr.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error
-  })
+  // There is nowhere left to report it.
+  process.stderr.on('error', () => {})
 }
 
 const firstDelayMs = 250

@@ -9,16 +9,22 @@ type HeaderReader = (name: string) => string | null
 export function retryAfterSecondsOf(header: HeaderReader, nowMs: number): number | undefined {
   const retryAfter = header('retry-after')
   if (retryAfter !== null) {
-    const seconds = wholeSeconds(retryAfter) ?? (Date.parse(retryAfter) - nowMs) / 1000
+    const seconds = secondsOf(retryAfter) ?? (dateOf(retryAfter) - nowMs) / 1000
     if (Number.isFinite(seconds)) return Math.max(0, seconds)
   }
   if (header('x-ratelimit-remaining')?.trim() !== '0') return undefined
-  const reset = wholeSeconds(header('x-ratelimit-reset') ?? '')
+  const reset = secondsOf(header('x-ratelimit-reset') ?? '')
   if (reset === undefined) return undefined
   // The format is undocumented. No window lasts 31 years, so a larger number is a Unix timestamp.
   return Math.max(0, reset > 1e9 ? reset - nowMs / 1000 : reset)
 }
 
-function wholeSeconds(text: string): number | undefined {
-  return /^[0-9]{1,12}$/.test(text.trim()) ? Number(text) : undefined
+/** Some servers send fractions. A number of any length counts: too long a delay must not become a short one. */
+function secondsOf(text: string): number | undefined {
+  return /^\d+(\.\d+)?$/.test(text.trim()) ? Math.min(Number(text), Number.MAX_SAFE_INTEGER) : undefined
+}
+
+/** HTTP dates begin with a weekday. `Date.parse` also finds a date in "-5" and "1, 2", and then the delay would be 0. */
+function dateOf(text: string): number {
+  return /^\s*(mon|tue|wed|thu|fri|sat|sun)[a-z]*,? /i.test(text) ? Date.parse(text) : Number.NaN
 }

@@ -1,5 +1,5 @@
 import { getEventListeners } from 'node:events'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { withDeadline } from '../../src/request/deadline.ts'
 import { failureOf } from '../failure-of.ts'
 
@@ -38,6 +38,26 @@ describe('withDeadline', () => {
     expect(seen?.aborted).toBe(true)
   })
 
+  it('lets any number of concurrent calls share a signal, without a warning', async () => {
+    const warn = vi.spyOn(process, 'emitWarning').mockReturnValue()
+    const controller = new AbortController()
+    const { signal } = controller
+    const calls = Array.from({ length: 50 }, () => failureOf(withDeadline({ ...never, signal }, endless)))
+    controller.abort()
+    await Promise.all(calls)
+
+    expect(warn).not.toHaveBeenCalled()
+    warn.mockRestore()
+  })
+
+  it('accepts a signal that is not an EventTarget of Node, such as that of a polyfill', async () => {
+    const { signal, abort } = polyfilledController()
+    const failure = failureOf(withDeadline({ ...never, signal }, endless))
+    abort()
+
+    expect(await failure).toBe(signal.reason)
+  })
+
   it('rejects with what the work throws, and leaves no listener behind', async () => {
     const { signal } = new AbortController()
     const reason = new Error('broken')
@@ -48,3 +68,17 @@ describe('withDeadline', () => {
     expect(getEventListeners(signal, 'abort')).toHaveLength(0)
   })
 })
+
+function polyfilledController(): { readonly signal: AbortSignal; readonly abort: () => void } {
+  const listeners = new Set<() => void>()
+  const signal = {
+    reason: new Error('polyfilled'),
+    throwIfAborted: () => {},
+    addEventListener: (_name: string, listener: () => void) => listeners.add(listener),
+    removeEventListener: (_name: string, listener: () => void) => listeners.delete(listener),
+  }
+  const abort = (): void => {
+    for (const listener of listeners) listener()
+  }
+  return { signal: signal as unknown as AbortSignal, abort }
+}
