@@ -5,7 +5,7 @@ import { errorReply, pageUrl } from '@scrapenest-webhooks/core/adapter'
 import { createEvent, generateSecret, signDelivery } from '@scrapenest-webhooks/testing'
 import { describe, expect, it } from 'vitest'
 import { repository } from './code-blocks.ts'
-import { readPage } from './pages.ts'
+import { allPages, readPage } from './pages.ts'
 
 /** An object, so that the compiler reports a missing code. */
 const allCodes: Readonly<Record<core.WebhookErrorCode, true>> = {
@@ -107,6 +107,48 @@ describe('the reply tables', () => {
       expect([code, errorReply(errorOf(code as core.WebhookErrorCode)).status]).toEqual([code, Number(status)])
     }
     expect(errorReply(new core.PermanentError('x')).status).toBe(202)
+  })
+})
+
+describe('the troubleshooting page', async () => {
+  const page = await readPage('docs/guides/troubleshooting.md')
+  const sections = [...page.matchAll(/^## The reply is ([\d]{3})[^\n]*\n([\s\S]*?)(?=^## )/gm)]
+
+  it('lists each code under the status of its reply', () => {
+    const listed = sections.flatMap(([, status, text = '']) =>
+      [...text.matchAll(/^\| \[`(\w+)`\]/gm)].map(([, code]) => [code, Number(status)]),
+    )
+
+    expect(sections.length).toBeGreaterThan(6)
+    expect(listed.length).toBeGreaterThan(15)
+    for (const [code, status] of listed) {
+      expect([code, errorReply(errorOf(code as core.WebhookErrorCode)).status]).toEqual([code, status])
+    }
+  })
+
+  it('links every code that a sender gets as a failure', () => {
+    const answered = codes.filter((code) => !['permanent_failure', 'secret_not_found'].includes(code))
+
+    expect(answered.filter((code) => !page.includes(`](../errors/${code}.md)`))).toEqual([])
+  })
+})
+
+describe('every page', async () => {
+  const texts = await Promise.all((await allPages()).map(async (page) => [page, await readPage(page)] as const))
+  const replies = texts.flatMap(([page, text]) =>
+    [...text.matchAll(/\b([1-5]\d{2}) \[?`(\w+)`/g)].map(([, status, code]) => ({
+      page,
+      status: Number(status),
+      code,
+    })),
+  )
+  const failures = replies.filter(({ code }) => codes.includes(code as core.WebhookErrorCode))
+
+  it('names a code with the status of its reply', () => {
+    expect(failures.length).toBeGreaterThan(30)
+    expect(
+      failures.filter(({ status, code }) => errorReply(errorOf(code as core.WebhookErrorCode)).status !== status),
+    ).toEqual([])
   })
 })
 
