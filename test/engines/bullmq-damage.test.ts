@@ -1,4 +1,4 @@
-// What a job of the inbox on BullMQ may contain, and what may become of it in Redis.
+// Unusual, damaged and overdue jobs of the inbox on BullMQ.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { WebhookError } from '@scrapenest-webhooks/core'
 import type { Inbox } from '@scrapenest-webhooks/inbox'
@@ -30,12 +30,12 @@ describe.skipIf(!hasEngine('redis'))('the inbox on BullMQ', () => {
     return { inbox, key: (name) => `${prefix}:webhooks-scrapenest:${name}` }
   }
 
-  /** The key of the job of an event. */
+  /** The Redis key of an event's job. */
   async function jobKey(key: (name: string) => string, eventId: string): Promise<string> {
     return key((await redis.get(key(`de:${eventId}`))) as string)
   }
 
-  it('finds an event by its whole id, also one with hyphens or half of a surrogate pair', async () => {
+  it('finds an event by its whole id, even if the id has hyphens or half a surrogate pair', async () => {
     const { inbox } = open()
     const ids = ['a-0b6f', '0b6f', 'x-a-0b6f', '-', '--', '\ud800', '\ud801', '\ufffd', '\udc00\ud800']
     for (const eventId of ids) expect(await inbox.put(createInboxEvent({ eventId }))).toBe('stored')
@@ -65,7 +65,7 @@ describe.skipIf(!hasEngine('redis'))('the inbox on BullMQ', () => {
     ['is null', async (job: string) => await redis.hset(job, 'data', 'null')],
     ['lacks a field', async (job: string) => await redis.hset(job, 'data', '{"name":"scrapenest","eventId":"b"}')],
   ])(
-    'ends one event whose data %s as dead, handles the others, and stores it when it is sent again',
+    'moves an event whose data %s to dead letters, handles the others, and stores the event when it is sent again',
     async (_what, damage) => {
       const { inbox, key } = open()
       const events = ['a', 'b', 'c'].map((eventId) => createInboxEvent({ eventId }))
@@ -109,9 +109,9 @@ describe.skipIf(!hasEngine('redis'))('the inbox on BullMQ', () => {
   )
 
   it.each([
-    ['U+0000 and half of a surrogate pair', `nul \0, half \ud800, ${'é'.repeat(10)}`],
+    ['U+0000 and half a surrogate pair', `nul \0, half \ud800, ${'é'.repeat(10)}`],
     ['megabytes', '\ud83d\ude00'.repeat(1_000_000)],
-  ])('records a failure whose text has %s', async (_what, text) => {
+  ])('records a failure whose text contains %s', async (_what, text) => {
     const { inbox } = open({ maxAttempts: 1 })
     const event = createInboxEvent()
     await inbox.start(
@@ -127,7 +127,7 @@ describe.skipIf(!hasEngine('redis'))('the inbox on BullMQ', () => {
     expect(message.length).toBeLessThan(10_000)
   })
 
-  it('counts the lag from the due time of the event that is overdue for longest', async () => {
+  it('counts the lag from the due time of the longest overdue event', async () => {
     const { inbox } = open({ backoff: () => 300 })
     expect(await inbox.stats()).not.toHaveProperty('oldestReadyAt')
     const failing = createInboxConsumer(() => {
@@ -142,17 +142,17 @@ describe.skipIf(!hasEngine('redis'))('the inbox on BullMQ', () => {
     if (dueAt.getTime() > Date.now()) expect(await inbox.stats()).not.toHaveProperty('oldestReadyAt')
     await sleep(dueAt.getTime() - Date.now() + 100)
 
-    // Due, and no worker is there to claim it; what is stored later has waited less long.
+    // Due, but no worker is running to claim it. Events stored later are overdue for less long.
     const later = new Date()
     await inbox.put(createInboxEvent())
     const { ready, oldestReadyAt } = await inbox.stats()
     expect(ready).toBe(2)
-    // BullMQ counts the delay from when the failure is recorded.
+    // BullMQ measures the delay from when the failure is recorded.
     expect(oldestReadyAt?.getTime()).toBeGreaterThanOrEqual(dueAt.getTime())
     expect(oldestReadyAt?.getTime()).toBeLessThan(later.getTime())
   })
 
-  it('has no lag while every event waits for a retry that is not due', async () => {
+  it('has no lag while every event waits for a future retry', async () => {
     const { inbox } = open({ backoff: () => 3_600_000 })
     await inbox.start(
       createInboxConsumer(() => {

@@ -1,4 +1,4 @@
-// What a Redis that answers, and does not do what it is asked, makes of the inbox on BullMQ.
+// The inbox on BullMQ when Redis answers but refuses commands.
 
 import { setTimeout as sleep } from 'node:timers/promises'
 import { inspect } from 'node:util'
@@ -27,7 +27,7 @@ async function start(settings?: readonly string[]): Promise<{ server: EngineServ
   return { server, admin }
 }
 
-/** A receiver on an inbox, with all that it reports and logs. */
+/** A receiver with an inbox, and everything that it reports and logs. */
 function receive(options: BullmqInboxOptions, handle: (eventId: string) => unknown = () => {}) {
   const inbox = bullmqInbox({ prefix: newPlaceName(), ...options })
   const reports: Error[] = []
@@ -53,10 +53,10 @@ function receive(options: BullmqInboxOptions, handle: (eventId: string) => unkno
 
 describe.skipIf(!hasProgram('redis'))('the inbox on BullMQ', () => {
   it.each<[string, (admin: Redis) => Promise<unknown>, object]>([
-    ['a password that is missing', (admin) => admin.config('SET', 'requirepass', 'SECRETPW'), {}],
-    ['a password that is wrong', (admin) => admin.config('SET', 'requirepass', 'another'), { password: 'SECRETPW' }],
+    ['a missing password', (admin) => admin.config('SET', 'requirepass', 'SECRETPW'), {}],
+    ['a wrong password', (admin) => admin.config('SET', 'requirepass', 'another'), { password: 'SECRETPW' }],
     [
-      'rights that are missing',
+      'missing permissions',
       (admin) => admin.acl('SETUSER', 'web', 'on', '>SECRETPW', '~*', '+@all', '-evalsha', '-eval'),
       { username: 'web', password: 'SECRETPW' },
     ],
@@ -84,7 +84,7 @@ describe.skipIf(!hasProgram('redis'))('the inbox on BullMQ', () => {
     expect([...texts, ...written, inspect(refused, { depth: 9 })].join()).not.toContain('SECRETPW')
   })
 
-  it('acknowledges nothing that its worker may not claim, until it may', async () => {
+  it('acknowledges nothing until its worker is allowed to claim it', async () => {
     const { server, admin } = await start()
     await admin.acl('SETUSER', 'default', '-bzpopmin')
     const { receiver, post, inbox } = receive({ connection: server.url })
@@ -111,7 +111,7 @@ describe.skipIf(!hasProgram('redis'))('the inbox on BullMQ', () => {
     await untilInboxStats(inbox, { done: 1 }, 10_000)
   })
 
-  it('names the hash tag that a Redis Cluster needs', async () => {
+  it('names the hash tag that Redis Cluster requires', async () => {
     const { server, admin } = await start(['--cluster-enabled', 'yes'])
     await admin.call('CLUSTER', 'ADDSLOTSRANGE', '0', '16383')
     await vi.waitFor(async () => expect(await admin.call('CLUSTER', 'INFO')).toMatch(/cluster_state:ok/), 10_000)
@@ -137,16 +137,16 @@ describe.skipIf(!hasProgram('redis'))('the inbox on BullMQ', () => {
     ['is a replica', (admin) => admin.replicaof('127.0.0.1', 1), (admin) => admin.replicaof('NO', 'ONE')],
     ['is full', (admin) => admin.config('SET', 'maxmemory', '1'), (admin) => admin.config('SET', 'maxmemory', '0')],
     [
-      'takes rights away',
+      'denies scripts',
       (admin) => admin.acl('SETUSER', 'default', '-evalsha', '-eval'),
       (admin) => admin.acl('SETUSER', 'default', '+@all'),
     ],
-  ])('records once what handlers did while Redis %s', async (what, begin, end) => {
+  ])('records each outcome of the handlers once when Redis %s meanwhile', async (what, begin, end) => {
     const { server, admin } = await start()
     const runs: string[] = []
     const outcomes: (() => void)[] = []
     const { inbox, receiver, reports, post } = receive(
-      // One attempt: if a success were recorded as a failure, the event would be dead.
+      // With one attempt, a success recorded as a failure would make the event dead.
       { connection: server.url, leaseMs: 20_000, maxAttempts: 1 },
       async (eventId) => {
         runs.push(eventId)
@@ -167,12 +167,12 @@ describe.skipIf(!hasProgram('redis'))('the inbox on BullMQ', () => {
     expect(new Set(runs).size).toBe(4)
     expect(runs).toHaveLength(4)
     const unavailable = reports.filter((error) => 'code' in error && error.code === 'store_unavailable')
-    // Once by the worker and once for the delivery. A full Redis still accepts some scripts, and is reported again then.
+    // Once by the worker and once for the delivery. A full Redis accepts some scripts, so its next refusal is reported again.
     expect(unavailable.length).toBeLessThanOrEqual(what === 'is full' ? 3 : 2)
     expect(unavailable.length).toBeGreaterThan(1)
   })
 
-  it('gives up recording when the lease has ended, and retries the event', async () => {
+  it('stops trying to record an outcome when the lease has expired, and retries the event', async () => {
     const { server, admin } = await start()
     let runs = 0
     const { inbox, receiver, post } = receive({ connection: server.url, leaseMs: 1000, backoff: () => 0 }, async () => {
@@ -187,7 +187,7 @@ describe.skipIf(!hasProgram('redis'))('the inbox on BullMQ', () => {
     expect(runs).toBe(2)
   })
 
-  it('does not poll a Redis that refuses to hand out events faster than every half second', async () => {
+  it('polls a Redis that refuses to hand out events at most every half second', async () => {
     const { server, admin } = await start()
     const { inbox, receiver } = receive({ connection: server.url })
     await inbox.put(createInboxEvent())

@@ -1,4 +1,4 @@
-// The connections of the inbox on BullMQ go silent, lead to the wrong Redis, or lead to one that has lost everything.
+// The inbox on BullMQ when its connections go silent, lead to a demoted Redis, or lead to one that has lost its data.
 import { once } from 'node:events'
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net'
 import { createReceiver, PermanentError } from '@scrapenest-webhooks/core'
@@ -23,11 +23,11 @@ async function start(): Promise<{ server: EngineServer; admin: Redis }> {
 
 interface Proxy {
   readonly url: string
-  /** Nothing passes on the connections that exist, and neither end is told. */
+  /** Silences the existing connections in both directions without closing them. */
   silence(): void
-  /** What Redis answers on the connections that exist is lost; what it is asked reaches it. */
+  /** Drops the answers of Redis on the existing connections. Commands still reach it. */
   loseAnswers(): void
-  /** Where new connections lead. */
+  /** Sends new connections to another Redis. */
   leadTo(url: string): void
 }
 
@@ -81,7 +81,7 @@ interface Sides {
   post(): Promise<number>
 }
 
-/** A receiver that only stores and a worker, with inboxes of their own. */
+/** A receiver that only stores and a worker, with separate inboxes. */
 async function startBoth(url: string, workerUrl: string = url): Promise<Sides> {
   const prefix = newPlaceName()
   const web = bullmqInbox({ connection: url, prefix })
@@ -115,7 +115,7 @@ async function startBoth(url: string, workerUrl: string = url): Promise<Sides> {
 }
 
 describe.skipIf(!hasProgram('redis'))('the inbox on BullMQ', () => {
-  it('replaces connections that went silent, within 15 s and without a restart', async () => {
+  it('replaces silent connections within 15 s, without a restart', async () => {
     const { server } = await start()
     const proxy = await startProxy(server.url)
     const { post, handled } = await startBoth(proxy.url)
@@ -129,7 +129,7 @@ describe.skipIf(!hasProgram('redis'))('the inbox on BullMQ', () => {
     expect(performance.now() - silentAtMs).toBeLessThan(15_000)
   }, 40_000)
 
-  it('claims again within 15 s when only the connections of an idle worker went silent', async () => {
+  it('claims again within 15 s when only the connections of an idle worker go silent', async () => {
     const { server } = await start()
     const proxy = await startProxy(server.url)
     const { post, handled } = await startBoth(server.url, proxy.url)
@@ -140,7 +140,7 @@ describe.skipIf(!hasProgram('redis'))('the inbox on BullMQ', () => {
     await vi.waitFor(() => expect(handled).toHaveLength(2), 15_000)
   }, 40_000)
 
-  it('reports a death once, and drops a payload, although the answers to their recording were lost', async () => {
+  it('reports a dead event once, and drops a payload, even if the answers to recording them are lost', async () => {
     const { server } = await start()
     const proxy = await startProxy(server.url)
     const prefix = newPlaceName()
@@ -174,7 +174,7 @@ describe.skipIf(!hasProgram('redis'))('the inbox on BullMQ', () => {
     expect(settle).toHaveLength(2)
   }, 40_000)
 
-  it('follows a failover: what is connected to the demoted Redis connects again', async () => {
+  it('follows a failover: reconnects when its Redis is demoted', async () => {
     const { server: old, admin } = await start()
     const { server: primary } = await start()
     const proxy = await startProxy(old.url)
@@ -187,7 +187,7 @@ describe.skipIf(!hasProgram('redis'))('the inbox on BullMQ', () => {
     await vi.waitFor(() => expect(handled.length).toBeGreaterThan(1), 15_000)
   }, 40_000)
 
-  it('counts, stores and handles new events after Redis lost all data, and reports that once', async () => {
+  it('counts, stores and handles new events after Redis loses all data, and reports the loss once', async () => {
     const { server, admin } = await start()
     const { web, post, handled, reports } = await startBoth(server.url)
     for (let index = 0; index < 3; index += 1) expect(await post()).toBe(202)
@@ -201,7 +201,7 @@ describe.skipIf(!hasProgram('redis'))('the inbox on BullMQ', () => {
     ])
   }, 40_000)
 
-  it('recognizes duplicates of what it stored after a flush', async () => {
+  it('recognizes duplicates of events stored after a flush', async () => {
     const { server, admin } = await start()
     const { web } = await startBoth(server.url)
     const event = createInboxEvent()

@@ -1,4 +1,4 @@
-// Vitest's configuration with BullMQ from another folder: see bullmq-versions.ts.
+// Vitest's configuration with the BullMQ in BULLMQ_FOLDER: see bullmq-versions.ts.
 import { createRequire } from 'node:module'
 import { join } from 'node:path'
 import { mergeConfig } from 'vitest/config'

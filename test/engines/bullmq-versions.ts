@@ -1,4 +1,4 @@
-// Runs the tests of the inbox on BullMQ with the lowest versions that it supports, and with the newest:
+// Runs the tests of the inbox on BullMQ with the oldest supported versions and with the newest:
 // node --conditions=@scrapenest-webhooks/source test/engines/bullmq-versions.ts
 import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { hasProgram, provideCommand } from './installed-engines.ts'
 
 const root = join(import.meta.dirname, '../..')
-if (!hasProgram('redis')) throw new Error(`There is no redis-server on this machine: ${provideCommand} installs it.`)
+if (!hasProgram('redis')) throw new Error(`redis-server is not installed. ${provideCommand} installs it.`)
 
 const { peerDependencies } = readJson(join(root, 'packages/inbox-bullmq/package.json')) as {
   peerDependencies: { bullmq: string; ioredis: string }

@@ -27,20 +27,20 @@ describe.skipIf(!hasEngine('redis'))('the inbox on BullMQ', () => {
     return inbox
   }
 
-  it('knows a duplicate after its event was deleted with its body', async () => {
+  it('recognizes a duplicate after its event was deleted', async () => {
     const inbox = createInbox({ keepDoneMs: 0 })
     const event = createInboxEvent()
     await inbox.start(createInboxConsumer(() => {}))
     await inbox.put(event)
     await vi.waitFor(async () => expect(await inbox.stats()).toMatchObject({ ready: 0, running: 0, done: 0 }))
-    // A second event's completion sweeps out what is older than keepDoneMs.
+    // The completion of a second event deletes events older than keepDoneMs.
     await inbox.put(createInboxEvent())
     await vi.waitFor(async () => expect(await inbox.get(event.eventId)).toBeUndefined())
 
     expect(await inbox.put(event)).toBe('duplicate')
   })
 
-  it('remembers an event for seven days, whenever it was done', async () => {
+  it('remembers an event for seven days after it was stored', async () => {
     const prefix = newPlaceName()
     const inbox = createInbox({ prefix })
     const event = createInboxEvent()
@@ -53,7 +53,7 @@ describe.skipIf(!hasEngine('redis'))('the inbox on BullMQ', () => {
     expect(await redis.pttl(`${prefix}:webhooks-scrapenest:de:${event.eventId}`)).toBeGreaterThan(604_800_000 - 60_000)
   })
 
-  it('finds a dead event that is no longer remembered as a duplicate', async () => {
+  it('finds a dead event after rememberMs', async () => {
     const inbox = createInbox({ rememberMs: 1000, keepDoneMs: 1000, maxAttempts: 1 })
     const event = createInboxEvent()
     await inbox.start(
@@ -69,7 +69,7 @@ describe.skipIf(!hasEngine('redis'))('the inbox on BullMQ', () => {
     expect(await inbox.replay({ eventId: event.eventId })).toEqual({ replayed: 1, withoutPayload: 0 })
   })
 
-  it('keeps ids apart that are long, or hold what Redis or BullMQ give a meaning to', async () => {
+  it('distinguishes ids that are long or contain characters with a meaning in Redis or BullMQ', async () => {
     const inbox = createInbox()
     const ids = ['a:b', '0', '12345', 'a'.repeat(300), 'a'.repeat(301), 'é', '\u0000', 'a b', 'sha256.x']
     for (const eventId of ids)
@@ -80,7 +80,7 @@ describe.skipIf(!hasEngine('redis'))('the inbox on BullMQ', () => {
     }
   })
 
-  it('puts what failed for good into the failed set, with the reason, and what waits into the delayed set', async () => {
+  it('puts a dead event into BullMQ's failed set with the reason', async () => {
     const prefix = newPlaceName()
     const inbox = createInbox({ prefix, maxAttempts: 2, backoff: (failed) => (failed === 1 ? 0 : 60_000) })
     const queue = new Queue('webhooks-scrapenest', { connection: { url: server.url }, prefix })
@@ -97,7 +97,7 @@ describe.skipIf(!hasEngine('redis'))('the inbox on BullMQ', () => {
     expect(job).toMatchObject({ name: 'job.created', failedReason: 'handler_failed: out of paper', attemptsMade: 2 })
   })
 
-  it('works on a queue of the user, and leaves it open', async () => {
+  it("works on the user's queue, and leaves it open", async () => {
     const queue = new Queue('mine', { connection: { url: server.url }, prefix: newPlaceName() })
     onTestFinished(() => queue.close())
     const inbox = createInbox({ queue })
@@ -110,7 +110,7 @@ describe.skipIf(!hasEngine('redis'))('the inbox on BullMQ', () => {
     await expect(inbox.put(createInboxEvent({ name: 'another' }))).rejects.toThrow(/has one queue/)
   })
 
-  it('works on a client of the user, and leaves it connected', async () => {
+  it("works on the user's client, and leaves it connected", async () => {
     const connection = new Redis(server.url, { maxRetriesPerRequest: null })
     onTestFinished(() => connection.disconnect())
     const inbox = createInbox({ connection })
@@ -124,7 +124,7 @@ describe.skipIf(!hasEngine('redis'))('the inbox on BullMQ', () => {
 
   it.skipIf(!hasProgram('redis')).each([
     {
-      what: 'only reads, as a replica',
+      what: 'is a read-only replica',
       begin: ['REPLICAOF', '127.0.0.1', '1'],
       end: ['REPLICAOF', 'NO', 'ONE'],
       fault: 'read_only',
@@ -141,7 +141,7 @@ describe.skipIf(!hasEngine('redis'))('the inbox on BullMQ', () => {
       end: ['CONFIG', 'SET', 'min-replicas-to-write', '0'],
       fault: 'read_only',
     },
-  ])('does not pass a check while Redis $what', async ({ begin, end, fault }) => {
+  ])('fails a check while Redis $what', async ({ begin, end, fault }) => {
     const redis = await startRedis()
     onTestFinished(() => redis.dispose())
     const admin = new Redis(redis.url)
@@ -156,7 +156,7 @@ describe.skipIf(!hasEngine('redis'))('the inbox on BullMQ', () => {
     await inbox.check()
   })
 
-  it('leaves no key and no queue behind after a check', async () => {
+  it('leaves only an expiring key after a check', async () => {
     const prefix = newPlaceName()
     const inbox = createInbox({ prefix })
     await inbox.start(createInboxConsumer(() => {}, 'orders'))
@@ -167,7 +167,7 @@ describe.skipIf(!hasEngine('redis'))('the inbox on BullMQ', () => {
     expect(await redis.keys(`${prefix}:webhooks-scrapenest:*`)).toEqual([])
   })
 
-  it('checks a queue of the user without deciding whose events it holds', async () => {
+  it('checks the user's queue without binding it to one receiver', async () => {
     const queue = new Queue('mine', { connection: { url: server.url }, prefix: newPlaceName() })
     onTestFinished(() => queue.close())
     const inbox = createInbox({ queue })
@@ -176,13 +176,13 @@ describe.skipIf(!hasEngine('redis'))('the inbox on BullMQ', () => {
   })
 
   it.skipIf(!hasProgram('redis')).each([
-    { settings: ['--appendonly', 'no'], told: [/With appendonly no/] },
+    { settings: ['--appendonly', 'no'], warnings: [/With appendonly no/] },
     {
       settings: ['--appendonly', 'yes', '--maxmemory-policy', 'allkeys-lru'],
-      told: [/With maxmemory-policy allkeys-lru/],
+      warnings: [/With maxmemory-policy allkeys-lru/],
     },
-    { settings: ['--appendonly', 'yes', '--appendfsync', 'always'], told: [] },
-  ])('tells at the start what a Redis with $settings loses', async ({ settings, told }) => {
+    { settings: ['--appendonly', 'yes', '--appendfsync', 'always'], warnings: [] },
+  ])('reports at startup what a Redis with $settings can lose', async ({ settings, warnings }) => {
     const redis = await startRedis(settings)
     onTestFinished(() => redis.dispose())
     const warned = vi.spyOn(console, 'warn').mockImplementation(() => {})
@@ -192,7 +192,7 @@ describe.skipIf(!hasEngine('redis'))('the inbox on BullMQ', () => {
     await inbox.start({ ...createInboxConsumer(() => {}), report: (error) => reports.push(error) })
     await inbox.close()
 
-    expect(reports.map((error) => (error as { code: string }).code)).toEqual(told.map(() => 'configuration_invalid'))
-    for (const [index, words] of told.entries()) expect(String(reports[index])).toMatch(words)
+    expect(reports.map((error) => (error as { code: string }).code)).toEqual(warnings.map(() => 'configuration_invalid'))
+    for (const [index, words] of warnings.entries()) expect(String(reports[index])).toMatch(words)
   })
 })

@@ -1,4 +1,4 @@
-// A worker that closes on a message from its parent and leaves its process to end by itself:
+// A worker that closes on a message from its parent. Its process must then exit on its own:
 // node closing-process.ts <engine> <url> <name>
 import { createWorker } from '@scrapenest-webhooks/inbox'
 import { type InboxEngine, openPlace } from './engine-inboxes.ts'

@@ -16,19 +16,19 @@ export const serverOf: { readonly [engine in InboxEngine]: EngineName } = { bull
 
 /** Where an engine keeps its events during the tests. */
 export interface EnginePlace {
-  /** Makes an inbox on this place: all of them share it. */
+  /** Creates an inbox on this place. All of them share its events. */
   createInbox(options?: InboxOptions): Inbox
   dispose(): Promise<void>
 }
 
-/** Opens the server of an engine: that of its environment variable, or one of its own. */
+/** Opens an engine's server: the one in its environment variable, or a new one. */
 export async function openServer(engine: InboxEngine): Promise<{ url: string; dispose(): Promise<void> }> {
   const url = process.env[engine === 'bullmq' ? 'REDIS_URL' : 'DATABASE_URL']
   if (url) return { url, async dispose() {} }
   return engine === 'bullmq' ? await startRedis() : await startPostgres()
 }
 
-/** A place of this name on a server: a prefix or a schema. A new name is an empty place. */
+/** A place on a server: a prefix or a schema. With a new name, it is empty. */
 export function openPlace(engine: InboxEngine, options: { url: string; name: string }): EnginePlace {
   const { url, name } = options
   switch (engine) {

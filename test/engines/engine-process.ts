@@ -1,4 +1,4 @@
-// A web or a worker process of a load, so that it can be killed:
+// A web or worker process of a load, which can be killed:
 // node engine-process.ts <web|worker> <engine> <url> <place> <secret> <ledger>
 import { appendFileSync } from 'node:fs'
 import { flushCompileCache } from 'node:module'
@@ -22,7 +22,7 @@ const inbox = openPlace(engine as InboxEngine, { url, name: place }).createInbox
 })
 const logger = { warn() {}, error() {} }
 
-/** One line is one run of the handlers; the lines of processes that write at once do not mix. */
+/** Appends one line per run of the handlers. Lines of concurrent processes do not mix. */
 function write(what: 'done' | 'gave-up', eventId: string | undefined): void {
   appendFileSync(ledger, `${what} ${process.pid} ${eventId} ${Date.now()}\n`)
 }
@@ -48,10 +48,10 @@ async function work(): Promise<void> {
     onEvent: {
       'job.created': async (event) => {
         write('done', event.event_id)
-        // Between what a handler did and the record of it: a kill in here makes it run again.
+        // A kill here, after the handler's work but before its completion, makes it run again.
         await sleep(Math.random() * 20)
       },
-      // The event that kills its process: no error, no exit handler, nothing is written.
+      // Kills its process without an error, an exit handler or any output.
       'artifact.ready': () => void process.kill(process.pid, 'SIGKILL'),
       'job.completed': (event) => {
         write('gave-up', event.event_id)
@@ -60,13 +60,13 @@ async function work(): Promise<void> {
     },
   })
   process.once('SIGTERM', () => void worker.close())
-  // Where the engine is out of reach at the start, the worker goes on trying.
+  // If the engine is unavailable at startup, the worker keeps trying.
   await worker.start().catch(() => {})
   ready(0)
 }
 
 function ready(port: number): void {
-  // Now: a process that is killed does not come to do it at its end, and it stops the process for a while.
+  // Before any load, because it blocks for a while, and a killed process would never do it at exit.
   flushCompileCache()
   process.send?.({ port })
 }

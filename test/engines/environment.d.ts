@@ -1,4 +1,4 @@
-// The examples and the pages of these engines read their variables as an application does.
+// The variables that the examples and pages on these engines read.
 declare namespace NodeJS {
   interface ProcessEnv {
     REDIS_URL?: string | undefined

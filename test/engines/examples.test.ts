@@ -32,7 +32,7 @@ async function start(name: string, workingDirectory: string): Promise<RunningSer
 }
 
 describe.skipIf(!hasProgram('redis'))('examples/inbox-bullmq', () => {
-  it('stores in the web process, saves a screenshot in the worker, and shows the queue on a page', async () => {
+  it('stores in the web process, saves a screenshot in the worker, and shows the queue in a dashboard', async () => {
     const redis = await startRedis()
     onTestFinished(() => redis.dispose())
     vi.stubEnv('REDIS_URL', redis.url)
@@ -87,7 +87,7 @@ describe.skipIf(!hasProgram('redis'))('examples/inbox-bullmq', () => {
 })
 
 describe.skipIf(!hasProgram('postgres'))('examples/inbox-pg-boss', () => {
-  it('writes a row and completes its event together, once, and tries again where it cannot', async () => {
+  it('writes a row and completes its event in one transaction, once, and retries if that fails', async () => {
     const postgres = await startPostgres()
     onTestFinished(() => postgres.dispose())
     vi.stubEnv('DATABASE_URL', postgres.url)
@@ -107,7 +107,7 @@ describe.skipIf(!hasProgram('postgres'))('examples/inbox-pg-boss', () => {
     const { rows } = await client.query('SELECT * FROM jobs')
     expect(rows).toEqual([{ job_id: event.data.job_id, status: event.data.status }])
 
-    // Another event of the same job: its row is there already.
+    // Another event of the same job, whose row already exists.
     const again = createEvent('job.completed', { data: { job_id: event.data.job_id } })
     await post(again)
     await vi.waitFor(async () => expect((await inbox.get(again.event_id))?.history).toHaveLength(1), 15_000)

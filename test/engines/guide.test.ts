@@ -38,7 +38,7 @@ describe('the programs of the guide to many machines', () => {
     await rm(folder, { recursive: true, force: true })
   })
 
-  /** Runs a worker until the test is over, and gives what it prints. */
+  /** Runs a worker until the test ends. @returns its output so far. */
   function work(name: string, environment: Record<string, string>): () => string {
     const child: ChildProcess = spawn(process.execPath, [join(folder, `${name}.ts`)], {
       env: { ...process.env, ...environment },

@@ -1,4 +1,4 @@
-// Which servers the tests can have on this machine.
+// Which servers the tests can use on this machine.
 import { execFileSync } from 'node:child_process'
 import { existsSync, readdirSync } from 'node:fs'
 import { delimiter, join } from 'node:path'
@@ -6,19 +6,19 @@ import { pnpmCommand } from '../../scripts/pnpm.ts'
 
 export type EngineName = 'redis' | 'postgres'
 
-/** The one command that installs what is missing. */
+/** The command that installs missing engines. */
 export const provideCommand: string = pnpmCommand('engines')
 
-/** Whether a run without engines fails: nobody reads the last lines of a machine's run. */
+/** Whether a run without engines fails. On CI it does, because a notice would go unread. */
 export const mustHaveEngines: boolean = Boolean(process.env['CI']) && !process.env['WITHOUT_ENGINES']
 
-/** Whether the tests can have this engine: by its environment variable, or by its program on this machine. */
+/** Whether the tests can use this engine, through its environment variable or its installed program. */
 export function hasEngine(engine: EngineName): boolean {
   const variable = engine === 'redis' ? 'REDIS_URL' : 'DATABASE_URL'
   return Boolean(process.env[variable]) || hasProgram(engine)
 }
 
-/** Whether this machine has the engine's program: what stops and starts a server again needs it. */
+/** Whether the engine's program is installed, which tests need to stop and restart a server. */
 export function hasProgram(engine: EngineName): boolean {
   if (engine === 'redis') return findProgram('redis-server') !== undefined
   return findProgram('initdb') !== undefined && postgresUser() !== undefined
@@ -29,7 +29,7 @@ export interface PostgresUser {
   readonly gid?: number
 }
 
-/** PostgreSQL refuses to run as root: then it is started as the user that its package made. */
+/** PostgreSQL refuses to run as root, so root starts it as the user that its package created. */
 export function postgresUser(): PostgresUser | undefined {
   if (process.getuid?.() !== 0) return {}
   try {
@@ -43,7 +43,7 @@ export function postgresUser(): PostgresUser | undefined {
 
 export function program(name: string): string {
   const found = findProgram(name)
-  if (found === undefined) throw new Error(`There is no ${name} on this machine: ${provideCommand} installs it.`)
+  if (found === undefined) throw new Error(`${name} is not installed. ${provideCommand} installs it.`)
   return found
 }
 
@@ -53,7 +53,7 @@ export function findProgram(name: string): string | undefined {
   return folders.map((folder) => join(folder, file)).find((path) => existsSync(path))
 }
 
-/** Debian keeps several versions side by side, and none of them in the path. */
+/** Debian installs versions side by side, outside the PATH. */
 function debianPostgres(): readonly string[] {
   const versions = '/usr/lib/postgresql'
   if (!existsSync(versions)) return []

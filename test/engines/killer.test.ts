@@ -10,14 +10,14 @@ import { startPostgres, startRedis } from './servers.ts'
 
 const engines = [
   { engine: 'bullmq', server: 'redis', start: () => startRedis() },
-  // Three of pg-boss's shortest leases, of ten seconds each.
+  // Takes three of pg-boss's shortest leases, 10 s each.
   { engine: 'pg-boss', server: 'postgres', start: startPostgres },
 ] as const
 
 for (const { engine, server, start } of engines) {
-  // Concurrent, because both mostly wait for leases to end.
+  // Concurrent, because both mostly wait for leases to expire.
   it.skipIf(!hasProgram(server))(
-    `buries the event that kills each process that handles it, and nothing else, on ${engine}`,
+    `moves only the event that kills its process to dead letters, on ${engine}`,
     { concurrent: true, timeout: 180_000 },
     async ({ onTestFinished }) => {
       const opened = await start()
@@ -32,7 +32,7 @@ for (const { engine, server, start } of engines) {
       for (let index = 0; index < 60; index += 1) await inbox.put(createInboxEvent())
 
       const supervisor = new Supervisor(join(import.meta.dirname, 'engine-process.ts'), {
-        // What runs beside the killer dies with it, and its attempt counts too: the delays are long enough for them to part.
+        // Events that run alongside the killer lose an attempt too. Long random delays keep them from meeting it again.
         INBOX_CONCURRENCY: '5',
         INBOX_MAX_ATTEMPTS: '3',
         INBOX_LEASE_MS: '500',

@@ -2,7 +2,7 @@ import { expect, it } from 'vitest'
 import { hasProgram } from './installed-engines.ts'
 import { load, type SharedEngine } from './load.ts'
 
-/** `pnpm test:engines` does 20000. */
+/** `pnpm test:engines` sends 20000. */
 const deliveries = Number(process.env['INBOX_LOAD_DELIVERIES'] ?? 1500)
 
 const engines: readonly { readonly engine: SharedEngine; readonly server: 'redis' | 'postgres' }[] = [
@@ -12,7 +12,7 @@ const engines: readonly { readonly engine: SharedEngine; readonly server: 'redis
 
 for (const { engine, server } of engines) {
   it.skipIf(!hasProgram(server))(
-    `processes each of ${deliveries} deliveries that ${engine} acknowledged, while web and worker processes are killed`,
+    `processes every acknowledged one of ${deliveries} deliveries on ${engine} while web and worker processes are killed`,
     async () => {
       const counts = await load({ engine, deliveries, killEveryMs: 1000 })
       console.table({ [`${engine}, processes killed`]: counts })

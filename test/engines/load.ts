@@ -1,4 +1,4 @@
-// Web and worker processes under load, killed at random, or with their engine stopped and started again:
+// Web and worker processes under load while they are killed at random, or while their engine is stopped and restarted:
 // node --conditions=@scrapenest-webhooks/source test/engines/load.ts [--deliveries 20000] [--engine bullmq]
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
@@ -19,42 +19,42 @@ export interface LoadOptions {
   readonly engine: SharedEngine
   /** One in ten is a duplicate. */
   readonly deliveries: number
-  /** How often a process, web or worker, is killed, from the first delivery until everything is processed. */
+  /** The interval at which a web or worker process is killed, from the first delivery until everything is processed. */
   readonly killEveryMs?: number | undefined
-  /** How long the engine is away, twice in a run. */
+  /** The duration of an engine outage, of which a run has two. */
   readonly outageMs?: number | undefined
 }
 
 export interface LoadCounts {
   /** Distinct events. */
   readonly events: number
-  /** Requests, those that were not acknowledged and came again included. */
+  /** Requests, including retries of unacknowledged ones. */
   readonly requests: number
   readonly acknowledged: number
-  /** Acknowledged, with a run of the handlers, and done in the inbox, or dead where a handler gave it up. */
+  /** Acknowledged and handled, and then done, or dead if a handler gave it up. */
   readonly processed: number
   readonly lost: number
   readonly acceptedTwice: number
   readonly dead: number
-  /** Dead ones that no handler gave up: none of them may be. */
+  /** Dead events that no handler gave up. Must be 0. */
   readonly deadUnasked: number
-  /** Runs of the handlers beyond the first of an event. */
+  /** Repeated runs of an event's handlers. */
   readonly ranAgain: number
-  /** Of these, those whose earlier run was in a process that lived on after it: none may be, unless the engine was away. */
+  /** Repeated runs whose process survived the earlier run. Must be 0, unless the engine was stopped. */
   readonly ranAgainAlive: number
-  /** Of the events that no handler gave up: how near one came to `maxAttempts`. */
+  /** The most attempts of an event that no handler gave up. */
   readonly mostAttempts: number
   readonly killedWebs: number
   readonly killedWorkers: number
-  /** How many kills `killEveryMs` asks for in these seconds; on a slow machine there are fewer. */
+  /** The number of kills due in this time. A slow machine achieves fewer. */
   readonly killsDue: number
   readonly outages: number
-  /** Replies 503 while the engine was away, and the slowest of them in milliseconds. */
+  /** 503 replies while the engine was stopped, and the slowest of them in milliseconds. */
   readonly refused: number
   readonly slowestRefusalMs: number
-  /** Replies other than 202 and 503: none of them may be. */
+  /** Replies other than 202 and 503. Must be 0. */
   readonly unexpected: number
-  /** From the first delivery until each is acknowledged. */
+  /** From the first delivery until all are acknowledged. */
   readonly secondsToAcknowledge: number
   /** From the first delivery until everything is processed. */
   readonly seconds: number
@@ -63,7 +63,7 @@ export interface LoadCounts {
 const webs = 3
 const workers = 4
 const connections = 24
-/** A run and the record of it take some milliseconds, and longer where the disk is slow to answer. */
+/** The time for a run and its completion: some milliseconds, more on a slow disk. */
 const longestRunMs = 5000
 
 export async function load(options: LoadOptions): Promise<LoadCounts> {
@@ -82,7 +82,7 @@ interface Waiting {
   readonly delivery: SignedDelivery
 }
 
-/** From the first delivery until each is acknowledged, and until everything is processed. */
+/** From the first delivery until all are acknowledged, and until everything is processed. */
 interface LoadTimes {
   readonly acknowledgedMs: number
   readonly processedMs: number
@@ -97,12 +97,12 @@ interface Run {
 class Load {
   readonly #options: LoadOptions
   readonly #server: EngineServer
-  /** Where the ledger of the handlers' runs is, and the compiled modules of the processes. */
+  /** Contains the ledger of the handlers' runs and the compile cache of the processes. */
   readonly #folder: string
   readonly #place = newPlaceName()
   readonly #secret: Secret = generateSecret()
   readonly #processes: EngineProcess[] = []
-  /** How often each event was acknowledged as new; an event is in it as soon as any delivery of it got 202. */
+  /** Event id → how often it was acknowledged as new. An id is present once any of its deliveries was answered 202. */
   readonly #accepted = new Map<string, number>()
   readonly #givenUp = new Set<string>()
   readonly #refusals: number[] = []
@@ -127,7 +127,7 @@ class Load {
     const queue = this.#deliveries()
     const events = new Set(queue.map(({ eventId }) => eventId)).size
     await using inbox = openPlace(engine, { url: this.#server.url, name: this.#place }).createInbox()
-    // The schema is there before seven processes would make it at once.
+    // Creates the schema, before seven processes try to at the same time.
     await inbox.stats()
     for (let index = 0; index < webs + workers; index += 1) {
       const role = index < webs ? 'web' : 'worker'
@@ -162,7 +162,7 @@ class Load {
     const { deliveries } = this.#options
     const all: Waiting[] = []
     for (let index = 0; index < deliveries; index += 1) {
-      // Each tenth repeats one of the nine before it.
+      // Every tenth delivery repeats one of the nine before it.
       if (index % 10 === 9) {
         all.push(all[index - 1 - Math.floor(Math.random() * 9)] as Waiting)
         continue
@@ -174,7 +174,7 @@ class Load {
     return all
   }
 
-  /** As the sender does: what is not acknowledged comes again. */
+  /** Retries unacknowledged deliveries, as the sender does. */
   async #deliver(queue: Waiting[]): Promise<void> {
     await Promise.all(
       Array.from({ length: connections }, async () => {
@@ -208,8 +208,8 @@ class Load {
   }
 
   /**
-   * One at random, but never the last web process or the last worker that is up: where a start takes longer than the time
-   * between two kills, no event would ever be handled.
+   * Kills a random process, but never the last running web process or worker. Otherwise no event would ever be handled when a
+   * start takes longer than the interval between kills.
    */
   #kill(): void {
     const up = this.#processes.filter(({ isUp }) => isUp)
@@ -230,7 +230,7 @@ class Load {
     }
   }
 
-  /** Until nothing waits and nothing runs. */
+  /** Waits until no event is ready or running. */
   async #settle(inbox: Inbox): Promise<void> {
     const giveUpAtMs = performance.now() + 120_000
     for (;;) {
@@ -283,7 +283,7 @@ class Load {
     }
   }
 
-  /** By the event's id, in their order. */
+  /** Event id → its runs, in order. */
   #runs(): Map<string, Run[]> {
     const runs = new Map<string, Run[]>()
     for (const line of readFileSync(this.#ledger, 'utf8').split('\n').slice(0, -1)) {
@@ -293,7 +293,7 @@ class Load {
     return runs
   }
 
-  /** How often each was tried, by its id. */
+  /** Event id → its attempts. */
   async #attempts(inbox: Inbox, state: 'done' | 'dead'): Promise<Map<string, number>> {
     const attemptsOf = new Map<string, number>()
     let cursor: string | undefined
@@ -306,12 +306,12 @@ class Load {
   }
 }
 
-/** A process that is started again when it is killed, as systemd or a container platform does. */
+/** A process that restarts when it is killed, as under systemd or on a container platform. */
 class EngineProcess {
   readonly role: 'web' | 'worker'
-  /** By process id. */
+  /** Process id → when it was killed. */
   readonly killedAtMs = new Map<number, number>()
-  /** Where a web process listens; absent while it is not up. */
+  /** The URL of a web process. Absent while it is down. */
   url: string | undefined
   isUp = false
   readonly #parameters: readonly string[]
@@ -333,7 +333,7 @@ class EngineProcess {
     const started = fork(join(import.meta.dirname, 'engine-process.ts'), [this.role, ...this.#parameters], {
       execArgv: ['--conditions=@scrapenest-webhooks/source'],
       stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
-      // Halves the time of a start: with a kill each second, little else would happen on a machine of few cores.
+      // Halves the startup time. With a kill every second, a machine with few cores would otherwise do little else than start.
       env: { ...process.env, NODE_COMPILE_CACHE: this.#cacheFolder },
     })
     this.#process = started
@@ -347,14 +347,14 @@ class EngineProcess {
     this.isUp = true
   }
 
-  /** Returns at once: the next one starts in its own time. */
+  /** Returns immediately. The replacement starts in the background. */
   kill(): void {
     const killed = this.#process as ChildProcess
     this.#takeDown()
     this.killedAtMs.set(killed.pid as number, Date.now())
     killed.kill('SIGKILL')
     this.#restarted = this.#exited.then(() => this.start())
-    // Told by `stop`.
+    // `stop` rejects with the error.
     this.#restarted.catch(() => {})
   }
 
@@ -363,7 +363,7 @@ class EngineProcess {
     const stopped = this.#process
     if (stopped === undefined) return
     const end = stopped.exitCode ?? stopped.signalCode
-    if (end !== null) throw new Error(`A ${this.role} process ended with ${end} by itself.`)
+    if (end !== null) throw new Error(`A ${this.role} process ended with ${end} unexpectedly.`)
     stopped.kill('SIGTERM')
     const late = setTimeout(() => stopped.kill('SIGKILL'), 15_000).unref()
     await this.#exited
@@ -376,14 +376,14 @@ class EngineProcess {
   }
 }
 
-/** Whether a run shows what it is to show. */
+/** Whether a run passes. */
 export function isSound(counts: LoadCounts): boolean {
   const { events, acknowledged, processed, lost, acceptedTwice, deadUnasked, unexpected } = counts
   const isKilledOften = counts.killedWebs + counts.killedWorkers >= counts.killsDue / 2
-  // What ended while its engine was away longer than its lease cannot be recorded, and runs again: at least once.
+  // An attempt that ends while its engine is stopped for longer than its lease cannot be recorded, so it runs again.
   const ranAgain = counts.outages > 0 ? 0 : counts.ranAgainAlive
   const nothingWrong = lost + acceptedTwice + deadUnasked + ranAgain + unexpected === 0
-  // Only while its engine is away is a delivery refused, and then within a second.
+  // Deliveries are refused only while the engine is stopped, and within a second.
   const isRefusedSoon = counts.outages === 0 || counts.slowestRefusalMs < 1000
   return nothingWrong && isKilledOften && isRefusedSoon && acknowledged === events && processed === events
 }
@@ -411,7 +411,7 @@ if (import.meta.main) {
   const isEachSound = Object.values(table).every(isSound)
   console.log(
     isEachSound
-      ? 'Every acknowledged event was processed; a run was repeated only where its process was killed; every dead one was given up.'
+      ? 'Every acknowledged event was processed. Runs were repeated only after kills or outages. Only abandoned events are dead.'
       : 'FAILED',
   )
   if (!isEachSound) process.exitCode = 1

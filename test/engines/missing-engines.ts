@@ -1,4 +1,4 @@
-// Vitest's global setup: says in the last lines of a run what did not run, because this machine has no server for it.
+// Vitest's global setup: reports at the end of a run which tests did not run because an engine is missing.
 import { type EngineName, hasEngine, hasProgram, mustHaveEngines, provideCommand } from './installed-engines.ts'
 
 const suites: { readonly [engine in EngineName]: string } = {
@@ -17,7 +17,7 @@ export function setup(): () => void {
     )
     const notRun = [...missing, ...parts]
     if (notRun.length === 0) return
-    console.log(`\nDID NOT RUN: ${notRun.join('; ')}.\nThis provides what is missing: ${provideCommand}`)
+    console.log(`\nDID NOT RUN: ${notRun.join('; ')}.\nInstall what is missing with: ${provideCommand}`)
     if (mustHaveEngines) process.exitCode = 1
   }
 }

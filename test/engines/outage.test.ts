@@ -14,7 +14,7 @@ import { type EngineServer, startPostgres, startRedis } from './servers.ts'
 const engines: readonly SharedEngine[] = ['bullmq', 'pg-boss']
 const secret = generateSecret()
 
-describe.each(engines)('an inbox on %s whose server is out of reach', (engine) => {
+describe.each(engines)('an inbox on %s whose server is unavailable', (engine) => {
   const needed = serverOf[engine] as NonNullable<(typeof serverOf)[SharedEngine]>
   let server: EngineServer
 
@@ -57,7 +57,7 @@ describe.each(engines)('an inbox on %s whose server is out of reach', (engine) =
   }
 
   it.skipIf(!hasProgram(needed))(
-    'answers 503 with Retry-After within a second, and goes on without a restart',
+    'answers 503 with Retry-After within a second, and recovers without a restart',
     async () => {
       const { post, handled, start } = receive()
       await start()
@@ -71,18 +71,18 @@ describe.each(engines)('an inbox on %s whose server is out of reach', (engine) =
       }
       await server.start()
       await vi.waitFor(async () => expect((await post()).status).toBe(202), 10_000)
-      // What was being claimed when the server died is free again when its lease has ended.
+      // An event that was being claimed when the server died is free once its lease expires.
       await vi.waitFor(() => expect(handled.length).toBeGreaterThanOrEqual(2), 30_000)
     },
     60_000,
   )
 
   it.skipIf(!hasProgram(needed))(
-    'starts without it, and goes on when it is there',
+    'starts without its server, and works once the server is available',
     async () => {
       await server.stop()
       const { post, handled, start } = receive()
-      // An outage is reported, and opening is retried.
+      // Reports the outage and keeps trying to open the inbox.
       await start()
       const { status, tookMs } = await post()
       expect(status).toBe(503)
@@ -95,7 +95,7 @@ describe.each(engines)('an inbox on %s whose server is out of reach', (engine) =
   )
 
   it.skipIf(!hasProgram(needed))(
-    'is found at fault by the doctor for as long as it lasts',
+    'fails the doctor command during the outage',
     async () => {
       const inbox = openPlace(engine, { url: server.url, name: newPlaceName() }).createInbox()
       const { url } = await startReceiver({ inbox })
@@ -116,7 +116,7 @@ describe.each(engines)('an inbox on %s whose server is out of reach', (engine) =
   )
 
   it.skipIf(!hasProgram(needed))(
-    'lets a process end that closes while the server is down',
+    'lets a process exit that closes during the outage',
     async () => {
       const child = fork(join(import.meta.dirname, 'closing-process.ts'), [engine, server.url, newPlaceName()])
       onTestFinished(() => void child.kill('SIGKILL'))
@@ -131,7 +131,7 @@ describe.each(engines)('an inbox on %s whose server is out of reach', (engine) =
   )
 
   it.skipIf(!hasProgram(needed))(
-    'loses nothing acknowledged when it is stopped and started in the middle of load',
+    'loses no acknowledged event when the server is restarted under load',
     async () => {
       const counts = await load({ engine, deliveries: 1000, outageMs: 1000 })
       console.table({ [`${engine} stopped and started`]: counts })

@@ -1,4 +1,4 @@
-// What an inbox on pg-boss does with numbers, texts and rows that PostgreSQL cannot store, or that cannot be read.
+// The inbox on pg-boss with numbers and texts that PostgreSQL cannot store, and with rows that cannot be read.
 import { WebhookError } from '@scrapenest-webhooks/core'
 import { type PgBossInbox, type PgBossInboxOptions, pgBossInbox } from '@scrapenest-webhooks/inbox-pg-boss'
 import { createInboxConsumer, createInboxEvent, untilInboxStats } from '@scrapenest-webhooks/testing'
@@ -9,7 +9,7 @@ import { hasEngine } from './installed-engines.ts'
 
 const yearMs = 365 * 86_400_000
 
-describe.skipIf(!hasEngine('postgres'))('an inbox on pg-boss and its data', () => {
+describe.skipIf(!hasEngine('postgres'))('the data of an inbox on pg-boss', () => {
   let server: Awaited<ReturnType<typeof openServer>>
   let client: pg.Client
   let schema: string
@@ -41,7 +41,7 @@ describe.skipIf(!hasEngine('postgres'))('an inbox on pg-boss and its data', () =
     return inbox
   }
 
-  /** Ends the lease of what runs, as if its process had died. */
+  /** Expires the leases of running events, as if their process had died. */
   async function expireLeases(): Promise<void> {
     await client.query(
       `UPDATE ${schema}.job SET state = 'active', started_on = now(), heartbeat_on = now() - interval '1 hour' WHERE state < 'completed'`,
@@ -50,7 +50,7 @@ describe.skipIf(!hasEngine('postgres'))('an inbox on pg-boss and its data', () =
 
   describe('numbers', () => {
     it.each([1e13, 1e16, 1e300, Number.MAX_SAFE_INTEGER])(
-      'retries after ten years at most when the backoff is %d ms, and handles other events meanwhile',
+      'a backoff of %d ms means a retry after at most ten years, and other events are handled meanwhile',
       async (delayMs) => {
         const inbox = createInbox({ backoff: () => delayMs })
         const failing = createInboxEvent({ eventType: 'job.completed' })
@@ -73,7 +73,7 @@ describe.skipIf(!hasEngine('postgres'))('an inbox on pg-boss and its data', () =
       },
     )
 
-    it('stores and retries with the largest maxAttempts and keepDoneMs', async () => {
+    it('events are stored and retried with the largest maxAttempts and keepDoneMs', async () => {
       const inbox = createInbox({ maxAttempts: Number.MAX_SAFE_INTEGER, keepDoneMs: 3_153_600_000_000 })
       await inbox.start(
         createInboxConsumer((_event, { attempt }) => {
@@ -86,7 +86,7 @@ describe.skipIf(!hasEngine('postgres'))('an inbox on pg-boss and its data', () =
       await untilInboxStats(inbox, { done: 1, ready: 0 })
     })
 
-    it('takes every date as a filter', async () => {
+    it('filters accept every date', async () => {
       const inbox = createInbox()
       await inbox.put(createInboxEvent())
       const first = new Date(-8_640_000_000_000_000)
@@ -99,7 +99,7 @@ describe.skipIf(!hasEngine('postgres'))('an inbox on pg-boss and its data', () =
   })
 
   describe("the application's own parsers of pg", () => {
-    it('do not change what is read, and events whose lease ended are claimed again', async () => {
+    it('do not change what is read, and expired events are claimed again', async () => {
       const asText = (value: string): string => value
       for (const [oid, parse] of [
         [pg.types.builtins.TIMESTAMPTZ, asText],
@@ -129,7 +129,7 @@ describe.skipIf(!hasEngine('postgres'))('an inbox on pg-boss and its data', () =
   })
 
   describe('stats', () => {
-    it('has no oldestReadyAt while the only event waits for its retry, and its due time once that has passed', async () => {
+    it('have no oldestReadyAt while the only event waits for its retry, and its due time once that has passed', async () => {
       let delayMs = 3_600_000
       const inbox = createInbox({ backoff: () => delayMs })
       const consumer = createInboxConsumer(() => {
@@ -155,7 +155,7 @@ describe.skipIf(!hasEngine('postgres'))('an inbox on pg-boss and its data', () =
     })
   })
 
-  it('purges more than one statement deletes', async () => {
+  it('purge deletes more events than one statement can', async () => {
     const inbox = createInbox()
     await inbox.start(createInboxConsumer(() => {}))
     await inbox.put(createInboxEvent())
@@ -168,19 +168,24 @@ describe.skipIf(!hasEngine('postgres'))('an inbox on pg-boss and its data', () =
   })
 
   describe('the text of an error', () => {
-    it.each(['a\u0000b', 'half \ud800 of a pair', '\udfff'])('is recorded readably when it holds %j', async (text) => {
-      const inbox = createInbox({ maxAttempts: 1 })
-      const event = createInboxEvent()
-      await inbox.start(
-        createInboxConsumer(() => {
-          throw new WebhookError('handler_failed', undefined, { cause: new Error(text) })
-        }),
-      )
-      await inbox.put(event)
-      await untilInboxStats(inbox, { dead: 1 })
-      const message = text.replace(/\0|\p{Surrogate}/gu, '\ufffd')
-      expect((await inbox.get(event.eventId))?.history).toMatchObject([{ error: { code: 'handler_failed', message } }])
-    })
+    it.each(['a\u0000b', 'half \ud800 of a pair', '\udfff'])(
+      'is recorded readably when it contains %j',
+      async (text) => {
+        const inbox = createInbox({ maxAttempts: 1 })
+        const event = createInboxEvent()
+        await inbox.start(
+          createInboxConsumer(() => {
+            throw new WebhookError('handler_failed', undefined, { cause: new Error(text) })
+          }),
+        )
+        await inbox.put(event)
+        await untilInboxStats(inbox, { dead: 1 })
+        const message = text.replace(/\0|\p{Surrogate}/gu, '\ufffd')
+        expect((await inbox.get(event.eventId))?.history).toMatchObject([
+          { error: { code: 'handler_failed', message } },
+        ])
+      },
+    )
 
     it('is replaced when PostgreSQL refuses it, so that the event does not stay running', async () => {
       const inbox = createInbox({ maxAttempts: 1 })
@@ -215,7 +220,7 @@ describe.skipIf(!hasEngine('postgres'))('an inbox on pg-boss and its data', () =
       ['a time that is text', `jsonb_set(data, '{receivedAt}', '"yesterday"')`],
       ['a time beyond every date', `jsonb_set(data, '{receivedAt}', '1e300')`],
       ['broken exact names', `jsonb_set(data, '{exact}', '"["')`],
-    ])('is dead alone with its own code: %s', async (_name, expression) => {
+    ])('is dead with its own code, without affecting others: %s', async (_name, expression) => {
       const inbox = createInbox()
       const poison = createInboxEvent()
       const reports: string[] = []
@@ -223,7 +228,7 @@ describe.skipIf(!hasEngine('postgres'))('an inbox on pg-boss and its data', () =
       await inbox.put(poison)
       await client.query(`UPDATE ${schema}.job SET data = ${expression}`)
       for (let index = 0; index < 3; index += 1) await inbox.put(createInboxEvent())
-      // Its lease has ended once before: that must be read, too.
+      // Its lease has expired before, which must be readable too.
       await expireLeases()
       await inbox.start({
         ...createInboxConsumer(({ eventId }) => seen.push(eventId)),

@@ -1,4 +1,4 @@
-// What an inbox on pg-boss does when PostgreSQL refuses, goes silent, or loses what pg-boss created.
+// The inbox on pg-boss when PostgreSQL refuses queries, goes silent, or loses pg-boss's tables.
 import { setTimeout as sleep } from 'node:timers/promises'
 import { inspect } from 'node:util'
 import { createReceiver } from '@scrapenest-webhooks/core'
@@ -16,7 +16,7 @@ import { startSilentProxy } from './silent-proxy.ts'
 const secret = generateSecret()
 const recoveryMs = 15_000
 
-/** Only pg-boss's `fetch` has it. */
+/** Occurs only in pg-boss's `fetch` statement. */
 const claimMark = 'next AS ('
 
 describe.skipIf(!hasProgram('postgres'))('an inbox on pg-boss', () => {
@@ -28,7 +28,7 @@ describe.skipIf(!hasProgram('postgres'))('an inbox on pg-boss', () => {
     server = await startPostgres()
     client = new pg.Client({ connectionString: server.url })
     await client.connect()
-    // The role guarded needs a password; the others need none.
+    // Only the role "guarded" needs a password.
     const rules = "('host all guarded 127.0.0.1/32 scram-sha-256'), ('host all all 127.0.0.1/32 trust')"
     const { rows } = await client.query<{ hba_file: string }>('SHOW hba_file')
     await client.query(`CREATE ROLE guarded LOGIN PASSWORD 'p5ecret'`)
@@ -52,7 +52,7 @@ describe.skipIf(!hasProgram('postgres'))('an inbox on pg-boss', () => {
     return inbox
   }
 
-  /** A web process and a worker, each with an inbox of its own. */
+  /** A web process and a worker, each with its own inbox. */
   function createProcesses(options: Partial<PgBossInboxOptions> = {}) {
     const reports: { readonly error: Error; readonly from: 'web' | 'worker' }[] = []
     const handled: string[] = []
@@ -81,7 +81,7 @@ describe.skipIf(!hasProgram('postgres'))('an inbox on pg-boss', () => {
         eventId: event.event_id,
       }
     }
-    /** Until a new event is stored and handled. */
+    /** Waits until a new event is stored and handled. */
     async function untilHandled(timeoutMs = recoveryMs): Promise<void> {
       let eventId: string | undefined
       await vi.waitFor(
@@ -110,8 +110,8 @@ describe.skipIf(!hasProgram('postgres'))('an inbox on pg-boss', () => {
     return url.href
   }
 
-  describe('that is refused', () => {
-    /** Starts and sends, and expects 503, a start that rejects, and a report that says what to do and promises nothing. */
+  describe('that PostgreSQL refuses', () => {
+    /** Expects that `start` rejects, deliveries are answered 503, and reports say what to do without promising a recovery. */
     async function expectRefusal(options: Partial<PgBossInboxOptions>, words: RegExp): Promise<void> {
       const { receiver, worker, send, reports } = createProcesses(options)
       const refusal = {
@@ -130,30 +130,30 @@ describe.skipIf(!hasProgram('postgres'))('an inbox on pg-boss', () => {
       }
     }
 
-    it('says which right is missing', async () => {
+    it('reports which permission is missing', async () => {
       const role = newPlaceName()
       await client.query(`CREATE ROLE ${role} LOGIN`)
       await expectRefusal({ connectionString: urlOf({ user: role }) }, /permission denied.*Grant the role/s)
     })
 
-    it('says that the password is wrong, and never shows it', async () => {
+    it('reports a wrong password without showing it', async () => {
       const connectionString = urlOf({ user: 'guarded', password: 'wrong-p5ecret' })
       await expectRefusal({ connectionString }, /password authentication failed.*Fix the user name and the password/s)
     })
 
-    it('says that the database is missing', async () => {
+    it('reports a missing database', async () => {
       await expectRefusal(
         { connectionString: urlOf({ database: 'absent' }) },
         /"absent" does not exist.*Create the database/s,
       )
     })
 
-    it('says that the isolation level of the database is too strict', async () => {
+    it('reports an isolation level that is too strict', async () => {
       const { url } = await createDatabase("default_transaction_isolation = 'serializable'")
       await expectRefusal({ connectionString: url }, /'read committed', got 'serializable'/)
     })
 
-    it("says that an earlier pg-boss's schema needs a migration", async () => {
+    it('reports that the schema of an earlier pg-boss needs a migration', async () => {
       const boss = new PgBoss({ connectionString: server.url, schema })
       boss.on('error', () => {})
       await boss.start()
@@ -165,7 +165,7 @@ describe.skipIf(!hasProgram('postgres'))('an inbox on pg-boss', () => {
       await expectRefusal({ boss: old }, /requires migrations.*migrate pg-boss's tables/s)
     })
 
-    it('says what to create where createSchema is false, and goes on once it is there', async () => {
+    it('reports what to create when createSchema is false, and works once it exists', async () => {
       const { receiver, worker, send, untilHandled, reports } = createProcesses({ createSchema: false })
       const refusal = { message: expect.stringMatching(/Create the schema with CREATE SCHEMA/) }
       await expect(receiver.start()).rejects.toMatchObject(refusal)
@@ -178,7 +178,7 @@ describe.skipIf(!hasProgram('postgres'))('an inbox on pg-boss', () => {
     })
   })
 
-  it('goes on once a read-only PostgreSQL takes writes, without a restart and without new sessions made for it', async () => {
+  it('recovers when a read-only PostgreSQL accepts writes, without a restart or a forced reconnect', async () => {
     const { name, url } = await createDatabase()
     const { receiver, worker, send, untilHandled } = createProcesses({ connectionString: url })
     await Promise.all([receiver.start(), worker.start()])
@@ -200,7 +200,7 @@ describe.skipIf(!hasProgram('postgres'))('an inbox on pg-boss', () => {
         /A queue of this inbox was removed/,
       ],
     ] as const)(
-      'reports the loss of its %s once per process, creates it again, and goes on',
+      'reports the loss of its %s once per process, and recreates it',
       async (what, sql, words) => {
         const { receiver, worker, untilHandled, reports } = createProcesses()
         await Promise.all([receiver.start(), worker.start()])
@@ -216,7 +216,7 @@ describe.skipIf(!hasProgram('postgres'))('an inbox on pg-boss', () => {
       },
     )
 
-    it('answers 503 and says what to create where createSchema is false', async () => {
+    it('answers 503 and reports what to create when createSchema is false', async () => {
       await client.query(`CREATE SCHEMA ${schema}`)
       const { receiver, worker, send, untilHandled, reports } = createProcesses({ createSchema: false })
       await Promise.all([receiver.start(), worker.start()])
@@ -232,7 +232,7 @@ describe.skipIf(!hasProgram('postgres'))('an inbox on pg-boss', () => {
       await untilHandled()
     })
 
-    it('says that the schema is incomplete where a table is missing that no start creates', async () => {
+    it('reports an incomplete schema when a table is missing that a start does not create', async () => {
       const { receiver, worker, send, untilHandled, reports } = createProcesses()
       await Promise.all([receiver.start(), worker.start()])
       await untilHandled()
@@ -245,12 +245,12 @@ describe.skipIf(!hasProgram('postgres'))('an inbox on pg-boss', () => {
   })
 
   describe('whose connections go silent', () => {
-    it('answers 503 within a second, and stores and handles again within 15 s, without a restart', async () => {
+    it('answers 503 within a second, and recovers within 15 s without a restart', async () => {
       const proxy = await startSilentProxy(server.url)
       onTestFinished(() => proxy.close())
       const { receiver, worker, send, untilHandled } = createProcesses({ connectionString: proxy.url })
       await Promise.all([receiver.start(), worker.start()])
-      // Many connections, all of which go silent.
+      // Opens many connections, all of which go silent.
       await Promise.all(Array.from({ length: 20 }, send))
       await untilHandled()
       proxy.silence()
@@ -260,7 +260,7 @@ describe.skipIf(!hasProgram('postgres'))('an inbox on pg-boss', () => {
       await untilHandled(recoveryMs - (performance.now() - startedAtMs))
     }, 40_000)
 
-    it('gives back what a pg-boss of the application claimed too late, and does not count the attempt', async () => {
+    it('returns an event that the application's pg-boss claimed too late, without counting the attempt', async () => {
       const pool = new pg.Pool({ connectionString: server.url })
       onTestFinished(() => pool.end())
       let isSlow = true
@@ -289,7 +289,7 @@ describe.skipIf(!hasProgram('postgres'))('an inbox on pg-boss', () => {
       expect(reports.map(({ error }) => error.message)).toEqual([expect.stringMatching(/no answer within 5000 ms/)])
     })
 
-    it('gives an event that was claimed by a lost answer to its next attempt when the lease ends, and records that', async () => {
+    it('retries an event when the answer to its claim was lost and its lease expires, and records that attempt', async () => {
       const proxy = await startSilentProxy(server.url)
       onTestFinished(() => proxy.close())
       const { receiver, send } = createProcesses({ leaseMs: 10_000 })

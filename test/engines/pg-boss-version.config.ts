@@ -1,4 +1,4 @@
-// The tests of the inbox on pg-boss, with the pg-boss in the folder PG_BOSS_FOLDER instead of the installed one.
+// Vitest's configuration with the pg-boss in PG_BOSS_FOLDER: see pg-boss-versions.ts.
 import { join } from 'node:path'
 import { defineConfig } from 'vitest/config'
 import { workspace } from '../../vitest.config.ts'

@@ -1,5 +1,5 @@
-// Runs the tests of the inbox on pg-boss with the lowest version that it supports, and with the newest, and makes sure that
-// earlier versions are refused:
+// Runs the tests of the inbox on pg-boss with the oldest supported version and the newest, and checks that earlier versions are
+// rejected:
 // node --conditions=@scrapenest-webhooks/source test/engines/pg-boss-versions.ts
 import { execFileSync, spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { hasProgram, provideCommand } from './installed-engines.ts'
 
 const root = join(import.meta.dirname, '../..')
-if (!hasProgram('postgres')) throw new Error(`There is no PostgreSQL on this machine: ${provideCommand} installs it.`)
+if (!hasProgram('postgres')) throw new Error(`PostgreSQL is not installed. ${provideCommand} installs it.`)
 
 const { peerDependencies } = readJson(join(root, 'packages/inbox-pg-boss/package.json')) as {
   peerDependencies: { 'pg-boss': string }
@@ -17,14 +17,14 @@ const range = peerDependencies['pg-boss']
 const folder = mkdtempSync(join(tmpdir(), 'scrapenest-pg-boss-'))
 
 try {
-  // The last one without an export that the inbox imports, the last one that ends no attempt, and what npm installs on Node.js 20.
+  // The last version without an export that the inbox imports, the last that ends no attempt, and the one npm installs on Node 20.
   for (const version of ['12.17.0', '12.34.0', '10.4.2']) expectRefusal(version)
   for (const version of [range.replace('^', ''), range]) test(version)
 } finally {
   rmSync(folder, { recursive: true, force: true })
 }
 
-/** Creates an inbox in a program of its own, where this pg-boss is the installed one. */
+/** Creates an inbox in a separate program with this pg-boss installed. */
 function expectRefusal(version: string): void {
   const installed = install(version)
   const { main } = readJson(join(installed, 'package.json')) as { main: string }
@@ -46,9 +46,9 @@ function expectRefusal(version: string): void {
     { cwd: import.meta.dirname, encoding: 'utf8' },
   )
   if (!stdout.startsWith('configuration_invalid Expected pg-boss 12.35.0')) {
-    throw new Error(`pg-boss ${version} is not refused: ${stdout}${stderr}`)
+    throw new Error(`pg-boss ${version} is not rejected: ${stdout}${stderr}`)
   }
-  console.log(`pg-boss ${version}: refused`)
+  console.log(`pg-boss ${version}: rejected`)
 }
 
 function test(version: string): void {
@@ -71,7 +71,7 @@ function test(version: string): void {
   if (status !== 0) throw new Error(`The tests fail with pg-boss ${version}.`)
 }
 
-/** Installs one version into the folder, in place of the one before. @returns where it is. */
+/** Installs a version into the folder, replacing the previous one. @returns its path. */
 function install(version: string): string {
   writeFileSync(join(folder, 'package.json'), '{ "private": true }')
   const options = ['--no-audit', '--no-fund', '--ignore-scripts', '--loglevel', 'error']

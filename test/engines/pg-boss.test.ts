@@ -39,7 +39,7 @@ describe.skipIf(!hasEngine('postgres'))('the inbox on pg-boss', () => {
     return (await client.query(`SELECT * FROM ${schema}.job WHERE name = $1 ORDER BY created_on`, [queue])).rows
   }
 
-  /** As if another process had claimed every event that waits, and died. */
+  /** Simulates another process that claimed every waiting event and died. */
   async function dieWithAll(): Promise<void> {
     await client.query(
       `UPDATE ${schema}.job SET state = 'active', heartbeat_on = now() - interval '1 hour', started_on = now(),
@@ -47,7 +47,7 @@ describe.skipIf(!hasEngine('postgres'))('the inbox on pg-boss', () => {
     )
   }
 
-  /** When the events that wait may be claimed, the first one first, in milliseconds since 1970. */
+  /** The due times of the waiting events, earliest first, in milliseconds since 1970. */
   async function dueTimes(): Promise<readonly number[]> {
     const { rows } = await client.query<{ due: Date }>(
       `SELECT start_after AS due FROM ${schema}.job WHERE state < 'active' ORDER BY start_after`,
@@ -55,7 +55,7 @@ describe.skipIf(!hasEngine('postgres'))('the inbox on pg-boss', () => {
     return rows.map(({ due }) => due.getTime())
   }
 
-  it('keeps done events for seven days, dead ones until they are purged, and deletes none that waits', async () => {
+  it('keeps done events for seven days and dead ones until they are purged, and deletes no waiting event', async () => {
     const inbox = createInbox()
     await inbox.put(createInboxEvent())
     await inbox.put(createInboxEvent({ eventType: 'artifact.ready' }))
@@ -77,7 +77,7 @@ describe.skipIf(!hasEngine('postgres'))('the inbox on pg-boss', () => {
     expect(keepUntil.getTime() - createdOn.getTime()).toBeGreaterThan(9 * 365 * 86_400_000)
   })
 
-  it('copies a dead event to the queue of dead letters, and takes it out when it is replayed or purged', async () => {
+  it('copies a dead event to the dead-letter queue, and removes it when it is replayed or purged', async () => {
     const inbox = createInbox()
     const event = createInboxEvent()
     let isFixed = false
@@ -98,7 +98,7 @@ describe.skipIf(!hasEngine('postgres'))('the inbox on pg-boss', () => {
     expect(await jobs('webhooks/scrapenest/dead')).toEqual([])
   })
 
-  it('tries an event again whose worker stopped renewing its heartbeat, and counts the attempt', async () => {
+  it('retries an event whose worker stopped renewing its heartbeat, and counts the attempt', async () => {
     const inbox = createInbox({ maxAttempts: 2 })
     const event = createInboxEvent()
     const attempts: number[] = []
@@ -112,7 +112,7 @@ describe.skipIf(!hasEngine('postgres'))('the inbox on pg-boss', () => {
     expect(attempts).toEqual([2])
   })
 
-  it('tries what a process took with it again one by one, each after its own delay to the millisecond', async () => {
+  it('retries the events of a dead process one by one, each after its own delay to the millisecond', async () => {
     const staggerMs = 40
     let ended = 0
     const backoff = (): number => {
@@ -127,11 +127,11 @@ describe.skipIf(!hasEngine('postgres'))('the inbox on pg-boss', () => {
 
     const dueAtMs = await dueTimes()
     const gapsMs = dueAtMs.slice(1).map((ms, index) => ms - (dueAtMs[index] as number))
-    // A millisecond less where a microsecond was cut off.
+    // Truncated microseconds can make a gap one millisecond shorter.
     expect(Math.min(...gapsMs)).toBeGreaterThanOrEqual(staggerMs - 1)
   })
 
-  it('wakes for each of them when it is due, and not at the next regular look for all together', async () => {
+  it('wakes up for each retry when it is due, instead of for all of them at the next poll', async () => {
     let ended = 0
     const backoff = (): number => {
       ended += 1
@@ -172,7 +172,7 @@ describe.skipIf(!hasEngine('postgres'))('the inbox on pg-boss', () => {
     expect((dueAtMs.at(-1) as number) - (dueAtMs[0] as number)).toBeGreaterThan(1000)
   })
 
-  it('moves an event that killed its process maxAttempts times to dead letters, and reports it', async () => {
+  it('moves an event that has killed its process maxAttempts times to dead letters, and reports it', async () => {
     const inbox = createInbox({ maxAttempts: 3 })
     const event = createInboxEvent()
     const reports: string[] = []
@@ -183,7 +183,7 @@ describe.skipIf(!hasEngine('postgres'))('the inbox on pg-boss', () => {
     await inbox.start({ ...createInboxConsumer(() => {}), report: (error) => reports.push(String(error)) })
     await untilInboxStats(inbox, { dead: 1 })
 
-    // Reported once the ending is recorded, which the counts show a moment sooner.
+    // The report follows the recording, which the counts show a moment earlier.
     await vi.waitFor(() =>
       expect(reports.filter((report) => /is dead/.test(report))).toEqual([
         expect.stringMatching(/dead after 3 attempts; the last failed with lease_ended/),
@@ -239,7 +239,7 @@ describe.skipIf(!hasEngine('postgres'))('the inbox on pg-boss', () => {
     })
   })
 
-  it('works on a pg-boss of the user, and leaves it running', async () => {
+  it("works on the user's pg-boss, and leaves it running", async () => {
     const boss = new PgBoss({ connectionString: server.url, schema })
     boss.on('error', () => {})
     onTestFinished(() => boss.stop({ graceful: false }))
@@ -252,7 +252,7 @@ describe.skipIf(!hasEngine('postgres'))('the inbox on pg-boss', () => {
     expect(await boss.getQueue('webhooks/scrapenest')).not.toBeNull()
   })
 
-  it('takes ids and types that hold what jsonb cannot', async () => {
+  it('accepts ids and types with characters that jsonb cannot store', async () => {
     const inbox = createInbox()
     const seen: string[] = []
     const ids = ['\u0000', 'a\u0000b', '\ud800', '\udfff', 'é', "'; DROP TABLE x; --", 'a'.repeat(5000)]
@@ -269,7 +269,7 @@ describe.skipIf(!hasEngine('postgres'))('the inbox on pg-boss', () => {
     for (const eventId of ids) expect((await inbox.get(eventId))?.eventType).toBe(`t${eventId}`)
   })
 
-  it('is started by several processes at once on an empty database', async () => {
+  it('can be started by several processes at once on an empty database', async () => {
     const inboxes = Array.from({ length: 5 }, () => createInbox())
     const event = createInboxEvent()
     const results = await Promise.all(inboxes.map(async (inbox) => await inbox.put(event).catch(() => sleep(500))))
@@ -286,13 +286,13 @@ describe.skipIf(!hasEngine('postgres'))('the inbox on pg-boss', () => {
       message: expect.stringMatching(words),
     })
 
-    it('leaves no job behind', async () => {
+    it('leaves no job', async () => {
       const inbox = createInbox()
       await inbox.check()
       expect(await jobs('webhooks/scrapenest')).toEqual([])
     })
 
-    it('makes no queue but that of the consumer', async () => {
+    it("creates no queue except the consumer's", async () => {
       const inbox = createInbox()
       await inbox.start(createInboxConsumer(() => {}, 'orders'))
       await inbox.check()
@@ -300,7 +300,7 @@ describe.skipIf(!hasEngine('postgres'))('the inbox on pg-boss', () => {
       expect(rows).toEqual([{ name: 'webhooks/orders' }, { name: 'webhooks/orders/dead' }])
     })
 
-    it('does not pass while PostgreSQL takes no writes', async () => {
+    it('fails while PostgreSQL accepts no writes', async () => {
       const database = newPlaceName()
       await client.query(`CREATE DATABASE ${database}`)
       const url = new URL(server.url)
@@ -317,7 +317,7 @@ describe.skipIf(!hasEngine('postgres'))('the inbox on pg-boss', () => {
       await vi.waitFor(() => inbox.check())
     })
 
-    it('does not pass without the schema, or without the right to write in it', async () => {
+    it('fails without the schema, or without permission to write to it', async () => {
       const role = newPlaceName()
       const inbox = createInbox()
       await inbox.check()
@@ -334,16 +334,16 @@ describe.skipIf(!hasEngine('postgres'))('the inbox on pg-boss', () => {
       await expect(inbox.check()).rejects.toMatchObject(unavailable(/does not exist/))
     })
 
-    /** Sessions keep what a database was set to when they began. */
+    /** Sessions keep the settings that the database had when they began. */
     async function disconnectAll(database: string): Promise<void> {
       await client.query('SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1', [database])
     }
   })
 
-  it('stores again after it was closed while it was still being started', async () => {
+  it('stores again after it was closed during startup', async () => {
     const inbox = createInbox()
     const started = inbox.start(createInboxConsumer(() => {})).catch(() => {})
-    // In the turn after, so that pg-boss has begun to start.
+    // In the next turn, so that pg-boss has begun to start.
     await sleep(0)
     await inbox.close()
     await started

@@ -1,4 +1,4 @@
-// Real servers for the tests: each on a free port, with its data in a temporary folder, ended by its process id.
+// Real servers for the tests, each on a free port, with its data in a temporary folder.
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chownSync, mkdtempSync, rmSync } from 'node:fs'
@@ -10,17 +10,17 @@ import { Redis } from 'ioredis'
 import pg from 'pg'
 import { type PostgresUser, postgresUser, program } from './installed-engines.ts'
 
-/** A server that can be stopped and started again, on the same port and with the same data. */
+/** A server that can be stopped and restarted on the same port with the same data. */
 export interface EngineServer {
   readonly url: string
-  /** As a crash of the server: it is killed. */
+  /** Kills the server, like a crash. */
   stop(): Promise<void>
   start(): Promise<void>
-  /** Stops it for good, and deletes its data. */
+  /** Stops the server and deletes its data. */
   dispose(): Promise<void>
 }
 
-/** Starts a Redis that loses nothing, unless other arguments say so. Never the one of `REDIS_URL`: this one is stopped. */
+/** Starts a Redis with durable settings unless other arguments are given. Ignores `REDIS_URL`, because tests stop it. */
 export async function startRedis(
   settings: readonly string[] = ['--appendonly', 'yes', '--appendfsync', 'always'],
 ): Promise<EngineServer> {
@@ -36,7 +36,7 @@ export async function startRedis(
       client.on('error', () => {})
       try {
         await client.connect()
-        // It refuses commands while it still loads its data.
+        // Redis refuses commands while it loads its data.
         await client.ping()
       } finally {
         client.disconnect()
@@ -47,7 +47,7 @@ export async function startRedis(
   return server
 }
 
-/** Starts a PostgreSQL with its default durability. Never the one of `DATABASE_URL`: this one is stopped. */
+/** Starts a PostgreSQL with its default durability. Ignores `DATABASE_URL`, because tests stop it. */
 export async function startPostgres(): Promise<EngineServer> {
   const folder = mkdtempSync(join(tmpdir(), 'scrapenest-postgres-'))
   const port = await freePort()
@@ -115,7 +115,7 @@ class Server implements EngineServer {
     process.removeListener('exit', this.#killWithParent)
     if (running === undefined || running.exitCode !== null) return
     const exited = once(running, 'exit')
-    // PostgreSQL's children notice by themselves when their parent is gone, but its immediate shutdown is as abrupt.
+    // An immediate shutdown is as abrupt as a kill and also ends PostgreSQL's child processes.
     running.kill(running.spawnfile.endsWith('postgres') ? 'SIGQUIT' : 'SIGKILL')
     await exited
   }

@@ -1,12 +1,12 @@
-// A proxy in front of a server, whose connections can go silent as behind a dead router or a failed load balancer.
+// A proxy whose connections can go silent, as behind a dead router or a failed load balancer.
 import { once } from 'node:events'
 import { connect, createServer, type Socket } from 'node:net'
 
 export interface SilentProxy {
   readonly url: string
-  /** The present connections pass nothing on any more, and stay open. New ones work. */
+  /** Silences the existing connections without closing them. New ones work. */
   silence(): void
-  /** What the server answers to the next bytes that contain this text is lost, and its connection is silent from then on. */
+  /** Drops the server's answer to the next bytes that contain this text, and silences that connection. */
   loseAnswerTo(text: string): void
   close(): Promise<void>
 }

@@ -3,10 +3,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { inboxEngines, newPlaceName, openPlace, openServer, serverOf } from './engine-inboxes.ts'
 import { hasEngine, mustHaveEngines, provideCommand } from './installed-engines.ts'
 
-/** What each check of an engine came to, with the reason if it is less than a pass. */
+/** The result of each check on each engine, with the reason unless it passed. */
 const cells = new Map<string, string>()
 
-// The engines without a server are checked in `packages/inbox`.
+// Engines without a server are checked in `packages/inbox`.
 describe.each(inboxEngines)('an inbox on %s', (engine) => {
   const server = serverOf[engine]
   const isMissing = !hasEngine(server)
@@ -28,8 +28,8 @@ describe.each(inboxEngines)('an inbox on %s', (engine) => {
   afterAll(() => opened?.dispose())
 
   if (isMissing) {
-    it.runIf(mustHaveEngines)(`has its server on this machine (${provideCommand} installs it)`, () => {
-      expect.unreachable(`${server} is missing`)
+    it.runIf(mustHaveEngines)(`has its server installed (run ${provideCommand})`, () => {
+      expect.unreachable(`${server} is not installed`)
     })
   }
 
@@ -40,7 +40,7 @@ describe.each(inboxEngines)('an inbox on %s', (engine) => {
     })
   })
 
-  it.skipIf(isMissing)('passes everything, except for what it declares', () => {
+  it.skipIf(isMissing)('passes every check, apart from its declared capabilities', () => {
     const exceptions = inboxChecks
       .map(({ id }) => [id, cells.get(`${engine} ${id}`)] as const)
       .filter(([, cell]) => cell !== 'pass')

@@ -16,13 +16,13 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, onTestFinished, 
 import { newPlaceName, openServer } from './engine-inboxes.ts'
 import { hasEngine } from './installed-engines.ts'
 
-/** How a library runs work in a transaction, and what of it `completeIn` is given. */
+/** A library that runs work in a transaction, and the object it passes to `completeIn`. */
 interface Library {
   readonly name: string
   run(work: (transaction: TransactionLike, insert: (id: string) => Promise<unknown>) => Promise<void>): Promise<void>
 }
 
-describe.skipIf(!hasEngine('postgres'))('an event completed in a transaction of the user', () => {
+describe.skipIf(!hasEngine('postgres'))("an event completed in the user's transaction", () => {
   let server: Awaited<ReturnType<typeof openServer>>
   let pool: pg.Pool
   let schema: string
@@ -128,7 +128,7 @@ describe.skipIf(!hasEngine('postgres'))('an event completed in a transaction of 
     vi.waitFor(async () => expect(await inbox.stats()).toMatchObject({ ready: 0, running: 0, done: 1 }), 10_000)
 
   describe.each(libraries)('with $name', ({ run }) => {
-    it('is done, and its row is there, once the transaction is committed', async () => {
+    it('is done and its row exists once the transaction commits', async () => {
       const inbox = createInbox()
       const event = artifactReady()
       const seen: unknown[] = []
@@ -136,7 +136,7 @@ describe.skipIf(!hasEngine('postgres'))('an event completed in a transaction of 
         await run(async (transaction, insert) => {
           await insert(eventId)
           await inbox.completeIn(transaction, delivery)
-          // Neither is to be seen before the commit.
+          // Neither is visible before the commit.
           seen.push(await rows(), (await inbox.get(eventId))?.state)
         })
         seen.push(await rows(), (await inbox.get(eventId))?.state)
@@ -148,7 +148,7 @@ describe.skipIf(!hasEngine('postgres'))('an event completed in a transaction of 
       expect((await inbox.get(event.eventId))?.attempts).toBe(1)
     })
 
-    it('drops its payload in the same transaction where keepPayload is false', async () => {
+    it('drops its payload in the same transaction when keepPayload is false', async () => {
       const inbox = createInbox({ keepPayload: false })
       const event = artifactReady()
       await work(inbox, async (eventId, delivery) => {
@@ -164,7 +164,7 @@ describe.skipIf(!hasEngine('postgres'))('an event completed in a transaction of 
       expect(await rows()).toEqual([event.eventId])
     })
 
-    it('is tried again, and there is no row, when the transaction is rolled back', async () => {
+    it('is retried, and has no row, when the transaction rolls back', async () => {
       const inbox = createInbox()
       const event = artifactReady()
       const seen: unknown[] = []
@@ -184,7 +184,7 @@ describe.skipIf(!hasEngine('postgres'))('an event completed in a transaction of 
     })
   })
 
-  it('is tried again also when the handler hides that its transaction was rolled back', async () => {
+  it('is retried even when the handler hides that its transaction rolled back', async () => {
     const inbox = createInbox()
     const attempts: number[] = []
     await work(inbox, async (_eventId, delivery) => {
@@ -201,13 +201,13 @@ describe.skipIf(!hasEngine('postgres'))('an event completed in a transaction of 
     expect(attempts).toEqual([1, 2])
   })
 
-  it('is not completed by an attempt whose claim was ended elsewhere', async () => {
+  it('is not completed by an attempt that has lost its claim', async () => {
     const inbox = createInbox()
     const event = artifactReady()
     let refusal: unknown
     await work(inbox, async (eventId, delivery) => {
       if (delivery.attempt > 1) return
-      // As after a pause longer than the lease: another worker found the attempt dead.
+      // As after a pause longer than the lease: another worker has ended the attempt.
       await pool.query(`UPDATE ${schema}.job SET retry_count = retry_count + 1, state = 'retry' WHERE state = 'active'`)
       const client = await pool.connect()
       await client.query('BEGIN')
@@ -225,7 +225,7 @@ describe.skipIf(!hasEngine('postgres'))('an event completed in a transaction of 
     expect(await rows()).toEqual([])
   })
 
-  it('refuses values that are not a transaction, and deliveries of another inbox', async () => {
+  it('rejects values that are not a transaction, and deliveries of another inbox', async () => {
     const inbox = createInbox()
     const refusals: unknown[] = []
     const db = knex({ client: 'pg', connection: server.url })
@@ -245,7 +245,7 @@ describe.skipIf(!hasEngine('postgres'))('an event completed in a transaction of 
     expect(refusals).toEqual(Array(5).fill('configuration_invalid'))
   })
 
-  it('holds its lease while its transaction is open for longer than a renewal takes', async () => {
+  it('keeps its lease while its transaction stays open past several renewals', async () => {
     const inbox = createInbox()
     const event = artifactReady()
     let wasAborted: boolean | undefined
@@ -253,7 +253,7 @@ describe.skipIf(!hasEngine('postgres'))('an event completed in a transaction of 
       const client = await pool.connect()
       await client.query('BEGIN')
       await inbox.completeIn(client, delivery)
-      // Three renewals are due in this time, and would wait for the row.
+      // Three renewals become due in this time and would wait for the row's lock.
       await sleep(11_000)
       wasAborted = delivery.signal.aborted
       await client.query('COMMIT')

@@ -5,7 +5,7 @@ import type { Budget } from './family.ts'
 import { quiet } from './quiet.ts'
 import type { RawReply } from './raw-client.ts'
 
-/** A signed delivery in the parts a raw client puts together. */
+/** The parts of a signed delivery, for a raw client to assemble. */
 export interface RawDelivery {
   readonly eventId: string
   /** Without `content-length` and `host`. */
@@ -13,7 +13,7 @@ export interface RawDelivery {
   readonly body: Buffer
 }
 
-/** One receiver behind one server, and what they did. */
+/** A receiver behind a server, and a record of what they did. */
 export class Arena {
   readonly budget: Budget
   readonly seed: number
@@ -41,7 +41,7 @@ export class Arena {
     return this.receiver
   }
 
-  /** A good delivery with characters of two and four bytes. */
+  /** A genuine delivery with characters of two and four bytes. */
   sign(size = 0): RawDelivery {
     const event = createEvent('job.created', { org_slug: `zürich-🔑${'ü'.repeat(size)}` })
     const { headers, body } = signDelivery(event, { secret: this.#secret })
@@ -53,7 +53,7 @@ export class Arena {
     if (!holds) this.problems.push(problem())
   }
 
-  /** Insists on exactly these statuses. */
+  /** Expects exactly these statuses. */
   expectStatuses(what: string, replies: readonly RawReply[], ...statuses: readonly number[]): void {
     const got = replies.map(({ status }) => status)
     this.expect(
@@ -91,7 +91,7 @@ export interface HeadOptions {
   readonly version?: string
 }
 
-/** The head of a request, every line as it is given: names may repeat, and values may be anything. */
+/** The head of a request. Lines are written unchanged: names may repeat, and values may be anything. */
 export function head(lines: readonly (readonly [string, string | number])[], options: HeadOptions = {}): string {
   const { method = 'POST', target = path, version = 'HTTP/1.1' } = options
   const all = [['host', 'localhost'] as const, ...lines]
@@ -102,7 +102,7 @@ export function lines(delivery: RawDelivery): (readonly [string, string | number
   return Object.entries(delivery.headers)
 }
 
-/** The whole delivery as honest clients send it. */
+/** The whole delivery, as an honest client sends it. */
 export function whole(delivery: RawDelivery): Buffer {
   const text = head([...lines(delivery), ['content-length', delivery.body.byteLength]])
   return Buffer.concat([Buffer.from(text, 'latin1'), delivery.body])

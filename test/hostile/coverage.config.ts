@@ -1,7 +1,7 @@
 import { defineConfig, mergeConfig } from 'vitest/config'
 import { workspace } from '../../vitest.config.ts'
 
-/** Every line and every branch of core is reached by core's own tests. */
+/** Core's own tests must cover every line and every branch of core. */
 export default mergeConfig(
   workspace,
   defineConfig({

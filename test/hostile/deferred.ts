@@ -1,4 +1,4 @@
-/** A promise that is settled from outside. */
+/** A promise that can be settled from outside. */
 export interface Deferred {
   readonly promise: Promise<void>
   readonly resolve: () => void

@@ -9,8 +9,8 @@ import { Random } from './random.ts'
 const caseCount: Readonly<Record<Budget, number>> = { short: 10_000, full: 400_000 }
 
 /**
- * Ours and two implementations that share no code with it agree on deliveries that are genuine or damaged, in the form
- * that all three read. What they read differently is a table in test/interop/differences.test.ts.
+ * Compares our verification of genuine and damaged deliveries with that of two independent implementations, in the format that
+ * all three support. test/interop/differences.test.ts lists the intended differences.
  */
 export const run: Family = async ({ budget, seed }) => {
   const tally = new Tally('differential')
@@ -32,7 +32,7 @@ export const run: Family = async ({ budget, seed }) => {
 
 interface Delivery {
   readonly secret: string
-  /** By the name that both header families share: `id`, `timestamp`, `signature`. */
+  /** Headers without the prefix of their family: `id`, `timestamp`, `signature`. */
   readonly parts: Readonly<Record<string, string>>
   readonly body: string
 }
@@ -66,7 +66,7 @@ const base64 = 'ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/
 function makeDelivery(random: Random): Delivery {
   const body = random.pick(bodies)
   const id = `msg_${random.below(1000)}`
-  // Not close to 300 s, where a second that passes between two implementations would decide.
+  // Not close to 300 s, where the implementations could disagree because a second passed between them.
   const timestamp = Math.floor(Date.now() / 1000) + random.pick([0, 0, 0, -290, 290, -310, 310])
   const signature = sign({ id, timestamp, body }, secret)['svix-signature']
   let made: Delivery = { secret, parts: { id, timestamp: String(timestamp), signature }, body }
@@ -78,7 +78,7 @@ function withPart(made: Delivery, part: string, value: string): Delivery {
   return { ...made, parts: { ...made.parts, [part]: value } }
 }
 
-/** Some damage a delivery, and some leave it genuine. */
+/** Some changes damage the delivery, others leave it genuine. */
 const changes: readonly ((made: Delivery, random: Random) => Delivery)[] = [
   (made, random) => withPart(made, 'id', `msg_${random.below(1000)}`),
   (made, random) => withPart(made, 'timestamp', String(Number(made.parts['timestamp']) + random.below(3) - 1)),

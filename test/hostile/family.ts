@@ -1,19 +1,19 @@
-/** How much is tried: `short` inside the ordinary test run, `full` in `test:hostile`. */
+/** The amount of work: `short` in `pnpm test`, `full` in `pnpm test:hostile`. */
 export type Budget = 'short' | 'full'
 
 export interface FamilyOptions {
   readonly budget: Budget
-  /** What the made-up inputs begin with; the same seed makes the same inputs. */
+  /** Seed of the generated inputs. The same seed generates the same inputs. */
   readonly seed: number
 }
 
-/** What one family of hostile inputs came to. */
+/** The result of one family of hostile inputs. */
 export interface FamilyResult {
   readonly family: string
   readonly cases: number
-  /** One line per failure, with what is needed to see it again. */
+  /** One line per failure, with everything needed to reproduce it. */
   readonly failures: readonly string[]
-  /** Figures worth printing beside the counts. */
+  /** Figures to print with the counts. */
   readonly remarks: readonly string[]
 }
 
@@ -21,7 +21,7 @@ export type Family = (options: FamilyOptions) => Promise<FamilyResult>
 
 const maxFailures = 50
 
-/** Counts cases and keeps the first failures. */
+/** Counts cases and records the first failures. */
 export class Tally {
   readonly #family: string
   readonly #failures: string[] = []
@@ -42,7 +42,7 @@ export class Tally {
     else this.#unlisted += 1
   }
 
-  /** One case, which fails unless the condition holds. */
+  /** Counts a case, which fails unless the condition is true. */
   check(holds: boolean, failure: () => string): void {
     this.count()
     if (!holds) this.fail(failure())

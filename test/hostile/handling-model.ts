@@ -11,8 +11,8 @@ import fc from 'fast-check'
 import { quiet } from './quiet.ts'
 import { outsideTable, resultOf } from './reply-table.ts'
 
-/** What one handler does in one run of an event. */
-type Behaviour =
+/** What a handler does in one run. */
+type Behavior =
   | 'succeeds'
   | 'fails'
   | 'gives up'
@@ -22,24 +22,24 @@ type Behaviour =
   | 'is slow, then fails'
 
 interface Scenario {
-  /** Per event, per run, what each of the three handlers does; after the last run all succeed. */
-  readonly events: readonly (readonly (readonly [Behaviour, Behaviour, Behaviour])[])[]
-  /** How many copies of one delivery arrive at the same time. */
+  /** Event → run → what each of the three handlers does. After the last run, all succeed. */
+  readonly events: readonly (readonly (readonly [Behavior, Behavior, Behavior])[])[]
+  /** The number of concurrent copies of each delivery. */
   readonly copies: number
-  /** How long the sender waits between attempts. */
+  /** The sender's delays between retries. */
   readonly pausesMs: readonly number[]
-  /** How far the clock moves between attempts. */
+  /** The clock's steps between retries. */
   readonly stepsMs: readonly number[]
 }
 
-const behaviour: fc.Arbitrary<Behaviour> = fc.oneof(
-  { weight: 6, arbitrary: fc.constant<Behaviour>('succeeds') },
-  { weight: 5, arbitrary: fc.constantFrom<Behaviour>('fails', 'gives up', 'asks for time', 'throws nothing') },
-  { weight: 1, arbitrary: fc.constantFrom<Behaviour>('is slow', 'is slow, then fails') },
+const behavior: fc.Arbitrary<Behavior> = fc.oneof(
+  { weight: 6, arbitrary: fc.constant<Behavior>('succeeds') },
+  { weight: 5, arbitrary: fc.constantFrom<Behavior>('fails', 'gives up', 'asks for time', 'throws nothing') },
+  { weight: 1, arbitrary: fc.constantFrom<Behavior>('is slow', 'is slow, then fails') },
 )
 
 export const deliveryScenario: fc.Arbitrary<Scenario> = fc.record({
-  events: fc.array(fc.array(fc.tuple(behaviour, behaviour, behaviour), { maxLength: 4 }), {
+  events: fc.array(fc.array(fc.tuple(behavior, behavior, behavior), { maxLength: 4 }), {
     minLength: 1,
     maxLength: 4,
   }),
@@ -52,13 +52,13 @@ const replyTimeoutMs = 8
 const slowMs = 16
 const maxAttempts = 400
 
-/** One run of an event's handlers, as the handlers saw it. */
+/** A run of an event's handlers, as recorded by the handlers. */
 interface Run {
-  readonly behaviours: readonly Behaviour[]
+  readonly behaviors: readonly Behavior[]
   readonly results: ('succeeded' | 'failed' | 'gave up')[]
 }
 
-/** What is true of one event, kept beside the receiver. */
+/** The true state of an event, recorded independently of the receiver. */
 class EventLedger {
   readonly runs = new Map<object, Run>()
   readonly script: Scenario['events'][number]
@@ -68,12 +68,12 @@ class EventLedger {
     this.script = script
   }
 
-  /** All handlers of a run succeeded. */
+  /** Whether all handlers succeeded in some run. */
   get hasSucceeded(): boolean {
     return this.#endedWith((results) => results.every((result) => result === 'succeeded'))
   }
 
-  /** A handler of a run gave the event up, and none of that run asked for more. */
+  /** Whether in some run a handler gave the event up and no other handler asked for a retry. */
   get wasDropped(): boolean {
     return this.#endedWith((results) => results.includes('gave up') && !results.includes('failed'))
   }
@@ -83,7 +83,7 @@ class EventLedger {
     if (known !== undefined) return known
     if (this.hasSucceeded) this.problem ??= 'a handler ran again after all had succeeded'
     if (this.wasDropped) this.problem ??= 'a handler ran again after the event was given up'
-    const run: Run = { behaviours: this.script[this.runs.size] ?? [], results: [] }
+    const run: Run = { behaviors: this.script[this.runs.size] ?? [], results: [] }
     this.runs.set(context, run)
     return run
   }
@@ -94,12 +94,12 @@ class EventLedger {
   }
 }
 
-/** Delivers every event until it is acknowledged, as ScrapeNest does, and says which promise was broken. */
+/** Delivers every event until it is acknowledged, as ScrapeNest does. @returns the first broken guarantee, if any. */
 export async function tryScenario(scenario: Scenario): Promise<string | undefined> {
   const secret = generateSecret()
   const clock = fakeClock()
   const thrown: unknown[] = []
-  const told: unknown[] = []
+  const reported: unknown[] = []
   const ledgers = new Map<string, EventLedger>()
   const receiver = createReceiver<ScrapeNestEvents, object>({
     secret,
@@ -107,7 +107,7 @@ export async function tryScenario(scenario: Scenario): Promise<string | undefine
     now: clock.now,
     logger: quiet,
     onError: (error, { code }) => {
-      if (code !== 'handler_timeout') told.push(error)
+      if (code !== 'handler_timeout') reported.push(error)
     },
   })
   for (const [index, pattern] of (['job.created', 'job.*', '*'] as const).entries()) {
@@ -125,26 +125,26 @@ export async function tryScenario(scenario: Scenario): Promise<string | undefine
     }),
   )
   await receiver.close({ graceMs: 1000 })
-  return problems.find((problem) => problem !== undefined) ?? forgottenFailure(thrown, told)
+  return problems.find((problem) => problem !== undefined) ?? forgottenFailure(thrown, reported)
 }
 
-async function behave({ behaviours, results }: Run, index: number, thrown: unknown[]): Promise<void> {
-  const behaviour = behaviours[index] ?? 'succeeds'
-  if (behaviour.startsWith('is slow')) await new Promise((resolve) => setTimeout(resolve, slowMs))
-  if (behaviour === 'succeeds' || behaviour === 'is slow') {
+async function behave({ behaviors, results }: Run, index: number, thrown: unknown[]): Promise<void> {
+  const behavior = behaviors[index] ?? 'succeeds'
+  if (behavior.startsWith('is slow')) await new Promise((resolve) => setTimeout(resolve, slowMs))
+  if (behavior === 'succeeds' || behavior === 'is slow') {
     results.push('succeeded')
     return
   }
-  results.push(behaviour === 'gives up' ? 'gave up' : 'failed')
-  if (behaviour === 'asks for time') throw new RetryLaterError()
-  const error = failureOf(behaviour)
+  results.push(behavior === 'gives up' ? 'gave up' : 'failed')
+  if (behavior === 'asks for time') throw new RetryLaterError()
+  const error = failureOf(behavior)
   thrown.push(error)
   throw error
 }
 
-function failureOf(behaviour: Behaviour): unknown {
-  if (behaviour === 'gives up') return new PermanentError('useless')
-  return behaviour === 'throws nothing' ? undefined : new Error('failed')
+function failureOf(behavior: Behavior): unknown {
+  if (behavior === 'gives up') return new PermanentError('useless')
+  return behavior === 'throws nothing' ? undefined : new Error('failed')
 }
 
 interface Sending {
@@ -163,7 +163,7 @@ async function sendUntilAcknowledged(sending: Sending): Promise<string | undefin
     for (const { reply, problem } of await Promise.all(copies)) {
       if (problem !== undefined) return problem
       if (reply.status === 202) return await expectDuplicate(sending)
-      // A claim is a lease: the clock may not run it out while a handler is at work.
+      // A claim is a lease, which the clock must not expire while a handler is running.
       if (reply.status !== 409) clock.advance(at(scenario.stepsMs, attempt))
     }
     await new Promise((resolve) => setTimeout(resolve, at(scenario.pausesMs, attempt)))
@@ -182,9 +182,10 @@ async function sendOnce(
 
 function brokenPromise(result: string, ledger: EventLedger): string | undefined {
   const { hasSucceeded, wasDropped } = ledger
-  if (result === 'accepted' && !hasSucceeded) return 'accepted, and no run had succeeded'
-  if (result === 'dropped' && !wasDropped) return 'dropped, and no handler had given up'
-  if (result === 'duplicate' && !hasSucceeded && !wasDropped) return 'a duplicate of nothing'
+  if (result === 'accepted' && !hasSucceeded) return 'accepted, although no run had succeeded'
+  if (result === 'dropped' && !wasDropped) return 'dropped, although no handler had given up'
+  if (result === 'duplicate' && !hasSucceeded && !wasDropped)
+    return 'duplicate, although the event was neither handled nor dropped'
   const expected = [
     'accepted',
     'dropped',
@@ -203,9 +204,10 @@ async function expectDuplicate(sending: Sending): Promise<string | undefined> {
   return resultOf(reply) === 'duplicate' ? undefined : `expected a duplicate, got ${resultOf(reply)}`
 }
 
-function forgottenFailure(thrown: readonly unknown[], told: readonly unknown[]): string | undefined {
-  if (thrown.length !== told.length) return `${thrown.length} failures, of which onError was told ${told.length}`
-  return thrown.every((error) => told.includes(error)) ? undefined : 'onError was told of another failure'
+function forgottenFailure(thrown: readonly unknown[], reported: readonly unknown[]): string | undefined {
+  if (thrown.length !== reported.length)
+    return `${thrown.length} failures, of which ${reported.length} were passed to onError`
+  return thrown.every((error) => reported.includes(error)) ? undefined : 'onError was called with an unknown failure'
 }
 
 function at(values: readonly number[], index: number): number {

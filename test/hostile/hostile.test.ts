@@ -6,10 +6,10 @@ import { run as properties } from './properties.ts'
 import { run as requests } from './requests.ts'
 import { run as sockets } from './sockets.ts'
 
-/** The whole budget, and any seed: `pnpm test:hostile`. */
+/** `pnpm test:hostile` runs the full budget with any seed. */
 const seed = Number(process.env['HOSTILE_SEED'] ?? Date.now() % 2_147_483_647)
 
-describe(`hostile inputs, a short budget, seed ${seed}`, () => {
+describe(`hostile inputs, with a short budget and seed ${seed}`, () => {
   it.each<[string, Family]>([
     ['properties', properties],
     ['requests', requests],

@@ -75,13 +75,13 @@ async function expectHonest(arena: Arena, session: ClientHttp2Session, what: str
 
 const mebibyte = 1024 * 1024
 
-/** Hostile clients of HTTP/2. */
+/** Hostile HTTP/2 clients. */
 export const http2Scenarios: readonly SocketScenario[] = [
   {
     name: 'a body that arrives byte by byte, with and without its length',
-    // So long that no load on the machine makes it late.
+    // Long enough for a busy machine.
     replyTimeoutMs: () => 10_000,
-    async play(arena) {
+    async run(arena) {
       await onSession(arena, async (session) => {
         for (const declared of [true, false]) {
           const delivery = arena.sign()
@@ -97,8 +97,8 @@ export const http2Scenarios: readonly SocketScenario[] = [
     },
   },
   {
-    name: 'headers: missing, twice, compressed, many, connection-specific',
-    async play(arena) {
+    name: 'headers: missing, repeated, compressed, many, connection-specific',
+    async run(arena) {
       await onSession(arena, async (session) => {
         const delivery = arena.sign()
         const { headers } = delivery
@@ -119,15 +119,15 @@ export const http2Scenarios: readonly SocketScenario[] = [
     },
   },
   {
-    name: 'a length that does not fit, and streams that are reset in the middle',
-    async play(arena) {
+    name: 'a wrong length, and streams that are reset midway',
+    async run(arena) {
       const clients = arena.budget === 'full' ? 100 : 15
       await onSession(arena, async (session) => {
         for (const more of [-3, 3]) {
           const delivery = arena.sign()
           const length = { 'content-length': delivery.body.byteLength + more }
           const { status } = await request(session, { ...delivery.headers, ...length }, wholeBody(delivery))
-          arena.expect(status !== 202, () => `a length that does not fit: ${status}`)
+          arena.expect(status !== 202, () => `a wrong length: ${status}`)
         }
       })
       arena.outcomes.length = 0
@@ -142,7 +142,7 @@ export const http2Scenarios: readonly SocketScenario[] = [
             })
           }),
         )
-        await arena.expectOutcomes('reset in the middle', clients, 'body_aborted')
+        await arena.expectOutcomes('reset midway', clients, 'body_aborted')
         await expectHonest(arena, session, 'after resets')
       })
       arena.expect(arena.handled.length === 1, () => `resets: ${arena.handled.length} handled`)
@@ -150,7 +150,7 @@ export const http2Scenarios: readonly SocketScenario[] = [
   },
   {
     name: '10 MiB against a limit of 1 MiB, declared and not, compressed and not',
-    async play(arena) {
+    async run(arena) {
       await onSession(arena, async (session) => {
         for (const more of [{}, { 'content-length': 10 * mebibyte }]) {
           const { status } = await request(session, { ...arena.sign().headers, ...more }, async (write, end) => {
@@ -177,7 +177,7 @@ export const http2Scenarios: readonly SocketScenario[] = [
   {
     name: 'a crowd of slow streams while honest deliveries pass',
     replyTimeoutMs: (budget) => (budget === 'full' ? 6000 : 1500),
-    async play(arena) {
+    async run(arena) {
       const sessions = arena.budget === 'full' ? 20 : 4
       const crowd = Array.from({ length: sessions }, () =>
         onSession(arena, async (session) => {
@@ -195,20 +195,20 @@ export const http2Scenarios: readonly SocketScenario[] = [
       )
       await pause(300)
       await onSession(arena, async (session) => {
-        for (let index = 0; index < 20; index += 1) await expectHonest(arena, session, 'beside slow streams')
+        for (let index = 0; index < 20; index += 1) await expectHonest(arena, session, 'during slow streams')
       })
       await Promise.all(crowd)
     },
   },
   {
-    name: 'a stream of which a part was read is ended with its reply',
+    name: 'a partly read stream ends with its reply',
     replyTimeoutMs: () => 1000,
-    async play(arena) {
+    async run(arena) {
       await onSession(arena, async (session) => {
         const streams = Array.from({ length: 20 }, (_, index) => {
           const stream = session.request({ ':method': 'POST', ':path': path, ...arena.sign().headers })
           stream.on('error', () => {}).resume()
-          // Half of them are too slow, half too large; none ever ends.
+          // Half of the streams are too slow, half too large. None ever ends.
           const pieces = index % 2 === 0 ? 1 : 40
           const write = (left: number): void =>
             void (left > 0 && stream.write(Buffer.alloc(30_000), () => write(left - 1)))
@@ -218,7 +218,7 @@ export const http2Scenarios: readonly SocketScenario[] = [
         await arena.expectOutcomes('too slow', streams.length / 2, 'body_timeout')
         await arena.expectOutcomes('too large', streams.length / 2, 'body_too_large')
         await pause(200)
-        // A client that still writes does not notice that its stream was closed; the next delivery on its connection does.
+        // A client that is still writing does not notice that its stream was closed, but the next delivery on its connection does.
         await expectHonest(arena, session, 'after half-read streams')
       })
     },

@@ -1,11 +1,11 @@
 import fc from 'fast-check'
 
-/** A secret as ScrapeNest shows it, of any length that is taken; also longer than the hash's block. */
+/** A secret in ScrapeNest's format, of any accepted length, including keys longer than the hash's block. */
 export const secret: fc.Arbitrary<string> = fc
   .uint8Array({ minLength: 16, maxLength: 100 })
   .map((bytes) => `whsec_${Buffer.from(bytes).toString('base64')}`)
 
-/** Visible ASCII without full stop and comma. */
+/** Visible ASCII without period and comma. */
 export const messageId: fc.Arbitrary<string> = fc.string({
   minLength: 1,
   maxLength: 40,
@@ -18,7 +18,7 @@ export const messageId: fc.Arbitrary<string> = fc.string({
 
 export const secondsSince1970: fc.Arbitrary<number> = fc.oneof(
   fc.integer({ min: 0, max: 4_102_444_800 }),
-  // The last second that a Date can hold.
+  // The last one is the maximum of a Date.
   fc.constantFrom(0, 1, 999_999_999, 8_640_000_000_000),
 )
 
@@ -29,7 +29,7 @@ export const signedMessage: fc.Arbitrary<{ id: string; timestamp: number; body: 
     body: fc.oneof(
       fc.uint8Array({ maxLength: 300 }),
       fc.json().map((text) => Buffer.from(text)),
-      // A view into a larger buffer: whoever looks at `.buffer` alone sees other bytes.
+      // A view into a larger buffer: code that reads `.buffer` gets other bytes.
       fc.uint8Array({ minLength: 9, maxLength: 300 }).map((bytes) => bytes.subarray(4, -4)),
     ),
     secret,
@@ -40,7 +40,7 @@ const signatureCharacter = fc.oneof(
   { weight: 1, arbitrary: fc.integer({ max: 0x2ff, min: 0 }).map((code) => String.fromCharCode(code)) },
 )
 
-/** Up to three signatures that are almost of the right form, or of the right form and wrong. */
+/** Up to three signatures that are slightly malformed, or well-formed and wrong. */
 export const malformedSignature: fc.Arbitrary<string> = fc
   .tuple(
     fc.array(
@@ -58,8 +58,8 @@ export const malformedSignature: fc.Arbitrary<string> = fc
   .map(([signatures, separator]) => signatures.map((parts) => parts.join('')).join(separator))
 
 /**
- * How to make a value. Some of the values bite whoever touches them, fast-check included, so they are made only inside
- * the try; what is printed of a failed one is how its parts were made.
+ * Creates a value. Some values throw when they are touched, even by fast-check, so they are created only inside the `try`, and a
+ * failure prints how the value was created.
  */
 export type Recipe = () => unknown
 
@@ -84,7 +84,7 @@ const unpleasantObject = fc.constantFrom<() => unknown>(
     },
   }),
   () => ({ valueOf: null, toString: null }),
-  // An error of ours, as far as one can tell from outside.
+  // Looks exactly like one of our errors.
   () => ({ library: 'scrapenest-webhooks', code: 'retry_later', retryAfterSeconds: '1\r\nx-injected: 1' }),
   () => ({ library: 'scrapenest-webhooks', code: 'body_too_large', message: Symbol('message') }),
   () => ({ library: 'scrapenest-webhooks', code: '__proto__' }),
@@ -93,10 +93,10 @@ const unpleasantObject = fc.constantFrom<() => unknown>(
   () => new String('svix-id'),
   () => new Date(Number.NaN),
   () => new Map<unknown, unknown>([[{}, Symbol('value')]]),
-  // biome-ignore lint/suspicious/noThenProperty: a thenable that never settles is one of the oddities.
+  // biome-ignore lint/suspicious/noThenProperty: a thenable that never settles is an odd value.
   () => ({ then() {} }),
   () => ({
-    // biome-ignore lint/suspicious/noThenProperty: so is one that throws when it is looked at.
+    // biome-ignore lint/suspicious/noThenProperty: so is one that throws when it is read.
     get then(): never {
       throw new Error('then')
     },
@@ -111,7 +111,7 @@ const unpleasantObject = fc.constantFrom<() => unknown>(
   () => '\ud800\udc00\ud800',
 )
 
-/** Any value, those that bite when they are touched included. */
+/** Any value, including ones that throw when they are touched. */
 export const oddValue: fc.Arbitrary<Recipe> = fc.oneof(plainValue, unpleasantObject)
 
 const headerName = fc.oneof(
@@ -164,7 +164,7 @@ const headerValue: fc.Arbitrary<Recipe> = fc.oneof(
 const headerPairs = fc.array(fc.tuple(headerName, headerValue))
 type HeaderPairs = readonly (readonly [string, Recipe])[]
 
-/** A form of headers, out of pairs. */
+/** Headers created from pairs. */
 function inForm(make: (pairs: (readonly [string, unknown])[]) => unknown): fc.Arbitrary<Recipe> {
   return headerPairs.map((pairs: HeaderPairs) => {
     const description = `${String(make)} of ${fc.stringify(pairs)}`
@@ -172,7 +172,7 @@ function inForm(make: (pairs: (readonly [string, unknown])[]) => unknown): fc.Ar
   })
 }
 
-/** Headers in every form a host might hand over, and in forms none would. */
+/** Headers in every form that a host might pass, and in others. */
 export const oddHeaders: fc.Arbitrary<Recipe> = fc.oneof(
   inForm((pairs) => Object.fromEntries(pairs)),
   inForm((pairs) => new Map(pairs)),
@@ -224,7 +224,7 @@ function revokedProxy(): object {
 }
 
 function resizableBuffer(): ArrayBuffer {
-  // The library that TypeScript is told of is older than this constructor's second parameter.
+  // TypeScript's configured library predates this constructor's second parameter.
   const Resizable = ArrayBuffer as unknown as new (length: number, options: { maxByteLength: number }) => ArrayBuffer
   return new Resizable(8, { maxByteLength: 64 })
 }
@@ -235,14 +235,14 @@ function detached(): Uint8Array {
   return bytes
 }
 
-/** Looks like an error of ours at the first look, and like nothing at the second. */
+/** Looks like one of our errors when first read, and throws when read again. */
 function codeThatChanges(): object {
   let looks = 0
   return {
     library: 'scrapenest-webhooks',
     get code(): string {
       looks += 1
-      if (looks > 1) throw new Error('looked at twice')
+      if (looks > 1) throw new Error('read twice')
       return 'permanent_failure'
     },
   }

@@ -5,11 +5,11 @@ import { type Budget, type Family, Tally } from './family.ts'
 
 const idCount: Readonly<Record<Budget, number>> = { short: 200_000, full: 10_000_000 }
 const maxEvents = 20_000
-/** What so many remembered events may take at most; the run prints what they do take. */
+/** The memory limit for `maxEvents` remembered events. The run prints the actual use. */
 const maxBytes = 8 * 1024 * 1024
 const expiresInMs = 1000
 
-/** Very many distinct event ids through the store in memory: it stays within its bounds, whatever became of them. */
+/** Sends millions of distinct event ids through the memory store, which must stay within its limits whatever their outcome. */
 export const run: Family = async ({ budget, seed }) => {
   const tally = new Tally('memory')
   const collect = garbageCollector()
@@ -24,10 +24,10 @@ export const run: Family = async ({ budget, seed }) => {
     nowMs += 1
     const claim = await store.claim(key, { expiresInMs })
     if (claim.state !== 'claimed') {
-      tally.fail(`event ${index} was never seen and is ${claim.state}`)
+      tally.fail(`event ${index} is new, but its claim is ${claim.state}`)
       continue
     }
-    // One in ten is never ended, as by a handler that hangs: its lease must end it.
+    // One in ten is never settled, as with a handler that hangs. Its lease must expire.
     if (index % 10 === 3) await store.release(key, claim.token)
     else if (index % 10 !== 7) await store.complete(key, claim.token)
     if (index % Math.floor(count / 10) === 0) peak = Math.max(peak, heapBytes(collect) - before)
@@ -38,7 +38,7 @@ export const run: Family = async ({ budget, seed }) => {
   for (let index = count - 1; index > count - maxEvents / 2; index -= 1) {
     if (index % 10 === 3 || index % 10 === 7) continue
     const { state } = await store.claim(`scrapenest/${seed}-${index}-aaaaaaaa-bbbb-cccc-dddd`, { expiresInMs })
-    tally.check(state === 'done', () => `event ${index} is among the youngest half and is ${state}`)
+    tally.check(state === 'done', () => `event ${index} is in the newer half, but is ${state}`)
   }
   tally.remark(
     `${count} ids, at most ${maxEvents} remembered; the heap grew by at most ${(grown / 1024 / 1024).toFixed(1)} MiB`,
@@ -46,7 +46,7 @@ export const run: Family = async ({ budget, seed }) => {
   return tally.result
 }
 
-/** The first events compile the code and fill its caches. */
+/** Compiles the code and fills its caches before measuring. */
 async function warmUp(now: () => number): Promise<void> {
   const store = memoryDuplicates({ maxEvents, now })
   for (let index = 0; index < 1000; index += 1) await store.claim(String(index), { expiresInMs })
@@ -58,7 +58,7 @@ function heapBytes(collect: () => void): number {
   return heapUsed + arrayBuffers
 }
 
-/** The garbage collector, also where Node was started without `--expose-gc`. */
+/** Returns the garbage collector, even if Node was started without `--expose-gc`. */
 function garbageCollector(): () => void {
   setFlagsFromString('--expose-gc')
   return runInNewContext('gc')

@@ -6,7 +6,7 @@ import { malformedSignature, messageId, oddHeaders, oddValue, type Recipe, secre
 import { countingStrays, quiet } from './quiet.ts'
 import { outsideTable } from './reply-table.ts'
 
-/** What must hold whatever the input is. Each property is tried with inputs that fast-check makes up and shrinks. */
+/** Properties that are true for every input. fast-check generates inputs and shrinks a failing one. */
 export const run: Family = async ({ budget, seed }) => {
   const tally = new Tally('properties')
   const { strays } = await countingStrays(async () => {
@@ -31,19 +31,19 @@ interface Property {
   readonly property: unknown
 }
 
-/** So wide that the timestamp is never what refuses a changed message. */
+/** Keeps the timestamp from being the reason that a changed message is refused. */
 const anyTime = { toleranceSeconds: Number.MAX_SAFE_INTEGER, now: () => 0 }
 
 const fixedSecret = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'
 
-/** Headers that pass, so that the body is asked for. */
+/** Valid headers, so that the receiver reads the body. */
 const freshHeaders: fc.Arbitrary<Recipe> = fc.constant(() =>
   sign({ id: 'msg_1', timestamp: Math.floor(Date.now() / 1000), body: '{}' }, fixedSecret),
 )
 
 const properties: readonly Property[] = [
   {
-    name: 'verify gives back what sign signed',
+    name: 'verify accepts what sign signed, and returns it',
     runs: { short: 500, full: 20_000 },
     property: fc.asyncProperty(signedMessage, async ({ id, timestamp, body, secret }) => {
       const headers = sign({ id, timestamp, body }, secret)
@@ -79,7 +79,7 @@ const properties: readonly Property[] = [
     }),
   },
   {
-    name: 'a message that is cut, extended, or signed for another id or time is refused',
+    name: 'a message that is truncated, extended, or signed for another id or time is refused',
     runs: { short: 200, full: 10_000 },
     property: fc.asyncProperty(
       signedMessage,
@@ -95,7 +95,7 @@ const properties: readonly Property[] = [
     ),
   },
   {
-    name: 'verify throws nothing but our errors, whatever headers, body and secret are',
+    name: 'verify throws only our errors, whatever the headers, body and secret',
     runs: { short: 2000, full: 100_000 },
     property: fc.asyncProperty(
       fc.oneof(oddHeaders, oddValue),
@@ -117,28 +117,31 @@ const properties: readonly Property[] = [
     }),
   },
   {
-    name: 'verify throws nothing but our errors, whatever the message is',
+    name: 'verify throws only our errors, whatever the message',
     runs: { short: 500, full: 10_000 },
     property: fc.asyncProperty(oddValue, secret, async (message, secret) => {
       const made = message()
-      // The message is the caller's own object: only what it holds comes from elsewhere.
+      // The message object itself is the caller's. Only its contents come from outside.
       if (isReadable(made)) expectOursOrNothing(() => verify(made as never, secret))
     }),
   },
   {
-    name: 'a refusal of a secret never repeats it',
+    name: 'the error for a malformed secret never contains the secret',
     runs: { short: 500, full: 20_000 },
     property: fc.asyncProperty(fc.string({ minLength: 12, maxLength: 80, unit: 'binary' }), async (secret) => {
       try {
         sign({ id: 'msg_1', timestamp: 1, body: '' }, secret)
       } catch (error) {
         insist(isWebhookError(error) && error.code === 'configuration_invalid', `another error: ${String(error)}`)
-        insist(!error.message.includes(secret) && !String(error.stack).includes(secret), 'the message holds the secret')
+        insist(
+          !error.message.includes(secret) && !String(error.stack).includes(secret),
+          'the message contains the secret',
+        )
       }
     }),
   },
   {
-    name: 'the reply to any request is one of the table',
+    name: 'the reply to any request is in the reply table',
     runs: { short: 1000, full: 50_000 },
     property: fc.asyncProperty(oddRequest(), async (request) => {
       const receiver = createReceiver({
@@ -153,7 +156,7 @@ const properties: readonly Property[] = [
     }),
   },
   {
-    name: 'once all handlers of an event have succeeded none runs again, and no failure is forgotten',
+    name: 'no handler runs again once all have succeeded, and every failure is reported',
     runs: { short: 60, full: 3000 },
     property: fc.asyncProperty(deliveryScenario, async (scenario) => {
       const problem = await tryScenario(scenario)
@@ -162,7 +165,7 @@ const properties: readonly Property[] = [
   },
 ]
 
-/** A request of which nothing can be relied on. */
+/** A request with arbitrary properties. */
 function oddRequest(): fc.Arbitrary<Recipe> {
   const body = fc.oneof(
     fc.constant<Recipe>(() => () => new Promise(() => {})),

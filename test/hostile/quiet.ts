@@ -1,9 +1,9 @@
 import type { Logger } from '@scrapenest-webhooks/core'
 
-/** A million refused requests are no reason for a line on stderr. */
+/** Discards the log lines of a million refused requests. */
 export const quiet: Logger = { warn() {}, error() {} }
 
-/** Counts what nobody caught while something runs. */
+/** Collects unhandled rejections and uncaught exceptions while `work` runs. */
 export async function countingStrays<Result>(
   work: () => Promise<Result>,
 ): Promise<{ readonly result: Result; readonly strays: readonly string[] }> {
@@ -14,7 +14,7 @@ export async function countingStrays<Result>(
   process.on('uncaughtException', thrown)
   try {
     const result = await work()
-    // Node tells of a rejection nobody handled after the microtasks of the turn.
+    // Node reports unhandled rejections after the turn's microtasks.
     await new Promise((resolve) => setTimeout(resolve, 5))
     return { result, strays }
   } finally {

@@ -1,4 +1,4 @@
-/** Random numbers that a seed repeats: a million requests are made faster than a property library makes them. */
+/** Seeded random numbers, to generate a million requests faster than a property library does. */
 export class Random {
   #state: number
 
@@ -6,7 +6,7 @@ export class Random {
     this.#state = seed >>> 0
   }
 
-  /** From 0 to below 1. The generator is mulberry32: its whole state is one number. */
+  /** From 0 to below 1, by mulberry32. */
   next(): number {
     this.#state = (this.#state + 0x6d2b79f5) >>> 0
     let mixed = this.#state

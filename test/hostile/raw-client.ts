@@ -1,7 +1,7 @@
 import { connect, type Socket } from 'node:net'
 import { deferred } from './deferred.ts'
 
-/** A piece to write, a pause in milliseconds, or the end: `end` sends FIN and goes on reading, `destroy` sends RST or FIN and is gone. */
+/** Bytes to write, a pause in milliseconds, or the end: `FIN` keeps reading, `gone` destroys the socket. */
 export type Step = Uint8Array | string | number | 'FIN' | 'gone'
 
 export interface RawReply {
@@ -11,23 +11,23 @@ export interface RawReply {
 }
 
 export interface Exchange {
-  /** Final replies; `100 Continue` is counted beside them. */
+  /** Final replies. `100 Continue` is counted separately. */
   readonly replies: readonly RawReply[]
   readonly continues: number
-  /** The server ended the connection. */
+  /** Whether the server closed the connection. */
   readonly isClosedByServer: boolean
 }
 
 export interface ExchangeOptions {
-  /** How many replies to wait for. @default 1 */
+  /** The number of replies to wait for. @default 1 */
   readonly replies?: number
-  /** When to stop waiting, in milliseconds. */
+  /** The time limit. */
   readonly timeoutMs?: number
-  /** Wait until the server ends the connection, too. */
+  /** Also wait until the server closes the connection. */
   readonly untilClosed?: boolean
 }
 
-/** Writes exactly these bytes at exactly these times, and reads what comes. Never rejects: an error is an end. */
+/** Writes these steps and reads the replies. Never rejects: a socket error ends the exchange. */
 export async function exchange(port: number, steps: Iterable<Step>, options: ExchangeOptions = {}): Promise<Exchange> {
   const { replies: wanted = 1, timeoutMs = 5000, untilClosed = false } = options
   const socket = connect({ port, host: '127.0.0.1', allowHalfOpen: true, noDelay: true })

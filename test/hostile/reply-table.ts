@@ -1,10 +1,10 @@
 import type { WebhookReply } from '@scrapenest-webhooks/core'
 
 /**
- * The reply table again, written from the documentation instead of imported: a test that takes its expectations from
- * the code finds nothing.
+ * The reply table, copied from the documentation instead of imported, because a test that takes its expectations from the code
+ * finds nothing.
  */
-/** `secret_not_found` is missing: the sender gets `signature_mismatch`, so that it cannot tell which tenants exist. */
+/** Without `secret_not_found`: the sender receives `signature_mismatch`, so that it cannot learn which tenants exist. */
 const errorStatus: Readonly<Record<string, number>> = {
   body_aborted: 400,
   body_timeout: 408,
@@ -41,7 +41,7 @@ export function resultOf(reply: Pick<WebhookReply, 'body'>): string {
   return status ?? error ?? ''
 }
 
-/** Why a reply is not in the table; `undefined` if it is. */
+/** @returns why a reply is not in the table, or undefined if it is. */
 export function outsideTable(reply: WebhookReply): string | undefined {
   const problem = problemOf(reply)
   return problem === undefined ? undefined : `${problem}: ${JSON.stringify(reply)}`
@@ -53,7 +53,7 @@ function problemOf(reply: WebhookReply): string | undefined {
   const result = resultOf(reply)
   const isAcknowledgement = acknowledgements.has(result)
   const expected = isAcknowledgement ? { status: result } : { error: result }
-  if (body !== JSON.stringify(expected)) return 'the body has another form'
+  if (body !== JSON.stringify(expected)) return 'the body has an unexpected form'
   if (status !== (isAcknowledgement ? 202 : errorStatus[result])) return 'the status is not that of the code'
   return problemOfHeaders(result, headers, isAcknowledgement ? 0 : status)
 }
@@ -64,11 +64,11 @@ function problemOfHeaders(
   status: number,
 ): string | undefined {
   const { 'content-type': contentType, allow, 'retry-after': retryAfter, connection, ...others } = headers
-  if (contentType !== 'application/json; charset=utf-8') return 'another content type'
+  if (contentType !== 'application/json; charset=utf-8') return 'the content type is wrong'
   if ((allow === 'POST') !== (result === 'method_not_allowed')) return 'allow is wrong'
   const asksToWait = status === 409 || status === 503
   if (asksToWait !== (retryAfter !== undefined)) return 'retry-after is wrong'
   if (retryAfter !== undefined && !/^[1-9][0-9]{0,9}$/.test(retryAfter)) return 'retry-after is not a number of seconds'
   if (connection !== undefined && connection !== 'close') return 'connection is wrong'
-  return Object.keys(others).length === 0 ? undefined : 'there are headers that the table does not have'
+  return Object.keys(others).length === 0 ? undefined : 'there are headers that are not in the table'
 }

@@ -20,14 +20,14 @@ const requestCount: Readonly<Record<Budget, number>> = { short: 20_000, full: 1_
 const batchSize = 500
 
 const secrets = [generateSecret(), generateSecret()]
-/** Each secret stands for two keys: its decoded base64, and its text. */
+/** Each secret has two keys: its decoded base64 and its text. */
 const keys = secrets.flatMap((secret) => [Buffer.from(secret.slice('whsec_'.length), 'base64'), Buffer.from(secret)])
 const nowMs = 1_764_000_000_000
 const maxBodyBytes = 20_000
 
 /**
- * Good deliveries that were damaged, sent to receivers whose handlers, stores and secrets also fail. For every
- * acceptance, the MAC is computed again by other code.
+ * Sends damaged deliveries to receivers whose handlers, stores and secrets also fail. Independent code recomputes the MAC of every
+ * accepted delivery.
  */
 export const run: Family = async ({ budget, seed }) => {
   const tally = new Tally('requests')
@@ -49,7 +49,7 @@ export const run: Family = async ({ budget, seed }) => {
   return tally.result
 }
 
-/** A receiver, and the failures its configuration causes. */
+/** A receiver and the failures that its configuration causes. */
 interface Subject {
   readonly name: string
   readonly receiver: ReadyReceiver
@@ -59,7 +59,7 @@ interface Subject {
 
 const everywhere = ['raw_body_unavailable']
 
-/** The requests for which a secret function returned none. The reply must not differ from that to a bad signature. */
+/** Requests for which the secret function returned none. They must be answered like a bad signature. */
 const withoutSecret = new WeakSet<WebhookRequest>()
 
 function makeSubjects(random: Random): readonly Subject[] {
@@ -148,24 +148,23 @@ async function sendOne(random: Random, subjects: readonly Subject[], tally: Tall
 
 function unexpected(reply: WebhookReply, subject: Subject, made: MadeRequest): string | undefined {
   const result = resultOf(reply)
-  if (reply.status >= 500 && !subject.excused.has(result)) return `${result}, which nothing here causes`
+  if (reply.status >= 500 && !subject.excused.has(result)) return `${result}, which this configuration never causes`
   if (lostBody.has(result) && made.body instanceof Uint8Array) return `${result} for bytes`
   if (lostBody.has(result) && (lostBodyCode(made) ?? result) !== result) return `${result} for its media type`
-  if (reply.status === 202 && !isAuthentic(made)) return `${result}, and no signature is valid`
+  if (reply.status === 202 && !isAuthentic(made)) return `${result}, although no signature is valid`
   const hasSecret = !withoutSecret.has(made.request)
   if (result === 'signature_mismatch' && made.isUnchanged && hasSecret) return `${result} for an unchanged delivery`
   if (!hasSecret && !withoutSecretReplies.has(result)) return `${result} without a secret`
   return undefined
 }
 
-/** Codes for a body that is no longer bytes. */
+/** Codes for a body whose bytes are lost. */
 const lostBody: ReadonlySet<string> = new Set(['raw_body_unavailable', 'content_type_unsupported'])
 
 /**
- * The code that fits the media type (RFC 9110, 8.3.1; RFC 6839): written for this test, not imported.
+ * The code for a media type (RFC 9110, 8.3.1; RFC 6839). Written for this test, not imported.
  *
- * @returns nothing for text that is not a media type, or for several content types, about which the documentation
- * promises nothing.
+ * @returns undefined for text that is not a media type and for several content types, which the documentation leaves open.
  */
 function lostBodyCode({ headers }: MadeRequest): string | undefined {
   if (Object.keys(headers).filter((name) => name.toLowerCase() === 'content-type').length > 1) return undefined
@@ -175,7 +174,7 @@ function lostBodyCode({ headers }: MadeRequest): string | undefined {
   return /[/+]json$/.test(essence) ? 'raw_body_unavailable' : 'content_type_unsupported'
 }
 
-/** What a request without a secret can get: its body is read, and never believed. */
+/** Possible replies to a request without a secret: its body is read but never trusted. */
 const withoutSecretReplies: ReadonlySet<string> = new Set([
   ...lostBody,
   'signature_mismatch',
@@ -222,11 +221,11 @@ function makeRequest(random: Random): MadeRequest {
     body = damage(original, random)
   }
   const request = requestOf(random, headers, body)
-  // `Headers` strips white space around a value, and an id may consist of it.
+  // `Headers` strips whitespace around a value, and an id may consist of it.
   const isUnchanged = damages.length === 0 && request.method === 'POST' && /^[\x21-\x7e]+$/.test(id)
   return {
     request,
-    // `Headers` turns every value into text, so what it holds is what was sent.
+    // `Headers` converts every value to text, so read back what is actually sent.
     headers: request.headers instanceof Headers ? Object.fromEntries(request.headers) : headers,
     body,
     isUnchanged,
@@ -268,7 +267,7 @@ const bodies: readonly ((random: Random) => Buffer)[] = [
   (random) => random.bytes(random.below(200)),
   (random) =>
     Buffer.from(random.pick(['', 'null', '[]', '7', '"x"', '{', '{}', '{"event_type":7}', '\ufeff{"event_type":"x"}'])),
-  // Around the limit of the body.
+  // Around the body limit.
   (random) =>
     Buffer.from(JSON.stringify({ event_type: 'job.created', filler: 'x'.repeat(16_200 + random.below(250)) })),
   (random) =>
@@ -370,7 +369,7 @@ function textsByName(headers: Readonly<Record<string, unknown>>): ReadonlyMap<st
   const values = new Map<string, string>()
   for (const [name, value] of Object.entries(headers)) {
     const text = Array.isArray(value) ? value.map(textOf).join(' ') : value
-    // An empty list is not a value.
+    // An empty list has no value.
     if (typeof text !== 'string' || (Array.isArray(value) && value.length === 0)) continue
     const key = name.toLowerCase()
     const earlier = key.endsWith('-signature') ? (values.get(key) ?? '') : ''
@@ -379,7 +378,7 @@ function textsByName(headers: Readonly<Record<string, unknown>>): ReadonlyMap<st
   return values
 }
 
-/** A damaged header may no longer be text, and a symbol cannot be converted. */
+/** A damaged header may not be text, and a symbol cannot be converted to text. */
 function textOf(value: unknown): string {
   return typeof value === 'string' ? value : typeof value
 }
@@ -402,7 +401,7 @@ function bodyFunction(random: Random, body: unknown): () => Promise<Uint8Array> 
   return async () => body as Uint8Array
 }
 
-/** Whether any family is signed with any key: written for this test, sharing nothing with the library. */
+/** Whether any header family is signed with any key. Written for this test, sharing no code with the library. */
 function isAuthentic({ headers, body }: MadeRequest): boolean {
   if (!(body instanceof Uint8Array)) return false
   const values = textsByName(headers)

@@ -7,7 +7,7 @@ import { run as sockets } from './sockets.ts'
 
 const families: Readonly<Record<string, Family>> = { properties, requests, differential, sockets, memory }
 
-/** `run.ts [--budget short] [--seed 1] [family …]`: every family in full, unless told otherwise. */
+/** `run.ts [--budget short] [--seed 1] [family …]`: by default, every family with the full budget. */
 const budget: Budget = process.argv.includes('short') ? 'short' : 'full'
 const seedGiven = process.argv.indexOf('--seed')
 const seed = seedGiven === -1 ? Date.now() % 2_147_483_647 : Number(process.argv[seedGiven + 1])
@@ -24,7 +24,7 @@ for (const name of chosen.length > 0 ? chosen : Object.keys(families)) {
   for (const failure of failures) console.log(`  ✗ ${failure}`)
 }
 
-console.log(`\nHostile inputs, budget ${budget}, seed ${seed} (again with: --seed ${seed})\n`)
+console.log(`\nHostile inputs, budget ${budget}, seed ${seed} (rerun with --seed ${seed})\n`)
 console.log(`${'family'.padEnd(16)}${'cases'.padStart(12)}${'failures'.padStart(10)}${'seconds'.padStart(10)}`)
 for (const { family, cases, failures, seconds } of results) {
   console.log(

@@ -6,18 +6,18 @@ import { exchange, type Step } from './raw-client.ts'
 /** One kind of hostile client. */
 export interface SocketScenario {
   readonly name: string
-  /** How long the receiver waits in this scenario. @default 400 */
+  /** The receiver's reply timeout in this scenario. @default 400 */
   readonly replyTimeoutMs?: (budget: Arena['budget']) => number
-  play(arena: Arena): Promise<void>
+  run(arena: Arena): Promise<void>
 }
 
 const mebibyte = 1024 * 1024
 
-/** Hostile clients of HTTP/1.1, byte by byte. */
+/** Hostile HTTP/1.1 clients. */
 export const http1Scenarios: readonly SocketScenario[] = [
   {
-    name: 'a request that comes byte by byte',
-    async play(arena) {
+    name: 'a request that arrives byte by byte',
+    async run(arena) {
       const delivery = arena.sign()
       const { replies } = await exchange(arena.port, singleBytes(whole(delivery)))
       arena.expectStatuses('byte by byte', replies, 202)
@@ -26,7 +26,7 @@ export const http1Scenarios: readonly SocketScenario[] = [
   },
   {
     name: 'chunks that are split inside a code point',
-    async play(arena) {
+    async run(arena) {
       const delivery = arena.sign(20)
       const pieces = splitInsideCharacters(delivery.body).flatMap((piece): Step[] => [chunk(piece), 1])
       const { replies } = await exchange(arena.port, [chunkedHead(delivery), ...pieces, '0\r\n\r\n'])
@@ -36,7 +36,7 @@ export const http1Scenarios: readonly SocketScenario[] = [
   },
   {
     name: 'pipelining',
-    async play(arena) {
+    async run(arena) {
       const deliveries = [arena.sign(), arena.sign(500), arena.sign()]
       const { replies } = await exchange(arena.port, [Buffer.concat(deliveries.map(whole))], { replies: 3 })
       arena.expectStatuses('three pipelined', replies, 202, 202, 202)
@@ -51,8 +51,8 @@ export const http1Scenarios: readonly SocketScenario[] = [
     },
   },
   {
-    name: 'a request hidden in the body of one that is refused',
-    async play(arena) {
+    name: 'a request hidden in the body of a refused one',
+    async run(arena) {
       const hidden = whole(arena.sign())
       for (const refused of [[], [['svix-id', 'a.b']], [['content-encoding', 'gzip']]] as const) {
         const outer = head([...refused, ['content-length', hidden.byteLength]])
@@ -64,7 +64,7 @@ export const http1Scenarios: readonly SocketScenario[] = [
   },
   {
     name: 'Expect',
-    async play(arena) {
+    async run(arena) {
       const delivery = arena.sign()
       const withExpect = (value: string): string =>
         head([...lines(delivery), ['content-length', delivery.body.byteLength], ['expect', value]])
@@ -72,7 +72,7 @@ export const http1Scenarios: readonly SocketScenario[] = [
       arena.expectStatuses('expect: 100-continue', good.replies, 202)
       arena.expect(good.continues === 1, () => `expect: 100-continue was answered ${good.continues} times`)
       const other = await exchange(arena.port, [withExpect('the unexpected'), delivery.body])
-      arena.expect(other.replies[0]?.status !== 202, () => 'another expectation was met')
+      arena.expect(other.replies[0]?.status !== 202, () => 'an unknown expectation was accepted')
       const bad = await exchange(arena.port, [
         head([
           ['content-length', 5],
@@ -84,8 +84,8 @@ export const http1Scenarios: readonly SocketScenario[] = [
     },
   },
   {
-    name: 'a Content-Length that is wrong',
-    async play(arena) {
+    name: 'a wrong Content-Length',
+    async run(arena) {
       const delivery = arena.sign()
       const { body } = delivery
       const withLength = (...values: readonly (string | number)[]): string =>
@@ -133,8 +133,8 @@ export const http1Scenarios: readonly SocketScenario[] = [
     },
   },
   {
-    name: 'chunks: trailers, extensions, and sizes that are none',
-    async play(arena) {
+    name: 'chunks: trailers, extensions, and invalid sizes',
+    async run(arena) {
       const delivery = arena.sign()
       const trailed = await exchange(arena.port, [
         chunkedHead(delivery),
@@ -169,11 +169,11 @@ export const http1Scenarios: readonly SocketScenario[] = [
     },
   },
   {
-    name: 'compressed bodies, zip bombs included',
-    async play(arena) {
+    name: 'compressed bodies, including zip bombs',
+    async run(arena) {
       for (const [encoding, compress] of Object.entries({
         gzip: (body: Uint8Array) => gzipSync(body, { level: 1 }),
-        // Its default quality takes a quarter of a second for a bomb.
+        // Brotli's default quality takes 250 ms for a bomb.
         br: (body: Uint8Array) => brotliCompressSync(body, { params: { [constants.BROTLI_PARAM_QUALITY]: 1 } }),
         deflate: (body: Uint8Array) => deflateSync(body, { level: 1 }),
       })) {
@@ -189,7 +189,7 @@ export const http1Scenarios: readonly SocketScenario[] = [
   },
   {
     name: 'header floods',
-    async play(arena) {
+    async run(arena) {
       const tolerated = arena.sign()
       const { replies } = await exchange(arena.port, [flooded(tolerated, 200, 'x'.repeat(40))])
       arena.expectStatuses('200 headers', replies, 202)
@@ -218,8 +218,8 @@ export const http1Scenarios: readonly SocketScenario[] = [
     },
   },
   {
-    name: 'headers that come twice',
-    async play(arena) {
+    name: 'repeated headers',
+    async run(arena) {
       const delivery = arena.sign()
       const { body, headers } = delivery
       const twice = async (name: string, first: string): Promise<number | undefined> => {
@@ -240,7 +240,7 @@ export const http1Scenarios: readonly SocketScenario[] = [
   },
   {
     name: '10 MiB against a limit of 1 MiB, declared and not',
-    async play(arena) {
+    async run(arena) {
       const clients = arena.budget === 'full' ? 12 : 2
       const piece = Buffer.alloc(64 * 1024, 'x')
       const declared = (delivery: RawDelivery): Step[] => [
@@ -256,7 +256,7 @@ export const http1Scenarios: readonly SocketScenario[] = [
       await Promise.all(
         exchanges.map(async (steps) => {
           const { replies, isClosedByServer } = await exchange(arena.port, steps(arena.sign()), { untilClosed: true })
-          // A server that closes on a client that still writes may take its own reply along.
+          // When a server closes the connection while a client is writing, its reply may be lost.
           const statuses = replies.map(({ status }) => status)
           arena.expect(
             isClosedByServer && statuses.every((status) => status === 413),
@@ -269,8 +269,8 @@ export const http1Scenarios: readonly SocketScenario[] = [
     },
   },
   {
-    name: 'clients that go away in the middle of a body',
-    async play(arena) {
+    name: 'clients that disconnect in the middle of a body',
+    async run(arena) {
       const clients = arena.budget === 'full' ? 100 : 15
       await Promise.all(
         Array.from({ length: clients }, async (_, index) => {
@@ -284,13 +284,13 @@ export const http1Scenarios: readonly SocketScenario[] = [
           ])
         }),
       )
-      await arena.expectOutcomes('gone in the middle', clients, 'body_aborted')
-      arena.expectHandled('gone in the middle')
+      await arena.expectOutcomes('disconnected midway', clients, 'body_aborted')
+      arena.expectHandled('disconnected midway')
     },
   },
   {
     name: 'half-open connections',
-    async play(arena) {
+    async run(arena) {
       const delivery = arena.sign()
       const { replies } = await exchange(arena.port, [whole(delivery), 'FIN'])
       arena.expectStatuses('a whole request, then FIN', replies, 202)
@@ -301,7 +301,7 @@ export const http1Scenarios: readonly SocketScenario[] = [
         ended.isClosedByServer && ended.replies.every(({ status }) => status !== 202),
         () => `half, then FIN: ${JSON.stringify(ended)}`,
       )
-      // These say nothing, or half a head, and are still there when the server is closed.
+      // These send nothing or half a head, and are still connected when the server closes.
       await Promise.all(
         [[], ['POST /web'], [head([]).slice(0, -2)], ['\r\n\r\n']].map((steps) =>
           exchange(arena.port, steps, { timeoutMs: 50 }),
@@ -313,7 +313,7 @@ export const http1Scenarios: readonly SocketScenario[] = [
   {
     name: 'a crowd of slow clients while honest deliveries pass',
     replyTimeoutMs: (budget) => (budget === 'full' ? 8000 : 1500),
-    async play(arena) {
+    async run(arena) {
       const clients = arena.budget === 'full' ? 1000 : 100
       const crowd = Array.from({ length: clients }, async () => {
         const { headers, body } = arena.sign(100)
@@ -325,11 +325,11 @@ export const http1Scenarios: readonly SocketScenario[] = [
       for (let index = 0; index < 20; index += 1) {
         const startedAtMs = performance.now()
         const { replies } = await exchange(arena.port, [whole(arena.sign())])
-        arena.expectStatuses('honest beside slow', replies, 202)
+        arena.expectStatuses('honest during slow', replies, 202)
         const tookMs = performance.now() - startedAtMs
-        arena.expect(tookMs < 2000, () => `honest beside slow took ${tookMs} ms`)
+        arena.expect(tookMs < 2000, () => `honest during slow took ${tookMs} ms`)
       }
-      arena.expect(arena.handled.length === 20, () => `honest beside slow: ${arena.handled.length} of 20 handled`)
+      arena.expect(arena.handled.length === 20, () => `honest during slow: ${arena.handled.length} of 20 handled`)
       const statuses = await Promise.all(crowd)
       const others = statuses.filter((status) => status !== 408)
       arena.cases += clients
@@ -337,8 +337,8 @@ export const http1Scenarios: readonly SocketScenario[] = [
     },
   },
   {
-    name: 'heads that are no HTTP, or an odd one',
-    async play(arena) {
+    name: 'heads that are not HTTP, or unusual',
+    async run(arena) {
       const good = arena.sign()
       const { headers, body } = good
       const text = (...more: (readonly [string, string])[]): string =>
@@ -384,7 +384,7 @@ export const http1Scenarios: readonly SocketScenario[] = [
   },
   {
     name: 'content types of every kind, all signed',
-    async play(arena) {
+    async run(arena) {
       for (const type of contentTypes) {
         const { 'content-type': _, ...headers } = arena.sign().headers
         const delivery = arena.sign()
@@ -402,7 +402,7 @@ export const http1Scenarios: readonly SocketScenario[] = [
   },
   {
     name: 'requests with random damage',
-    async play(arena) {
+    async run(arena) {
       const random = new Random(arena.seed)
       const count = arena.budget === 'full' ? 1500 : 60
       for (let index = 0; index < count; index += 20) {

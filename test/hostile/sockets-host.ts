@@ -11,7 +11,7 @@ import { countingStrays } from './quiet.ts'
 import { exchange } from './raw-client.ts'
 import { http1Scenarios, type SocketScenario } from './socket-scenarios.ts'
 
-/** `sockets-host.ts <host> <budget> <seed>`: every scenario on one host, and on the last line what came of it, as JSON. */
+/** `sockets-host.ts <host> <budget> <seed>` runs every scenario on one host and prints the result as JSON on the last line. */
 const [host = '', budget = 'short', seed = '1', only = ''] = process.argv.slice(2)
 const isHttp2 = host.endsWith('HTTP/2')
 const maxHeapGrowth = 5 * 1024 * 1024
@@ -19,18 +19,18 @@ const maxHeapGrowth = 5 * 1024 * 1024
 const tally = new Tally(host)
 let greatest = 0
 const scenarios = (isHttp2 ? http2Scenarios : http1Scenarios).filter(({ name }) => name.includes(only))
-// Frameworks load and compile parts of themselves at the first request: that is no leak.
-for (const scenario of scenarios.slice(0, 2)) await play(scenario)
+// Frameworks load and compile code on their first requests, which is not a leak.
+for (const scenario of scenarios.slice(0, 2)) await runScenario(scenario)
 
 let before = await heapBytes()
 for (const scenario of scenarios) {
   const resources = openResources()
   const startedAtMs = performance.now()
-  const { result: arena, strays } = await countingStrays(() => play(scenario))
+  const { result: arena, strays } = await countingStrays(() => runScenario(scenario))
   if (process.env['HOSTILE_TIMES']) console.error(`${scenario.name}: ${Math.round(performance.now() - startedAtMs)} ms`)
   for (const problem of [...arena.problems, ...strays]) tally.fail(`${host}, ${scenario.name}: ${problem}`)
   tally.count(arena.cases)
-  // What was recorded for the checks is no leak either.
+  // The records for the checks are not a leak either.
   arena.outcomes.length = 0
   arena.handled.length = 0
   const left = await resourcesLeft(resources)
@@ -44,13 +44,13 @@ for (const scenario of scenarios) {
 tally.remark(`${scenarios.length} scenarios, the heap grew by at most ${megabytes(greatest)} MiB in one`)
 console.log(JSON.stringify(tally.result))
 
-async function play(scenario: SocketScenario): Promise<Arena> {
+async function runScenario(scenario: SocketScenario): Promise<Arena> {
   const replyTimeoutMs = scenario.replyTimeoutMs?.(budget as Budget) ?? 400
   const arena = new Arena({ budget: budget as Budget, seed: Number(seed), replyTimeoutMs })
   const server = await listen(arena.ready)
   arena.port = server.port
   try {
-    await scenario.play(arena)
+    await scenario.run(arena)
     if (!isHttp2)
       arena.expectStatuses(
         'an honest delivery afterwards',
@@ -80,7 +80,7 @@ async function listenOnHttp2(receiver: ReadyReceiver): Promise<ConformanceServer
   return { port: (app.server.address() as AddressInfo).port, close: async () => void (await app.close()) }
 }
 
-/** What keeps this process alive, but for its own output. */
+/** The resources that keep this process alive, apart from its output. */
 function openResources(): readonly string[] {
   return process.getActiveResourcesInfo().filter((name) => name !== 'PipeWrap' && name !== 'TTYWrap')
 }
@@ -102,7 +102,7 @@ async function heapBytes(): Promise<number> {
   return heapUsed + arrayBuffers
 }
 
-/** Sockets are let go of some turns after they were closed. */
+/** Sockets are released some turns after they close. */
 async function settledHeapBytes(before: number): Promise<number> {
   let after = await heapBytes()
   for (let attempt = 0; attempt < 30 && after - before > maxHeapGrowth; attempt += 1) {

@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { type Budget, type Family, type FamilyResult, Tally } from './family.ts'
 
-/** Every host with an adapter in its newest and oldest major, and Fastify once more on HTTP/2. */
+/** Every host with an adapter, in its newest and oldest major, and Fastify on HTTP/2. */
 export const hosts = [
   'fetch',
   'node',
@@ -19,8 +19,8 @@ export const hosts = [
 const limitMs: Readonly<Record<Budget, number>> = { short: 60_000, full: 600_000 }
 
 /**
- * Hostile clients on raw sockets, host by host. Each host runs in a process of its own, so that what it leaves behind
- * (a handle, memory, a rejection) can be seen and is nobody else's.
+ * Runs hostile clients on raw sockets against every host. Each host has a separate process, so that a leaked handle, memory or
+ * rejection can be attributed to it.
  */
 export const run: Family = async ({ budget, seed }) => {
   const tally = new Tally('sockets')
@@ -38,7 +38,7 @@ export const run: Family = async ({ budget, seed }) => {
 function runHost(host: string, budget: Budget, seed: number): Promise<Omit<FamilyResult, 'family'>> {
   const program = fileURLToPath(new URL('sockets-host.ts', import.meta.url))
   const nodeArguments = ['--expose-gc', '--conditions=@scrapenest-webhooks/source', program, host, budget, String(seed)]
-  // A thousand clients and their server in one process are two thousand descriptors and some.
+  // A thousand clients and their server in one process need more than two thousand descriptors.
   const child = spawn(
     '/bin/sh',
     ['-c', 'ulimit -n 8192 2>/dev/null || true; exec "$0" "$@"', process.execPath, ...nodeArguments],

@@ -11,7 +11,7 @@ import { disturb } from './disturb.ts'
 
 const rounds = Number(process.env['INBOX_CRASH_ROUNDS'] ?? 6)
 
-it(`loses no acknowledged delivery and completes none twice in ${rounds} kills on each host`, async () => {
+it(`loses no acknowledged delivery and completes none twice across ${rounds} kills on each host`, async () => {
   const counts = await crash(rounds)
   console.table(counts)
   expect(Object.keys(counts)).toEqual(['fastify', 'koa', 'express'])
@@ -27,8 +27,8 @@ it(`loses no acknowledged delivery and completes none twice in ${rounds} kills o
   }
 }, 600_000)
 
-it('loses no acknowledged event to tools that open, back up, or delete the log of a file in use, or to a kill', async () => {
-  // Each kind once; test:crash has many rounds.
+it('loses no acknowledged event to kills or to tools that open or back up its file or delete the log', async () => {
+  // Each kind once. `pnpm test:crash` runs many rounds.
   const { rounds, acknowledged, lost } = await disturb(11)
   expect(Object.keys(rounds)).toHaveLength(11)
   expect(acknowledged).toBeGreaterThan(11)
@@ -36,7 +36,7 @@ it('loses no acknowledged event to tools that open, back up, or delete the log o
 }, 120_000)
 
 it.skipIf(!canTrace())(
-  'has an event on the disk before it writes the 202',
+  'syncs an event to disk before writing the 202',
   async () => {
     const directory = mkdtempSync(join(tmpdir(), 'scrapenest-trace-'))
     onTestFinished(() => rmSync(directory, { recursive: true }))
@@ -45,14 +45,14 @@ it.skipIf(!canTrace())(
     const calls = ['-f', '-y', '-s', '40', '-e', 'trace=fdatasync,fsync,write,writev,sendto', '-o', trace]
     const server = [join(import.meta.dirname, 'server.ts'), 'fastify', join(directory, 'webhooks.db'), secret]
     const child = spawn('strace', [...calls, process.execPath, ...server, join(directory, 'ledger')], {
-      // Without handlers, so that every fdatasync is one of a delivery.
+      // Without handlers, so that every fdatasync belongs to a delivery.
       env: { ...process.env, NODE_OPTIONS: '--conditions=@scrapenest-webhooks/source', INBOX_PROCESSING: 'false' },
       stdio: ['ignore', 'pipe', 'inherit'],
     })
     const [line] = await once(createInterface(child.stdout), 'line')
     const { port, pid }: { readonly port: number; readonly pid: number } = JSON.parse(line)
     onTestFinished(() => {
-      // strace passes no signal on, and ends with the one it traces.
+      // strace does not forward signals, and exits with the process it traces.
       if (child.exitCode === null) process.kill(pid, 'SIGKILL')
     })
     for (let index = 0; index < 5; index += 1) {
@@ -65,7 +65,7 @@ it.skipIf(!canTrace())(
     const exited = once(child, 'exit')
     process.kill(pid, 'SIGTERM')
     await exited
-    // One letter for each call that matters: a sync of the log, or the beginning of a reply.
+    // One letter per relevant call: s for a sync of the log, r for the start of a reply.
     const order = readFileSync(trace, 'utf8')
       .split('\n')
       .map((line) =>

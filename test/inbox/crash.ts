@@ -1,6 +1,6 @@
-// Kills servers under load and disturbs their files, again and again, and counts what became of every delivery:
+// Repeatedly kills servers under load and interferes with their files, and counts the outcome of every delivery:
 // node --conditions=@scrapenest-webhooks/source test/inbox/crash.ts --rounds 1000
-// Its child processes run on the same Node. On another one, such as 22:
+// Its child processes run on the same Node. To run it on Node 22:
 // npx -y node@22 --conditions=@scrapenest-webhooks/source test/inbox/crash.ts --rounds 1000
 import assert from 'node:assert/strict'
 import { type ChildProcess, fork } from 'node:child_process'
@@ -17,18 +17,18 @@ import { createEvent, deliver, generateSecret, type SignedDelivery, signDelivery
 import { disturb } from './disturb.ts'
 
 export interface CrashCounts {
-  /** Requests that were sent, repeats and duplicates included. */
+  /** Requests sent, including retries and duplicates. */
   sent: number
-  /** Distinct events that were acknowledged with 202. */
+  /** Distinct events acknowledged with 202. */
   acknowledged: number
-  /** Of these, in the ledger of the handlers and done in the inbox. */
+  /** Of these, the ones in the handlers' ledger that are done in the inbox. */
   processed: number
   lost: number
   /** Events that the inbox completed more than once. */
   completedTwice: number
   /** Events acknowledged as new more than once. */
   acceptedTwice: number
-  /** Runs of handlers beyond the first, after a kill between handler and completion: at least once is the promise. */
+  /** Repeated runs, after a kill between handler and completion. Allowed: the guarantee is at least once. */
   ranAgain: number
   kills: number
 }
@@ -38,7 +38,7 @@ const eventsPerRound = 200
 const duplicatesPerRound = 60
 const connections = 16
 
-/** Runs the rounds on every host at the same time, each with its own file. */
+/** Runs the rounds on all hosts concurrently, each with its own file. */
 export async function crash(rounds: number): Promise<Record<string, CrashCounts>> {
   const directory = mkdtempSync(join(tmpdir(), 'scrapenest-crash-'))
   try {
@@ -65,9 +65,9 @@ async function crashHost(host: string, rounds: number, directory: string): Promi
     await once(server.process, 'exit')
     await delivering
     server = await start()
-    // As the sender does: what was not acknowledged comes again.
+    // Retries unacknowledged deliveries, as the sender does.
     await load.deliver(server.url)
-    assert.equal(load.waiting.length, 0, 'a server that is up acknowledges')
+    assert.equal(load.waiting.length, 0, 'a running server acknowledges every delivery')
   }
   await allHandled(file)
   server.process.kill('SIGTERM')
@@ -75,10 +75,10 @@ async function crashHost(host: string, rounds: number, directory: string): Promi
   return count(load, { file, ledger, kills: rounds })
 }
 
-/** The deliveries of all rounds, and what was answered to each. */
+/** The deliveries of all rounds and their replies. */
 class Load {
   readonly #secret: Secret
-  /** Replies `accepted` by event id; an id is there as soon as any delivery of it got 202. */
+  /** Event id → `accepted` replies. An id is present once any of its deliveries was answered 202. */
   readonly acknowledged = new Map<string, number>()
   waiting: { readonly eventId: string; readonly delivery: SignedDelivery }[] = []
   sent = 0
@@ -188,7 +188,7 @@ export async function startServer(parameters: readonly string[]): Promise<Server
   return { process, url: `http://127.0.0.1:${port}/webhooks/scrapenest` }
 }
 
-// `import.meta.main` is newer than the oldest Node that runs this.
+// The oldest Node that runs this has no `import.meta.main`.
 if (process.argv[1] === import.meta.filename) {
   const { values } = parseArgs({ options: { rounds: { type: 'string', default: '100' } } })
   const rounds = Number(values.rounds)
@@ -207,6 +207,6 @@ if (process.argv[1] === import.meta.filename) {
     Object.values(counts).every(
       (host) => host.lost + host.completedTwice + host.acceptedTwice === 0 && host.processed === host.acknowledged,
     )
-  console.log(isSound ? 'Nothing acknowledged was lost, nothing was completed twice.' : 'FAILED')
+  console.log(isSound ? 'No acknowledged event was lost or completed twice.' : 'FAILED')
   if (!isSound) process.exitCode = 1
 }

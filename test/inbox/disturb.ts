@@ -10,17 +10,17 @@ import { sqliteInbox } from '@scrapenest-webhooks/inbox'
 import { disturbances, isRefusal } from './disturbances.ts'
 
 export interface DisturbCounts {
-  /** What was done to the file, by kind. */
+  /** Kind of disturbance → rounds. */
   readonly rounds: Record<string, number>
-  /** Of these, refused with an error, because the inbox has the file to itself. */
+  /** Rounds that SQLite refused because the inbox holds the file exclusively. */
   refused: number
   acknowledged: number
   lost: number
 }
 
 /**
- * Opens, inspects, backs up and closes the file of an inbox under load, from inside and outside its process, deletes its log
- * and kills it: one of these in each round, in turn. Counts the acknowledged events that are gone afterwards.
+ * Disturbs an inbox under load, in a different way each round: opens, inspects, backs up and closes its file from inside and
+ * outside its process, deletes its log, kills it. Counts the acknowledged events that are lost.
  */
 export async function disturb(rounds: number): Promise<DisturbCounts> {
   const directory = mkdtempSync(join(tmpdir(), 'scrapenest-disturb-'))
@@ -35,7 +35,7 @@ export async function disturb(rounds: number): Promise<DisturbCounts> {
         [`${name} outside`, () => disturbOutside(name, file)],
       ]),
     ),
-    // The inbox gets the time to notice: what is only in a deleted log is lost with the process.
+    // Gives the inbox time to notice, because events that are only in a deleted log are lost with the process.
     'delete -wal': () => deleteLogs(file, ['-wal']).then(() => ask(inbox, 'settle')),
     'delete -wal and -shm': () => deleteLogs(file, ['-wal', '-shm']).then(() => ask(inbox, 'settle')),
     async kill() {

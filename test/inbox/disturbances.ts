@@ -4,7 +4,7 @@ import { rmSync } from 'node:fs'
 import * as sqlite from 'node:sqlite'
 import { sqliteInbox } from '@scrapenest-webhooks/inbox'
 
-/** What operators, backup jobs and other tools do to a file in use. Run in the process of the inbox, and in another. */
+/** What operators, backup jobs and other tools do to a file in use. Run both inside and outside the inbox's process. */
 export const disturbances: Readonly<Record<string, (file: string) => Promise<void>>> = {
   async open(file) {
     const db = new sqlite.DatabaseSync(file)
@@ -29,16 +29,16 @@ export const disturbances: Readonly<Record<string, (file: string) => Promise<voi
     await checkCopy(file, (db, copy) => db.exec(`VACUUM INTO '${copy}'`))
   },
 
-  // Node has it since 22.16.
+  // Available since Node 22.16.
   ...('backup' in sqlite ? { backup } : {}),
 }
 
 async function backup(file: string): Promise<void> {
-  // All pages in one step: between two steps, a write by another connection would start the backup over.
+  // Copies all pages in one step, because a write by another connection between steps restarts the backup.
   await checkCopy(file, (db, copy) => sqlite.backup(db, copy, { rate: 2 ** 31 - 1 }))
 }
 
-/** A copy must be sound, and contain every event that was in the file before it was begun. */
+/** A copy must be intact and contain every event that was in the file when it began. */
 async function checkCopy(file: string, copyTo: (db: sqlite.DatabaseSync, copy: string) => unknown): Promise<void> {
   const copy = `${file}.${randomUUID()}`
   const db = new sqlite.DatabaseSync(file)
@@ -48,7 +48,7 @@ async function checkCopy(file: string, copyTo: (db: sqlite.DatabaseSync, copy: s
     const copied = new sqlite.DatabaseSync(copy)
     try {
       assert.deepEqual({ ...copied.prepare('PRAGMA quick_check').get() }, { quick_check: 'ok' })
-      assert.ok(countEvents(copied) >= before, 'a backup contains what was stored before it')
+      assert.ok(countEvents(copied) >= before, 'a backup contains every event stored before it')
     } finally {
       copied.close()
     }
@@ -62,7 +62,7 @@ function countEvents(db: sqlite.DatabaseSync): number {
   return Number(db.prepare('SELECT count(*) AS events FROM events').get()?.['events'])
 }
 
-/** Whether SQLite refused because another connection has the file: always, below 3.51.3, and for moments otherwise. */
+/** Whether SQLite refused because another connection holds the file: permanently below 3.51.3, briefly otherwise. */
 export function isRefusal(error: unknown): boolean {
   const { errcode, code } = (error ?? {}) as { readonly errcode?: number; readonly code?: string }
   return errcode === 5 || code === 'store_unavailable' || code === 'configuration_invalid'

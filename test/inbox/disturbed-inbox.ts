@@ -1,4 +1,4 @@
-// An inbox under load in a process of its own, disturbed from inside on request: node disturbed-inbox.ts <file> <ledger>
+// An inbox under load in a separate process, disturbed from inside on request: node disturbed-inbox.ts <file> <ledger>
 import { appendFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { createWorker, sqliteInbox } from '@scrapenest-webhooks/inbox'
@@ -9,7 +9,7 @@ const [file = '', ledger = ''] = process.argv.slice(2)
 const inbox = sqliteInbox({ file, leaseMs: 400, pollIntervalMs: 50, backoff: () => 20 })
 const worker = createWorker({ inbox, onEvent: { '*': () => {} }, logger: { warn() {}, error() {} } })
 
-/** Stores one event, and writes down that it was acknowledged. */
+/** Stores one event and records its acknowledgement in the ledger. */
 async function store(): Promise<boolean> {
   const event = createInboxEvent()
   try {
@@ -30,7 +30,7 @@ async function storeForever(): Promise<never> {
 
 process.on('message', async (name: string) => {
   try {
-    // After this, whatever happened to the file before has been noticed.
+    // A successful put means that the inbox has noticed every earlier change to its file.
     if (name === 'settle') while (!(await store()));
     else await disturbances[name]?.(file)
     process.send?.('done')
@@ -39,7 +39,7 @@ process.on('message', async (name: string) => {
     process.send?.('refused')
   }
 })
-// Never outlives the one who started it.
+// Exits with its parent.
 process.once('disconnect', () => process.exit())
 await worker.start()
 while (!(await store()));

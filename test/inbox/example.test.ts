@@ -10,7 +10,7 @@ import { createEvent, deliver, generateSecret, signDelivery } from '@scrapenest-
 import { expect, it, onTestFinished, vi } from 'vitest'
 import { startExample } from '../examples/started-example.ts'
 
-it('examples/inbox-sqlite answers before the work is done, and knows its events after it was killed', async () => {
+it('examples/inbox-sqlite answers before the work is done, and keeps its events when it is killed', async () => {
   const workingDirectory = await mkdtemp(join(tmpdir(), 'scrapenest-example-'))
   onTestFinished(() => rm(workingDirectory, { recursive: true, force: true }))
   const { waiting, url } = await slowArtifacts()
@@ -25,7 +25,7 @@ it('examples/inbox-sqlite answers before the work is done, and knows its events 
   const endpoint = (url: string): string => `${url}/webhooks/scrapenest`
   expect(await deliver(endpoint(first.url), delivery)).toMatchObject({ status: 202, reply: { status: 'accepted' } })
   await vi.waitFor(() => expect(waiting).toHaveLength(1))
-  // It waits for its handler, and is killed.
+  // Kills the server while its handler is running.
   await first.stop(500)
   expect(existsSync(screenshot)).toBe(false)
 
@@ -34,7 +34,7 @@ it('examples/inbox-sqlite answers before the work is done, and knows its events 
   expect(await deliver(endpoint(second.url), delivery)).toMatchObject({ status: 202, reply: { status: 'duplicate' } })
 }, 60_000)
 
-it('examples/inbox-sqlite waits for a running handler when it gets a SIGTERM', async () => {
+it('examples/inbox-sqlite waits for a running handler on SIGTERM', async () => {
   const workingDirectory = await mkdtemp(join(tmpdir(), 'scrapenest-example-'))
   onTestFinished(() => rm(workingDirectory, { recursive: true, force: true }))
   const { waiting, url } = await slowArtifacts()
@@ -54,7 +54,7 @@ it('examples/inbox-sqlite waits for a running handler when it gets a SIGTERM', a
   expect(await inbox.get(event.event_id)).toMatchObject({ state: 'done', attempts: 1 })
 }, 60_000)
 
-/** A server of artifacts that answers each request when it is told to. */
+/** A server for artifacts that holds each request until the test answers it. */
 async function slowArtifacts(): Promise<{ readonly waiting: (() => void)[]; readonly url: string }> {
   const waiting: (() => void)[] = []
   const artifacts = createServer((_request, response) => {

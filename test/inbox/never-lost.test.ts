@@ -9,7 +9,7 @@ import { expect, it, onTestFinished, vi } from 'vitest'
 
 const maxAttempts = 3
 
-/** How one attempt ends; an event whose list is used up succeeds. */
+/** The outcome of one attempt. An event succeeds when its list is used up. */
 const outcome = fc.constantFrom('succeeds', 'fails', 'gives up', 'hangs')
 const plan = fc.record({
   events: fc.array(fc.array(outcome, { maxLength: 4 }), { minLength: 1, maxLength: 12 }),
@@ -17,7 +17,7 @@ const plan = fc.record({
   restarts: fc.integer({ min: 0, max: 3 }),
 })
 
-it('loses no event, whatever its handlers do and however often the worker is restarted', async () => {
+it('no event is lost, whatever its handlers do and however often the worker restarts', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'scrapenest-never-lost-'))
   onTestFinished(() => rmSync(directory, { recursive: true }))
   let files = 0

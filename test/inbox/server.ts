@@ -1,4 +1,4 @@
-// One server with an inbox, in a process of its own, so that it can be killed: node server.ts <host> <file> <secret> <ledger>
+// A server with an inbox, in a separate process that can be killed: node server.ts <host> <file> <secret> <ledger>
 import { appendFileSync } from 'node:fs'
 import { createServer, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
@@ -61,6 +61,6 @@ const { port, close } = await (servers[host ?? ''] as (typeof servers)[string])(
 process.once('SIGTERM', () => void close())
 process.send?.({ port })
 if (process.send === undefined) console.log(JSON.stringify({ port, pid: process.pid }))
-// Never outlives the one who started it, and does not wait for it either.
+// Exits with its parent, without waiting for it.
 process.once('disconnect', () => process.exit())
 process.channel?.unref()

@@ -1,4 +1,4 @@
-// Preloaded into a process, makes each sync take SYNC_DELAY_MS longer, as on a slow disk.
+// When preloaded into a process, delays every sync by SYNC_DELAY_MS, like a slow disk.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <stdlib.h>

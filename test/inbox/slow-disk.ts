@@ -1,4 +1,4 @@
-// What a slow disk costs, for a server alone and for a server and a worker process on one file. Needs Linux and gcc:
+// Measures the cost of a slow disk, for a server alone and for a server and a worker on one file. Needs Linux and gcc:
 // node --conditions=@scrapenest-webhooks/source test/inbox/slow-disk.ts
 import { execFileSync, fork } from 'node:child_process'
 import { once } from 'node:events'
@@ -13,7 +13,7 @@ interface Load {
   readonly storedPerSecond: number
   readonly medianMs: number
   readonly p99Ms: number
-  /** What a delivery would be answered with 503 for. */
+  /** Puts that failed. A delivery would be answered 503. */
   readonly refusedPercent: number
 }
 

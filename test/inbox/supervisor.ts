@@ -1,7 +1,7 @@
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
 
-/** Starts a worker again when it dies, as systemd or a container platform does. */
+/** Restarts a worker when it dies, as systemd or a container platform does. */
 export class Supervisor {
   readonly #file: string
   readonly #environment: Readonly<Record<string, string>>

@@ -1,4 +1,4 @@
-// One worker in a process of its own: node worker.ts <file> <ledger> <label>
+// A worker in a separate process: node worker.ts <file> <ledger> <label>
 import { appendFileSync } from 'node:fs'
 import { createWorker, sqliteInbox } from '@scrapenest-webhooks/inbox'
 
@@ -11,18 +11,18 @@ const worker = createWorker({
     maxAttempts: 3,
     leaseMs: 1000,
     pollIntervalMs: 50,
-    // Wide enough that no other event comes back three times in the very moment in which the one that kills does.
+    // Spreads the retries, so that no other event runs alongside the killer three times.
     backoff: () => Math.random() * 5000,
   }),
   onEvent: {
     'job.created': (event) => appendFileSync(ledger, `${label} ${event.event_id}\n`),
-    // The event that kills its process: no error, no exit handler, nothing is written.
+    // Kills its process without an error, an exit handler or any output.
     'artifact.ready': () => process.kill(process.pid, 'SIGKILL'),
   },
   logger: { warn() {}, error() {} },
 })
 await worker.start()
 process.once('SIGTERM', () => void worker.close())
-// Never outlives the one who started it, and does not wait for it either.
+// Exits with its parent, without waiting for it.
 process.once('disconnect', () => process.exit())
 process.channel?.unref()

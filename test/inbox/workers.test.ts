@@ -10,7 +10,7 @@ import { Supervisor } from './supervisor.ts'
 const events = Number(process.env['INBOX_WORKER_EVENTS'] ?? 20_000)
 const labels = ['one', 'two', 'three', 'four']
 
-it(`shares ${events} events among four processes, completes each once, and buries the one that kills`, async () => {
+it(`four processes share ${events} events, complete each once, and move the one that kills them to dead letters`, async () => {
   const directory = mkdtempSync(join(tmpdir(), 'scrapenest-workers-'))
   onTestFinished(() => rmSync(directory, { recursive: true }))
   const file = join(directory, 'webhooks.db')

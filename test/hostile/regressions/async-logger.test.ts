@@ -6,7 +6,7 @@ import { countingStrays } from '../quiet.ts'
 it('a logger or hook whose promise rejects causes no unhandled rejection', async () => {
   const secret = generateSecret()
   const lost = async (): Promise<never> => {
-    throw new Error('the log server is gone')
+    throw new Error('the log server is unavailable')
   }
   const logger: Logger = { warn: lost, error: lost }
   const { strays } = await countingStrays(async () => {

@@ -4,7 +4,7 @@ import { expect, it } from 'vitest'
 import { deferred } from '../deferred.ts'
 
 it.each([Number.POSITIVE_INFINITY, 2 ** 31])(
-  'close waits for the handlers with a grace period that no timer can hold, instead of aborting them after 1 ms: %d',
+  'close waits for the handlers when the grace period exceeds the limit of timers: %d',
   async (graceMs) => {
     const secret = generateSecret()
     const begun = deferred()

@@ -3,7 +3,7 @@ import { createEvent, generateSecret, signDelivery } from '@scrapenest-webhooks/
 import { expect, it } from 'vitest'
 
 it.each(['job.created', 'job.*', '*'] as const)(
-  'a handler of %s that adds handlers while it runs does not get the same event again',
+  'a handler of %s that adds handlers while it runs does not receive the same event again',
   async (pattern) => {
     const secret = generateSecret()
     const receiver: Receiver = createReceiver({ secret })

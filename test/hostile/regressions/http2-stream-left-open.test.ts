@@ -29,7 +29,7 @@ it.each([
     const session = connect(`http://127.0.0.1:${(server.address() as AddressInfo).port}`)
     const { headers } = signDelivery(createEvent('job.created'), { secret })
     const stream = session.request({ ':method': 'POST', ':path': path, ...headers })
-    // The client itself never ends its body.
+    // The client never ends its body.
     stream
       .resume()
       .on('error', () => {})

@@ -30,7 +30,7 @@ it.each([
   { what: 'a body', status: 408, secretOption: secret },
   { what: 'a secret', status: 503, secretOption: () => new Promise<string>(() => {}) },
 ])(
-  'a request that was answered late is released while it still waits for $what that never arrives',
+  'a request answered at its deadline is garbage-collected while it still waits for $what that never arrives',
   async ({ status, secretOption }) => {
     setFlagsFromString('--expose-gc')
     const collect: () => void = runInNewContext('gc')
@@ -43,9 +43,9 @@ it.each([
       collect()
       kept = requests.filter((request) => request.deref() !== undefined).length
     }
-    // A list would keep all of them. The engine may not yet have overwritten the last one or two.
+    // A leak would keep all of them. The engine may still hold the last one or two.
     expect(kept).toBeLessThan(amount / 50)
-    // Keeps the receiver itself alive until here.
+    // Keeps the receiver alive until here.
     expect((await receiver.receive({ ...signed(async (bytes) => bytes), method: 'GET' })).status).toBe(405)
   },
 )

@@ -1,5 +1,5 @@
-// `node patient-script.ts body|handler`: waits for replies and prints them. In two of the deliveries, the body or the handler
-// never ends.
+// `node patient-script.ts body|handler` awaits replies and prints them. In two of the deliveries, the body or the handler never
+// ends.
 import { setTimeout as pause } from 'node:timers/promises'
 import { createReceiver } from '@scrapenest-webhooks/core'
 import { createEvent, generateSecret, signDelivery } from '@scrapenest-webhooks/testing'
@@ -22,5 +22,5 @@ async function resultFor(type: 'job.created' | 'job.completed'): Promise<string>
   return resultOf(await receiver.receive({ ...delivery, body: async () => (isEndless ? await endless : body) }))
 }
 
-// The first delivery starts the receiver's timer. The last one finds it idle.
+// The first delivery starts the receiver's timer. The last one arrives when it is idle.
 for (const type of ['job.created', 'job.completed', 'job.created'] as const) console.log(await resultFor(type))

@@ -19,14 +19,14 @@ function withThrowingGetter(name: keyof WebhookRequest): WebhookRequest {
   })
 }
 
-/** Looks like an error of this library once, and throws when read again. */
+/** Looks like one of our errors when first read, and throws when read again. */
 function codeThatChanges(): unknown {
   let looks = 0
   return {
     library: 'scrapenest-webhooks',
     get code(): string {
       looks += 1
-      if (looks > 1) throw new Error('looked at twice')
+      if (looks > 1) throw new Error('read twice')
       return 'signature_mismatch'
     },
   }
@@ -62,13 +62,13 @@ describe('receive resolves with a reply from the table', () => {
     expect(resultOf(reply)).toBe('body_aborted')
   })
 
-  it('when the body rejects with an error whose code can be read once', async () => {
+  it('when the body rejects with an error whose code can be read only once', async () => {
     const receiver = createReceiver({ secret, logger: quiet, onDelivery() {} })
     const reply = await receiver.receive({ ...signedRequest(), body: () => Promise.reject(codeThatChanges()) })
     expect(outsideTable(reply)).toBeUndefined()
   })
 
-  it('and the claim is released when a handler throws an error whose code can be read once', async () => {
+  it('and releases the claim when a handler throws an error whose code can be read only once', async () => {
     let runs = 0
     const receiver = createReceiver({
       secret,
@@ -85,7 +85,7 @@ describe('receive resolves with a reply from the table', () => {
     expect(resultOf(await receiver.receive(request))).toBe('accepted')
   })
 
-  it('and onError is called when the logger of the request cannot be read', async () => {
+  it('and calls onError when the logger of the request cannot be read', async () => {
     const told: string[] = []
     const receiver = createReceiver({ secret, logger: quiet, onError: (_error, { code }) => told.push(code) })
     const request = Object.defineProperty({ ...signedRequest(), body: async () => 'no bytes' as never }, 'logger', {

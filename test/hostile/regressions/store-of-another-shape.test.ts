@@ -13,7 +13,7 @@ async function resultWith(options: { inbox?: InboxConnection; duplicates?: Dupli
   return resultOf(await receiver.receive({ ...delivery, body: async () => body }))
 }
 
-describe('an event is not acknowledged as a duplicate because', () => {
+describe('an event is not acknowledged as a duplicate when', () => {
   it.each(answers)('an inbox returns neither "stored" nor "duplicate" from put: %o', async (answer) => {
     const inbox = { put: async () => answer, async start() {}, async close() {} } as unknown as InboxConnection
     expect(await resultWith({ inbox })).toBe('store_unavailable')

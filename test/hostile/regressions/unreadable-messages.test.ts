@@ -18,8 +18,8 @@ function fail(): never {
   throw new Error('cannot be read')
 }
 
-describe('verify refuses with its own error, and not a TypeError,', () => {
-  it.each([undefined, null, 7, 'message'])('no message at all: %o', (message) => {
+describe('verify throws its own error for', () => {
+  it.each([undefined, null, 7, 'message'])('a value that is not a message: %o', (message) => {
     expect(codeOfRefusal(message)).toBe('missing_header')
   })
 
