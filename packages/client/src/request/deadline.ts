@@ -1,4 +1,4 @@
-import { setMaxListeners } from 'node:events'
+import { defaultMaxListeners, getMaxListeners, setMaxListeners } from 'node:events'
 
 interface Deadline {
   readonly timeoutMs: number
@@ -34,10 +34,13 @@ export async function withDeadline<Result>(
   }
 }
 
-/** One signal may end any number of concurrent calls, which is not the leak that Node warns of. As in Node's own `fetch`. */
+/**
+ * One signal may end any number of concurrent calls, which is not the leak that Node 20 warns of by default. A limit that the
+ * caller has set stays.
+ */
 function allowManyListeners(signal: AbortSignal): void {
   try {
-    setMaxListeners(0, signal)
+    if (getMaxListeners(signal) === defaultMaxListeners) setMaxListeners(0, signal)
   } catch {
     // A signal of another implementation, which does not warn.
   }
