@@ -1,6 +1,6 @@
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { beforeEach, describe, expect, it, vi } from 'vitest'
-import { verify } from '../../src/index.ts'
+import { generateSecret, verify } from '../../src/index.ts'
 import { atStart, base64Mac, otherSecret, refusal, secret, startSeconds } from '../deliveries.ts'
 
 // The real functions, with their calls recorded.
@@ -66,6 +66,13 @@ describe('verify', () => {
     const headers = { ...headersOf('svix', 'msg_1', [forgedAt(0)]), ...headersOf('webhook', id, [forgedAt(31)]) }
     expect(() => verify({ headers, body: 'x' }, secret, atStart)).toThrow(refusal('signature_mismatch'))
     expect(createHmac).toHaveBeenCalledTimes(count)
+  })
+
+  it('computes at most 32 HMACs: two header families, and two keys of each of eight secrets', () => {
+    const headers = { ...headersOf('svix', 'msg_1', [forgedAt(0)]), ...headersOf('webhook', 'msg_2', [forgedAt(31)]) }
+    const secrets = Array.from({ length: 8 }, generateSecret)
+    expect(() => verify({ headers, body: 'x' }, secrets, atStart)).toThrow(refusal('signature_mismatch'))
+    expect(createHmac).toHaveBeenCalledTimes(32)
   })
 
   it('accepts the genuine signature by the same comparison', () => {
