@@ -1,29 +1,40 @@
 import { existsSync } from 'node:fs'
 import { glob, readdir } from 'node:fs/promises'
 import { basename, dirname, join, relative } from 'node:path'
+import { pageUrl } from '@scrapenest-webhooks/core/adapter'
 import { expect, it } from 'vitest'
 import { repository } from './code-blocks.ts'
 import { allPages, readPage } from './pages.ts'
 
 const pages = await allPages()
 
+/** Where the repository's files are on the web. */
+const filesUrl = pageUrl('').replace(/docs\/$/, '')
+
 it.each(pages)('every link of %s has a target', async (page) => {
   const broken: string[] = []
   for (const link of linksOf(await readPage(page))) {
-    if (/^https?:/.test(link)) continue
-    const [path = '', anchor] = link.split('#')
-    const target = path === '' ? page : relative(repository, join(repository, dirname(page), path))
+    if (/^https?:/.test(link) && !link.startsWith(filesUrl)) continue
+    const [target, anchor] = targetOf(link, page)
     const isThere = target !== '' && !target.startsWith('..') && existsSync(join(repository, target))
     if (!isThere || (anchor !== undefined && !(await anchorsOf(target)).includes(anchor))) broken.push(link)
   }
   expect(broken).toEqual([])
 })
 
+it.each(pages.filter((page) => page.startsWith('packages/')))(
+  '%s links only to what its tarball has, and to URLs',
+  async (page) => {
+    const links = linksOf(await readPage(page)).filter((link) => !/^(?:https:|#|LICENSE$)/.test(link))
+    expect(links).toEqual([])
+  },
+)
+
 it('every page of docs can be reached from the README', async () => {
   const reached = new Set(['README.md'])
   for (const page of reached) {
     for (const link of linksOf(await readPage(page))) {
-      const target = join(dirname(page), link.split('#', 1)[0] as string)
+      const [target] = targetOf(link, page)
       if (pages.includes(target)) reached.add(target)
     }
   }
@@ -56,6 +67,13 @@ it('every page that the code mentions exists', async () => {
 /** Accepts a page without its title, such as docs/decisions/0004. */
 function isPage(path: string): boolean {
   return existsSync(join(repository, path)) || pages.some((page) => page.startsWith(`${path}-`))
+}
+
+/** The file of this repository that a link leads to, and the heading in it. The web has every file at its path. */
+function targetOf(link: string, page: string): readonly [target: string, anchor: string | undefined] {
+  const [path = '', anchor] = link.split('#')
+  if (path.startsWith(filesUrl)) return [path.slice(filesUrl.length), anchor]
+  return [path === '' ? page : relative(repository, join(repository, dirname(page), path)), anchor]
 }
 
 function linksOf(markdown: string): readonly string[] {
