@@ -260,7 +260,7 @@ describe.skipIf(!hasProgram('postgres'))('an inbox on pg-boss', () => {
       await untilHandled(recoveryMs - (performance.now() - startedAtMs))
     }, 40_000)
 
-    it('returns an event that the application's pg-boss claimed too late, without counting the attempt', async () => {
+    it('returns an event that the application’s pg-boss claimed too late, without counting the attempt', async () => {
       const pool = new pg.Pool({ connectionString: server.url })
       onTestFinished(() => pool.end())
       let isSlow = true
