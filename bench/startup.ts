@@ -1,56 +1,110 @@
 import { execFile } from 'node:child_process'
-import { fileURLToPath } from 'node:url'
+import { createRequire } from 'node:module'
+import { fileURLToPath, pathToFileURL } from 'node:url'
 import { promisify } from 'node:util'
-import type { Figure, Section } from './report.ts'
-import { type Contender, interleave } from './rounds.ts'
+import { buildPackages } from '../scripts/build.ts'
+import { type Figure, type Section, type Target, timesDearer } from './report.ts'
+import { type Contender, interleave, medianFor } from './rounds.ts'
 
 const child = fileURLToPath(new URL('./startup-child.ts', import.meta.url))
 const run = promisify(execFile)
 
-/** The built entries, as users import them: sources would be slower, because their types are stripped at each start. */
-const entries: readonly (readonly [name: string, specifier: string])[] = [
-  ['ours: core', built('core')],
-  ['ours: express', built('express')],
-  ['ours: koa', built('koa')],
-  ['ours: node', built('node')],
-  ['svix', 'svix'],
-  ['standardwebhooks', 'standardwebhooks'],
-  ['@octokit/webhooks', '@octokit/webhooks'],
-]
-
-function built(name: string): string {
-  return new URL(`../packages/${name}/dist/index.js`, import.meta.url).href
+interface Import {
+  readonly name: string
+  readonly specifiers: readonly string[]
 }
 
-/** Time and bytes to import an entry point in a new process. */
+/** The built scripts, as users import them: sources would be slower, because their types are stripped at each start. */
+const packages: readonly Import[] = [
+  { name: 'ours: core', specifiers: [built('core/dist/index.js')] },
+  { name: 'ours: core/fetch', specifiers: [built('core/dist/fetch.js')] },
+  ...['express', 'fastify', 'koa', 'node'].map((name) => ({
+    name: `ours: ${name}`,
+    specifiers: [built(`${name}/dist/index.js`)],
+  })),
+  ...['svix', 'standardwebhooks', '@octokit/webhooks'].map((name) => ({ name, specifiers: [name] })),
+]
+
+/** An application imports its framework too, and the two share what they load of Node. */
+const frameworks = ['express', 'fastify', 'koa', 'node'].map((name) => {
+  const framework = name === 'node' ? 'node:http' : installed(name)
+  return {
+    adapter: name,
+    alone: { name: framework === 'node:http' ? framework : name, specifiers: [framework] },
+    together: { name: `${name} with ours`, specifiers: [framework, built(`${name}/dist/index.js`)] },
+  }
+})
+
+function built(path: string): string {
+  return new URL(`../packages/${path}`, import.meta.url).href
+}
+
+function installed(name: string): string {
+  return pathToFileURL(createRequire(import.meta.url).resolve(name)).href
+}
+
+const atMost = 1.2
+
+/** CPU time and bytes to import an entry point in a new process. */
 export const startupSection: Section = {
   name: 'startup',
   async run(mode) {
-    const sizes: Figure[] = []
-    const contenders = await Promise.all(
-      entries.map(async ([name, specifier]): Promise<Contender> => {
-        const { bytes, files } = await measure(specifier)
-        const kilobytes = bytes / 1000
-        sizes.push({
-          section: 'startup',
-          scenario: 'source read',
-          contender: `${name} (${files} files)`,
-          unit: 'kB',
-          median: kilobytes,
-          min: kilobytes,
-          max: kilobytes,
-        })
-        return { name, round: async () => (await measure(specifier)).milliseconds }
-      }),
-    )
-    const rounds = mode === 'full' ? 15 : 3
-    const times = await interleave(contenders, { rounds, section: 'startup', scenario: 'import', unit: 'ms' })
-    return { figures: [...times, ...sizes], targets: [] }
+    await buildPackages()
+    const alone = { section: 'startup', scenario: 'import', unit: 'ms CPU' }
+    const together = { section: 'startup', scenario: 'import of a framework', unit: 'ms CPU' }
+    const pairs = frameworks.flatMap((one) => [one.alone, one.together])
+    // One interleaved run, because the bounds compare its figures.
+    const times = await interleave([...packages, ...pairs].map(contender), {
+      rounds: mode === 'full' ? 25 : 5,
+      ...alone,
+    })
+    const isPair = ({ contender }: Figure): boolean => pairs.some(({ name }) => name === contender)
+    const figures = times.map((figure) => (isPair(figure) ? { ...figure, ...together } : figure))
+    return { figures: [...figures, ...(await Promise.all(packages.map(size)))], targets: boundsOf(figures) }
   },
 }
 
-async function measure(specifier: string): Promise<{ milliseconds: number; bytes: number; files: number }> {
+function boundsOf(figures: readonly Figure[]): readonly Target[] {
+  const unit = 'ms'
+  const theirs = medianFor(figures, 'import', 'svix')
+  const timeOf = (name: string): number => medianFor(figures, 'import of a framework', name)
+  const entryPoints = ['core', 'core/fetch'].map((name) =>
+    timesDearer({
+      what: `import of ${name} ÷ svix`,
+      ours: medianFor(figures, 'import', `ours: ${name}`),
+      theirs,
+      unit,
+      atMost,
+    }),
+  )
+  const adapters = frameworks.map(({ adapter, alone, together }) =>
+    timesDearer({
+      what: `import of ${adapter}, beyond that of ${alone.name} ÷ svix`,
+      ours: timeOf(together.name) - timeOf(alone.name),
+      theirs,
+      unit,
+      atMost,
+    }),
+  )
+  return [...entryPoints, ...adapters]
+}
+
+function contender({ name, specifiers }: Import): Contender {
+  // CPU time: on a busy machine, waiting for a turn would count as importing.
+  return { name, round: async () => await runChild(specifiers) }
+}
+
+async function size({ name, specifiers }: Import): Promise<Figure> {
+  const { bytes, files } = await runChild<{ bytes: number; files: number }>(['--count', ...specifiers])
+  const kilobytes = bytes / 1000
+  const figure = { section: 'startup', scenario: 'source read', contender: `${name} (${files} files)`, unit: 'kB' }
+  return { ...figure, median: kilobytes, min: kilobytes, max: kilobytes }
+}
+
+async function runChild<Result = number>(childArguments: readonly string[]): Promise<Result> {
   // Without the workspace's condition, so that packages resolve each other to what is built.
-  const { stdout } = await run(process.execPath, [child, specifier], { env: { ...process.env, NODE_OPTIONS: '' } })
+  const { stdout } = await run(process.execPath, [child, ...childArguments], {
+    env: { ...process.env, NODE_OPTIONS: '' },
+  })
   return JSON.parse(stdout)
 }

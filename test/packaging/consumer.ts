@@ -4,17 +4,14 @@ import { mkdtemp, readFile, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
+import { buildPackages, type PublishedPackage } from '../../scripts/build.ts'
 import { pnpmVersion } from '../../scripts/pnpm.ts'
 import { repository } from '../docs/code-blocks.ts'
 
 const run = promisify(execFile)
 
 /** A package of this workspace, packed for npm. */
-export interface PackedPackage {
-  readonly name: string
-  readonly version: string
-  /** The folder it was packed from. */
-  readonly folder: string
+export interface PackedPackage extends PublishedPackage {
   readonly tarball: string
 }
 
@@ -26,25 +23,6 @@ export function foreignEnvironment(): NodeJS.ProcessEnv {
 
 export async function temporaryFolder(): Promise<string> {
   return await mkdtemp(join(tmpdir(), 'scrapenest-packaging-'))
-}
-
-/** Builds every published package. @returns their folders. */
-async function buildPackages(): Promise<readonly Omit<PackedPackage, 'tarball'>[]> {
-  const { references } = await readJson<{ references: { path: string }[] }>(join(repository, 'tsconfig.json'))
-  const packages: Omit<PackedPackage, 'tarball'>[] = []
-  for (const { path } of references.filter((reference) => reference.path.startsWith('packages/'))) {
-    const folder = join(repository, path)
-    const { name, version, private: isPrivate } = await readJson<Manifest>(join(folder, 'package.json'))
-    if (isPrivate !== true) packages.push({ name, version, folder })
-  }
-  await runIn(repository, join(repository, 'node_modules/.bin/tsc'), ['-b', ...packages.map(({ folder }) => folder)])
-  return packages
-}
-
-interface Manifest {
-  readonly name: string
-  readonly version: string
-  readonly private?: boolean
 }
 
 /** Builds and packs every published package. */
@@ -104,10 +82,6 @@ export async function runIn(
     const { message, stdout, stderr } = error as Error & { stdout?: string; stderr?: string }
     throw new Error([message, stdout, stderr].filter(Boolean).join('\n'))
   }
-}
-
-async function readJson<Content>(file: string): Promise<Content> {
-  return JSON.parse(await readFile(file, 'utf8'))
 }
 
 async function npmInstall(folder: string, specifiers: readonly string[]): Promise<void> {

@@ -1,12 +1,13 @@
 import { existsSync } from 'node:fs'
 import { readdir, readFile, stat } from 'node:fs/promises'
-import { join, relative } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import type { PackedPackage } from './consumer.ts'
 
 /** The fields of a published package.json that are checked. */
 interface Manifest {
   /** Absent in a package that only has a command. */
   readonly exports?: Readonly<Record<string, string | Readonly<Record<string, string>>>>
+  readonly bin?: Readonly<Record<string, string>>
   readonly dependencies?: Readonly<Record<string, string>>
   readonly peerDependencies?: Readonly<Record<string, string>>
 }
@@ -62,10 +63,26 @@ export class InstalledPackage {
     return targets.filter((target) => !existsSync(join(this.#root, target)))
   }
 
-  /** Compiled files whose source has been renamed or deleted. */
+  /** Declarations whose source has been renamed or deleted, and scripts that nothing imports. */
   async leftovers(): Promise<readonly string[]> {
     const files = await this.builtFiles()
-    return files.filter((file) => !existsSync(join(this.#source, sourceOf(file))))
+    const scripts = files.filter((file) => file.endsWith('.js'))
+    const declarations = files.filter((file) => !file.endsWith('.js'))
+    const used = new Set(await this.#entryScripts())
+    for (const script of used) {
+      const local = importsIn(await this.text(script)).filter((specifier) => specifier.startsWith('.'))
+      for (const specifier of local) used.add(join(dirname(script), specifier))
+    }
+    return [
+      ...declarations.filter((file) => !existsSync(join(this.#source, sourceOf(file)))),
+      ...scripts.filter((file) => !used.has(file)),
+    ]
+  }
+
+  async #entryScripts(): Promise<readonly string[]> {
+    const { exports = {}, bin = {} } = await this.manifest()
+    const targets = [...Object.values(exports).flatMap((entry) => Object.values(entry)), ...Object.values(bin)]
+    return targets.filter((target) => target.endsWith('.js')).map((target) => target.replace(/^\.\//, ''))
   }
 
   /** `<file> imports <specifier>` for each import that cannot be resolved after installation. */
@@ -96,7 +113,7 @@ export class InstalledPackage {
 }
 
 function sourceOf(builtFile: string): string {
-  return builtFile.replace(/^dist/, 'src').replace(/(?:\.d\.ts|\.js)$/, '.ts')
+  return builtFile.replace(/^dist/, 'src').replace(/\.d\.ts$/, '.ts')
 }
 
 /** The specifiers that a script or a declaration imports. */

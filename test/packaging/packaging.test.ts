@@ -129,6 +129,38 @@ it('exports exactly the agreed names from each entry point', async () => {
   for (const entryPoint of entryPoints) expect(printed[entryPoint]).toMatchSnapshot(entryPoint)
 })
 
+it('throws errors of the same class from every entry point', async () => {
+  const script = `
+    const { ConfigurationError } = await import('@scrapenest-webhooks/core')
+    const { checkPath } = await import('@scrapenest-webhooks/core/adapter')
+    const { scrapenestWebhooks } = await import('@scrapenest-webhooks/core/fetch')
+    for (const provoke of [() => checkPath('hooks'), () => scrapenestWebhooks({ path: 'hooks' })]) {
+      try { provoke() } catch (error) { console.log(error instanceof ConfigurationError) }
+    }`
+  expect(await runIn(consumer, workspaceNode, ['--input-type=module', '--eval', script])).toBe('true\ntrue\n')
+})
+
+describe('an import in a new process', () => {
+  // What cost most before (docs/decisions/0028-import-time.md). `pnpm bench --only startup` measures the time.
+  it.each([
+    { entryPoint: 'core', lazy: ['NativeModule net', 'NativeModule internal/worker'] },
+    { entryPoint: 'core/fetch', lazy: ['NativeModule net', 'NativeModule internal/worker'] },
+    { entryPoint: 'node', lazy: ['NativeModule internal/deps/undici/undici', 'raw-body'] },
+    { entryPoint: 'koa', lazy: ['NativeModule internal/deps/undici/undici', 'raw-body'] },
+  ])('of $entryPoint loads none of $lazy', async ({ entryPoint, lazy }) => {
+    const script = `
+      const { createRequire } = await import('node:module')
+      const before = new Set(process.moduleLoadList)
+      await import('@scrapenest-webhooks/${entryPoint}')
+      const builtIn = process.moduleLoadList.filter((name) => !before.has(name))
+      const installed = Object.keys(createRequire('${consumer}/').cache).map((path) => path.split('/node_modules/').at(-1).split('/')[0])
+      console.log(JSON.stringify([...builtIn, ...installed]))`
+    const loaded = JSON.parse(await runIn(consumer, workspaceNode, ['--input-type=module', '--eval', script]))
+    expect(loaded).toContain('NativeModule crypto')
+    expect(loaded.filter((name: string) => lazy.includes(name))).toEqual([])
+  })
+})
+
 it(
   'the README compiles with the published types, as ES modules and as CommonJS',
   async () => {

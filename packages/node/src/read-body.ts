@@ -3,7 +3,6 @@ import { pipeline, type Readable, Transform, type TransformCallback } from 'node
 import { setImmediate } from 'node:timers'
 import { type BodyLimits, WebhookError } from '@scrapenest-webhooks/core'
 import { bodyTooLarge, findKeptBody } from '@scrapenest-webhooks/core/adapter'
-import getRawBody from 'raw-body'
 
 /** Where the raw body of a request may be. */
 export interface BodySource {
@@ -105,10 +104,15 @@ function takeBuffered(stream: Readable): Uint8Array {
  * Reads with raw-body, behind a pipeline. The pipeline turns every way a connection can break into an error; raw-body
  * by itself never settles when a stream only emits 'close'.
  */
-function readChunks(stream: Readable, maxBytes: number): Promise<Uint8Array> {
-  return new Promise((resolve, reject) => {
-    const joined = new JoinChunks(maxBytes)
-    pipeline(stream, joined, () => {})
+async function readChunks(stream: Readable, maxBytes: number): Promise<Uint8Array> {
+  const joined = new JoinChunks(maxBytes)
+  // Before anything is awaited: the stream may break at any time.
+  pipeline(stream, joined, () => {})
+  // Not at the top: raw-body and its dependencies double the time it takes to import this package, and most processes
+  // only see bodies that arrive with their headers.
+  const { default: getRawBody } = await import('raw-body')
+  if (joined.destroyed) throw aborted(joined.errored)
+  return await new Promise((resolve, reject) => {
     // The callback: the promise form can lose a race against 'close'.
     getRawBody(joined, { limit: maxBytes }, (error, body) => {
       if (error === null || error === undefined) resolve(body)

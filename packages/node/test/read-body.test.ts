@@ -4,11 +4,40 @@ import { type AddressInfo, connect } from 'node:net'
 import { PassThrough, Readable } from 'node:stream'
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
 import { readBody } from '../src/read-body.ts'
 
 const limits = { maxBytes: 10 }
 describe('readBody', () => {
+  it.each([
+    ['fails', new Error('reset')],
+    ['is closed', undefined],
+  ])('rejects when the stream %s while raw-body is being loaded', async (_given, cause) => {
+    let load = (): void => {}
+    const loaded = new Promise<void>((resolve) => {
+      load = resolve
+    })
+    vi.doMock('raw-body', async (importOriginal) => {
+      await loaded
+      return await importOriginal<typeof import('raw-body')>()
+    })
+    vi.resetModules()
+    onTestFinished(() => {
+      vi.doUnmock('raw-body')
+      vi.resetModules()
+    })
+    const fresh = await import('../src/read-body.ts')
+    const stream = new PassThrough()
+    const reading = fresh.readBody(stream, limits)
+    stream.write('half')
+    const closed = once(stream, 'close')
+    stream.destroy(cause)
+    await closed.catch(() => {})
+    await turns(3)
+    load()
+    await expect(reading).rejects.toMatchObject({ code: 'body_aborted', ...(cause && { cause }) })
+  })
+
   it.each([
     ['nothing', []],
     ['one chunk', ['hello']],

@@ -1,4 +1,3 @@
-import { BlockList } from 'node:net'
 import { unexpected } from '../check.ts'
 
 /**
@@ -9,6 +8,8 @@ import { unexpected } from '../check.ts'
  * @throws {ConfigurationError} `configuration_invalid`: an empty list, or an entry that is not an address or range.
  */
 export function compileAllowedSources(sources: readonly string[]): (address: string) => boolean {
+  // Not imported: few receivers have the option, and node:net makes a cold start longer.
+  const { BlockList } = process.getBuiltinModule('node:net')
   const allowed = new BlockList()
   if (!Array.isArray(sources) || sources.length === 0) throw unexpected('allowedSources', sources, expectation)
   for (const source of sources) {

@@ -1,0 +1,107 @@
+// Builds the published packages. The compiler writes a declaration per source, and Rolldown a script per entry point and
+// one that entry points share: Node takes longer to find and open a file than to run it (docs/decisions/0028-import-time.md).
+import { execFile } from 'node:child_process'
+import { readdir, readFile, rm } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { promisify } from 'node:util'
+import { rolldown } from 'rolldown'
+
+const repository = dirname(import.meta.dirname)
+
+interface Manifest {
+  readonly name: string
+  readonly version: string
+  readonly private?: boolean
+  readonly exports?: Readonly<Record<string, string | { readonly default: string }>>
+  readonly bin?: Readonly<Record<string, string>>
+}
+
+export interface PublishedPackage {
+  readonly name: string
+  readonly version: string
+  /** The folder of its sources, and of `dist`. */
+  readonly folder: string
+}
+
+/** Builds every package that is published, and returns where they are. */
+export async function buildPackages(): Promise<readonly PublishedPackage[]> {
+  const packages: PublishedPackage[] = []
+  const entryPoints: string[][] = []
+  for (const directory of await readdir(join(repository, 'packages'))) {
+    const folder = join(repository, 'packages', directory)
+    const manifest = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')) as Manifest
+    if (manifest.private === true) continue
+    packages.push({ name: manifest.name, version: manifest.version, folder })
+    entryPoints.push(scriptsOf(manifest))
+  }
+  const folders = packages.map(({ folder }) => folder)
+  await compile(folders)
+  await Promise.all(folders.map((folder, index) => bundle(folder, entryPoints[index] as string[])))
+  return packages
+}
+
+async function compile(folders: readonly string[]): Promise<void> {
+  try {
+    await promisify(execFile)(join(repository, 'node_modules/.bin/tsc'), ['-b', ...folders])
+  } catch (error) {
+    throw new Error(`The packages do not compile:\n${(error as { stdout?: string }).stdout}`, { cause: error })
+  }
+}
+
+/** The scripts that package.json names, such as `./dist/index.js`. */
+function scriptsOf({ exports = {}, bin = {} }: Manifest): string[] {
+  const exported = Object.values(exports).map((target) => (typeof target === 'string' ? target : target.default))
+  return [...exported, ...Object.values(bin)].filter((target) => target.endsWith('.js'))
+}
+
+async function bundle(folder: string, scripts: readonly string[]): Promise<void> {
+  const input = Object.fromEntries(
+    scripts.map((script) => {
+      const name = script.replace(/^\.\/dist\/|\.js$/g, '')
+      return [name, join(folder, 'src', `${name}.ts`)]
+    }),
+  )
+  const directory = join(folder, 'dist')
+  const build = await rolldown({
+    input,
+    cwd: folder,
+    platform: 'node',
+    // Everything that is not a file of the package.
+    external: /^[^./]/,
+    plugins: [{ name: 'built-in-modules', renderChunk: withoutLazyExports }],
+    onLog(level, log) {
+      if (level === 'warn') throw new Error(log.message)
+    },
+  })
+  for (const file of await readdir(directory, { recursive: true })) {
+    if (file.endsWith('.js')) await rm(join(directory, file))
+  }
+  await build.write({
+    dir: directory,
+    format: 'esm',
+    entryFileNames: '[name].js',
+    chunkFileNames: '[name].js',
+    // The declarations have them.
+    comments: { jsdoc: false },
+    codeSplitting: { groups: [{ name: 'shared', minShareCount: 2 }] },
+  })
+}
+
+/**
+ * An import of a built-in module evaluates all its lazy exports: those of node:util load workers, those of node:http
+ * undici. Getting the module loads what is used.
+ */
+function withoutLazyExports(code: string): string {
+  const rewritten = code.replaceAll(
+    /^import (?:(\w+)(?:, )?)?(\{[^}]*\})? from "(node:[\w/]+)";$/gm,
+    (_, name: string | undefined, names: string | undefined, module: string) => {
+      const constants = [name, names?.replaceAll(' as ', ': ')].filter((one) => one !== undefined)
+      return constants.map((constant) => `const ${constant} = process.getBuiltinModule("${module}");`).join('\n')
+    },
+  )
+  const missed = /^import .*"node:.*/m.exec(rewritten)
+  if (missed !== null) throw new Error(`An import of another form: ${missed[0]}`)
+  return rewritten
+}
+
+if (import.meta.main) await buildPackages()
