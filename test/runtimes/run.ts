@@ -1,7 +1,8 @@
+import { existsSync } from 'node:fs'
 import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { packAll, runIn, temporaryFolder } from '../packaging/consumer.ts'
+import { type PackedPackage, packAll, runIn, temporaryFolder } from '../packaging/consumer.ts'
 
 /** The oldest Node that the packages support, and the newest release of each major. */
 const nodeVersions = ['20.19.0', '20.20.2', '22.23.3', '24.21.0', '26.10.0']
@@ -12,54 +13,84 @@ const frameworkSets = {
   newest: { fastify: '5.12.8', koa: '3.3.0', express: '5.3.0' },
 } as const
 
+/** The same for the packages that need node:sqlite. */
+const inboxNodeVersions = ['22.13.0', '22.23.3', '24.21.0', '26.10.0']
+
 type FrameworkSet = keyof typeof frameworkSets
-const packageNames = ['core', 'node', 'fastify', 'koa', 'express', 'testing'].map(
-  (name) => `@scrapenest-webhooks/${name}`,
-)
+const packageNames = ['core', 'node', 'fastify', 'koa', 'express', 'testing']
+const inboxPackageNames = ['core', 'node', 'testing', 'inbox', 'client', 'simulator', 'cli']
 
 interface Outcome {
   /** How many vectors passed, and how many conformance checks per host. */
-  readonly results: Readonly<Record<string, number>>
+  readonly results: Readonly<Record<string, number | string>>
   readonly failures: readonly string[]
 }
 
 const vectors = fileURLToPath(new URL('../vectors/vectors.json', import.meta.url))
 const folder = await temporaryFolder()
 try {
-  process.exitCode = await printMatrix(folder)
+  await mkdir(join(folder, 'tarballs'))
+  const packed = await packAll(join(folder, 'tarballs'))
+  const failures = [...(await printHosts(folder, packed)), ...(await printInboxes(folder, packed))]
+  console.log(`\n${failures.length} failures.`)
+  for (const failure of failures) console.log(`✗ ${failure}`)
+  process.exitCode = failures.length === 0 ? 0 : 1
 } finally {
   await rm(folder, { recursive: true, force: true })
 }
 
-async function printMatrix(root: string): Promise<number> {
-  await mkdir(join(root, 'tarballs'))
-  const packed = (await packAll(join(root, 'tarballs'))).filter(({ name }) => packageNames.includes(name))
+/** Prints how many vectors and conformance checks pass. @returns the failures. */
+async function printHosts(root: string, packed: readonly PackedPackage[]): Promise<readonly string[]> {
   const consumers = new Map<FrameworkSet, string>()
   for (const set of Object.keys(frameworkSets) as FrameworkSet[]) {
     const frameworks = Object.entries(frameworkSets[set]).map(([name, version]) => `${name}@${version}`)
-    const consumer = await installInto(join(root, set), [...packed.map(({ tarball }) => tarball), ...frameworks])
+    const consumer = await installInto(join(root, set), [...tarballsOf(packed, packageNames), ...frameworks])
     await copyFile(new URL('smoke.mjs', import.meta.url), join(consumer, 'smoke.mjs'))
     consumers.set(set, consumer)
   }
   const rows: string[][] = []
   const failures: string[] = []
   for (const version of nodeVersions) {
-    const node = join(
-      await installInto(join(root, `node-${version}`), [`node@${version}`]),
-      'node_modules/node/bin/node',
-    )
+    const node = await installNode(root, version)
     for (const [set, consumer] of consumers) {
-      const outcome = await trySmoke(consumer, node)
+      const outcome = await trySmoke(consumer, [node, 'smoke.mjs', vectors])
       failures.push(...outcome.failures.map((failure) => `Node ${version}, ${set} frameworks: ${failure}`))
       rows.push([version, set, ...cellsOf(outcome, set)])
     }
   }
   console.log(table([['Node', 'frameworks', 'vectors', 'node', 'fastify', 'koa', 'express'], ...rows]))
-  console.log(
-    `\nEach cell: the checks that passed with the packed packages, installed by npm. ${failures.length} failures.`,
-  )
-  for (const failure of failures) console.log(`✗ ${failure}`)
-  return failures.length === 0 ? 0 : 1
+  console.log('\nEach cell: what passed, of the packed packages as npm installs them.\n')
+  return failures
+}
+
+/** Prints how many inbox checks pass, and tries one job from client to download. @returns the failures. */
+async function printInboxes(root: string, packed: readonly PackedPackage[]): Promise<readonly string[]> {
+  const consumer = await installInto(join(root, 'inboxes'), tarballsOf(packed, inboxPackageNames))
+  await copyFile(new URL('smoke-inbox.mjs', import.meta.url), join(consumer, 'smoke-inbox.mjs'))
+  const rows: string[][] = []
+  const failures: string[] = []
+  for (const version of inboxNodeVersions) {
+    const node = await installNode(root, version)
+    const outcome = await trySmoke(consumer, [node, '--disable-warning=ExperimentalWarning', 'smoke-inbox.mjs'])
+    failures.push(...outcome.failures.map((failure) => `Node ${version}: ${failure}`))
+    rows.push([version, ...['memory', 'sqlite'].map((name) => String(outcome.results[name] ?? '✗'))])
+  }
+  console.log(table([['Node', 'memory', 'sqlite'], ...rows]))
+  console.log('\nEach cell: checks that pass + checks that do not apply. Each row also ran a job and the command line.')
+  return failures
+}
+
+function tarballsOf(packed: readonly PackedPackage[], names: readonly string[]): string[] {
+  return packed
+    .filter(({ name }) => names.includes(name.replace('@scrapenest-webhooks/', '')))
+    .map(({ tarball }) => tarball)
+}
+
+/** @returns the path of its executable. */
+async function installNode(root: string, version: string): Promise<string> {
+  const folder = join(root, `node-${version}`)
+  if (!existsSync(folder)) await installInto(folder, [`node@${version}`])
+  return join(folder, 'node_modules/node/bin/node')
 }
 
 async function installInto(destination: string, specifiers: readonly string[]): Promise<string> {
@@ -72,9 +103,9 @@ async function installInto(destination: string, specifiers: readonly string[]): 
   return destination
 }
 
-async function trySmoke(consumer: string, node: string): Promise<Outcome> {
+async function trySmoke(consumer: string, [command = '', ...options]: readonly string[]): Promise<Outcome> {
   try {
-    const printed = await runIn(consumer, node, ['smoke.mjs', vectors])
+    const printed = await runIn(consumer, command, options)
     return JSON.parse(printed.trimEnd().split('\n').at(-1) as string)
   } catch (error) {
     return { results: {}, failures: [(error as Error).message] }
