@@ -80,7 +80,7 @@ describe.skipIf(!hasEngine('redis'))('the inbox on BullMQ', () => {
     }
   })
 
-  it('puts a dead event into BullMQ’s failed set with the reason', async () => {
+  it("puts a dead event into BullMQ's failed set with the reason", async () => {
     const prefix = newPlaceName()
     const inbox = createInbox({ prefix, maxAttempts: 2, backoff: (failed) => (failed === 1 ? 0 : 60_000) })
     const queue = new Queue('webhooks-scrapenest', { connection: { url: server.url }, prefix })
@@ -167,7 +167,7 @@ describe.skipIf(!hasEngine('redis'))('the inbox on BullMQ', () => {
     expect(await redis.keys(`${prefix}:webhooks-scrapenest:*`)).toEqual([])
   })
 
-  it('checks the user’s queue without binding it to one receiver', async () => {
+  it("checks the user's queue without binding it to one receiver", async () => {
     const queue = new Queue('mine', { connection: { url: server.url }, prefix: newPlaceName() })
     onTestFinished(() => queue.close())
     const inbox = createInbox({ queue })
@@ -192,7 +192,9 @@ describe.skipIf(!hasEngine('redis'))('the inbox on BullMQ', () => {
     await inbox.start({ ...createInboxConsumer(() => {}), report: (error) => reports.push(error) })
     await inbox.close()
 
-    expect(reports.map((error) => (error as { code: string }).code)).toEqual(warnings.map(() => 'configuration_invalid'))
+    expect(reports.map((error) => (error as { code: string }).code)).toEqual(
+      warnings.map(() => 'configuration_invalid'),
+    )
     for (const [index, words] of warnings.entries()) expect(String(reports[index])).toMatch(words)
   })
 })

@@ -199,22 +199,19 @@ describe.skipIf(!hasProgram('postgres'))('an inbox on pg-boss', () => {
           `SELECT ${schema}.delete_queue('webhooks/scrapenest'); SELECT ${schema}.delete_queue('webhooks/scrapenest/dead')`,
         /A queue of this inbox was removed/,
       ],
-    ] as const)(
-      'reports the loss of its %s once per process, and recreates it',
-      async (what, sql, words) => {
-        const { receiver, worker, untilHandled, reports } = createProcesses()
-        await Promise.all([receiver.start(), worker.start()])
-        await untilHandled()
-        await client.query(sql())
-        await untilHandled()
-        await untilHandled()
+    ] as const)('reports the loss of its %s once per process, and recreates it', async (what, sql, words) => {
+      const { receiver, worker, untilHandled, reports } = createProcesses()
+      await Promise.all([receiver.start(), worker.start()])
+      await untilHandled()
+      await client.query(sql())
+      await untilHandled()
+      await untilHandled()
 
-        const losses = reports.filter(({ error }) => words.test(error.message))
-        expect(losses.map(({ error }) => String(error))).toHaveLength(new Set(losses.map(({ from }) => from)).size)
-        expect(losses.length).toBeGreaterThan(0)
-        expect(losses.length).toBeLessThanOrEqual(what === 'schema' ? 2 : 1)
-      },
-    )
+      const losses = reports.filter(({ error }) => words.test(error.message))
+      expect(losses.map(({ error }) => String(error))).toHaveLength(new Set(losses.map(({ from }) => from)).size)
+      expect(losses.length).toBeGreaterThan(0)
+      expect(losses.length).toBeLessThanOrEqual(what === 'schema' ? 2 : 1)
+    })
 
     it('answers 503 and reports what to create when createSchema is false', async () => {
       await client.query(`CREATE SCHEMA ${schema}`)
