@@ -8,7 +8,7 @@ export const benchKey: Buffer = Buffer.alloc(32, 7)
 /** The secret of every server that is measured. */
 export const benchSecret = `whsec_${benchKey.toString('base64')}`
 
-/** A server in a process of its own, so that its CPU time is not the load generator's. */
+/** A server in a separate process, so that its CPU time is not the load generator's. */
 export interface ChildServer {
   readonly child: ChildProcess
   readonly port: number

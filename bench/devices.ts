@@ -1,7 +1,7 @@
 // What each device costs or saves: the server's CPU time per delivery with the device, as a fraction of the plain
 // version's. `node --conditions=@scrapenest-webhooks/source bench/devices.ts [--full | --check] [--only TEXT]`
 //
-// A device is a patch of today's sources (`bench/devices`). Code and patched copy run in servers of their own and take
+// A device is a patch of today's sources (`bench/devices`). The sources and the patched copy run in separate servers and take
 // turns. `--full` runs five rounds, each with new processes, because a process keeps whatever the compiler decided early.
 // `--check` only tells whether each patch applies and whether its server accepts deliveries.
 import { mkdtempSync, rmSync } from 'node:fs'

@@ -161,7 +161,7 @@ function createEvents(count: number): InboxEvent[] {
   })
 }
 
-/** What is stored of an event, as whoever uses the engine without the inbox must make it: the same content. */
+/** What an application without the inbox would have to store for an event: the same content. */
 function dataOf({ body, sentAt, receivedAt, ...facts }: InboxEvent): object {
   return { ...facts, sentAt: +sentAt, receivedAt: +receivedAt, body: Buffer.from(body).toString() }
 }

@@ -134,7 +134,7 @@ async function measureRows(folder: string, mode: Mode): Promise<Part> {
   }))
   for (const { file, rows } of stored) await fill(file, { rows, finishedAtMs: Date.now() })
   const waiting = unfinished.map((rows) => ({
-    name: `beside ${rows.toLocaleString('en')} unfinished`,
+    name: `with ${rows.toLocaleString('en')} unfinished`,
     file: join(folder, `unfinished-${rows}.db`),
     rows,
   }))
@@ -174,7 +174,7 @@ async function measureRows(folder: string, mode: Mode): Promise<Part> {
 }
 
 function besideFinished(rows: number): string {
-  return `beside ${rows.toLocaleString('en')} finished`
+  return `with ${rows.toLocaleString('en')} finished`
 }
 
 async function microsecondsPerPut(

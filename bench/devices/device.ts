@@ -20,7 +20,7 @@ export interface Patch {
   readonly module?: string
 }
 
-/** Replaces one passage of a file. The passage must occur exactly once; white space does not matter. */
+/** Replaces one passage of a file. The passage must occur exactly once; whitespace does not matter. */
 export interface Edit {
   /** Relative to `packages`. */
   readonly file: string

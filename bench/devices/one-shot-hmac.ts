@@ -35,7 +35,7 @@ export function signingKey(bytes: Uint8Array): SigningKey {
       message.set(innerBlock)
       message.write(prefix, blockBytes, 'latin1')
       message.set(body, bodyStart)
-      // As text: a Buffer of its own would be the most expensive part of a small hash.
+      // As text: a separate Buffer would be the most expensive part of a small hash.
       outerMessage.write(hash('sha256', message.subarray(0, end), 'binary'), blockBytes, 'latin1')
       return hash('sha256', outerMessage, 'base64')
     },

@@ -33,7 +33,7 @@ function applyEdit(folder: string, { file, from, through, to, imports }: Edit): 
   writeFileSync(path, imports === undefined ? edited : `import { ${imports} } from '../device.ts'\n${edited}`)
 }
 
-/** Matches a text whatever its white space is. */
+/** Matches a text whatever its whitespace is. */
 function patternOf(text: string): string {
   const words = text.trim().split(/\s+/)
   return words.map((word) => word.replaceAll(/[.*+?^${}()|[\]\\/]/g, '\\$&')).join('\\s+')

@@ -66,7 +66,7 @@ async function show(host: DemoHost): Promise<void> {
 
 function attempts(): Attempt[] {
   const succeeded = signed(jobSucceeded())
-  const reserialised = signed(JSON.stringify(jobSucceeded(), null, 2))
+  const reserialized = signed(JSON.stringify(jobSucceeded(), null, 2))
   return [
     {
       ...succeeded,
@@ -100,8 +100,8 @@ function attempts(): Attempt[] {
     },
     { ...signed(jobFailed(), newSecret()), what: 'signed with another secret', expected: '400 signature_mismatch' },
     {
-      ...reserialised,
-      body: JSON.stringify(JSON.parse(reserialised.body)),
+      ...reserialized,
+      body: JSON.stringify(JSON.parse(reserialized.body)),
       what: 're-serialized by a proxy',
       expected: '400 signature_mismatch',
     },
@@ -128,9 +128,9 @@ async function deliver(url: string, attempt: Attempt, seen: string[]): Promise<v
   const isAsExpected = answered === attempt.expected && seen.join() === (attempt.handled ?? '')
   if (!isAsExpected) failures += 1
   const mark = isAsExpected ? styleText('green', '✓') : styleText('red', '✗')
-  const colour = response.ok ? 'green' : 'yellow'
+  const color = response.ok ? 'green' : 'yellow'
   const handled = seen.length > 0 ? seen.join(', ') : styleText('dim', 'no handler ran')
-  process.stdout.write(`  ${mark} ${attempt.what.padEnd(36)} ${styleText(colour, answered.padEnd(32))} ${handled}\n`)
+  process.stdout.write(`  ${mark} ${attempt.what.padEnd(36)} ${styleText(color, answered.padEnd(32))} ${handled}\n`)
   if (!isAsExpected) process.stdout.write(`      expected ${attempt.expected}; ${attempt.handled ?? 'no handler'}\n`)
 }
 

@@ -1,5 +1,5 @@
-// The application of the guide, as a process of its own so that it can be killed: events are stored in SQLite before they
-// are acknowledged, artifacts are downloaded, and the parent is told of everything that happens.
+// The application of the guide, as a separate process so that it can be killed: events are stored in SQLite before they
+// are acknowledged, artifacts are downloaded, and everything that happens is reported to the parent.
 import { join } from 'node:path'
 import { ScrapeNestClient } from '@scrapenest-webhooks/client'
 import { rotatingSecret } from '@scrapenest-webhooks/core'
@@ -24,7 +24,7 @@ export type Report =
 const [directory = '', port = '0', apiUrl = '', apiKey = ''] = process.argv.slice(2)
 const tell = (report: Report): void => void process.send?.(report)
 
-// Told by the parent, which registered the endpoint: where an application would ask its secret manager.
+// Sent by the parent, which registered the endpoint. An application would ask its secret manager.
 let signingSecret: string | undefined
 process.on('message', (message) => {
   signingSecret = (message as { secret: string }).secret
@@ -54,7 +54,7 @@ await app.register(scrapenestWebhooks, {
     'job.completed': async ({ data }, { attempt }) => {
       if (data.job_id === 'job_that_takes_long') {
         tell({ is: 'working', jobId: data.job_id, attempt })
-        // The first attempt never ends by itself: this process is killed while it works.
+        // The first attempt never ends: this process is killed while it works.
         if (attempt === 1) await new Promise(() => {})
       }
       const detail = data.status === 'failed' ? data.failure_reason : data.artifact_count

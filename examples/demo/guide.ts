@@ -15,7 +15,7 @@ let failures = 0
 /** Walks through the whole guide, and says how many lines are not as expected. */
 export async function showGuide(): Promise<number> {
   failures = 0
-  // Left behind to be looked at; the next run begins anew.
+  // Kept for inspection; the next run starts over.
   const directory = fileURLToPath(new URL('./data', import.meta.url))
   await rm(directory, { recursive: true, force: true })
   await mkdir(directory)
@@ -45,7 +45,7 @@ async function walk(simulator: Simulator, directory: string): Promise<void> {
   server.child.send({ secret: endpoint.secret })
   line('registered', endpoint.secret.startsWith('whsec_'), `${endpoint.endpoint_id}; its secret is shown once`)
   await scrapeAndDownload(client, simulator, server)
-  const failed = await client.scrapeAsync({ job_type: 'light', target_url: 'http://127.0.0.1:1/nobody-listens-here' })
+  const failed = await client.scrapeAsync({ job_type: 'light', target_url: 'http://127.0.0.1:1/connection-refused' })
   const alert = await server.next('completed', ({ jobId }) => jobId === failed.job_id)
   line('alerted', alert.status === 'failed', `job ${short(failed.job_id)} failed (${alert.detail})`)
 

@@ -52,7 +52,7 @@ console.log(`registered ${endpoint.endpoint_id}`)
 
 try {
   await scrape(targetUrl)
-  await scrape('http://127.0.0.1:1/nobody-listens-here')
+  await scrape('http://127.0.0.1:1/connection-refused')
 
   signingSecret = (await client.webhookEndpoints.rotateSecret(endpoint.endpoint_id)).secret
   console.log('rotated the secret')
@@ -64,7 +64,7 @@ try {
 }
 console.log('done')
 
-/** Submits a job, and waits until its webhooks have told of its end and all its artifacts are here. */
+/** Submits a job, and waits until its webhooks have reported its end and all its artifacts have been downloaded. */
 async function scrape(target_url: string): Promise<void> {
   const { job_id } = await client.scrapeAsync({
     job_type: 'standard',

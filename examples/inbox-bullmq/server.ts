@@ -22,7 +22,7 @@ await app.register(scrapenestWebhooks, {
 const queue = new Queue('webhooks-scrapenest', { connection: { url } })
 queue.on('error', (error) => app.log.warn(error))
 const events = new BullMQAdapter(queue, { description: 'Events of ScrapeNest' })
-// A `download_url` is a credential, and signatures are nobody's business.
+// A `download_url` is a credential, and signatures should stay private.
 events.setFormatter('data', ({ body: _body, bodyBase64: _bytes, signedHeaders: _headers, ...facts }) => facts)
 const board = new FastifyAdapter()
 board.setBasePath('/queues')

@@ -24,7 +24,7 @@ await app.register(scrapenestWebhooks, {
   },
 })
 
-// Refuses new deliveries, waits for running handlers, and gives back what is not done: the next start goes on with it.
+// Refuses new deliveries, waits for running handlers, and gives unfinished events back: the next start continues with them.
 process.once('SIGTERM', () => app.close())
 
 const port = Number(process.env.PORT ?? 3000)

@@ -1,4 +1,4 @@
-// An inbox of its own: a file with one line of JSON for each change, synced before the change counts. The last line of an
+// A custom inbox: a file with one line of JSON for each change, synced before the change counts. The last line of an
 // event is what it is now. It reads its file at the start, never shortens it, and looks at every event for every query.
 import { type FileHandle, mkdir, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
@@ -240,7 +240,7 @@ class FileStore implements EventStore {
 
   async #save(...rows: readonly Row[]): Promise<void> {
     if (rows.length === 0) return
-    // Each line starts with a line break, so that a line that a crash cut off is one of its own, and skipped.
+    // Each line starts with a line break, so that a line cut off by a crash stays separate and is skipped.
     await this.#append(rows.map((row) => `\n${JSON.stringify(row)}`).join(''))
     for (const row of rows) this.#rows.set(row.id, row)
   }

@@ -236,7 +236,7 @@ describe('verify', () => {
     const stale = await verify({ sentAt })
     expect(stale.exitCode).toBe(1)
     expect(stale.stdout).toMatch(
-      /✗ timestamp_outside_tolerance\n {2}The timestamp is too far from the clock of this server\. It is 36\d\d s old/,
+      /✗ timestamp_outside_tolerance\n {2}The timestamp is too far from this server's clock\. It is 36\d\d s old/,
     )
     expect((await verify({ sentAt, parameters: ['--now', 'sent'] })).exitCode).toBe(0)
     expect((await verify({ sentAt, parameters: ['--now', sentAt.toISOString()] })).exitCode).toBe(0)

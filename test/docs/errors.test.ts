@@ -62,9 +62,7 @@ describe('docs/errors', () => {
     expect(seen.results).toEqual(Array.from({ length: times }, () => (code === 'permanent_failure' ? 'dropped' : code)))
     expect(page).toMatch(new RegExp(`^# \`${code}\`\n`))
     expect(page).toContain(`- **The sender gets** ${replyAsWritten(seen.reply)}\n`)
-    expect(page).toContain(
-      `- **Logged** ${loggedAsWritten(seen.levels)} \`onError\` is ${alarmsAsWritten(seen.alarms)}`,
-    )
+    expect(page).toContain(`- ${loggedAsWritten(seen.levels)} \`onError\` is ${alarmsAsWritten(seen.alarms)}`)
     for (const heading of ['## Likely causes', '## What to do', '```ts']) expect(page).toContain(heading)
   })
 
@@ -284,10 +282,10 @@ function replyAsWritten({ status, headers, body }: core.WebhookReply): string {
 }
 
 function loggedAsWritten(levels: readonly string[]): string {
-  if (levels.length === 0) return 'nowhere: an expected outcome.'
-  const level = levels[0] === 'error' ? 'as an error' : 'as a warning'
-  if (levels.length === times) return `${level}, every time.`
-  return `${level}: the first at once, repeats as a count per minute.`
+  if (levels.length === 0) return '**Not logged**: an expected outcome.'
+  const logged = `**Logged** ${levels[0] === 'error' ? 'as an error' : 'as a warning'}`
+  if (levels.length === times) return `${logged}, every time.`
+  return `${logged}: the first immediately, then a count per minute.`
 }
 
 function alarmsAsWritten(alarms: number): string {

@@ -55,8 +55,8 @@ export async function startPostgres(): Promise<EngineServer> {
   if (user.uid !== undefined) chownSync(folder, user.uid, user.gid as number)
   const identity = user.uid === undefined ? {} : { uid: user.uid, gid: user.gid as number }
   const data = join(folder, 'data')
-  const initialise = ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--no-locale', '--no-sync']
-  execFileSync(program('initdb'), initialise, { stdio: 'ignore', cwd: folder, ...identity })
+  const options = ['-D', data, '-U', 'postgres', '-A', 'trust', '-E', 'UTF8', '--no-locale', '--no-sync']
+  execFileSync(program('initdb'), options, { stdio: 'ignore', cwd: folder, ...identity })
   const settings = ['-D', data, '-p', String(port), '-h', '127.0.0.1', '-k', folder, '-c', 'max_connections=200']
   const server = new Server({
     folder,

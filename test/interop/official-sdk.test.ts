@@ -34,7 +34,7 @@ const refusedByOurs: readonly (readonly [form: string, code: string, changes: re
     [{ signature: (base64) => `${`${forged} `.repeat(16)}v1,${base64}` }],
   ],
   ['a timestamp with leading zeros', 'timestamp_invalid', [{ timestamp: (seconds) => `000${seconds}` }]],
-  ['an id with a full stop', 'message_id_invalid', [{ id: 'msg.1' }]],
+  ['an id with a period', 'message_id_invalid', [{ id: 'msg.1' }]],
   [
     'an id with a comma, a space, or characters beyond ASCII, or of more than 256 characters',
     'message_id_invalid',
@@ -109,7 +109,7 @@ describe('deliveries that ScrapeNest’s SDK accepts and ours refuses', { timeou
       )
     }
     const page = await readPage('docs/errors/no_supported_signature.md')
-    const words = ['`v1=` or `v1:`', 'without a prefix', 'separated by tabs', 'leading zeros', 'full stop']
+    const words = ['`v1=` or `v1:`', 'without a prefix', 'separated by tabs', 'leading zeros', 'period']
     for (const form of words) expect(page.replaceAll(/\s+/g, ' ')).toContain(form)
   })
 })

@@ -57,7 +57,7 @@ const kinds: readonly Kind[] = [
 
 describe.each(kinds)('an inbox in $name', ({ create, isMissing }) => {
   it.skipIf(isMissing).each(realms)(
-    'records each attempt that ends with whatever is thrown in %s, and handles the events beside it',
+    'records each attempt that ends with whatever is thrown in %s, and handles other events',
     async (realm) => {
       const inbox = await create({ maxAttempts: 2, backoff: () => 1, concurrency: 5 })
       const thrown = new Map<string, ThrownValue>()

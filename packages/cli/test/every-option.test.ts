@@ -94,7 +94,7 @@ const usesBaseUrl: Check = async ({ run }) => {
 
 const api = { '--base-url': usesBaseUrl, '--json': json }
 
-/** Refuses, because nobody can be asked. */
+/** Refuses, because no one can be asked. */
 const needsYes: Check = async ({ usual, runOnly }) => {
   const result = await runOnly(...usual.filter((word) => word !== '--yes'))
   expect(result).toMatchObject({ exitCode: 2, stdout: '', stderr: expect.stringContaining('only --yes') })

@@ -309,7 +309,7 @@ describe('an explicit undefined means the default', () => {
     const sent = async (call: Call): Promise<readonly object[]> => {
       const { url, requests } = await startStub(response)
       await call(clientOf(url))
-      // Every submission has a token of its own.
+      // Every submission has its own token.
       return requests.map(({ method, url, body }) => ({ method, url, body: body.replace(/[0-9a-f-]{36}/, '<token>') }))
     }
     const expected = await sent(withDefaults)

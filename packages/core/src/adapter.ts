@@ -1,8 +1,8 @@
 /**
  * Building blocks for adapters, inboxes and workers. Applications import the main entry instead.
  *
- * A server in fetch style needs no adapter: `core/fetch` serves it. `docs/guides/an-adapter-of-your-own.md` builds one
- * for another host, and `@scrapenest-webhooks/testing` has the conformance checks it must pass.
+ * Fetch-style servers need no adapter: use `core/fetch`. `docs/guides/an-adapter-of-your-own.md` shows how to write one
+ * for another host; `@scrapenest-webhooks/testing` has the conformance checks it must pass.
  *
  * @module
  */
@@ -18,7 +18,7 @@ export { type EventIdentity, eventKey, keyText } from './handle/event-key.ts'
 export type { DispatchResult } from './handle/handlers.ts'
 export type { InboxAttempt, InboxProcessor } from './handle/inbox.ts'
 export { createInboxProcessor } from './handle/inbox-processor.ts'
-// Without them, the inferred type of a value that an adapter exports could not be named.
+// Otherwise the compiler could not name the inferred types of what an adapter exports.
 export type * from './index.ts'
 export { bodyTooLarge, findKeptBody, readWebBody } from './receive/body.ts'
 export { checkGraceMs, Deadline } from './receive/close-deadline.ts'

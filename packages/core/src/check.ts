@@ -2,17 +2,21 @@ import { inspect } from 'node:util'
 import { ConfigurationError } from './errors.ts'
 
 /**
- * The error for an option of the wrong kind: names the option, what was expected and what was found.
+ * The error for an invalid option: names the option, what was expected and what was found.
  *
- * @param expectation what follows "Expected `name` to be".
+ * @param expectation completes "Expected `name` to be …".
  */
 export function unexpected(name: string, value: unknown, expectation: string): ConfigurationError {
-  // An object is only named by its type: it may hold a password.
+  // Objects are shown by type only: they may contain a password.
   const shown = Object(value) === value ? typeof value : inspect(value)
   return new ConfigurationError(`Expected ${name} to be ${expectation}, got ${shown}.`)
 }
 
-/** @throws {ConfigurationError} `configuration_invalid` */
+/**
+ * Returns the value if it is a whole number from `min` to `max`, both included.
+ *
+ * @throws {ConfigurationError} `configuration_invalid`
+ */
 export function checkWholeNumber(
   name: string,
   value: unknown,
@@ -22,13 +26,13 @@ export function checkWholeNumber(
   throw unexpected(name, value, `a whole number from ${min} to ${max}`)
 }
 
-/** The word that a misspelled one probably means: one or two letters away. */
+/** The known word that a misspelled one probably means: at most two edits away. */
 export function closestTo(word: string, known: readonly string[]): string | undefined {
-  // A longer word is none of ours, and comparing takes time in proportion.
+  // No known word is longer, and the time to compare grows with the length.
   return word.length > 64 ? undefined : known.find((one) => distanceBetween(word, one) <= 2)
 }
 
-/** How many letters must be inserted, deleted or replaced to make one word the other (Levenshtein). */
+/** The Levenshtein distance: how many letters to insert, delete or replace to turn one word into the other. */
 function distanceBetween(one: string, other: string): number {
   let previous = Array.from({ length: other.length + 1 }, (_, index) => index)
   for (const [row, letter] of [...one].entries()) {
@@ -43,7 +47,7 @@ function distanceBetween(one: string, other: string): number {
 }
 
 /**
- * Rejects unknown options, because a misspelt `toleranceSecond` would otherwise silently be the default.
+ * Rejects unknown options. Otherwise a misspelled `toleranceSecond` would silently leave the default in place.
  *
  * @throws {ConfigurationError} `configuration_invalid`
  */
@@ -57,7 +61,7 @@ export function checkKnownOptions(options: object, known: Readonly<Record<string
   }
 }
 
-/** The option whose name contains the word, or is contained in it: `tolerance`, `signingSecret`. */
+/** The known option whose name contains the word or is contained in it: `tolerance`, `signingSecret`. */
 function partlyNamed(word: string, known: readonly string[]): string | undefined {
   const lower = word.toLowerCase()
   return known.find(
@@ -65,7 +69,7 @@ function partlyNamed(word: string, known: readonly string[]): string | undefined
   )
 }
 
-/** @throws {ConfigurationError} `configuration_invalid`: one of these is set and is not a function. */
+/** @throws {ConfigurationError} `configuration_invalid`: one of the named options is set but is not a function. */
 export function checkHooks<Options extends object>(options: Options, names: readonly (keyof Options & string)[]): void {
   for (const name of names) {
     const hook = options[name]
@@ -73,7 +77,7 @@ export function checkHooks<Options extends object>(options: Options, names: read
   }
 }
 
-/** @throws {ConfigurationError} `configuration_invalid`: the value lacks one of these methods. */
+/** @throws {ConfigurationError} `configuration_invalid`: the value lacks one of the methods. */
 export function checkMethods<Value>(name: string, value: Value, methods: readonly (keyof Value & string)[]): void {
   if (methods.every((method) => typeof value?.[method] === 'function')) return
   throw unexpected(name, value, `an object with the methods ${methods.join(', ')}`)
@@ -82,24 +86,24 @@ export function checkMethods<Value>(name: string, value: Value, methods: readonl
 /**
  * Checks the `path` option of an adapter.
  *
- * @throws {ConfigurationError} `configuration_invalid`: not an absolute path without query.
+ * @throws {ConfigurationError} `configuration_invalid`: not an absolute path, or one with a query.
  */
 export function checkPath(path: unknown): string {
   if (typeof path === 'string' && /^\/[^?#\s]*$/.test(path)) return path
   throw unexpected('path', path, "an absolute path, such as '/webhooks/scrapenest'")
 }
 
-/** Checks a `path` option that may be left out. Throws like `checkPath`. */
+/** Checks an optional `path`. Throws like `checkPath`. */
 export function checkOptionalPath(path: unknown): void {
   if (path !== undefined) checkPath(path)
 }
 
-/** The properties that are set: an explicit `undefined` means the default. */
+/** Drops undefined properties, so that an explicit `undefined` means the default. */
 export function withoutUndefined<Properties extends object>(properties: Properties): Properties {
   return Object.fromEntries(Object.entries(properties).filter(([, value]) => value !== undefined)) as Properties
 }
 
-/** Options that have a default, after it was filled in. */
+/** Options with a default, once it has been filled in. */
 export type AlwaysSet<Options, Names extends keyof Options> = {
   readonly [Name in Names]-?: NonNullable<Options[Name]>
 }

@@ -1,17 +1,17 @@
-/** What a 202 tells the sender. */
+/** The status in the body of a 202. */
 export type Acknowledgement = 'accepted' | 'duplicate' | 'dropped'
 
 /**
- * How an outcome is reported besides the reply. `error`: logged as an error, and `onError` is called. `warning`: logged
- * as a warning, because anyone on the internet can trigger it. `none`: expected, or already reported where it happened.
+ * How an outcome is reported, apart from the reply. `error`: logged as an error, and `onError` is called. `warning`:
+ * logged as a warning, because anyone on the internet can trigger it. `none`: expected, or already reported at its source.
  */
 type ReportLevel = 'error' | 'warning' | 'none'
 
 interface CodeRow {
   readonly report: ReportLevel
-  /** The first sentence of the error's message. A detail may follow. For the operator only: replies never carry it. */
+  /** The first part of the error's message; a detail may follow. For operators only: replies never carry it. */
   readonly message: string
-  /** The code in the reply, where the sender must not learn the real one. */
+  /** The code in the reply, if the sender must not learn the real one. */
   readonly answeredAs?: 'signature_mismatch'
 }
 
@@ -24,14 +24,13 @@ type Row = CodeRow &
   )
 
 /**
- * The reply table: the closed list of codes, with the status, the report and the message of each. Stable across
- * releases.
+ * The reply table: every code with its status, report level and message. Codes and statuses are stable across releases.
  *
- * ScrapeNest retries everything that is not 2xx for up to three days; its own guide answers 400 to a stale timestamp
- * and to a bad signature (docs.scrapenest.com/webhooks/verifying-signatures).
+ * ScrapeNest retries anything but a 2xx for up to three days. Its guide answers 400 to a stale timestamp and to a bad
+ * signature (docs.scrapenest.com/webhooks/verifying-signatures).
  *
  * To add a code, add a row here and a page `docs/errors/<code>.md`. The compiler checks the row, a test checks the
- * page. A status that no row has yet goes into the type above; the reply follows from the row's fields.
+ * page. Add a new status to the type above. The reply follows from the fields of the row.
  */
 const table = {
   body_aborted: {
@@ -40,17 +39,17 @@ const table = {
     message: 'The connection closed before the body was complete.',
   },
   body_timeout: { status: 408, report: 'warning', message: 'The body did not arrive in time.' },
-  body_too_large: { status: 413, report: 'warning', message: 'The body is longer than maxBodyBytes.' },
+  body_too_large: { status: 413, report: 'warning', message: 'The body exceeds maxBodyBytes.' },
   configuration_invalid: { status: 500, report: 'error', message: 'The configuration is invalid.' },
   content_encoding_unsupported: {
     status: 415,
     report: 'warning',
-    message: 'The body is compressed. Signatures cover the bytes before compression, so it must be sent as it is.',
+    message: 'The body is compressed. Signatures cover the uncompressed bytes, so send it uncompressed.',
   },
   content_type_unsupported: {
     status: 415,
     report: 'warning',
-    message: 'The raw body is no longer available, and its media type is not JSON, which ScrapeNest always sends.',
+    message: 'The raw body is no longer available, and the content type is not JSON. ScrapeNest always sends JSON.',
   },
   duplicate_header: {
     status: 400,
@@ -58,7 +57,7 @@ const table = {
     message: 'A header that must be unique was sent more than once.',
   },
   envelope_invalid: { status: 400, report: 'warning', message: 'The signature matches, but the body is not an event.' },
-  // 10 s is how long ScrapeNest waits for a reply: by then the other delivery has been answered.
+  // ScrapeNest waits 10 s for a reply, so by then the other delivery has been answered.
   event_in_progress: {
     status: 409,
     retryAfterSeconds: 10,
@@ -71,19 +70,19 @@ const table = {
     retryAfterSeconds: 30,
     report: 'error',
     message:
-      'The handlers did not finish within replyTimeoutMs. Their signal is aborted; if they succeed, the retry is a duplicate.',
+      'The handlers did not finish within replyTimeoutMs. Their signal is aborted. If they still succeed, the retry is answered as a duplicate.',
   },
   message_id_invalid: {
     status: 400,
     report: 'warning',
-    message: 'The message id must be 1 to 256 visible ASCII characters without a full stop or a comma.',
+    message: 'The message id must be 1 to 256 visible ASCII characters, without periods or commas.',
   },
-  method_not_allowed: { status: 405, allow: 'POST', report: 'warning', message: 'Deliveries are POST requests.' },
+  method_not_allowed: { status: 405, allow: 'POST', report: 'warning', message: 'Deliveries must be POST requests.' },
   missing_header: { status: 400, report: 'warning', message: 'A signed header is missing or empty.' },
   no_supported_signature: {
     status: 400,
     report: 'warning',
-    message: 'Only v1 (HMAC-SHA256) signatures are supported, and none is present.',
+    message: 'Only v1 (HMAC-SHA256) signatures are supported, and none was found.',
   },
   permanent_failure: {
     status: 202,
@@ -93,19 +92,19 @@ const table = {
   },
   raw_body_unavailable: { status: 500, report: 'error', message: 'The raw body is no longer available.' },
   receiver_closing: { status: 503, retryAfterSeconds: 30, report: 'none', message: 'The receiver is closing.' },
-  retry_later: { status: 503, retryAfterSeconds: 30, report: 'none', message: 'A handler asked to be retried later.' },
-  schema_mismatch: { status: 500, report: 'none', message: 'The schema of this event type rejected its data.' },
+  retry_later: { status: 503, retryAfterSeconds: 30, report: 'none', message: 'A handler asked for a later retry.' },
+  schema_mismatch: { status: 500, report: 'none', message: 'The schema for this event type rejected the data.' },
   secret_not_found: {
     status: 400,
     answeredAs: 'signature_mismatch',
     report: 'warning',
-    message: 'The secret function returned no secret for this request. The sender is answered signature_mismatch.',
+    message: 'The secret function returned no secret for this request. The sender gets signature_mismatch.',
   },
   secret_unavailable: {
     status: 503,
     retryAfterSeconds: 30,
     report: 'error',
-    message: 'The secret function failed, or did not answer in time.',
+    message: 'The secret function failed or timed out.',
   },
   signature_mismatch: {
     status: 400,
@@ -117,22 +116,23 @@ const table = {
     status: 503,
     retryAfterSeconds: 30,
     report: 'error',
-    message: 'The store failed, or did not answer in time.',
+    message: 'The store failed or timed out.',
   },
   timestamp_invalid: { status: 400, report: 'warning', message: 'The timestamp must be Unix time in whole seconds.' },
   timestamp_outside_tolerance: {
     status: 400,
     report: 'warning',
-    message: 'The timestamp is too far from the clock of this server.',
+    message: "The timestamp is too far from this server's clock.",
   },
 } as const
 
+/** The closed list of codes that replies and errors carry. `docs/errors` has a page for each. */
 export type WebhookErrorCode = keyof typeof table
 
-/** Codes that are reported to the log and `onError`, and never answered: no delivery is waiting. */
+/** Codes that go to the log and `onError` but never into a reply, because no delivery is waiting. */
 const reportOnly = { event_dead: true, event_unreadable: true, hook_failed: true, lease_ended: true } as const
 
-/** The closed list of codes that reports carry. `docs/errors` has a page for each. */
+/** The closed list of codes that reports carry: those of errors, and those without a reply. */
 export type ReportCode = WebhookErrorCode | keyof typeof reportOnly
 
 const rows: Readonly<Record<WebhookErrorCode, Row>> = table
@@ -142,41 +142,41 @@ export function rowOf(code: WebhookErrorCode): Row {
   return rows[code]
 }
 
-/** Codes whose errors carry fields of their own, which only their classes can fill. */
+/** Codes whose errors have additional fields, which only their classes can fill. */
 type ClassifiedCode = 'retry_later' | 'schema_mismatch'
-/** Codes that a WebhookError itself may carry. */
+/** Codes that a plain WebhookError can carry. */
 export type PlainErrorCode = Exclude<WebhookErrorCode, ClassifiedCode>
 
-/** Where the documentation is. A placeholder until the repository exists; a test compares it with each package.json. */
+/** The base URL of the documentation. A placeholder until the repository exists; a test compares it with each package.json. */
 const documentation = 'https://github.com/scrapenest-webhooks/scrapenest-webhooks/blob/main/docs'
 
-/** The URL of a page of the documentation. @param path below `docs`, for example `guides/rotation.md`. */
+/** The URL of a documentation page. @param path relative to `docs`, for example `guides/rotation.md`. */
 export function pageUrl(path: string): string {
   return `${documentation}/${path}`
 }
 
-/** The text of an error, with the URL of the page that explains its code. */
+/** Appends the URL of the page that explains the code. */
 export function withPage(text: string, code: ReportCode): string {
   return `${text} ${pageUrl(`errors/${code}.md`)}`
 }
 
-/** Facts of a refusal, each present on the codes that name it. */
+/** Facts about a refusal. Each is present only with the codes named. */
 export interface WebhookErrorFacts {
   /** `missing_header`, `duplicate_header`: the name of the header. */
   readonly header?: string | undefined
-  /** `timestamp_outside_tolerance`: how far behind this server's clock it is, in seconds; negative when ahead. */
+  /** `timestamp_outside_tolerance`: how far the timestamp is behind this server's clock, in seconds. Negative if ahead. */
   readonly ageSeconds?: number | undefined
-  /** `timestamp_outside_tolerance`: the tolerance in force, in seconds. */
+  /** `timestamp_outside_tolerance`: the configured tolerance, in seconds. */
   readonly toleranceSeconds?: number | undefined
-  /** `body_too_large`: the limit in force, in bytes. */
+  /** `body_too_large`: the configured limit, in bytes. */
   readonly maxBytes?: number | undefined
 }
 
 /**
- * What this library throws. The code is one of four families: a *delivery* was refused, a *handler* failed, something
- * this server *depends on* is unavailable, or the *configuration* is invalid. `docs/errors` has a page for each code.
+ * The error this library throws. Its code belongs to one of four families: a *delivery* was refused, a *handler* failed,
+ * a *dependency* of this server is unavailable, or the *configuration* is invalid. `docs/errors` has a page per code.
  *
- * @typeParam Code the codes it may carry. `retry_later` and `schema_mismatch` need their own classes.
+ * @typeParam Code the codes it can carry. `retry_later` and `schema_mismatch` have their own classes.
  */
 export class WebhookError<Code extends WebhookErrorCode = WebhookErrorCode> extends Error implements WebhookErrorFacts {
   override readonly name: string = 'WebhookError'
@@ -188,19 +188,20 @@ export class WebhookError<Code extends WebhookErrorCode = WebhookErrorCode> exte
   declare readonly maxBytes?: number
 
   /**
-   * The message ends with the URL of the code's page, unless a handler's author wrote it.
+   * The message ends with the URL of the code's page, unless the author of a handler wrote the message.
    *
-   * @param detail a sentence to add to that of the code. A subclass passes its whole message. For the operator only.
+   * @param code determines the status and the first part of the message.
+   * @param detail appended to the code's message; subclasses pass the whole message. For operators only.
    * @param options `cause`, and the facts of this failure.
-   * @throws {TypeError} for a code that does not exist, or that only a class of its own may carry.
+   * @throws {TypeError} the code does not exist, or only its own class can carry it.
    */
   constructor(code: Code & PlainErrorCode, detail?: string, options: ErrorOptions & WebhookErrorFacts = {}) {
     const { cause, header, ageSeconds, toleranceSeconds, maxBytes } = options
     const isPlain = new.target === WebhookError
-    if (!isCode(code)) throw new TypeError(`Expected a code of scrapenest-webhooks, got ${String(code)}.`)
+    if (!isCode(code)) throw new TypeError(`Expected an error code of scrapenest-webhooks, got ${String(code)}.`)
     if (isPlain && Object.hasOwn(classOf, code)) {
       throw new TypeError(
-        `Only ${classOf[code as ClassifiedCode]} may carry ${code}: throw that instead of a WebhookError.`,
+        `Only ${classOf[code as ClassifiedCode]} can carry ${code}. Throw it instead of a WebhookError.`,
       )
     }
     const { message } = table[code]
@@ -214,7 +215,7 @@ export class WebhookError<Code extends WebhookErrorCode = WebhookErrorCode> exte
     if (maxBytes !== undefined) this.maxBytes = maxBytes
   }
 
-  /** Recognizes errors of another installed copy of this package, where `instanceof` fails. */
+  /** Identifies errors across installed copies of this package, where `instanceof` fails. */
   get library(): 'scrapenest-webhooks' {
     return 'scrapenest-webhooks'
   }
@@ -232,7 +233,8 @@ const classOf: Readonly<Record<ClassifiedCode, string>> = {
 }
 
 /**
- * `configuration_invalid`: an option is missing, malformed or contradicts another. Thrown at start-up where possible.
+ * `configuration_invalid`: an option is missing, malformed or unknown, or contradicts another. Thrown at startup if
+ * possible.
  */
 export class ConfigurationError extends WebhookError<'configuration_invalid'> {
   override readonly name = 'ConfigurationError'
@@ -244,30 +246,35 @@ export class ConfigurationError extends WebhookError<'configuration_invalid'> {
 }
 
 /**
- * `permanent_failure`: thrown by a handler when retrying is useless. Without an inbox the event is acknowledged as
- * `dropped`, in an inbox it is dead at once. `onError` is called either way.
+ * `permanent_failure`: throw it from a handler when retrying is useless. Without an inbox, the event is acknowledged as
+ * `dropped`. With one, the event is dead immediately. `onError` is called either way.
  */
 export class PermanentError extends WebhookError<'permanent_failure'> {
   override readonly name = 'PermanentError'
 
+  /** @param message for operators only. Default: the message of the code. */
   constructor(message?: string, options?: ErrorOptions) {
     super('permanent_failure', message, options)
   }
 }
 
 export interface RetryLaterOptions extends ErrorOptions {
-  /** Seconds until the next attempt: 1 to 2147483647, rounded up. @default 30 */
+  /**
+   * Seconds until the next attempt: 1 to 2147483647, rounded up.
+   * @default 30
+   */
   readonly retryAfterSeconds?: number
 }
 
 /**
- * `retry_later`: thrown by a handler to be retried after a delay of its choice: a 503 with `Retry-After`, or the next
- * attempt of an inbox.
+ * `retry_later`: throw it from a handler to choose when the event is retried. Without an inbox, the reply is 503 with
+ * `Retry-After`. With one, it sets the time of the next attempt. `onError` is not called.
  */
 export class RetryLaterError extends WebhookError<'retry_later'> {
   override readonly name = 'RetryLaterError'
   readonly retryAfterSeconds: number
 
+  /** @param message for operators only. Default: the message of the code. */
   constructor(message?: string, options: RetryLaterOptions = {}) {
     const { retryAfterSeconds, ...rest } = options
     // `as never`: the parameter excludes this code, so that only this class can carry it.
@@ -276,20 +283,20 @@ export class RetryLaterError extends WebhookError<'retry_later'> {
   }
 }
 
-/** `schema_mismatch`: the schema of an event type rejected its `data`. */
+/** `schema_mismatch`: the schema for an event type rejected the `data`, or threw. */
 export class SchemaMismatchError extends WebhookError<'schema_mismatch'> {
   override readonly name = 'SchemaMismatchError'
-  // Private: some libraries quote the data, which may hold a `download_url`, and a logger that prints every property would
-  // write it.
+  // Private, so that loggers that print every property do not print it: some schema libraries quote the data, which may
+  // contain a `download_url`.
   readonly #issues: readonly unknown[]
 
   constructor(eventType: string, issues: readonly unknown[], options?: ErrorOptions) {
     // `as never`: as in RetryLaterError.
-    super('schema_mismatch' as never, `The schema of ${eventType} rejected its data.`, options)
+    super('schema_mismatch' as never, `The schema for ${eventType} rejected the data.`, options)
     this.#issues = issues
   }
 
-  /** The issues in the schema library's own form. They may quote the data. */
+  /** The issues, in the schema library's format. They may quote the data. Empty if the schema threw. */
   get issues(): readonly unknown[] {
     return this.#issues
   }
@@ -301,14 +308,14 @@ export type AnyWebhookError =
   | SchemaMismatchError
   | { [Code in PlainErrorCode]: WebhookError<Code> }[PlainErrorCode]
 
-/** Narrows any value to an error of this library, thrown by this copy or another. Never throws. */
+/** Narrows any value to an error of this library, from this installed copy or another. Never throws. */
 export function isWebhookError(value: unknown): value is AnyWebhookError {
   return codeOf(value) !== undefined
 }
 
 /**
- * The code of an error of this library, or `undefined` for any other value. An error made by hand that lacks the fields
- * of its code is not one. Never throws.
+ * The code of an error of this library, or `undefined` for any other value, including a look-alike without the fields
+ * of its code. Never throws.
  */
 export function codeOf(value: unknown): WebhookErrorCode | undefined {
   try {
@@ -323,7 +330,7 @@ export function codeOf(value: unknown): WebhookErrorCode | undefined {
   }
 }
 
-/** The code to report an error with; `undefined` if it is not an error of this library. Never throws. */
+/** The code under which to report an error, or `undefined` for any other value. Never throws. */
 export function reportCodeOf(value: unknown): ReportCode | undefined {
   const answered = codeOf(value)
   if (answered !== undefined) return answered
@@ -339,23 +346,23 @@ function isReportOnly(code: unknown): code is keyof typeof reportOnly {
   return typeof code === 'string' && Object.hasOwn(reportOnly, code)
 }
 
-/** The error itself if it has this code, otherwise an error of this code with it as the cause. */
+/** Returns the error if it has this code, otherwise wraps it: a new error with this code and the original as `cause`. */
 export function asWebhookError(code: PlainErrorCode, error: unknown): WebhookError {
   return codeOf(error) === code ? (error as WebhookError) : new WebhookError(code, undefined, { cause: error })
 }
 
-/** The message of whatever was thrown, in any realm; of a value without one, its text. Never throws. */
+/** The message of anything thrown, from any realm, or its text if it has none. Never throws. */
 export function messageOf(thrown: unknown): string {
   try {
     const message = (thrown as { readonly message?: unknown } | null | undefined)?.message
     return typeof message === 'string' ? message : String(thrown)
   } catch {
-    // A proxy or getter that throws, or an object that has no text.
+    // A proxy or getter that throws, or an object that cannot be converted to text.
     return 'a value that cannot be shown as text'
   }
 }
 
-/** How long an error asks the sender or the inbox to wait; the default where it does not say. Never throws. */
+/** The delay an error asks for, in seconds, or the default if it names none. Never throws. */
 export function retryAfterSecondsOf(error: unknown): number {
   try {
     return wholeDelay((error as Partial<RetryLaterError>).retryAfterSeconds)
@@ -368,7 +375,7 @@ function isCode(value: unknown): value is WebhookErrorCode {
   return typeof value === 'string' && Object.hasOwn(table, value)
 }
 
-/** Whole seconds within what a timer can hold; the default for anything but a finite number. */
+/** Rounds up to whole seconds that a timer can hold. Anything but a finite number means the default. */
 function wholeDelay(seconds: unknown): number {
   if (!Number.isFinite(seconds)) return table.retry_later.retryAfterSeconds
   return Math.min(2_147_483_647, Math.max(1, Math.ceil(seconds as number)))

@@ -1,6 +1,6 @@
 /**
- * The events of ScrapeNest as its documentation names them (docs.scrapenest.com/webhooks/events). What crosses the wire
- * keeps its wire name.
+ * ScrapeNest's catalogue: each event type with its `data` (docs.scrapenest.com/webhooks/events). Fields keep their wire
+ * names.
  */
 export interface ScrapeNestEvents {
   'job.created': JobCreatedData
@@ -11,7 +11,7 @@ export interface ScrapeNestEvents {
 /** A job was accepted and queued. */
 export interface JobCreatedData {
   readonly job_id: string
-  /** `light`, `standard` or `stealth`; ScrapeNest's own sample says `http`, so the list is open. */
+  /** `light`, `standard` or `stealth`. ScrapeNest's sample has `http`, so expect other values. */
   readonly job_type: string
   readonly status: string
   readonly target_url: string
@@ -19,7 +19,7 @@ export interface JobCreatedData {
   readonly created_at: string
 }
 
-/** A job ended. There is no separate event for a failure: look at `status`. */
+/** A job ended. Failed jobs have no separate event: check `status`. */
 export type JobCompletedData = JobSucceededData | JobFailedData
 
 export interface JobSucceededData {
@@ -35,7 +35,7 @@ export interface JobSucceededData {
 export interface JobFailedData {
   readonly job_id: string
   readonly status: 'failed'
-  /** For example `timeout`; the list is open. */
+  /** Such as `timeout`. Expect other values. */
   readonly failure_reason: string
   readonly duration_ms: number
   /** ISO 8601, UTC. */
@@ -45,13 +45,13 @@ export interface JobFailedData {
 /** One artifact of a job can be downloaded. */
 export interface ArtifactReadyData {
   readonly job_id: string
-  /** For example `html`, `screenshot`, `har`; the list is open. */
+  /** Such as `html`, `screenshot` or `har`. Expect other values. */
   readonly artifact_type: string
-  /** Returns the bytes to a plain GET. Treat it as a credential: anyone who has it can download the artifact. */
+  /** A URL for a plain GET. Treat it as a credential: anyone who has it can download the artifact. */
   readonly download_url: string
 }
 
-/** The types of the catalogue as values: types are gone at run time. */
+/** The event types of the catalogue, for use at run time. */
 export const scrapeNestEventTypes: readonly EventType<ScrapeNestEvents>[] = [
   'job.created',
   'job.completed',
@@ -59,25 +59,25 @@ export const scrapeNestEventTypes: readonly EventType<ScrapeNestEvents>[] = [
 ]
 
 /**
- * The type of the events that `scrapenest-webhooks doctor` sends to test a live server. They are signed like any other
- * and answered once the store is known to work. They reach no handler and are not stored.
+ * The event type that `scrapenest-webhooks doctor` sends to test a live server. Such events are verified like any other
+ * and accepted if the store works. They reach no handler and are not stored.
  */
 export const probeEventType = 'scrapenest-webhooks.probe'
 
 /**
- * One verified event. Only `event_id` and `event_type` are checked; the other fields are whatever the sender signed,
- * and some of ScrapeNest's samples lack them.
+ * One verified event. Only `event_id` and `event_type` are checked. The other fields are whatever the sender signed; some
+ * of ScrapeNest's samples lack them.
  *
  * @typeParam Type a literal, so that a union of events narrows on `event_type`.
  */
 export interface WebhookEvent<Type extends string = string, Data = unknown> {
-  /** Unique per occurrence. The signed `svix-id` where the sender omits it. */
+  /** Unique per event. If the sender omits it, the signed `svix-id`. */
   readonly event_id: string
   readonly event_type: Type
   /** Version of the event's schema. */
   readonly version?: string
   readonly schema_ref?: string
-  /** When it happened: ISO 8601, UTC. */
+  /** When the event happened: ISO 8601, UTC. */
   readonly occurred_at?: string
   readonly org_id?: string
   readonly org_slug?: string
@@ -92,13 +92,12 @@ export type AnyEvent<Events extends object> = {
   [Type in EventType<Events>]: WebhookEvent<Type, Events[Type]>
 }[EventType<Events>]
 
-/** Every event of ScrapeNest that this release knows. */
+/** Every ScrapeNest event that this release knows. */
 export type ScrapeNestEvent = AnyEvent<ScrapeNestEvents>
 
 /**
- * For the compiler only: at run time this is a plain string. An enum, because no string literal is comparable to it:
- * then comparing `event_type` with a known name rules `UnknownEvent` out, and comparing it with a misspelt one is an
- * error.
+ * For the compiler only; at run time it is a plain string. It is an enum because no string literal is comparable to one:
+ * comparing `event_type` with a known type rules out `UnknownEvent`, and comparing it with a misspelled one is an error.
  */
 export declare enum UnlistedEventType {
   Unlisted = 'a type that is not in the catalogue',
@@ -107,7 +106,7 @@ export declare enum UnlistedEventType {
 /** An event whose type is not in the catalogue. */
 export type UnknownEvent = WebhookEvent<UnlistedEventType>
 
-/** `'job.created'` belongs to `'job.*'`. A family is the part before the first full stop. */
+/** The family of a type, named by the part before the first period: `'job.created'` belongs to `'job.*'`. */
 type FamilyOf<Type extends string> = Type extends `${infer Family}.${string}` ? `${Family}.*` : never
 
 /** What a handler can subscribe to: one type, one family, or every event of the catalogue. */
@@ -121,8 +120,8 @@ export type EventOf<Events extends object, Pattern extends EventPattern<Events>>
     : Extract<AnyEvent<Events>, { readonly event_type: Pattern }>
 
 /**
- * The part of the Standard Schema interface (standardschema.dev, version 1) that is called. zod, valibot, arktype and
- * others implement it.
+ * The part of the Standard Schema interface (standardschema.dev, version 1) that this library uses. Implemented by zod,
+ * valibot, arktype and others.
  *
  * @typeParam Output what the schema turns `data` into.
  */
@@ -139,14 +138,13 @@ export type SchemaResult<Output> =
   | { readonly value: Output; readonly issues?: undefined }
   | { readonly issues: readonly unknown[] }
 
-/** Schemas by event type: the form of the `schemas` option. */
+/** The `schemas` option: schemas by event type. */
 export type EventSchemas<Events extends object> = {
   readonly [Type in EventType<Events>]?: StandardSchema | undefined
 }
 
 /**
- * A catalogue in which the output of each schema replaces the `data` of its type. Without schemas, the catalogue
- * itself.
+ * The catalogue with the output of each schema in place of its type's `data`. Without schemas, the catalogue unchanged.
  */
 export type SchemaOutputs<Events extends object, Schemas> = [keyof Schemas] extends [never]
   ? Events

@@ -14,16 +14,16 @@ import {
 
 export type * from './index.ts'
 
-/** @typeParam Context what the handler is called with besides the request. */
+/** @typeParam Context the second argument of the handler. */
 export interface FetchOptions<Context = unknown> {
   /**
-   * The exact path to answer at; other paths get 404.
-   * @default undefined: every request is a delivery, because a router has already chosen this handler
+   * The exact path of the webhook. Other paths get 404.
+   * @default undefined: every request is treated as a delivery, because a router has already chosen this handler
    */
   readonly path?: string | undefined
   /**
-   * Returns the client's address, which a `Request` does not carry. Needed for `allowedSources`.
-   * @default undefined: the address is unknown
+   * Returns the client's address, which a `Request` does not carry. Required by `allowedSources`.
+   * @default undefined: the address is unknown, and logs and outcomes do not show it
    */
   readonly remoteAddress?: ((request: Request, context: Context) => string | undefined) | undefined
 }
@@ -35,7 +35,7 @@ export type ScrapenestWebhooksOptions<Context = unknown, Schemas = object> = Fet
 /**
  * Answers one request. Never rejects.
  *
- * @param context what handlers find in `delivery.context`; the request if it is omitted.
+ * @param context passed to event handlers as `delivery.context`. Default: the request.
  */
 export interface FetchHandler<Context = unknown, Ready = Receiver<ScrapeNestEvents, Context>> {
   (request: Request, ...context: Request extends Context ? [context?: Context] : [context: Context]): Promise<Response>
@@ -43,18 +43,18 @@ export interface FetchHandler<Context = unknown, Ready = Receiver<ScrapeNestEven
 }
 
 /**
- * Receives ScrapeNest webhooks on a fetch-style server on Node: Hono, a route handler of Next.js.
+ * Receives ScrapeNest webhooks on a fetch-style server on Node, such as Hono or a Next.js route handler.
  *
- * Creating it opens nothing, because bundlers import routes at build time. The first request starts the receiver, or
- * `receiver.start()` does; until then an unset secret is not reported either.
+ * Creating the handler opens nothing, because bundlers import routes at build time. The receiver starts with the first
+ * request or with `receiver.start()`. An unset secret is reported then, too.
  *
- * @throws {ConfigurationError} `configuration_invalid`
+ * @throws {ConfigurationError} `configuration_invalid`: an option is malformed or unknown, or contradicts another.
  *
  * @example
  * const webhooks = scrapenestWebhooks({ secret: process.env.SCRAPENEST_WEBHOOK_SECRET, onEvent })
  * app.all('/webhooks/scrapenest', (c) => webhooks(c.req.raw, c))
  */
-// The overloads type the context and the receiver, which the implementation only passes on.
+// The overloads type the context and the receiver. The implementation only passes them through.
 export const scrapenestWebhooks: ScrapenestWebhooks = createFetchHandler as ScrapenestWebhooks
 
 export interface ScrapenestWebhooks {
@@ -79,13 +79,13 @@ function createFetchHandler(
   const { path, remoteAddress } = options
   if ('allowedSources' in options && options.allowedSources !== undefined && remoteAddress === undefined) {
     throw new ConfigurationError(
-      'allowedSources needs the client address: set `remoteAddress: (request, context) => …` too.',
+      'allowedSources needs the client address. Also set `remoteAddress: (request, context) => …`.',
     )
   }
 
   async function handle(request: Request, context: unknown = request): Promise<Response> {
     if (path !== undefined && new URL(request.url).pathname !== path) return respond(notFoundReply)
-    // Idempotent. What goes wrong is reported, and the delivery gets its own reply.
+    // Idempotent. The receiver reports a failed start, and the delivery gets its own reply.
     if (isOwned) void receiver.start().catch(() => {})
     const reply = await receiver.receive(
       {

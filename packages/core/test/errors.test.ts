@@ -98,7 +98,7 @@ describe('every error', () => {
 
   it.each(['code_of_tomorrow', 'constructor', '', undefined, null, 7])('cannot have the code %o', (code) => {
     expect(thrownBy(() => new WebhookError(code as 'missing_header'))).toEqual(
-      new TypeError(`Expected a code of scrapenest-webhooks, got ${String(code)}.`),
+      new TypeError(`Expected an error code of scrapenest-webhooks, got ${String(code)}.`),
     )
   })
 
@@ -108,7 +108,7 @@ describe('every error', () => {
   ])('cannot be a plain WebhookError with the code %s, which needs the fields of %s', (code, name) => {
     const error = thrownBy(() => new WebhookError(code as 'missing_header'))
     expect(error).toBeInstanceOf(TypeError)
-    expect(error.message).toContain(`Only ${name} may carry ${code}`)
+    expect(error.message).toContain(`Only ${name} can carry ${code}`)
   })
 })
 
@@ -128,7 +128,7 @@ describe('the classes for applications', () => {
     expect(error).toMatchObject({ name: 'ConfigurationError', code: 'configuration_invalid', message, cause: 7 })
   })
 
-  it('have a message of their own where they are given none', () => {
+  it('have a default message', () => {
     expect(new PermanentError().message).toBe(withPage(rowOf('permanent_failure').message, 'permanent_failure'))
     expect(new RetryLaterError().message).toBe(withPage(rowOf('retry_later').message, 'retry_later'))
   })
@@ -137,7 +137,7 @@ describe('the classes for applications', () => {
     const error = new SchemaMismatchError('job.created', [{ input: 'credential' }], { cause: 7 })
     expect(error).toMatchObject({
       name: 'SchemaMismatchError',
-      message: withPage('The schema of job.created rejected its data.', 'schema_mismatch'),
+      message: withPage('The schema for job.created rejected the data.', 'schema_mismatch'),
       issues: [{ input: 'credential' }],
       cause: 7,
     })

@@ -262,7 +262,7 @@ describe('the secret on fetch', () => {
 })
 
 describe('a ready receiver on fetch', () => {
-  it('is used as it is, and neither started nor closed', async () => {
+  it('is used unchanged, and neither started nor closed', async () => {
     const inbox = inboxWith()
     const receiver = createReceiver({ secret, ...atStart, inbox, logger: recordingLogger() })
     const webhooks = scrapenestWebhooks({ receiver, path: '/webhooks/scrapenest' })
@@ -271,7 +271,7 @@ describe('a ready receiver on fetch', () => {
     expect(inbox.start).not.toHaveBeenCalled()
   })
 
-  it('may have allowedSources of its own, which remoteAddress serves', async () => {
+  it('may have allowedSources, which use remoteAddress', async () => {
     const options = { secret, ...atStart, logger: recordingLogger(), allowedSources: ['192.0.2.0/24'] }
     const webhooks = scrapenestWebhooks({ receiver: createReceiver(options), remoteAddress: () => '192.0.2.7' })
     expect(await shown(await webhooks(await signedRequest()))).toEqual(accepted)

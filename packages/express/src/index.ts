@@ -36,9 +36,10 @@ export {
   WebhookError,
 } from '@scrapenest-webhooks/core'
 
+/** The options of the middleware, in addition to those of the receiver. */
 export interface ExpressOptions {
   /**
-   * The exact path to answer at, relative to the mount. Other paths go on to the next middleware.
+   * The exact path of the webhook, relative to the mount. Requests for other paths go to the next middleware.
    * @default undefined: the middleware must be mounted on a route or a prefix
    */
   readonly path?: string | undefined
@@ -48,7 +49,7 @@ export interface ExpressOptions {
 export type ScrapenestWebhooksOptions<Schemas = object> = ExpressOptions &
   (ReceiverOptions<ScrapeNestEvents, ExpressRequest, Schemas> | WithReceiver<ReadyReceiver<ExpressRequest>>)
 
-/** The members of Express 4's and 5's request that are used, so that no version of @types/express is needed. */
+/** The members of Express 4's and 5's request that are used. Makes the package independent of @types/express. */
 export interface ExpressRequest extends IncomingMessage {
   readonly path: string
   readonly baseUrl: string
@@ -58,25 +59,26 @@ export interface ExpressRequest extends IncomingMessage {
   readonly body?: unknown
 }
 
+/** Express middleware that carries its receiver. */
 export interface ExpressMiddleware<Ready = Receiver<ScrapeNestEvents, ExpressRequest>> {
-  /** @param next absent where a functions framework calls the middleware as a handler. */
+  /** @param next absent if a functions framework calls the middleware as a handler. */
   (request: ExpressRequest, response: ServerResponse, next?: (error?: unknown) => void): Promise<void>
   readonly receiver: Ready
 }
 
 const fix =
-  'A body parser (usually express.json()) ran before the webhook. Either mount the webhook above it, or let every parser keep ' +
+  'A body parser (usually express.json()) ran before the webhook. Mount the webhook first, or make every parser keep ' +
   "the bytes: express.json({ verify: captureRawBody }) with captureRawBody from '@scrapenest-webhooks/express'. NestJS: NestFactory.create(AppModule, { rawBody: true })."
 
 const globalMount =
-  'scrapenestWebhooks is mounted for every request and has no path. Give it a path, or mount it on a route: ' +
+  'scrapenestWebhooks runs for every request and has no path. Set its path, or mount it on a route: ' +
   "app.use(scrapenestWebhooks({ path: '/webhooks/scrapenest', … })) or app.post('/webhooks/scrapenest', scrapenestWebhooks({ … }))."
 
 /**
  * Receives ScrapeNest webhooks on Express 4 or 5.
  *
- * @returns middleware whose promise settles when the reply has been written.
- * @throws {ConfigurationError} `configuration_invalid`
+ * @returns middleware whose promise settles once the reply has been written.
+ * @throws {ConfigurationError} `configuration_invalid`: an option is missing, malformed or unknown.
  *
  * @example
  * app.use(scrapenestWebhooks({ path: '/webhooks/scrapenest', secret: process.env.SCRAPENEST_WEBHOOK_SECRET, onEvent }))
@@ -114,7 +116,7 @@ export function scrapenestWebhooks(options: ExpressOptions & object): ExpressMid
       return
     }
     if (path !== undefined && pathWithin(request) !== path) {
-      // No genuine delivery arrives at the path twice over, so this is a mistake. Reported once, then counted.
+      // The mount path is repeated, so no delivery can match: a mistake. Reported once, then counted.
       if (pathOf(request.originalUrl) === path) receiver.report?.(pathTwice(path))
       if (next === undefined) writeReply(response, notFoundReply, receiver)
       else next()
@@ -128,8 +130,8 @@ export function scrapenestWebhooks(options: ExpressOptions & object): ExpressMid
 }
 
 /**
- * Keeps the bytes that a body parser is about to parse: for the `verify` option of `express.json()` and every other
- * parser that runs before the webhook.
+ * Keeps the raw bytes in `request.rawBody`. Pass it as the `verify` option of `express.json()` and every other body parser
+ * that runs before the webhook.
  *
  * @example
  * app.use(express.json({ verify: captureRawBody }))
@@ -142,12 +144,12 @@ export function captureRawBody(
   request.rawBody = bytes
 }
 
-/** The path within the mount. A request of another framework that runs Express middleware has no `path`. */
+/** The path within the mount. Other frameworks that run Express middleware set no `path`. */
 function pathWithin({ path, url }: Partial<ExpressRequest>): string | undefined {
   return path ?? pathOf(url)
 }
 
-/** A functions framework passes no `next`: it has chosen this handler, as a route does. */
+/** A functions framework passes no `next`. It has chosen this handler, as a route does. */
 function isGlobalMount({ route, baseUrl }: ExpressRequest, next: unknown): boolean {
   return next !== undefined && route === undefined && baseUrl === ''
 }

@@ -71,7 +71,7 @@ describe.each([
     expect(lines).toEqual([expect.stringContaining('warn signature_mismatch')])
   })
 
-  it('passes a typed event to its handler on a route of its own', async () => {
+  it('passes a typed event to its handler on a separate route', async () => {
     const app = framework()
     const seen: string[] = []
     app.post(
@@ -113,7 +113,7 @@ describe.each([
       expect([status, reply]).toEqual([500, { error: 'configuration_invalid' }])
     }
     process.off('warning', warned)
-    expect(lines).toEqual([expect.stringMatching(/^error configuration_invalid: .*Give it a path/)])
+    expect(lines).toEqual([expect.stringMatching(/^error configuration_invalid: .*Set its path/)])
     expect(alarms).toMatchObject([{ code: 'configuration_invalid' }])
     expect(warnings).toEqual([])
   })
@@ -128,7 +128,7 @@ describe.each([
     mount(app, path, webhooks)
     const origin = await serve(app)
     for (let sent = 0; sent < 3; sent += 1) expect((await deliver(origin + path, signed())).status).toBe(404)
-    expect(lines).toEqual([expect.stringContaining(`A request for ${path} is not handled`)])
+    expect(lines).toEqual([expect.stringContaining(`A request for ${path} was not handled`)])
     expect((await deliver(`${origin}/elsewhere`, signed())).status).toBe(404)
     expect((await deliver(origin + path + path, signed())).status).toBe(202)
     expect(lines).toHaveLength(1)
@@ -277,7 +277,7 @@ describe.each([
     expect(failed).toEqual([])
   })
 
-  // Google Cloud Functions and Firebase pass the request of their own Express app to a function of two parameters.
+  // Google Cloud Functions and Firebase pass their own Express request to a function of two parameters.
   it('works as the function of a framework that passes no `next` and has read the body', async () => {
     const functionOf = (webhooks: (request: ExpressRequest, response: ServerResponse) => unknown): App => {
       const app = framework()

@@ -37,46 +37,53 @@ export {
 
 declare module 'fastify' {
   interface FastifyInstance {
-    /** The receiver of ScrapeNest's webhooks. Other plugins add handlers with `app.scrapenest.onEvent(…)`. */
+    /** The receiver of ScrapeNest webhooks. Other plugins can add handlers: `app.scrapenest.onEvent(…)`. */
     scrapenest: Receiver<ScrapeNestEvents, FastifyRequest>
   }
 }
 
+/** The options of the plugin, in addition to those of the receiver. */
 export interface FastifyOptions {
-  /** The exact path to answer at, after the `prefix` given to `register`. */
+  /** The exact path of the webhook, appended to the `prefix` passed to `register`. Required. */
   readonly path: string
+  /**
+   * Fastify's own option of `register`.
+   * @default '': `path` is the whole path
+   */
   readonly prefix?: string | undefined
   /**
-   * The name under which the instance carries the receiver; `false` for none. A second registration needs another name.
-   * @default 'scrapenest'
+   * The name of the decorator that holds the receiver, or `false` for no decorator. A second registration needs another
+   * name.
+   * @default 'scrapenest': the receiver is `app.scrapenest`
    */
   readonly decorateAs?: string | false | undefined
-  // Fastify's own options of `register`, which it passes on to the plugin.
+  // Fastify's own options of `register`, which it also passes to the plugin.
   readonly logLevel?: string | undefined
   readonly logSerializers?: object | undefined
 }
 
 /**
- * All options of `scrapenestWebhooks`. `register` cannot infer types from options, so a schema must keep the shape of
- * the catalogue here; for one that transforms `data`, pass a receiver from `createReceiver`.
+ * All options of `scrapenestWebhooks`. `register` cannot infer types from options, so schemas must keep the shape of the
+ * catalogue here. For a schema that transforms `data`, pass a receiver from `createReceiver`.
  */
 export type ScrapenestWebhooksOptions = FastifyOptions & ReceiverOrOptions<FastifyRequest>
 
 const fix =
   'Something read the request before Fastify parsed it: a preParsing or onRequest hook, @fastify/middie with express.json(), ' +
-  'or a platform such as Firebase. Skip that for the path of the webhook, or keep the bytes in request.raw.rawBody. ' +
+  'or a platform such as Firebase. Skip it for the webhook path, or keep the bytes in request.raw.rawBody. ' +
   'NestJS: NestFactory.create(AppModule, adapter, { rawBody: true }).'
 
-/** Other methods are routed too, so that they get 405 with `Allow` as on every other host. */
+/** Other methods get routes too, so that they are answered 405 with `Allow`, as on every other host. */
 const otherMethods: readonly HTTPMethods[] = ['GET', 'HEAD', 'PUT', 'PATCH', 'DELETE', 'OPTIONS']
 
 /**
  * Receives ScrapeNest webhooks on Fastify 4 or 5.
  *
- * The decorator is visible to the whole application. The parser and the route live in an encapsulated child, so no
- * other route changes.
+ * The decorator is visible to the whole application. The parser and the route live in an encapsulated child, so other
+ * routes do not change.
  *
- * @throws {ConfigurationError} `configuration_invalid`, from `register`.
+ * @throws {ConfigurationError} `configuration_invalid`, from `register`: an option is missing, malformed or unknown, or the
+ * route or the decorator already exists.
  *
  * @example
  * await app.register(scrapenestWebhooks, {
@@ -114,7 +121,7 @@ async function register(app: FastifyInstance, options: ScrapenestWebhooksOptions
   await app.register(async (child) => addRoute(child, path, receiver), { prefix })
 }
 
-/** What no request causes, such as the handlers of an inbox, is logged by the application's logger. */
+/** Uses the application's logger for reports without a request, such as those about an inbox. */
 function withLoggerOf(
   app: FastifyInstance,
   source: ReceiverOrOptions<FastifyRequest>,
@@ -125,8 +132,8 @@ function withLoggerOf(
 }
 
 /**
- * Fastify gives up on a close hook after `pluginTimeout`, so closing must take less. A fifth is left for the other
- * hooks.
+ * Fastify gives up on close hooks after `pluginTimeout`, so closing must take less time. A fifth of it is reserved for
+ * other hooks.
  */
 function graceWithinPluginTimeout(
   app: FastifyInstance,
@@ -142,24 +149,24 @@ function decorate(app: FastifyInstance, name: string | false, receiver: ReadyRec
   if (name === false) return
   if (app.hasDecorator(name)) {
     throw new ConfigurationError(
-      `app.${name} exists already. Give a second registration of scrapenestWebhooks its own decorateAs, or false.`,
+      `app.${name} already exists. If scrapenestWebhooks is registered twice, set decorateAs to another name or to false.`,
     )
   }
   app.decorate(name, receiver)
 }
 
 function addRoute(child: FastifyInstance, path: string, receiver: ReadyReceiver<FastifyRequest>): void {
-  /** The streams that preParsing hooks have put in place of the request. */
+  /** The streams with which preParsing hooks have replaced the request. */
   const replacedStreams = new WeakMap<IncomingMessage, Readable>()
   child.removeAllContentTypeParsers()
-  // Leaves the body unread and `request.body` undefined: hooks of the application that log or copy a body see none.
-  // JSON by name as well: for `'*'` alone, Fastify compares the content type with every parser it knows.
+  // Leaves the body unread and `request.body` undefined, so that application hooks cannot log or copy the body. JSON is
+  // listed by name because for `'*'` alone, Fastify compares the content type with every parser.
   child.addContentTypeParser(['application/json', '*'], (request, payload, done) => {
     const stream = payload as unknown as Readable
     if (stream !== request.raw) {
       replacedStreams.set(request.raw, stream)
-      // Such a stream, for example one that decompresses, may fail before it is read, or without being read. Without a
-      // listener, that would end the process.
+      // Such a stream, for example a decompressor, may fail before it is read or without being read. Without a listener,
+      // the error would end the process.
       stream.on('error', () => {})
     }
     done(null)
@@ -203,39 +210,39 @@ function addRoute(child: FastifyInstance, path: string, receiver: ReadyReceiver<
   const route: RouteOptions = {
     method: 'POST',
     url: path,
-    // Not part of the application's API document.
+    // Keeps the route out of the application's API documentation.
     schema: { hide: true } as object,
-    // fastify-raw-body, where it is registered for all routes, would read the stream before us.
+    // Otherwise fastify-raw-body, if registered for all routes, would read the stream first.
     config: { rawBody: false },
     exposeHeadRoute: false,
     handler: handle,
     errorHandler(error, request, reply) {
-      // Fastify 5 refuses a malformed content type before any parser runs; a signature does not depend on it.
+      // Fastify 5 refuses a malformed content type before any parser runs, but signatures do not depend on it.
       if (error.code !== 'FST_ERR_CTP_INVALID_MEDIA_TYPE') throw error
       void handle(request, reply)
     },
   }
   if (!addUnlessTaken(child, route)) {
     throw new ConfigurationError(
-      `There already is a POST route at ${child.prefix}${path}. Give scrapenestWebhooks another path.`,
+      `A POST route already exists at ${child.prefix}${path}. Choose another path for scrapenestWebhooks.`,
     )
   }
   for (const method of otherMethods) addUnlessTaken(child, { ...route, method })
 }
 
-/** Adds a route, unless the application has one with this method and path. */
+/** Adds a route, unless the application already has one with this method and path. Returns whether it did. */
 function addUnlessTaken(child: FastifyInstance, route: RouteOptions): boolean {
   try {
     child.route(route)
     return true
   } catch (error) {
-    // Not `hasRoute`: on Fastify 4 it also finds wildcards that match.
+    // Not `hasRoute`, which on Fastify 4 also finds matching wildcards.
     if ((error as { code?: unknown }).code === 'FST_ERR_DUPLICATED_ROUTE') return false
     throw error
   }
 }
 
-/** `Fastify()` without a logger has one that discards everything, recognizable by its lack of a level. */
+/** Without a logger, `Fastify()` has one that discards everything. It lacks a `level`. */
 function loggerOf({ log }: Pick<FastifyInstance, 'log'>): Logger | undefined {
   return 'level' in log ? log : undefined
 }

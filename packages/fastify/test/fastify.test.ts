@@ -32,7 +32,7 @@ describe.each([
   ['fastify 5', fastify],
   ['fastify 4', fastify4 as unknown as typeof fastify],
 ])('the %s plugin', (_name, framework) => {
-  it('is registered beside wildcard and parametric routes that match its path', async () => {
+  it('can be registered alongside wildcard and parametric routes that match its path', async () => {
     const app = keep(framework())
     app.all('/*', async () => 'page')
     app.post('/webhooks/:name', async () => 'other')
@@ -161,7 +161,7 @@ describe.each([
       await app.register(scrapenestWebhooks, { path, secret })
       await expect((async () => await app.register(scrapenestWebhooks, { path, ...second }))()).rejects.toMatchObject({
         code: 'configuration_invalid',
-        message: expect.stringContaining(`There already is a POST route at ${path}.`),
+        message: expect.stringContaining(`A POST route already exists at ${path}.`),
       })
     })
 
@@ -178,7 +178,7 @@ describe.each([
       app[method](path, ownRoute)
       await expect((async () => await app.register(scrapenestWebhooks, { path, secret }))()).rejects.toMatchObject({
         code: 'configuration_invalid',
-        message: expect.stringContaining('Give scrapenestWebhooks another path.'),
+        message: expect.stringContaining('Choose another path for scrapenestWebhooks.'),
       })
     })
 

@@ -3,7 +3,7 @@ import { createInboxEvent } from '@scrapenest-webhooks/testing'
 import { describe, expect, it } from 'vitest'
 import { type PgBossInboxOptions, pgBossInbox } from '../src/index.ts'
 
-const connectionString = 'postgres://nobody@127.0.0.1:1/nothing'
+const connectionString = 'postgres://user@127.0.0.1:1/nothing'
 
 describe('pgBossInbox', () => {
   it('connects when first needed, not before', async () => {

@@ -29,9 +29,10 @@ export {
   WebhookError,
 } from '@scrapenest-webhooks/core'
 
+/** The options of the middleware, in addition to those of the receiver. */
 export interface KoaOptions {
   /**
-   * The exact path to answer at, relative to the mount. Other paths go on to the next middleware.
+   * The exact path of the webhook, relative to the mount. Requests for other paths go to the next middleware.
    * @default undefined: the middleware must be mounted on a route or a prefix
    */
   readonly path?: string | undefined
@@ -41,7 +42,7 @@ export interface KoaOptions {
 export type ScrapenestWebhooksOptions<Schemas = object> = KoaOptions &
   (ReceiverOptions<ScrapeNestEvents, KoaContext, Schemas> | WithReceiver<ReadyReceiver<KoaContext>>)
 
-/** The members of Koa 2's and 3's context that are used, so that no version of @types/koa is needed. */
+/** The members of Koa 2's and 3's context that are used. Makes the package independent of @types/koa. */
 export interface KoaContext {
   readonly req: IncomingMessage
   readonly request: { readonly req: IncomingMessage; readonly body?: unknown; readonly rawBody?: unknown }
@@ -53,23 +54,25 @@ export interface KoaContext {
   set(name: string, value: string): void
 }
 
+/** Koa middleware that carries its receiver. */
 export interface KoaMiddleware<Ready = Receiver<ScrapeNestEvents, KoaContext>> {
   (ctx: KoaContext, next: () => Promise<unknown>): Promise<unknown>
   readonly receiver: Ready
 }
 
 const fix =
-  'A body parser ran before the webhook and kept no bytes. Either register the webhook above it, or let it keep them: ' +
-  'koa-body needs { includeUnparsed: true }; @koa/bodyparser and koa-bodyparser keep ctx.request.rawBody themselves.'
+  'A body parser ran before the webhook and did not keep the bytes. Register the webhook first, or make the parser keep them: ' +
+  'koa-body needs { includeUnparsed: true }; @koa/bodyparser and koa-bodyparser keep ctx.request.rawBody by default.'
 
 const globalMount =
-  'scrapenestWebhooks is used for every request and has no path. Give it a path, or mount it on a route: ' +
+  'scrapenestWebhooks runs for every request and has no path. Set its path, or mount it on a route: ' +
   "app.use(scrapenestWebhooks({ path: '/webhooks/scrapenest', … })) or router.post('/webhooks/scrapenest', scrapenestWebhooks({ … }))."
 
 /**
  * Receives ScrapeNest webhooks on Koa 2 or 3.
  *
- * @throws {ConfigurationError} `configuration_invalid`
+ * @returns middleware that sends the reply, or calls `next` for other paths.
+ * @throws {ConfigurationError} `configuration_invalid`: an option is missing, malformed or unknown.
  *
  * @example
  * app.use(scrapenestWebhooks({ path: '/webhooks/scrapenest', secret: process.env.SCRAPENEST_WEBHOOK_SECRET, onEvent }))
@@ -96,7 +99,7 @@ export function scrapenestWebhooks(options: KoaOptions & object): KoaMiddleware<
       return write(ctx, closingConnection(errorReply(error)))
     }
     if (path !== undefined && ctx.path !== path) {
-      // No genuine delivery arrives at the path twice over, so this is a mistake. Reported once, then counted.
+      // The mount path is repeated, so no delivery can match: a mistake. Reported once, then counted.
       if (pathOf(ctx.originalUrl) === path) receiver.report?.(pathTwice(path))
       return await next()
     }
@@ -121,7 +124,7 @@ function detailsOf(ctx: KoaContext): HostDetails {
   const parsed = ctx.request
   return {
     kept: [
-      // Firebase and similar platforms keep bytes on Node's request, Koa's parsers keep text on Koa's.
+      // Firebase and similar platforms keep bytes on Node's request. Koa's parsers keep text on Koa's request.
       () => request.rawBody,
       () => request.body,
       () => (request.body as Record<symbol, unknown> | undefined)?.[koaBodyText],
@@ -133,10 +136,10 @@ function detailsOf(ctx: KoaContext): HostDetails {
   }
 }
 
-/** Where koa-body 4 to 6 keep the text, with `includeUnparsed: true`. */
+/** Where koa-body 4 to 6 keep the text if `includeUnparsed` is set. */
 const koaBodyText = Symbol.for('unparsedBody')
 
-/** Whether a router or a mount chose this middleware: koa-router, koa-route and koa-mount each leave a mark. */
+/** Whether a router or a mount chose this middleware. koa-router, koa-route and koa-mount each set a property. */
 function isMounted(ctx: object): boolean {
   return '_matchedRoute' in ctx || 'routePath' in ctx || ('mountPath' in ctx && Boolean(ctx.mountPath))
 }

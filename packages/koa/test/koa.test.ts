@@ -101,7 +101,7 @@ describe.each([
       expect([status, reply]).toEqual([500, { error: 'configuration_invalid' }])
     }
     process.off('warning', warned)
-    expect(lines).toEqual([expect.stringMatching(/^error configuration_invalid: .*Give it a path/)])
+    expect(lines).toEqual([expect.stringMatching(/^error configuration_invalid: .*Set its path/)])
     expect(alarms).toMatchObject([{ code: 'configuration_invalid' }])
     expect(warnings).toEqual([])
   })
@@ -112,7 +112,7 @@ describe.each([
     app.use(mount(path, scrapenestWebhooks({ path, secret, logger })))
     const origin = await serve(app)
     for (let sent = 0; sent < 3; sent += 1) expect((await deliver(origin + path, signed())).status).toBe(404)
-    expect(lines).toEqual([expect.stringContaining(`A request for ${path} is not handled`)])
+    expect(lines).toEqual([expect.stringContaining(`A request for ${path} was not handled`)])
     expect((await deliver(origin + path + path, signed())).status).toBe(202)
     expect(lines).toHaveLength(1)
   })

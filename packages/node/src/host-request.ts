@@ -8,13 +8,13 @@ import {
 } from '@scrapenest-webhooks/core'
 import { type BodySource, readRawBody } from './read-body.ts'
 
-/** What a host knows about a request beyond node:http. */
+/** Details about a request that only the host knows. */
 export interface HostDetails extends Pick<BodySource, 'kept' | 'fix'> {
-  /** The client's address, as the host's trusted-proxy rules report it. */
+  /** Returns the client's address, according to the host's trusted-proxy settings. */
   readonly remoteAddress: () => string | undefined
 }
 
-/** A request of node:http, or of a host built on it, as a WebhookRequest. */
+/** Converts a request of node:http, or of a host built on it, to a WebhookRequest. */
 export function toWebhookRequest(request: IncomingMessage, { kept, fix, remoteAddress }: HostDetails): WebhookRequest {
   return {
     method: request.method ?? '',
@@ -34,11 +34,15 @@ export function toWebhookRequest(request: IncomingMessage, { kept, fix, remoteAd
 function loggerOf(request: IncomingMessage & { readonly log?: unknown }): Logger | undefined {
   const log = request.log as Partial<Logger> | undefined
   if (typeof log?.warn !== 'function' || typeof log.error !== 'function') return undefined
-  // Fastify's logger, when it is off, discards everything: all its methods are one function.
+  // Fastify's disabled logger, whose methods are all the same empty function.
   return log.warn === log.error ? undefined : (log as Logger)
 }
 
-/** Writes a reply with node:http's own methods, which work on every host built on it. */
+/**
+ * Writes a reply with the methods of node:http, which work on every host built on it. Never throws.
+ *
+ * @param receiver reports a reply that could not be written.
+ */
 export function writeReply(
   response: ServerResponse,
   reply: WebhookReply,
@@ -46,8 +50,8 @@ export function writeReply(
 ): void {
   if (response.destroyed) return
   if (response.headersSent) {
-    // One that has ended, for example by a timeout middleware, is complete. This one would hang.
-    if (!response.writableEnded) receiver?.report?.('A reply was not sent: something else had sent headers before.')
+    // An ended response is complete, for example one that timeout middleware sent. One that has not ended may hang.
+    if (!response.writableEnded) receiver?.report?.('The reply was not sent: something else had already sent headers.')
     return
   }
   try {
@@ -60,25 +64,25 @@ export function writeReply(
 }
 
 /**
- * Closes the connection when something that wraps the response throws, such as a session middleware, and reports it.
- * The sender retries. Left to the host, it could hang the request or end the process.
+ * Closes the connection and reports the error if something that wraps the response throws, such as session middleware. The
+ * sender then retries. The host might leave the request hanging or end the process.
  */
 export function abandonReply(response: ServerResponse, cause: unknown, receiver?: Pick<ReadyReceiver, 'report'>): void {
   response.destroy()
   const problem =
-    'The reply could not be written: something that wraps the response threw, such as a session middleware.'
+    'The reply could not be written: something that wraps the response threw an error, such as session middleware.'
   receiver?.report?.(new ConfigurationError(problem, { cause }))
 }
 
-/** The path of a request target. A proxy may send the absolute form (RFC 9112, 3.2.2). */
+/** The path of a request target, without the query. A proxy may send the absolute form (RFC 9112, 3.2.2). */
 export function pathOf(target: string | undefined): string | undefined {
   if (target === undefined || target.startsWith('/')) return target?.split('?', 1)[0]
   return URL.canParse(target) ? new URL(target).pathname : target
 }
 
-/** The warning for middleware whose path is also that of its mount, so that no delivery ever reaches it. */
+/** The warning for middleware whose `path` repeats its mount path, so that no delivery reaches it. */
 export function pathTwice(path: string): string {
-  return `A request for ${path} is not handled: the webhook is mounted at this path, and its \`path\` option repeats it. Mount it without a path, or at this path alone and without the option.`
+  return `A request for ${path} was not handled: the webhook is mounted at this path and its \`path\` option repeats it. Remove the option, or mount the webhook without a path.`
 }
 
 /** The error for a second registration for the same path, which no delivery reaches. */

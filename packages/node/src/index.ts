@@ -36,10 +36,12 @@ export {
 } from './host-request.ts'
 export { type BodySource, readRawBody } from './read-body.ts'
 
+/** The options of the handler, in addition to those of the receiver. */
 export interface NodeOptions {
   /**
-   * The exact path to answer at. Other paths go to `next` if there is one (connect, polka), and get 404 otherwise.
-   * @default undefined: every request is a delivery
+   * The exact path of the webhook. Requests for other paths go to `next` if there is one (connect, polka); otherwise they
+   * get 404.
+   * @default undefined: every request is treated as a delivery
    */
   readonly path?: string | undefined
 }
@@ -48,16 +50,17 @@ export interface NodeOptions {
 export type ScrapenestWebhooksOptions<Schemas = object> = NodeOptions &
   (ReceiverOptions<ScrapeNestEvents, IncomingMessage, Schemas> | WithReceiver<ReadyReceiver<IncomingMessage>>)
 
+/** A request listener that carries its receiver. */
 export interface NodeHandler<Ready = Receiver<ScrapeNestEvents, IncomingMessage>> {
   (request: IncomingMessage, response: ServerResponse, next?: (error?: unknown) => void): Promise<void>
   readonly receiver: Ready
 }
 
 /**
- * Receives ScrapeNest webhooks on a bare node:http server, or the compatibility layer of node:http2.
+ * Receives ScrapeNest webhooks on a bare node:http server or on node:http2's compatibility API.
  *
- * @returns a request listener whose promise settles when the reply has been written.
- * @throws {ConfigurationError} `configuration_invalid`
+ * @returns a request listener whose promise settles once the reply has been written.
+ * @throws {ConfigurationError} `configuration_invalid`: an option is missing, malformed or unknown.
  *
  * @example
  * const secret = process.env.SCRAPENEST_WEBHOOK_SECRET

@@ -60,7 +60,7 @@ describe('readBody', () => {
     expect(Buffer.compare(await readBody(stream, { maxBytes: body.byteLength }), body)).toBe(0)
   })
 
-  it('rejects as soon as the limit is passed, even if the body neither goes on nor ends', async () => {
+  it('rejects as soon as the limit is passed, even if the body neither continues nor ends', async () => {
     const stream = new PassThrough()
     const reading = readBody(stream, limits)
     stream.write(Buffer.alloc(6))

@@ -11,20 +11,30 @@ export interface SignedDelivery {
 }
 
 export interface SignDeliveryOptions {
+  /** The signing secret, `whsec_…`. */
   readonly secret: Secret
-  /** `svix-id`. @default a new one for each call */
+  /**
+   * The `svix-id`.
+   * @default a new one for each call
+   */
   readonly id?: string
-  /** When it was signed. A time in the past makes a stale delivery. @default now */
+  /**
+   * The signed timestamp. A time in the past makes the delivery stale.
+   * @default now
+   */
   readonly sentAt?: Date
-  /** A second secret that also signs it, as during a rotation. */
+  /**
+   * A second secret that also signs the delivery, as during a rotation.
+   * @default undefined: one signature
+   */
   readonly alsoSignedWith?: Secret
 }
 
 /**
  * Signs a delivery as ScrapeNest does.
  *
- * @param payload an event, sent as JSON; or text or bytes, sent unchanged.
- * @throws {ConfigurationError} `configuration_invalid`: a malformed secret, or an invalid `sentAt`.
+ * @param payload an event, which is sent as JSON, or text or bytes, which are sent unchanged.
+ * @throws {ConfigurationError} `configuration_invalid`: a secret, `id` or `sentAt` is malformed.
  *
  * @example
  * const { headers, body } = signDelivery(createEvent('job.completed'), { secret })
@@ -45,7 +55,8 @@ export function signDelivery(
 /**
  * Sends a delivery over HTTP.
  *
- * @returns the status, the parsed reply and the headers: `{ status: 202, reply: { status: 'accepted' }, headers }`.
+ * @returns the status, the reply (parsed if it is JSON) and the headers:
+ * `{ status: 202, reply: { status: 'accepted' }, headers }`.
  */
 export async function deliver(
   url: string,

@@ -6,9 +6,9 @@ type Overrides<Type extends EventType<ScrapeNestEvents>> = Partial<Omit<EventOf<
 }
 
 /**
- * A new event like those ScrapeNest sends, with its own `event_id` and your overrides.
+ * Creates an event like those ScrapeNest sends, with its own `event_id` and your overrides.
  *
- * @param overrides fields of the envelope and of `data`. `{ data: { status: 'failed' } }` makes a failed
+ * @param overrides fields of the envelope and of `data`. `{ data: { status: 'failed' } }` creates a failed
  * `job.completed`, with the fields of a failure.
  *
  * @example

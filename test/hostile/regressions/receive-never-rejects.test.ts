@@ -86,14 +86,14 @@ describe('receive resolves with a reply from the table', () => {
   })
 
   it('and calls onError when the logger of the request cannot be read', async () => {
-    const told: string[] = []
-    const receiver = createReceiver({ secret, logger: quiet, onError: (_error, { code }) => told.push(code) })
+    const reported: string[] = []
+    const receiver = createReceiver({ secret, logger: quiet, onError: (_error, { code }) => reported.push(code) })
     const request = Object.defineProperty({ ...signedRequest(), body: async () => 'no bytes' as never }, 'logger', {
       get(): never {
         throw new Error('no logger')
       },
     })
     expect(resultOf(await receiver.receive(request))).toBe('raw_body_unavailable')
-    expect(told).toEqual(['raw_body_unavailable'])
+    expect(reported).toEqual(['raw_body_unavailable'])
   })
 })

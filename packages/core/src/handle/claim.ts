@@ -2,16 +2,16 @@ import { asWebhookError, WebhookError } from '../errors.ts'
 import type { ClaimResult, DuplicateStore } from './duplicates.ts'
 
 /**
- * How long a claim lasts: much longer than handlers take, but short enough that ScrapeNest still retries an event whose
- * process died. Claims are not renewed.
+ * How long a claim lasts: much longer than handlers take, yet short enough that ScrapeNest still retries the event if
+ * this process dies. Claims are not renewed.
  */
 const expiresInMs = 15 * 60_000
 
 /** The right to run the handlers of one event. It ends with `complete` or `release`, or expires. */
 export interface Claim {
-  /** The handlers succeeded: from now on the event is a duplicate. @throws {WebhookError} `store_unavailable` */
+  /** Marks the event as handled: later deliveries are duplicates. @throws {WebhookError} `store_unavailable` */
   complete(): Promise<void>
-  /** Lets the event be retried. @throws {WebhookError} `store_unavailable` */
+  /** Gives up the claim, so that a retry runs the handlers. @throws {WebhookError} `store_unavailable` */
   release(): Promise<void>
 }
 
@@ -19,7 +19,7 @@ export interface Claim {
  * Claims an event.
  *
  * @param key see `eventKey`.
- * @returns nothing if the event is done.
+ * @returns `undefined` if the event is done.
  * @throws {WebhookError} `event_in_progress`, `store_unavailable`
  */
 export async function claimEvent(duplicates: DuplicateStore, key: string): Promise<Claim | undefined> {
@@ -33,7 +33,7 @@ export async function claimEvent(duplicates: DuplicateStore, key: string): Promi
     case 'in_progress':
       throw new WebhookError('event_in_progress')
     default:
-      throw new WebhookError('store_unavailable', '`claim` returned no known state.')
+      throw new WebhookError('store_unavailable', '`claim` returned an unknown state.')
   }
 }
 
@@ -44,7 +44,7 @@ function claimOf(duplicates: DuplicateStore, key: string, token: string): Claim 
   }
 }
 
-/** Whatever a store throws, the store is unavailable. */
+/** Reports anything a store throws as `store_unavailable`. */
 async function storeCall<Result>(call: () => Result | Promise<Result>): Promise<Result> {
   try {
     return await call()

@@ -3,31 +3,36 @@ import { checkHooks, checkWholeNumber } from '../check.ts'
 /**
  * Tracks which events have been handled and which are in progress.
  *
- * For a store, an event is in one of three states:
- * - *unknown*: never claimed, or its claim was released or has expired. `claim` takes it.
- * - *in progress*: claimed, with a token and a time after which the claim expires. Left by `complete`, by `release`, or
- *   when the claim expires, so that a handler that never ends does not block the event.
- * - *done*: completed. Stays done for as long as the store remembers: at least three days, because that is how long
- *   ScrapeNest retries.
+ * To a store, an event is in one of three states:
+ * - *unknown*: never claimed, or its claim was released or has expired. `claim` succeeds.
+ * - *in progress*: claimed, with a token and an expiry. Ends with `complete`, with `release`, or when the claim expires, so
+ *   that a handler that never ends does not block the event.
+ * - *done*: completed. Stays done for as long as the store remembers it: at least three days, because ScrapeNest retries
+ *   for that long.
  *
- * A handler that outlived its claim must not touch its successor's claim: `complete` and `release` do nothing if
- * another claim is running. Without a running claim, `complete` still makes the event done, because its handlers did
- * succeed. A store shared by several processes must decide `claim` atomically.
+ * A handler that outlives its claim must not affect a newer one: `complete` and `release` do nothing while another claim
+ * is in progress. Without one, `complete` still marks the event as done, because its handlers succeeded. A store shared
+ * by several processes must implement `claim` atomically.
  */
 export interface DuplicateStore {
   /**
+   * Claims an event, unless it is in progress or done.
+   *
    * @param key identifies the event: at most 400 characters of well-formed text, see `eventKey`.
-   * @param options.expiresInMs when the claim expires, in milliseconds from now.
+   * @param options.expiresInMs how long the claim lasts, in milliseconds.
    */
   claim(key: string, options: { readonly expiresInMs: number }): ClaimResult | Promise<ClaimResult>
+  /** Marks the event as done, unless another claim is in progress. */
   complete(key: string, token: string): void | Promise<void>
+  /** Ends the claim without marking the event as done. Does nothing if the claim is no longer this one. */
   release(key: string, token: string): void | Promise<void>
-  /** Rejects when the store is unavailable. Called for probes only. */
+  /** Rejects if the store is unavailable. Called for probes only. */
   check?(): void | Promise<void>
-  /** Called by each receiver that uses this store, when it closes. */
+  /** Called once by each receiver that uses this store, when the receiver closes. */
   close?(): void | Promise<void>
 }
 
+/** What `claim` found: it succeeded, another delivery is being handled, or the event is done. */
 export type ClaimResult =
   | { readonly state: 'claimed'; readonly token: string }
   | { readonly state: 'in_progress' }
@@ -36,13 +41,13 @@ export type ClaimResult =
 export interface MemoryDuplicatesOptions {
   /**
    * How long a handled event is remembered, in seconds.
-   * @default 345600 (4 days): ScrapeNest retries for up to 3 days.
+   * @default 345600 (4 days): ScrapeNest retries for up to 3 days
    */
   readonly rememberSeconds?: number
   /**
    * Maximum number of remembered events, besides those in progress. When full, the older half is evicted; events in
    * progress never are.
-   * @default 100000. `pnpm bench --only memory` prints how much memory that takes.
+   * @default 100000: a retry of an evicted event runs the handlers again
    */
   readonly maxEvents?: number
   /** The clock, in milliseconds since 1970. @default Date.now */
@@ -50,10 +55,10 @@ export interface MemoryDuplicatesOptions {
 }
 
 /**
- * The default store, in the memory of this process. Other processes do not see it, and it is empty after a restart. Where
- * that matters, use an inbox or a shared store.
+ * The default store, in the memory of this process. Other processes do not see it, and it is empty after a restart. If
+ * that matters, use an inbox or a shared store. `pnpm bench --only memory` prints how much memory it takes.
  *
- * @throws {ConfigurationError} `configuration_invalid`: a limit that is not a positive whole number.
+ * @throws {ConfigurationError} `configuration_invalid`: a limit is not a whole number, or is too small.
  */
 export function memoryDuplicates(options: MemoryDuplicatesOptions = {}): DuplicateStore {
   checkHooks(options, ['now'])
@@ -61,7 +66,7 @@ export function memoryDuplicates(options: MemoryDuplicatesOptions = {}): Duplica
   const rememberMs = checkWholeNumber('rememberSeconds', rememberSeconds, { min: 1 }) * 1000
   const halfOfMax = Math.floor(checkWholeNumber('maxEvents', maxEvents, { min: 2 }) / 2)
   const running = new Map<string, { readonly token: string; readonly expiresAtMs: number }>()
-  // Until when each done event is remembered, in two generations: when the younger is full, the older is dropped.
+  // When each done event is forgotten, in two generations: when the younger is full, the older is dropped.
   let younger = new Map<string, number>()
   let older = new Map<string, number>()
   let youngerSinceMs = now()
@@ -94,7 +99,7 @@ export function memoryDuplicates(options: MemoryDuplicatesOptions = {}): Duplica
     },
     complete(key, token) {
       const claim = running.get(key)
-      // Without a running claim, this one has expired and no other followed, so the completion counts.
+      // No claim in progress: this one has expired and no other followed, so the completion counts.
       if (claim !== undefined && claim.token !== token) return
       running.delete(key)
       younger.set(key, now() + rememberMs)

@@ -5,39 +5,39 @@ import type { Reporter } from '../report/reporter.ts'
 import type { Delivery } from './delivery.ts'
 
 /**
- * Called with a verified event. Its result is awaited and otherwise ignored. If it throws, the sender (or the inbox)
- * retries, except after a `PermanentError`.
+ * Handles a verified event. The result is awaited and otherwise ignored. If the handler throws, the sender or the inbox
+ * retries, unless it throws a `PermanentError`.
  */
 export type EventHandler<Events extends object, Pattern extends EventPattern<Events>, Context = unknown> = (
   event: EventOf<Events, Pattern>,
   delivery: Delivery<Context>,
 ) => unknown
 
-/** Handlers by pattern: the form of the `onEvent` option. */
+/** The `onEvent` option: handlers by pattern. */
 export type EventHandlers<Events extends object = ScrapeNestEvents, Context = unknown> = {
   readonly [Pattern in EventPattern<Events>]?: EventHandler<Events, Pattern, Context> | undefined
 }
 
-/** A registered handler. Its types were checked at registration. */
+/** A registered handler. Typed at registration. */
 export type AnyHandler<Context> = (event: WebhookEvent, delivery: Delivery<Context>) => unknown
 
 /** `unhandled`: nothing failed, but no handler is registered for the event. */
 export type DispatchResult = 'handled' | 'unhandled'
 
-/** What became of an event: a result, or all failures and the one error that decides the reply or the retry. */
+/** How an event ended: with a result, or with every failure and the one that decides the reply or the retry. */
 export type Dispatch =
   | { readonly result: DispatchResult }
   | { readonly error: WebhookError; readonly failures: readonly unknown[] }
 
 /** The handlers of a receiver or worker. */
 export interface Handlers<Context> {
-  /** @throws {ConfigurationError} `configuration_invalid`: a malformed pattern, or a handler that is not a function. */
+  /** @throws {ConfigurationError} `configuration_invalid`: the pattern is malformed, or the handler is not a function. */
   add(pattern: string, handler: AnyHandler<Context>): void
-  /** Warns of patterns that are probably misspelled. Called before the first event is handled. */
+  /** Warns about patterns that are probably misspelled. Called before the first event is handled. */
   begin(): void
   /**
-   * Runs the schema of the event's type, then every handler in order (exact type, family, `'*'`), whether or not one
-   * fails. Never rejects; the caller reports failures.
+   * Runs the schema of the event's type, then every handler in order (exact type, family, `'*'`), even if one fails.
+   * Never rejects. The caller reports failures.
    */
   run(event: WebhookEvent, delivery: Delivery<Context>): Promise<Dispatch>
 }
@@ -57,9 +57,9 @@ export function createHandlers<Context>(
   { eventTypes, onEvent, onUnknownEvent, schemas }: HandlersOptions<Context>,
   reporter: Reporter,
 ): Handlers<Context> {
-  // Maps, not objects: an event of type "constructor" must find nothing.
+  // Maps, not objects: an event of type "constructor" must not find an inherited property.
   const byPattern = new Map<string, readonly AnyHandler<Context>[]>()
-  /** The handlers of each type of the catalogue, in the order they run. */
+  /** The handlers of each type in the catalogue, in the order they run. */
   const byType = new Map<string, readonly AnyHandler<Context>[]>(eventTypes.map((type) => [type, []]))
   /** The number of events of each type that ended without a handler. */
   const unhandled = new Map<string, number>()
@@ -71,9 +71,9 @@ export function createHandlers<Context>(
     }
     if (typeof handler !== 'function') throw unexpected(`the handler of '${pattern}'`, handler, 'a function')
     byPattern.set(pattern, [...(byPattern.get(pattern) ?? []), handler])
-    // A handler for a type adds it to the catalogue: a catalogue that is only a type parameter does not exist at run time.
+    // A handler for a type adds the type: a catalogue that is only a type parameter does not exist at run time.
     if (!pattern.endsWith('*')) byType.set(pattern, [])
-    // New lists, so that an event in progress keeps the one it started with.
+    // New lists, so that an event in progress keeps the list it started with.
     for (const type of byType.keys())
       byType.set(
         type,
@@ -81,17 +81,17 @@ export function createHandlers<Context>(
       )
   }
 
-  /** Warns of a handler that was added after its events began to arrive. */
+  /** Warns about a handler that was added after events for it had arrived. */
   function warnIfLate(pattern: string): void {
     let missed = 0
     for (const [type, count] of unhandled) if (patternsOf(type).includes(pattern)) missed += count
     if (missed === 0) return
     reporter.warn(
-      `The handler for '${pattern}' was added late: ${missed} ${missed === 1 ? 'event' : 'events'} ended without a handler before. Add handlers before the receiver starts; an inbox can replay events that ended unhandled.`,
+      `The handler for '${pattern}' was added late: ${missed} ${missed === 1 ? 'event' : 'events'} had already ended without a handler. Add handlers before the receiver starts. An inbox can replay unhandled events.`,
     )
   }
 
-  /** The event with the schema's output as its data. A schema that throws counts as one that rejects. */
+  /** Returns the event with the schema's output as its data. A schema that throws counts as rejecting. */
   async function checkData(event: WebhookEvent, schema: StandardSchema): Promise<WebhookEvent | SchemaMismatchError> {
     try {
       const result = await schema['~standard'].validate(event.data)
@@ -103,7 +103,7 @@ export function createHandlers<Context>(
   }
 
   function endUnhandled(type: string): Dispatch {
-    // Bounded, because a sender may invent types.
+    // Bounded, because senders can invent types.
     if (unhandled.has(type) || unhandled.size < maxUnhandledTypes) unhandled.set(type, (unhandled.get(type) ?? 0) + 1)
     return { result: 'unhandled' }
   }
@@ -120,7 +120,7 @@ export function createHandlers<Context>(
         if (!matching.has(pattern)) reporter.warn(`No event type matches '${pattern}'.`)
         const meant = eventTypes.includes(pattern) ? undefined : closestTo(pattern, eventTypes)
         if (meant !== undefined)
-          reporter.warn(`No event type of the catalogue is '${pattern}'. Did you mean '${meant}'?`)
+          reporter.warn(`'${pattern}' is not an event type in the catalogue. Did you mean '${meant}'?`)
       }
     },
     async run(event, delivery) {
@@ -140,7 +140,7 @@ export function createHandlers<Context>(
   }
 }
 
-/** Runs the handlers one after the other, even if one fails. @returns what they threw. */
+/** Runs the handlers in sequence, even if one fails, and returns what they threw. */
 async function failuresIn<Context>(
   handlers: readonly AnyHandler<Context>[],
   event: WebhookEvent,
@@ -157,15 +157,15 @@ async function failuresIn<Context>(
   return failures
 }
 
-/** `'job.created'` is matched by itself, by `'job.*'` and by `'*'`. A type without a full stop is in no family. */
+/** The patterns that match a type: `'job.created'`, `'job.*'` and `'*'`. A type without a period has no family. */
 function patternsOf(eventType: string): string[] {
   const stop = eventType.indexOf('.')
   return stop > 0 ? [eventType, `${eventType.slice(0, stop)}.*`, '*'] : [eventType, '*']
 }
 
 /**
- * The one failure that decides the reply. Failures that can be retried take precedence over those that cannot, and among
- * them those without their own delay. Of several delays, the longest applies.
+ * The failure that decides the reply. Retryable failures take precedence over permanent ones, and among the retryable
+ * ones, those without a delay. Of several delays, the longest applies.
  */
 export function combineFailures(failures: readonly unknown[]): WebhookError {
   const retries = failures.filter((failure) => codeOf(failure) === 'retry_later')

@@ -8,9 +8,9 @@ import type { InboxAttempt, InboxConsumer, InboxEvent } from './inbox.ts'
 import { type HandlingOptions, type HandlingSettings, handlingOptions, readHandlingOptions } from './options.ts'
 
 /**
- * The handlers of stored events in a process that receives nothing: what a worker runs.
+ * Creates the consumer that a worker starts an inbox with: it handles stored events and receives no deliveries.
  *
- * @throws {ConfigurationError} `configuration_invalid`
+ * @throws {ConfigurationError} `configuration_invalid`: an option is malformed or unknown.
  */
 export function createInboxProcessor<
   Events extends object = ScrapeNestEvents,
@@ -27,7 +27,7 @@ export function createInboxProcessor<
   return inboxConsumer({ name: settings.name, handlers, reporter, processing: true })
 }
 
-/** A receiver or worker as the consumer of an inbox. Its handlers get stored bytes, and no `context` from the host. */
+/** A receiver or worker as a consumer of an inbox. Its handlers get stored bytes and no `context`. */
 export function inboxConsumer<Context>({
   name,
   handlers,
@@ -39,7 +39,7 @@ export function inboxConsumer<Context>({
   readonly reporter: Reporter
   readonly processing: boolean
 }): InboxConsumer {
-  /** What handlers threw, by the error that the processor rejected with. */
+  /** What the handlers threw, by the error that the processor rejected with. */
   const failuresOf = new WeakMap<WebhookError, readonly unknown[]>()
 
   async function processEvent(stored: InboxEvent, { attempt, signal }: InboxAttempt): Promise<DispatchResult> {
@@ -69,7 +69,7 @@ export function inboxConsumer<Context>({
 }
 
 function unhandledMessage(eventType: string): string {
-  return `There is no handler for '${eventType}'. Such events end unhandled, and can be replayed once there is one.`
+  return `No handler for '${eventType}'. Such events end as unhandled. You can replay them once you have added a handler.`
 }
 
 function subjectOf(event: InboxEvent | undefined, attempt: AttemptFacts | undefined): Subject {

@@ -13,53 +13,59 @@ import type { Delivery } from './delivery.ts'
 import type { EventHandlers, HandlersOptions } from './handlers.ts'
 
 /**
- * The options that decide what happens to an event, for receivers and workers alike.
+ * The options of receivers and workers that decide what happens to an event.
  *
  * @typeParam Schemas the type of `schemas`, inferred from it.
  */
 export interface HandlingOptions<Events extends object, Context = unknown, Schemas = object> {
   /**
-   * Scopes duplicates and the inbox: endpoints with different names may share a store.
-   * @default 'scrapenest'
+   * Separates the events of different endpoints that share a store or an inbox. Also the prefix of log lines.
+   * @default 'scrapenest': events of two receivers with this name and the same id are duplicates
    */
   readonly name?: string | undefined
-  /** Handlers by pattern: `'artifact.ready'`, `'job.*'`, `'*'`. Add more with `receiver.onEvent`. */
+  /**
+   * Handlers by pattern: `'artifact.ready'`, `'job.*'`, `'*'`. Add more with `receiver.onEvent`.
+   * @default {}: events are acknowledged as `accepted` and reported to `onDelivery` as `unhandled`
+   */
   readonly onEvent?: EventHandlers<SchemaOutputs<Events, NoInfer<Schemas>>, Context> | undefined
   /**
-   * Called with verified events whose type is not in the catalogue. They are acknowledged whatever it does, because the
-   * sender may add event types before this library knows them.
+   * Called for verified events whose type is not in the catalogue. They are acknowledged whatever it does, because
+   * ScrapeNest may add event types before this library knows them.
+   * @default undefined: such events are acknowledged and otherwise ignored
    */
   readonly onUnknownEvent?: ((event: WebhookEvent, delivery: Delivery<Context>) => unknown) | undefined
   /**
-   * Called for failures that need attention: what a handler threw, an unavailable store, a lost raw body. Not called
-   * for refused deliveries. Failures of requests that are not verified reach it at most once a minute per code.
+   * Called for failures that need attention: a handler that threw, an unavailable store, a lost raw body. Not called for
+   * refused deliveries. For unverified requests, called at most once a minute per code.
+   * @default undefined: failures are only logged
    */
   readonly onError?: ((error: unknown, context: ErrorContext) => unknown) | undefined
   /**
-   * A Standard Schema (zod, valibot, arktype, …) per event type. Its output replaces `data`, in the types too; if it
-   * rejects, the reply is 500 `schema_mismatch`.
+   * A Standard Schema (zod, valibot, arktype, …) per event type. Its output replaces `data`, also in the types. If it
+   * rejects, no handler runs and the reply is 500 `schema_mismatch`.
+   * @default {}: `data` is not checked
    */
   readonly schemas?: (Schemas & OnlyEventTypes<Events, Schemas>) | undefined
   /**
-   * The types of a custom catalogue. Types named by `onEvent` or `schemas` are known without it; `'*'` and families
-   * match the others only if they are listed here.
+   * The event types of a custom catalogue. Types named in `onEvent` or `schemas` are known anyway; `'*'` and families match
+   * other types only if they are listed here.
    * @default scrapeNestEventTypes
    */
   readonly eventTypes?: readonly EventType<Events>[] | undefined
   /**
-   * Where warnings and errors go: anything with pino's `warn` and `error`. A logger that the host attaches to the
+   * Receives warnings and errors: any logger with pino's `warn` and `error`. A logger that the host attaches to the
    * request (Fastify's, pino-http's) takes precedence.
-   * @default Node's process warnings, and stderr for errors
+   * @default process warnings for warnings, which `NODE_NO_WARNINGS=1` hides, and stderr for errors
    */
   readonly logger?: Logger | undefined
 }
 
-/** Makes a schema for a misspelled event type a compile error: an inferred type parameter alone would allow any key. */
+/** Rejects schemas for misspelled event types at compile time: an inferred type parameter alone would allow any key. */
 type OnlyEventTypes<Events extends object, Schemas> = {
   readonly [Type in Exclude<keyof Schemas, EventType<Events>>]?: never
 }
 
-/** The handling options with every default filled in and every rule checked. */
+/** The validated handling options, with defaults filled in. */
 export type HandlingSettings<Context> = HandlersOptions<Context> &
   AlwaysSet<HandlingOptions<object, Context>, 'name' | 'logger'> &
   Pick<HandlingOptions<object, Context>, 'onError'>
@@ -75,7 +81,9 @@ export const handlingOptions: Readonly<Record<keyof HandlingOptions<object>, tru
 }
 
 /**
- * @param options the other options must already have their defaults.
+ * Validates the handling options and fills in their defaults.
+ *
+ * @param options other options must already have their defaults.
  * @throws {ConfigurationError} `configuration_invalid`, with the option and the fix.
  */
 export function readHandlingOptions<Settings extends HandlingSettings<never>>(options: object): Settings {

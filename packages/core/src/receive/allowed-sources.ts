@@ -1,11 +1,11 @@
 import { unexpected } from '../check.ts'
 
 /**
- * Compiles a list of addresses and CIDR ranges to a test. An IPv4 address written as IPv6 (`::ffff:192.0.2.1`, as a
- * dual-stack socket reports it) counts as the IPv4 address it is. The port that some proxies add to an address (Azure
- * Application Gateway writes `192.0.2.9:54321` into `X-Forwarded-For`) is ignored.
+ * Compiles addresses and CIDR ranges into a predicate. An IPv4 address in IPv6 notation (`::ffff:192.0.2.1`, as dual-stack
+ * sockets report it) counts as the IPv4 address. A port after the address is ignored: Azure Application Gateway writes
+ * `192.0.2.9:54321` into `X-Forwarded-For`.
  *
- * @throws {ConfigurationError} `configuration_invalid`: an empty list, or an entry that is not an address or range.
+ * @throws {ConfigurationError} `configuration_invalid`: the list is empty, or an entry is not an address or range.
  */
 export function compileAllowedSources(sources: readonly string[]): (address: string) => boolean {
   // Not imported: few receivers have the option, and node:net makes a cold start longer.
@@ -15,7 +15,7 @@ export function compileAllowedSources(sources: readonly string[]): (address: str
   for (const source of sources) {
     try {
       const [, address, prefix] = grammar.exec(source) as unknown as [string, string, string | undefined]
-      // BlockList validates the address and the length of the prefix. A single address is a range of one.
+      // BlockList validates the address and the prefix length. A single address is a range of one.
       allowed.addSubnet(address, Number(prefix ?? (versionOf(address) === 'ipv4' ? 32 : 128)), versionOf(address))
     } catch {
       throw unexpected('allowedSources', source, expectation)
@@ -26,7 +26,7 @@ export function compileAllowedSources(sources: readonly string[]): (address: str
       const address = withoutPort(reported)
       return allowed.check(address, versionOf(address))
     } catch {
-      // Not an address: a proxy's header can hold anything.
+      // Not an address: a proxy's header may contain anything.
       return false
     }
   }

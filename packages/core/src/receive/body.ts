@@ -4,9 +4,9 @@ import { toBytes } from '../verify/verify.ts'
 import type { BodyLimits, WebhookRequest } from './request.ts'
 
 /**
- * Checks what the headers say about the body, before a byte of it is read.
+ * Checks the headers that describe the body, before any of it is read.
  *
- * @throws {WebhookError} `content_encoding_unsupported`, or `body_too_large` as declared.
+ * @throws {WebhookError} `content_encoding_unsupported`, or `body_too_large` by its declared length.
  */
 export function checkBodyHeaders(headers: CollectedHeaders, maxBytes: number): void {
   const encoding = headers['content-encoding']
@@ -17,20 +17,20 @@ export function checkBodyHeaders(headers: CollectedHeaders, maxBytes: number): v
   if (typeof length === 'string' && Number(length) > maxBytes) throw bodyTooLarge(maxBytes)
 }
 
-/** `body_too_large`, with the limit. */
+/** The error `body_too_large`, with the limit in bytes. */
 export function bodyTooLarge(maxBytes: number): WebhookError {
   return new WebhookError('body_too_large', `The limit is ${maxBytes} bytes.`, { maxBytes })
 }
 
-/** Whether the media type is JSON: `application/json`, `text/json`, or any `+json`. */
+/** Whether the content type is JSON: `application/json`, `text/json`, or any `+json`. */
 export function isJson(headers: CollectedHeaders): boolean {
   const contentType = headers['content-type']
   return typeof contentType === 'string' && /^\s*[^\s;/]+\/([^\s;]+\+)?json\s*(;|$)/i.test(contentType)
 }
 
 /**
- * Whether a reply sent without reading the body must close the connection. HTTP/2 (recognized by its pseudo headers)
- * ends the stream instead and has no `connection` header.
+ * Whether a reply that is sent without reading the body must close the connection. HTTP/2, recognized by its
+ * pseudo-headers, ends the stream instead and has no `connection` header.
  */
 export function mustCloseIfUnread(request: Pick<WebhookRequest, 'headers'>): boolean {
   try {
@@ -38,7 +38,7 @@ export function mustCloseIfUnread(request: Pick<WebhookRequest, 'headers'>): boo
     if (headers[':method'] !== undefined) return false
     return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0'
   } catch {
-    // Headers that contradict each other say nothing about the body: closing is the safe side.
+    // Contradictory headers say nothing about the body, so closing is the safe choice.
     return true
   }
 }
@@ -46,9 +46,8 @@ export function mustCloseIfUnread(request: Pick<WebhookRequest, 'headers'>): boo
 /**
  * Reads the body.
  *
- * @throws {WebhookError} `body_too_large`, `body_aborted`, `raw_body_unavailable`, or `content_type_unsupported`
- * instead of the last one if the media type is not JSON: then the sender picked the parser, and the operator is not
- * alarmed.
+ * @throws {WebhookError} `body_too_large`, `body_aborted` or `raw_body_unavailable`. If the content type is not JSON,
+ * `content_type_unsupported` replaces `raw_body_unavailable`: the sender chose the parser, so the operator is not alerted.
  */
 export async function readBody(
   request: WebhookRequest,
@@ -64,18 +63,18 @@ export async function readBody(
     throw new WebhookError('content_type_unsupported', undefined, { cause: error })
   }
   if (body.byteLength > maxBytes) throw bodyTooLarge(maxBytes)
-  // A copy, made before the next await: a host may reuse its buffer, and what is stored must be what was verified.
+  // Copied before the next await: a host may reuse its buffer, and the stored bytes must be the verified ones.
   return Buffer.from(body)
 }
 
 /**
- * Finds the body among the places where a host's parsers may have kept it, most exact first. Bytes are used, text is
- * encoded as UTF-8, anything else is ignored, and so is a getter that throws.
+ * Finds a body that the host's parsers kept. Text is encoded as UTF-8. Other values and getters that throw are ignored.
  *
- * A copy whose length is not the declared one is not the body: a text parser drops a byte order mark, a decoding other
- * than UTF-8 changes the length, and some middleware fills the field only later. Without a declared length, an empty
+ * A copy whose length differs from the declared one is not the body: text parsers drop a byte order mark, decoding
+ * anything but UTF-8 changes the length, and some middleware sets the field later. Without a declared length, an empty
  * copy does not count.
  *
+ * @param kept the places to look, most exact first.
  * @param contentLength the `content-length` header.
  */
 export function findKeptBody(kept: readonly (() => unknown)[], contentLength: unknown): Uint8Array | undefined {
@@ -96,15 +95,16 @@ function bytesOf(value: () => unknown): Uint8Array | undefined {
   }
 }
 
-const defaultFix = 'request.json() or request.text() was called before. Pass the request unread, or a clone() of it.'
+const defaultFix =
+  'The body was already read, for example with request.json(). Call this handler first, or read a clone() of the request instead.'
 
 /**
  * Reads the body of a fetch `Request`.
  *
- * @param fix what the operator should do when the body has already been read.
- *
- * @throws {WebhookError} `raw_body_unavailable`: something has read it before; `body_too_large`, `body_aborted`: fewer
- * bytes than declared
+ * @param limits.maxBytes stops reading once the body is longer than this, in bytes.
+ * @param fix tells the operator what to do if the body has already been read.
+ * @throws {WebhookError} `raw_body_unavailable`: something has already read it. `body_too_large`: it exceeds `maxBytes`.
+ * `body_aborted`: it is shorter than declared.
  */
 export async function readWebBody(
   request: Request,
@@ -118,7 +118,7 @@ export async function readWebBody(
   // Leaving the loop early cancels the stream.
   for await (const chunk of request.body) {
     if (length + chunk.byteLength > maxBytes) throw bodyTooLarge(maxBytes)
-    // Into one growing buffer: keeping the chunks would cost a few hundred bytes for each, even for those of one byte.
+    // One growing buffer: kept chunks would cost a few hundred bytes each, even those of one byte.
     if (length + chunk.byteLength > bytes.byteLength) {
       const longer = new Uint8Array(Math.max(2 * bytes.byteLength, length + chunk.byteLength))
       longer.set(bytes.subarray(0, length))
@@ -127,7 +127,7 @@ export async function readWebBody(
     bytes.set(chunk, length)
     length += chunk.byteLength
   }
-  // A server may end the stream of a client that disconnected.
+  // Some servers end the stream when the client disconnects.
   const declared = request.headers.get('content-length')
   if (declared !== null && length < Number(declared)) throw new WebhookError('body_aborted')
   return bytes.subarray(0, length)

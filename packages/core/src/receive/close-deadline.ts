@@ -1,21 +1,26 @@
 import { unexpected } from '../check.ts'
 
-/** The largest delay that Node's timers can hold; they treat a longer one as 1 ms. */
+/** The longest delay of Node's timers. They treat longer ones as 1 ms. */
 export const maxTimeoutMs = 2_147_483_647
 
-/** @throws {ConfigurationError} `configuration_invalid`: not a number, negative or NaN. `Infinity` is allowed. */
+/**
+ * Returns a grace period in milliseconds. `Infinity` is allowed.
+ *
+ * @throws {ConfigurationError} `configuration_invalid`: not a number, negative or NaN.
+ */
 export function checkGraceMs(name: string, graceMs: unknown): number {
   if (typeof graceMs === 'number' && graceMs >= 0) return graceMs
   throw unexpected(name, graceMs, 'a number of milliseconds, 0 or more')
 }
 
-/** A deadline that can only move closer. Monotonic (`performance.now()`): changes of the clock do not affect it. */
+/** A deadline that can only move closer. Monotonic (`performance.now()`), so changes of the clock do not affect it. */
 export class Deadline {
   readonly #passed: Promise<void>
   #pass!: () => void
   #endsAtMs = Number.POSITIVE_INFINITY
   #timer: NodeJS.Timeout | undefined
 
+  /** @param graceMs milliseconds until the deadline. */
   constructor(graceMs: number) {
     this.#passed = new Promise((resolve) => {
       this.#pass = resolve
@@ -23,11 +28,12 @@ export class Deadline {
     this.shorten(graceMs)
   }
 
+  /** Milliseconds until the deadline; 0 once it has passed. */
   get remainingMs(): number {
     return Math.max(0, this.#endsAtMs - performance.now())
   }
 
-  /** Moves the deadline to `graceMs` from now, unless that is later than it already is. */
+  /** Moves the deadline to `graceMs` from now, unless it is already sooner. */
   shorten(graceMs: number): void {
     const endsAtMs = performance.now() + graceMs
     if (endsAtMs >= this.#endsAtMs) return
@@ -40,7 +46,7 @@ export class Deadline {
     await Promise.race([work.catch(() => {}), this.#passed])
   }
 
-  /** Clears the timer, so that it no longer keeps the process alive. The deadline then never passes. */
+  /** Clears the timer, which otherwise keeps the process alive. The deadline then never passes. */
   cancel(): void {
     clearTimeout(this.#timer)
   }

@@ -5,7 +5,7 @@ import type { Phase } from './phases.ts'
 import type { Outcome, WebhookReply } from './reply.ts'
 import { loggerOf, remoteAddressOf, type WebhookRequest } from './request.ts'
 
-/** One delivery in progress: its phase, and what is known about it so far. */
+/** A delivery in progress: its phase, and what is known about it so far. */
 export class OpenDelivery<Context> implements Subject {
   readonly request: WebhookRequest
   readonly context: Context | undefined
@@ -13,7 +13,7 @@ export class OpenDelivery<Context> implements Subject {
   readonly sendReply: (reply: WebhookReply) => void
   /** Monotonic (`performance.now()`). */
   readonly startedAtMs: number = performance.now()
-  // Captures the async context of the request. `AsyncLocalStorage.snapshot()` does the same at many times the cost
+  // Captures the async context of the request. `AsyncLocalStorage.snapshot()` would too, at many times the cost
   // (`bench/devices.ts`).
   readonly #resource = new AsyncResource('SCRAPENEST_DELIVERY')
   phase: Phase = 'headers'
@@ -24,7 +24,7 @@ export class OpenDelivery<Context> implements Subject {
   controller: AbortController | undefined
   /** Set when the handlers are done. */
   result: Outcome | undefined
-  /** Position in the list of open deliveries, which maintains it. */
+  /** Index in the list of open deliveries, which maintains it. */
   position = -1
 
   constructor(request: WebhookRequest, context: Context | undefined, sendReply: (reply: WebhookReply) => void) {
@@ -33,7 +33,7 @@ export class OpenDelivery<Context> implements Subject {
     this.sendReply = sendReply
   }
 
-  /** Runs a function in the async context of the request: the deadline timer and `close()` have another one. */
+  /** Runs a function in the async context of the request: the deadline timer and `close()` run in another. */
   inContext(run: () => void): void {
     this.#resource.runInAsyncScope(run)
   }
@@ -56,21 +56,19 @@ export interface OpenDeliveries<Context> {
   add(delivery: OpenDelivery<Context>): void
   /** Idempotent. */
   delete(delivery: OpenDelivery<Context>): void
-  /** A copy, so that the list may change meanwhile. */
+  /** A copy, so that deliveries can be added and deleted during iteration. */
   all(): readonly OpenDelivery<Context>[]
   /** Resolves when no delivery is open. */
   empty(): Promise<void>
-  /**
-   * Clears the timer, which otherwise keeps the receiver in memory, and the process alive while a cut-off handler runs.
-   */
+  /** Clears the timer, which keeps the receiver in memory, and the process alive while a handler is cut off. */
   stop(): void
 }
 
 /**
- * One timer serves all deliveries, because setting and clearing one per delivery costs CPU time
+ * One timer serves all deliveries, because one per delivery costs CPU time
  * (`docs/decisions/0009-rooms-phases-and-plain-devices.md`).
  *
- * @param onLate answers a delivery. Called `timeoutMs` after its start, if it has not been answered by then.
+ * @param onLate answers a delivery. Called `timeoutMs` after its start if it has not been answered by then.
  */
 export function createOpenDeliveries<Context>(
   timeoutMs: number,
@@ -79,10 +77,10 @@ export function createOpenDeliveries<Context>(
   const open: OpenDelivery<Context>[] = []
   let timer: NodeJS.Timeout | undefined
   let onEmpty = (): void => {}
-  // The timer must not run in the async context of the delivery that sets it, or it would keep that context alive.
+  // If the timer ran in the async context of the delivery that sets it, it would keep that context alive.
   const inOwnContext = AsyncLocalStorage.snapshot()
 
-  /** Answers the deliveries that are late, and sets the timer for the next one. */
+  /** Answers late deliveries, and sets the timer for the next deadline. */
   function checkDeadlines(): void {
     timer = undefined
     const nowMs = performance.now()
@@ -106,7 +104,7 @@ export function createOpenDeliveries<Context>(
     },
     delete(delivery) {
       if (delivery.position === -1) return
-      // The last one takes the free position: removing from the middle of an array would move all that follow.
+      // The last one takes the free index, because removing from the middle of an array would move the rest.
       const last = open.pop() as OpenDelivery<Context>
       if (last !== delivery) {
         open[delivery.position] = last

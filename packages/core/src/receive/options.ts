@@ -26,50 +26,55 @@ import { type RequestSecrets, readSecretOption, type SecretOption } from './requ
 export interface ReceiverOptions<Events extends object, Context = unknown, Schemas = object>
   extends HandlingOptions<Events, Context, Schemas> {
   /**
-   * The endpoint's signing secret (`whsec_…`), up to eight of them during a rotation, or a function that looks them up.
+   * The endpoint's signing secret (`whsec_…`), a list of up to eight during a rotation, or a function that looks up the
+   * secret of each request. Required; `undefined` is refused at startup, with the fix.
    */
   readonly secret: SecretOption<Context>
-  /** Called with the outcome of every delivery, including refused ones: for metrics. */
+  /**
+   * Called with the outcome of every delivery, including refused ones. Use it for metrics.
+   * @default undefined: outcomes are not reported
+   */
   readonly onDelivery?: ((outcome: DeliveryOutcome) => unknown) | undefined
   /**
-   * Maximum distance between the timestamp and the clock, in seconds and in both directions.
-   * @default 300: a larger value gives a captured delivery more time to be replayed.
+   * Maximum difference between the timestamp and the clock, in seconds, in both directions.
+   * @default 300: with a larger value, a captured delivery can be replayed for longer
    */
   readonly toleranceSeconds?: number | undefined
   /**
    * Maximum length of the body, in bytes.
-   * @default 1048576 (1 MiB): longer bodies get 413.
+   * @default 1048576 (1 MiB): longer bodies get 413
    */
   readonly maxBodyBytes?: number | undefined
   /**
-   * When to reply at the latest, in milliseconds from the call of `receive`, including the time to read the body.
-   * @default 9000: ScrapeNest waits 10 s. The reply is then 503 (408 while the body is read) and the handlers' `signal`
-   * is aborted; handlers that ignore it keep running under their claim.
+   * Maximum time until the reply, in milliseconds, including the time to read the body. Late deliveries are answered 503
+   * (408 while the body is read), and the handlers' `signal` is aborted. Handlers that ignore it keep running under their
+   * claim.
+   * @default 9000: ScrapeNest waits 10 s
    */
   readonly replyTimeoutMs?: number | undefined
   /**
-   * How long `close()` takes at most, in milliseconds, for everything it waits for.
+   * Maximum duration of `close()`, in milliseconds: one budget for running handlers, the store and the inbox.
    * @default 8000: within Fastify's plugin timeout (10 s) and Kubernetes' grace period (30 s)
    */
   readonly closeGraceMs?: number | undefined
   /**
-   * Where handled events are remembered. Not used with an inbox, which recognizes duplicates itself.
-   * @default memoryDuplicates(): this process only, forgotten by a restart
+   * Remembers handled events. Not used with an inbox, which detects duplicates itself.
+   * @default memoryDuplicates(): other processes do not see it, and a restart empties it
    */
   readonly duplicates?: DuplicateStore | undefined
   /**
-   * Keeps events durably before they are acknowledged. The handlers run afterwards, with retries.
-   * @default undefined: handlers run before the reply, and the sender's retries are the durability
+   * Stores events durably before they are acknowledged. The handlers run after the reply, with retries.
+   * @default undefined: handlers run before the reply, and only the sender's retries protect against a crash
    */
   readonly inbox?: InboxConnection | undefined
   /**
-   * Whether this process runs the handlers of the inbox; `false` if a worker elsewhere does.
-   * @default true
+   * Whether this process handles the events of the inbox. Set `false` if a separate worker does.
+   * @default true: the receiver's handlers run in this process
    */
   readonly processing?: boolean | undefined
   /**
-   * Addresses and CIDR ranges that deliveries may come from.
-   * @default undefined: from anywhere; the signature decides
+   * Addresses and CIDR ranges that deliveries may come from. Others get 403.
+   * @default undefined: any address; only the signature decides
    */
   readonly allowedSources?: readonly string[] | undefined
   /** The clock, in milliseconds since 1970. @default Date.now */
@@ -85,7 +90,7 @@ type Defaulted =
   | 'replyTimeoutMs'
   | 'toleranceSeconds'
 
-/** The options once read: defaults filled in, rules checked. */
+/** The validated options, with defaults filled in. */
 export type ReceiverSettings<Context> = HandlingSettings<Context> &
   AlwaysSet<ReceiverOptions<object, Context>, Defaulted> &
   Pick<ReceiverOptions<object, Context>, 'onDelivery' | 'inbox'> & {
@@ -137,7 +142,7 @@ export function readReceiverOptions<Context>(
   >({
     closeGraceMs: defaultCloseGraceMs,
     maxBodyBytes: 1_048_576,
-    // Resolved per call, so that a mocked clock counts.
+    // Resolved per call, so that mocked clocks work.
     now: () => Date.now(),
     processing: true,
     replyTimeoutMs: 9_000,

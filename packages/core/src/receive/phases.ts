@@ -1,16 +1,17 @@
 import type { PlainErrorCode } from '../errors.ts'
 
+/** Where a delivery is on its way from request to reply. */
 export type Phase = 'headers' | 'secret' | 'body' | 'verify' | 'store' | 'handlers' | 'ending'
 
 interface PhaseRow {
   /**
-   * The reply when `replyTimeoutMs` passes in this phase. Absent in phases that are synchronous, where it cannot pass,
-   * and in `ending`, where the reply is the handlers' result.
+   * The reply if `replyTimeoutMs` passes in this phase. Absent in synchronous phases, in which it cannot pass, and in
+   * `ending`, in which the reply is the handlers' result.
    */
   readonly lateCode?: PlainErrorCode
   /**
-   * Whether the work of this phase goes on after an early reply. `close()` waits for such work until its budget ends;
-   * deliveries in the other phases are answered 503 `receiver_closing` at once, and nothing more is done with them.
+   * Whether the work of this phase continues after an early reply. `close()` waits for such work until its budget ends.
+   * In other phases, it answers 503 `receiver_closing` immediately and drops the delivery.
    */
   readonly outlivesReply: boolean
   /** Whether the body has been read, so that the connection can be reused. */
@@ -18,25 +19,25 @@ interface PhaseRow {
 }
 
 /**
- * The phases of one delivery, in order. The reply is sent once. If it is sent early, the work of `store`, `handlers`
- * and `ending` goes on and the delivery stays open until it ends; in the other phases the delivery is over. Early
- * replies are not listed with the phases below.
+ * The phases of a delivery, in order. The reply is sent once. After an early reply, the work of `store`, `handlers` and
+ * `ending` continues and the delivery stays open until it ends. In the other phases, an early reply ends the delivery.
+ * The phases below list regular endings only.
  *
- * The reply deadline: `replyTimeoutMs` after the call of `receive`, the delivery is answered with the `lateCode` of its
- * phase.
- * 1. In `secret` and `body` that is the end: what arrives later is dropped, and the retry starts over.
- * 2. In `store`, a `put` that succeeds late stays, so the retry is a duplicate; a claim that succeeds late is released.
- * 3. In `handlers`, the reply is 503 `handler_timeout` and the handlers' `signal` is aborted. They keep running under
- *    their claim. Meanwhile a retry gets 409 `event_in_progress`. Once they have succeeded, a retry is a duplicate;
- *    once they have failed, the claim is released and a retry runs them again.
+ * At the reply deadline, `replyTimeoutMs` after the call of `receive`, the delivery is answered with the `lateCode` of its
+ * phase:
+ * 1. In `secret` and `body`, the delivery ends. A late secret or body is ignored, and the sender's retry starts over.
+ * 2. In `store`, a late `put` is kept, so the retry is a duplicate. A late claim is released.
+ * 3. In `handlers`, the reply is 503 `handler_timeout` and the handlers' `signal` is aborted. They keep running under their
+ *    claim, and a retry gets 409 `event_in_progress`. If they succeed, a later retry is a duplicate. If they fail, the
+ *    claim is released and a later retry runs them again.
  * 4. In `ending`, the handlers' result is sent without waiting for the store.
  */
 export const phases: Readonly<Record<Phase, PhaseRow>> = {
   /** Synchronous checks. Ends with 400, 403, 405, 413, 415 or 503, or continues to `secret`. */
   headers: { outlivesReply: false, isBodyRead: false },
   /**
-   * The secret function runs. Ends with 500 or 503, or continues to `body`. Without a secret it continues too; `verify`
-   * then refuses it.
+   * The secret function runs. Ends with 500 or 503, or continues to `body`. Continues without a secret too; `verify` then
+   * refuses the delivery.
    */
   secret: { lateCode: 'secret_unavailable', outlivesReply: false, isBodyRead: false },
   /** The body is read. Ends with 400, 413, 415 or 500, or continues to `verify` with the bytes. */

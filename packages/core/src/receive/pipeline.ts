@@ -18,7 +18,7 @@ import type { ReceiverSettings } from './options.ts'
 import type { Outcome } from './reply.ts'
 import { remoteAddressOf, type WebhookRequest } from './request.ts'
 
-/** What happens to a delivery, from its headers to the end of its handlers. */
+/** Processes a delivery, from its headers to the end of its handlers. */
 export type Pipeline<Context> = (delivery: OpenDelivery<Context>) => Promise<Outcome | undefined>
 
 export function createPipeline<Context>(
@@ -28,10 +28,10 @@ export function createPipeline<Context>(
   const { name, inbox, duplicates, maxBodyBytes, now } = settings
 
   /**
-   * The phases of one delivery, in order; `phases.ts` says what each of them means. A phase continues to the next,
-   * returns an outcome, or throws the error to answer with.
+   * The phases of a delivery, in order, as documented in `phases.ts`. Each continues to the next, returns an outcome, or
+   * throws the error to answer with.
    *
-   * @returns nothing if the delivery was answered meanwhile: a secret, body or claim that arrives late is not used.
+   * @returns `undefined` if the delivery has been answered in the meantime: late secrets, bodies and claims are not used.
    */
   async function processDelivery(delivery: OpenDelivery<Context>): Promise<Outcome | undefined> {
     const { request, context } = delivery
@@ -66,7 +66,7 @@ export function createPipeline<Context>(
     return { acknowledgement: await storeEvent(inbox, event, stored) }
   }
 
-  /** The cheap checks: nothing is read or hashed for a request that fails them. */
+  /** The cheap checks. A request that fails them causes no read and no hash. */
   function checkHeaders(request: WebhookRequest): {
     readonly headers: CollectedHeaders
     readonly candidates: readonly SignedHeaders[]
@@ -82,8 +82,8 @@ export function createPipeline<Context>(
   }
 
   /**
-   * The phases `store`, `handlers` and `ending` without an inbox: runs the handlers before the reply, under a claim
-   * that lets no second delivery of the event run them.
+   * The phases `store`, `handlers` and `ending` without an inbox: runs the handlers before the reply, under a claim that
+   * keeps other deliveries of the event from running them.
    */
   async function handleEvent(
     delivery: OpenDelivery<Context>,
@@ -94,7 +94,7 @@ export function createPipeline<Context>(
     if (claim === undefined) return { acknowledgement: 'duplicate' }
     const reportFailure = (error: unknown): void => reporter.reportFailure(error, delivery)
     if (delivery.isAnswered) {
-      // The sender has been asked to retry, and must not find the event claimed.
+      // The sender has been asked to retry, so the event must not stay claimed.
       await claim.release().catch(reportFailure)
       return undefined
     }
@@ -125,7 +125,7 @@ export function createPipeline<Context>(
     return { acknowledgement: 'accepted', isUnhandled: dispatch.result === 'unhandled' }
   }
 
-  /** A probe tests this server without firing a handler. It is accepted only if the store works. */
+  /** Answers a probe, which tests this server without running a handler. Accepted only if the store works. */
   async function answerProbe(): Promise<Outcome> {
     try {
       await (inbox ?? duplicates).check?.()
@@ -138,13 +138,13 @@ export function createPipeline<Context>(
   return processDelivery
 }
 
-/** @throws {ConfigurationError} `configuration_invalid`: the option `now` is no clock. */
+/** @throws {ConfigurationError} `configuration_invalid`: the option `now` does not return a time. */
 function readClock(now: () => number): number {
   let nowMs: unknown
   try {
     nowMs = now()
   } catch (cause) {
-    throw new ConfigurationError('now threw an error. It must return milliseconds since 1970.', { cause })
+    throw new ConfigurationError('The option now threw. It must return milliseconds since 1970.', { cause })
   }
   if (Number.isFinite(nowMs)) return nowMs as number
   throw unexpected('the result of now', nowMs, 'milliseconds since 1970')
@@ -157,14 +157,14 @@ function checkSource(request: WebhookRequest, isAllowed: (address: string) => bo
   if (!isAllowed(address)) throw new WebhookError('source_not_allowed', `Address: ${address}.`)
 }
 
-/** Stands in where a request has no secret, so that refusing it takes as long as refusing a forgery. */
+/** Used if a request has no secret, so that refusing it takes as long as refusing a forgery. */
 const unknownSecret = parseSecrets(generateSecret())
 
 /**
- * Finds the candidate that a secret signed.
+ * Finds the candidate that was signed with one of the secrets.
  *
- * @throws {WebhookError} `signature_mismatch`, or `secret_not_found`. The sender cannot tell them apart; otherwise a
- * stranger could find out which tenants exist.
+ * @throws {WebhookError} `signature_mismatch` or `secret_not_found`. The sender cannot distinguish them, because otherwise
+ * anyone could find out which tenants exist.
  */
 function verifySignature(
   candidates: readonly SignedHeaders[],

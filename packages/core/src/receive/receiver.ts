@@ -12,12 +12,12 @@ import { createPipeline } from './pipeline.ts'
 import { closingConnection, type Outcome, replyTo, type WebhookReply } from './reply.ts'
 import type { WebhookRequest } from './request.ts'
 
-/** Receives deliveries on any host: an adapter passes the request and writes the reply. */
+/** Receives deliveries on any host. An adapter passes it requests and writes its replies. */
 export interface Receiver<Events extends object = ScrapeNestEvents, Context = unknown> {
   /**
-   * Adds a handler for a type, a family (`'job.*'`), every event of the catalogue (`'*'`), or several of these.
+   * Adds a handler for a type, a family (`'job.*'`), every event in the catalogue (`'*'`), or several of these.
    *
-   * @throws {ConfigurationError} `configuration_invalid`: a malformed pattern, or a handler that is not a function.
+   * @throws {ConfigurationError} `configuration_invalid`: a pattern is malformed, or the handler is not a function.
    */
   onEvent<Pattern extends EventPattern<Events>>(
     patterns: Pattern | readonly Pattern[],
@@ -26,42 +26,47 @@ export interface Receiver<Events extends object = ScrapeNestEvents, Context = un
   /**
    * Processes one delivery and returns the reply. Never rejects.
    *
-   * A property, not a method: a receiver for one host's context must not be assignable to an adapter of another.
+   * A property, not a method, so that a receiver for one host's context is not assignable to the adapter of another.
+   *
+   * @param context passed to handlers as `delivery.context`.
    */
   readonly receive: (request: WebhookRequest, context?: Context) => Promise<WebhookReply>
   /**
-   * Starts work that needs no request, and warns of patterns that match no event. Idempotent; adapters call it. After
-   * `close` it does nothing. Rejects when the inbox cannot be opened, and keeps trying.
+   * Starts the inbox and warns about patterns that match no event. Idempotent; adapters call it. Does nothing after
+   * `close`. Rejects if the inbox cannot be opened, and keeps trying.
+   *
+   * @throws {Error} for a failure that retrying cannot fix: a `ConfigurationError` (`configuration_invalid`), or an error
+   * with one as its cause.
    */
   start(): Promise<void>
   /**
-   * Closes the receiver within `graceMs`, one budget for everything:
+   * Closes the receiver within `graceMs`, one budget for all steps:
    *
-   * 1. New deliveries, and those whose secret or body is still awaited, are answered 503 `receiver_closing` at once.
-   * 2. Waits for running handlers and for pending calls of a store. With an inbox, a part of the budget (a
-   *    quarter, at most 1 s) is kept for step 4.
-   * 3. Deliveries that have not ended by then are cut off: their senders are answered 503 `receiver_closing` and the
-   *    handlers' `signal` is aborted. If the handlers are done and only the store is not, their result is sent.
-   * 4. Waits for a pending `start`. Then the inbox waits for its own handlers with what is left, aborts them shortly
-   *    before the budget ends, and gives their events back.
-   * 5. The duplicate store is closed, and the log writes its pending counts.
+   * 1. Answers new deliveries, and those still waiting for their secret or body, with 503 `receiver_closing`.
+   * 2. Waits for running handlers and pending store calls. With an inbox, reserves a quarter of the budget, at most 1 s,
+   *    for step 4.
+   * 3. Cuts off the remaining deliveries: answers 503 `receiver_closing` and aborts the handlers' `signal`. If the handlers
+   *    are done and only the store is not, sends their result instead.
+   * 4. Waits for a pending `start`. The inbox then waits for its handlers with the rest of the budget, aborts them shortly
+   *    before it ends, and gives their events back.
+   * 5. Closes the duplicate store and writes the pending counts of the log.
    *
-   * Idempotent; a second call can only shorten the budget. If the inbox or the store rejects within the budget, so does
-   * `close`, once everything else is closed.
+   * Idempotent. Another call can only shorten the budget. If the inbox or the store rejects within the budget, `close`
+   * closes everything else and then rejects too.
    *
-   * @throws {ConfigurationError} `configuration_invalid`: an invalid `graceMs`. Nothing is closed then.
+   * @throws {ConfigurationError} `configuration_invalid`: `graceMs` is invalid. Nothing is closed.
    */
   close(options?: CloseOptions): Promise<void>
   /**
-   * For adapters: reports that the adapter is used incorrectly. An error is logged and passed to `onError`, a string is
-   * logged as a warning. Repeats are counted per minute.
+   * For adapters: reports incorrect use of the adapter. Logs an error and passes it to `onError`; logs a string as a
+   * warning. Repeats are counted per minute.
    */
   report(problem: WebhookError | string): void
 }
 
 export interface CloseOptions {
   /**
-   * The budget in milliseconds; `Infinity` waits for as long as handlers take.
+   * The budget, in milliseconds. `Infinity` waits for as long as the handlers take.
    * @default `closeGraceMs` of the receiver
    */
   readonly graceMs?: number | undefined
@@ -84,20 +89,20 @@ export function createReceiver<
   Context = unknown,
   Schemas extends EventSchemas<Events> = Record<never, never>,
 >(
-  // NoInfer: from the keys of `onEvent` the compiler would infer a catalogue in which every misspelling exists.
+  // NoInfer: otherwise the compiler would infer the catalogue from the keys of `onEvent`, misspellings included.
   options: ReceiverOptions<NoInfer<Events>, Context, Schemas>,
 ): Receiver<SchemaOutputs<Events, Schemas>, Context> {
   return createReceiverFrom(readReceiverOptions<Context>(options))
 }
 
-/** An application may store the first events while it is still starting. In milliseconds. */
+/** Applications may store their first events while they are still starting. */
 const remindAfterMs = 3000
 
 const notStarted =
-  'Events are stored, but no handler runs, because the receiver was not started. Call receiver.start(), or set ' +
-  'processing: false if a worker handles them elsewhere.'
+  'Events are stored, but no handlers run because the receiver was not started. Call receiver.start(), or set ' +
+  'processing: false if a separate worker handles them.'
 
-/** Creates a receiver from options that have been read. */
+/** Creates a receiver from validated options. */
 export function createReceiverFrom<Events extends object, Context>(
   settings: ReceiverSettings<Context>,
 ): Receiver<Events, Context> {
@@ -110,8 +115,8 @@ export function createReceiverFrom<Events extends object, Context>(
   for (const warning of settings.secrets.warnings) reporter.warn(warning)
 
   /**
-   * `new` → `starting` → `started` → `closing` → `closed`. A start that fails goes back to `new`; `closing` can be entered
-   * from any state before it.
+   * `new` → `starting` → `started` → `closing` → `closed`. A failed start returns to `new`. `closing` can follow any
+   * earlier state.
    */
   let state: 'new' | 'starting' | 'started' | 'closing' | 'closed' = 'new'
   let started: Promise<void> = Promise.resolve()
@@ -133,7 +138,7 @@ export function createReceiverFrom<Events extends object, Context>(
     openDeliveries.delete(delivery)
   }
 
-  /** Logs that events are stored and never handled, because someone forgot to call `start`. */
+  /** Warns that events are stored but never handled, because `start` was not called. */
   function remindToStart(): void {
     if (state !== 'new' || isReminded || inbox === undefined || !settings.processing) return
     isReminded = true
@@ -161,14 +166,14 @@ export function createReceiverFrom<Events extends object, Context>(
 
   /**
    * Answers a delivery whose work has not ended: with the handlers' result if there is one, otherwise with the reason,
-   * which then also aborts the handlers.
+   * which also aborts the handlers.
    */
   function cutOff(delivery: OpenDelivery<Context>, reason?: WebhookError): void {
     delivery.inContext(() => {
       if (delivery.result === undefined) delivery.controller?.abort(reason)
       answer(delivery, delivery.result ?? { error: reason })
     })
-    // Nothing will be done with its secret or body, which may never arrive.
+    // Its secret or body may never arrive, and would not be used.
     if (!phases[delivery.phase].outlivesReply) openDeliveries.delete(delivery)
   }
 
@@ -181,7 +186,7 @@ export function createReceiverFrom<Events extends object, Context>(
     } catch (error) {
       const failure = isWebhookError(error) ? error : new WebhookError('store_unavailable', undefined, { cause: error })
       reporter.reportFailure(failure, { ids: {}, isUnverified: true })
-      // So that `start` can be called again once the cause is fixed.
+      // Lets the application call `start` again once the cause is fixed.
       if (state === 'starting') state = 'new'
       throw error
     }
@@ -194,7 +199,7 @@ export function createReceiverFrom<Events extends object, Context>(
     }
     await forDeliveries.waitFor(openDeliveries.empty())
     for (const delivery of openDeliveries.all()) cutOff(delivery, new WebhookError('receiver_closing'))
-    // An inbox that is still being opened would otherwise be opened after it was closed.
+    // Otherwise an inbox that is still opening would open after it was closed.
     await forEverything.waitFor(started)
     const failures: unknown[] = []
     const fail = (error: unknown): void => void failures.push(error)
@@ -235,12 +240,12 @@ export function createReceiverFrom<Events extends object, Context>(
     },
     async close({ graceMs = settings.closeGraceMs } = {}) {
       checkGraceMs('graceMs', graceMs)
-      // Kept for the inbox, which needs time to give its events back.
+      // Reserved for the inbox, which needs time to give its events back.
       const reserveMs = inbox === undefined ? 0 : Math.min(1_000, graceMs / 4)
       if (budget === undefined) {
         budget = { forDeliveries: new Deadline(graceMs - reserveMs), forEverything: new Deadline(graceMs) }
         state = 'closing'
-        // Deferred, so that `closed` is assigned when a hook calls `close` again.
+        // Deferred, so that `closed` is assigned before a hook can call `close` again.
         closed = Promise.resolve(budget).then(closeWithin)
       } else if (state === 'closing') {
         budget.forDeliveries.shorten(graceMs - reserveMs)
@@ -256,7 +261,7 @@ export function createReceiverFrom<Events extends object, Context>(
   }
 }
 
-/** The budget of `close`: when it stops waiting for deliveries, and when it stops waiting at all. */
+/** The budget of `close`: when to stop waiting for deliveries, and when to stop waiting altogether. */
 interface Budget {
   readonly forDeliveries: Deadline
   readonly forEverything: Deadline

@@ -1,16 +1,16 @@
 import { type Acknowledgement, codeOf, retryAfterSecondsOf, rowOf } from '../errors.ts'
 
-/** What the host must answer, byte for byte. `body` is never empty: Koa turns a null body into 204. */
+/** The reply that the host must send, byte for byte. `body` is never empty: Koa would turn a null body into 204. */
 export interface WebhookReply {
   readonly status: ReplyStatus
   readonly headers: Readonly<Record<string, string>>
   readonly body: string
 }
 
-/** The statuses of the table in `errors.ts`, and 404 for a path that is not the webhook's. */
+/** The statuses in the table in `errors.ts`, and 404 for paths other than the webhook's. */
 export type ReplyStatus = ReturnType<typeof rowOf>['status'] | 404
 
-/** How a delivery ended: acknowledged, perhaps without a handler for its event, or with an error. */
+/** How a delivery ended: acknowledged, possibly without a handler for its event, or with an error. */
 export type Outcome =
   | { readonly acknowledgement: Acknowledgement; readonly isUnhandled?: boolean }
   | { readonly error: unknown }
@@ -25,7 +25,7 @@ export function replyTo(outcome: Outcome): WebhookReply {
   return 'error' in outcome ? errorReply(outcome.error) : acknowledgements[outcome.acknowledgement]
 }
 
-/** The reply to an error, by the table in `errors.ts`. Any error that is not ours counts as a failed handler. */
+/** The reply to an error, by the table in `errors.ts`. Errors of other libraries count as a failed handler. */
 export function errorReply(error: unknown): WebhookReply {
   const code = codeOf(error) ?? 'handler_failed'
   const row = rowOf(code)
@@ -37,10 +37,10 @@ export function errorReply(error: unknown): WebhookReply {
   return buildReply(row.status, body, { 'retry-after': String(seconds) })
 }
 
-/** For adapters that are the whole server: the path is not that of the webhook. Not a delivery, so it has no code. */
+/** For adapters that are the whole server: the reply for other paths. Not a delivery, so it has no code. */
 export const notFoundReply: WebhookReply = buildReply(404, { error: 'not_found' })
 
-/** The same reply, closing the connection, so that the rest of an unread body is not parsed as the next request. */
+/** The same reply, but it closes the connection, so that an unread body is not parsed as the next request. */
 export function closingConnection(unclosed: WebhookReply): WebhookReply {
   return { ...unclosed, headers: { ...unclosed.headers, connection: 'close' } }
 }
@@ -52,7 +52,7 @@ function buildReply(
 ): WebhookReply {
   return Object.freeze({
     status,
-    // Written out in full: Express and Fastify append a charset to a shorter value.
+    // With a charset, because Express and Fastify would append one.
     headers: Object.freeze({ 'content-type': 'application/json; charset=utf-8', ...headers }),
     body: JSON.stringify(body),
   })

@@ -11,20 +11,20 @@ import {
 import type { WebhookRequest } from './request.ts'
 
 /**
- * The secrets of a tenant. Events of different scopes are never duplicates of each other, even with the same id: without a
- * scope, a tenant could send the id of another tenant's event, and the genuine event would be taken for a duplicate.
+ * The secrets of a tenant. Events of different scopes are never duplicates, even with the same id. Without a scope, one
+ * tenant could send the id of another tenant's event, and the genuine event would be dropped as a duplicate.
  */
 export interface ScopedSecret {
+  /** The secret of the tenant, or a list of up to eight during a rotation. */
   readonly secret: SecretResult
-  /** Names the tenant: stored with the event, and passed to handlers as `delivery.scope`. */
+  /** Names the tenant. Stored with the event, and passed to handlers as `delivery.scope`. */
   readonly scope: string
 }
 
 /**
- * Looks up the secrets of one request, for example by tenant: a secret, a list, or either with a `scope` if several tenants
- * share the receiver. If there are none (`undefined`, `null`, `''`, `[]`), the
- * delivery is refused like one with a bad signature. If it throws, or does not answer in time, the sender is asked to
- * retry.
+ * Looks up the secrets of a request, for example by tenant. Returns a secret, a list, or either with a `scope` if several
+ * tenants share the receiver. If it returns none (`undefined`, `null`, `''`, `[]`), the delivery is refused as if its
+ * signature were wrong. If it throws or does not settle in time, the sender is asked to retry.
  */
 export type SecretResolver<Context> = (
   request: WebhookRequest,
@@ -44,23 +44,23 @@ export interface FoundSecrets {
 /** The secrets of each request. */
 export interface RequestSecrets<Context> {
   /**
-   * @returns nothing if the secret function finds none.
+   * @returns `undefined` if the secret function finds none.
    * @throws {WebhookError} `secret_unavailable`, or `configuration_invalid` for a malformed or unset secret.
    */
   readonly find: (
     request: WebhookRequest,
     context: Context | undefined,
   ) => FoundSecrets | undefined | Promise<FoundSecrets | undefined>
-  /** What `start()` rejects with: the secret is unset, and that is reported late. */
+  /** Rejects `start()` if the secret is unset and that is reported late. */
   readonly startError?: ConfigurationError
-  /** What the operator should know about the secrets. None is known in advance if a function looks them up. */
+  /** Warnings about the secrets, for the operator. Empty if a function looks them up. */
   readonly warnings: readonly string[]
 }
 
 /**
- * Reads the `secret` option. Everything but the result of a function is parsed here, once.
+ * Reads the `secret` option. Parses everything here, once, except the results of a function.
  *
- * @param reportUnset `at once` throws for an unset secret; `late` leaves it to `start()` and the first request.
+ * @param reportUnset `at once` throws for an unset secret. `late` leaves it to `start()` and the first request.
  * @throws {ConfigurationError} `configuration_invalid`, with the fix.
  */
 export function readSecretOption<Context>(

@@ -1,29 +1,30 @@
 import type { Logger } from '../report/log.ts'
 import type { WebhookHeaders } from '../verify/headers.ts'
 
-/** One HTTP request, in a form every host can provide. */
+/** An HTTP request, in a form that every host can provide. */
 export interface WebhookRequest {
   readonly method: string
+  /** Path and query as the host reports them, or a full URL. Passed to the secret function only. */
   readonly url?: string | undefined
   /** Node's headers object, a `Headers`, a `Map` or a list of pairs. */
   readonly headers: WebhookHeaders
   /**
-   * Returns the exact bytes. Called at most once, and only after the headers have passed. May throw an error of this
-   * library (`raw_body_unavailable`, `body_too_large`); any other error counts as a connection that broke.
+   * Returns the exact bytes. Called at most once, after the headers have been checked. May throw an error of this library
+   * (`raw_body_unavailable`, `body_too_large`). Any other error counts as a broken connection.
    */
   readonly body: (limits: BodyLimits) => Uint8Array | Promise<Uint8Array>
-  /** The client's address, as the host's trusted-proxy rules report it. Needed for `allowedSources` only. */
+  /** The client's address, according to the host's trusted-proxy settings. Required by `allowedSources`. */
   readonly remoteAddress?: string | undefined
-  /** The host's logger for this request. Without one, the receiver's is used. */
+  /** The host's logger for this request. Takes precedence over the receiver's. */
   readonly logger?: Logger | undefined
 }
 
 export interface BodyLimits {
-  /** A reader should stop as soon as the body is longer than this. */
+  /** The maximum length in bytes. A reader should stop once the body exceeds it. */
   readonly maxBytes: number
 }
 
-/** The client's address, or nothing where the host knows none or its getter throws. */
+/** The client's address, or `undefined` if the host knows none or its getter throws. */
 export function remoteAddressOf(request: WebhookRequest): string | undefined {
   try {
     return request.remoteAddress || undefined
@@ -32,7 +33,7 @@ export function remoteAddressOf(request: WebhookRequest): string | undefined {
   }
 }
 
-/** The logger of the host, or nothing where it has none or its getter throws. */
+/** The host's logger, or `undefined` if it has none or its getter throws. */
 export function loggerOf(request: WebhookRequest): Logger | undefined {
   try {
     return request.logger

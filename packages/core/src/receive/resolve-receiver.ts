@@ -5,7 +5,7 @@ import { type ReceiverOptions, readReceiverOptions } from './options.ts'
 import { createReceiverFrom, type Receiver } from './receiver.ts'
 
 /**
- * What an adapter needs of a receiver, whatever its catalogue.
+ * The part of a receiver that adapters use, for any catalogue.
  *
  * @typeParam Context the context of the adapter's host. A receiver of `unknown` fits every host.
  */
@@ -21,10 +21,10 @@ export interface WithReceiver<Ready = ReadyReceiver> {
 }
 
 /**
- * The options of an adapter that is not generic: those of a receiver, or a ready one.
+ * The options of a non-generic adapter: those of a receiver, or a ready receiver.
  *
- * Schemas must keep the shape of the catalogue, because nothing infers their output. For a schema that transforms
- * `data`, pass a receiver from `createReceiver`, which does.
+ * Schemas must keep the shape of the catalogue, because their output is not inferred here. For a schema that transforms
+ * `data`, pass a receiver from `createReceiver`, which infers it.
  */
 export type ReceiverOrOptions<Context> =
   | (Omit<ReceiverOptions<ScrapeNestEvents, Context, Record<never, never>>, 'schemas'> & {
@@ -39,24 +39,28 @@ export type CatalogueSchemas = {
 
 export interface ResolveOptions {
   /**
-   * Who starts the receiver. `next turn`: it starts itself after the code that sets up the server has run, if `onEvent`
-   * is among the options; without it, handlers may be added later than that, and the application calls `start`.
-   * `adapter`: the adapter calls `start`.
+   * Who starts the receiver. `next turn`: with `onEvent` among the options, it starts in the next turn of the event loop,
+   * after the code that sets up the server. Without `onEvent`, handlers may be added later, so the application calls
+   * `start`. `adapter`: the adapter calls `start`.
    * @default 'adapter'
    */
   readonly startedBy?: 'next turn' | 'adapter'
-  /** `late`: an unset secret is reported by `start` and the first request, not here. @default 'at once' */
+  /**
+   * `at once`: throws for an unset secret. `late`: leaves it to `start` and the first request.
+   * @default 'at once'
+   */
   readonly reportUnsetSecret?: 'at once' | 'late'
   /** The adapter's own options, such as `{ path: checkPath }`. Each check gets the value of its option. @default {} */
   readonly adapterOptions?: Readonly<Record<string, (value: unknown) => unknown>>
 }
 
 /**
- * The receiver an adapter works with.
+ * Creates the receiver of an adapter, or returns the ready one.
  *
- * @param source the options as the user passed them, the adapter's own included.
- * @returns whether the adapter owns it: only then may it start and close it.
- * @throws {ConfigurationError} `configuration_invalid`: malformed options, or options beside a ready receiver.
+ * @param source the options as the user passed them, including the adapter's own.
+ * @returns the receiver, and whether the adapter owns it. Only an owner starts and closes it.
+ * @throws {ConfigurationError} `configuration_invalid`: an option is malformed or unknown, or there are options in
+ * addition to a ready receiver.
  */
 export function resolveReceiver<Context>(
   source: ReceiverOrOptions<Context>,
@@ -79,7 +83,7 @@ export function resolveReceiver<Context>(
   const settings = readReceiverOptions<Context>(options, { reportUnsetSecret, otherOptions })
   const receiver = createReceiverFrom<ScrapeNestEvents, Context>(settings)
   if (startedBy === 'next turn' && source.onEvent !== undefined) {
-    // An inbox that cannot be opened has reported it and keeps trying: no reason to end the application.
+    // The receiver reports a failed start, and the inbox keeps trying. It must not end the application.
     setImmediate(() => void receiver.start().catch(() => {}))
   }
   return { receiver, isOwned: true }

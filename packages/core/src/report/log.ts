@@ -1,15 +1,15 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { inspect } from 'node:util'
 
-/** The methods that a logger needs: fields first, as in pino. Fastify's and pino-http's loggers and `console` have them. */
+/** The methods a logger needs, with the fields first, as in pino. Fastify's and pino-http's loggers and `console` fit. */
 export interface Logger {
   warn(fields: object, message: string): void
   error(fields: object, message: string): void
 }
 
 /**
- * The logger if the host has none. Warnings become Node's process warnings, which `process.on('warning')` can catch and
- * `NODE_NO_WARNINGS=1` hides. Errors go to stderr, because a failing handler must always leave a trace.
+ * The logger to use if the host has none. Warnings become Node's process warnings, which `process.on('warning')` receives
+ * and `NODE_NO_WARNINGS=1` hides. Errors go to stderr, because a failing handler must always leave a trace.
  */
 export const defaultLogger: Logger = {
   warn(fields: { code?: string }, message) {
@@ -27,12 +27,10 @@ export interface LogLine {
   readonly message: string
 }
 
-/**
- * Writes lines that anyone on the internet can trigger: the first of a kind at once, the others as a count per minute.
- */
+/** Writes lines that anyone on the internet can trigger: the first of a kind immediately, the rest as counts per minute. */
 export interface RateLimitedLog {
   /**
-   * @param kind lines of the same kind are counted together; usually a code.
+   * @param kind usually a code. Lines of the same kind are counted together.
    * @returns whether the line was written now.
    */
   write(kind: string, line: LogLine): boolean
@@ -44,8 +42,8 @@ export interface RateLimitedLog {
 export function createRateLimitedLog(prefix: string): RateLimitedLog {
   const counts = new Map<string, { repeats: number; readonly line: LogLine; readonly code: unknown }>()
   let timer: NodeJS.Timeout | undefined
-  // A timer inherits the async context it is created in. Without this, the counts of all requests would be written in
-  // the context of the first request.
+  // A timer inherits the async context of its creation. Without this, the counts of all requests would be written in the
+  // context of the first request.
   const inOwnContext = AsyncLocalStorage.snapshot()
 
   function flush(): void {
@@ -84,8 +82,8 @@ export function createRateLimitedLog(prefix: string): RateLimitedLog {
 }
 
 /**
- * Writes one line. A logger that throws or rejects has no effect on the caller. It may fail because of the error in the
- * line (a frozen one, or one with a getter that throws), so the line is then written without the error.
+ * Writes one line. A logger that throws or rejects does not affect the caller. The error in the line may be the reason (if
+ * it is frozen, or has a getter that throws), so the line is then written without it.
  */
 export function writeLine({ logger, level, fields, message }: LogLine): void {
   const { err, ...others } = fields as { readonly err?: unknown }
@@ -93,7 +91,7 @@ export function writeLine({ logger, level, fields, message }: LogLine): void {
   void safely(() => logger[level](fields, message), err === undefined ? undefined : retry)
 }
 
-/** Calls user code. What it throws, or rejects with, goes to `onFailure` and nowhere else. */
+/** Calls user code. Whatever it throws or rejects with goes to `onFailure` only. */
 export async function safely(call: () => unknown, onFailure?: (error: unknown) => void): Promise<void> {
   try {
     await call()

@@ -11,15 +11,15 @@ import {
 } from '../errors.ts'
 import { createRateLimitedLog, type Logger, safely, writeLine } from './log.ts'
 
-/** The ids a report carries. */
+/** The ids in a report. */
 export interface EventIds {
-  /** `svix-id`. Not authenticated until the delivery is verified. */
+  /** `svix-id`. Not authenticated until the delivery has been verified. */
   readonly messageId?: string | undefined
   readonly eventId?: string | undefined
   readonly eventType?: string | undefined
 }
 
-/** Which attempt failed, and whether there will be another. Absent without an inbox. */
+/** Which attempt failed, and when the next one is due. Absent without an inbox. */
 export interface AttemptFacts {
   readonly attempt?: number | undefined
   readonly maxAttempts?: number | undefined
@@ -29,18 +29,22 @@ export interface AttemptFacts {
 
 /** The second argument of `onError`. Never contains `data`, because a `download_url` is a credential. */
 export interface ErrorContext extends EventIds, AttemptFacts {
+  /** What kind of failure it is. `docs/errors` has a page for each code. */
   readonly code: ReportCode
 }
 
 /** The outcome of one delivery. Never contains `data`, a secret or a signature. */
 export interface DeliveryOutcome extends EventIds {
+  /** The HTTP status of the reply. */
   readonly status: number
-  /** `unhandled`: acknowledged as `accepted`, but there was no handler for the event. */
+  /** The acknowledgement or the code. `unhandled`: acknowledged as `accepted`, but no handler matched the event. */
   readonly result: Acknowledgement | 'unhandled' | WebhookErrorCode
+  /** From the call of `receive` to the reply, in milliseconds. */
   readonly durationMs: number
+  /** Index of the matching secret. Absent if the delivery was not verified. */
   readonly secretIndex?: number | undefined
   readonly remoteAddress?: string | undefined
-  /** Why the delivery was refused, or failed. */
+  /** Why the delivery was refused or failed. */
   readonly error?: WebhookError | undefined
 }
 
@@ -50,18 +54,17 @@ export interface Subject {
   readonly remoteAddress?: string | undefined
   /** The host's logger for this request. */
   readonly logger?: Logger | undefined
-  /** The request has not been verified, so anyone on the internet can cause this report. */
+  /** The request has not been verified, so anyone on the internet can trigger this report. */
   readonly isUnverified?: boolean
   readonly attempt?: AttemptFacts | undefined
 }
 
 /** Reports outcomes to the log and the hooks. A hook cannot change, delay or break a reply. */
 export interface Reporter {
-  /** Reports a failure at the level of its code. Errors that are not ours count as a failed handler. */
+  /** Reports a failure at the level of its code. Any other error counts as a failed handler. */
   reportFailure(error: unknown, subject: Subject): void
   /**
-   * Reports what handlers threw, or a schema rejected, one by one. Only verified events get here: nothing is rate
-   * limited.
+   * Reports each failure of handlers and schemas. Not rate limited, because only verified events get here.
    */
   reportHandlerFailures(failures: readonly unknown[], subject: Subject): void
   /** Reports a delivery to `onDelivery`, once its reply is known. */
@@ -69,12 +72,12 @@ export interface Reporter {
   /** Logs a warning. Repeats of the same text are counted per minute. */
   warn(message: string): void
   /**
-   * Notes that a delivery was verified, which proves that this server keeps the raw body of genuine deliveries. From then
-   * on, a lost raw body is logged but not passed to `onError`: anyone can cause one by a content type with another parser,
-   * and must not page you.
+   * Records that a delivery was verified, which proves that this server keeps the raw body of genuine deliveries. From then
+   * on, a lost raw body is logged but not passed to `onError`: anyone can cause one with a content type that has another
+   * parser, and must not be able to page you.
    */
   deliveryVerified(): void
-  /** Calls a hook without waiting for it. If it throws, that is logged. */
+  /** Calls a hook without waiting for it. Logs what it throws. */
   callHook(hook: () => unknown): void
   /** Writes the pending counts of the log. */
   flush(): void
@@ -108,7 +111,7 @@ export function createReporter({ name, logger, onError, onDelivery }: ReporterOp
     callHook(() => onError?.(error, { code, ...ids, ...attempt }))
   }
 
-  /** Reports one error that is not rate limited. What a handler threw gets the message of `handler_failed`. */
+  /** Reports one error without a rate limit. Errors thrown by handlers get the message of `handler_failed`. */
   function reportEach(error: unknown, code: ReportCode, subject: Subject): void {
     void safely(() => {
       const isThrown = code === 'handler_failed' || code === 'permanent_failure'
@@ -133,10 +136,10 @@ export function createReporter({ name, logger, onError, onDelivery }: ReporterOp
       if (report === 'none') return
       let isFirst = true
       void safely(() => {
-        // Read inside `safely`, because an error from another copy of this library may have getters that throw.
+        // Inside `safely`, because an error from another copy of this library may have getters that throw.
         const { message, cause } = error as WebhookError
         const line = { logger: subject.logger ?? logger, fields: fieldsOf(code, subject, cause), message }
-        // Each distinct configuration error is reported.
+        // Reports each distinct configuration error.
         isFirst = log.write(code === 'configuration_invalid' ? message : code, {
           ...line,
           level: report === 'error' ? 'error' : 'warn',

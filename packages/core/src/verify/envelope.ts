@@ -1,12 +1,12 @@
 import { WebhookError } from '../errors.ts'
 import type { WebhookEvent } from '../events.ts'
 
-// Strict: an invalid byte is an error, not a replacement character. A byte order mark is skipped (RFC 8259, 8.1).
+// Strict: an invalid byte is an error, not a replacement character. Skips a byte order mark (RFC 8259, 8.1).
 const utf8 = new TextDecoder('utf-8', { fatal: true })
 
 /**
- * Reads the event out of verified bytes. Checks only what dispatch needs: a JSON object with an `event_type`. A missing
- * `event_id` is replaced by the message id, which is signed too.
+ * Parses an event from verified bytes. Checks only what dispatch needs: a JSON object with an `event_type`. A missing
+ * `event_id` is replaced with the message id, which is also signed.
  *
  * @throws {WebhookError} `envelope_invalid`
  */
@@ -33,7 +33,7 @@ function parseJson(body: Uint8Array): unknown {
     throw new WebhookError('envelope_invalid', 'It is not UTF-8.', { cause })
   }
   const value = parse(text)
-  // Each level takes two characters.
+  // Each level takes at least two characters.
   if (text.length > 2 * maxDepth && isDeeperThan(maxDepth, value)) {
     throw new WebhookError('envelope_invalid', `It is nested more than ${maxDepth} levels deep.`)
   }
@@ -44,15 +44,15 @@ function parse(text: string, reviver?: typeof withoutPrototype): unknown {
   try {
     return JSON.parse(text, reviver)
   } catch {
-    // No cause: V8's message quotes the text, which may hold a download_url.
+    // No cause: V8's message quotes the text, which may contain a download_url.
     throw new WebhookError('envelope_invalid', 'It is not JSON.')
   }
 }
 
-/** `JSON.parse` takes any depth, but whatever walks the event after it (a reviver, `JSON.stringify`, a schema) may recurse. */
+/** `JSON.parse` accepts any depth, but later code (a reviver, `JSON.stringify`, a schema) may recurse. */
 const maxDepth = 512
 
-/** Without recursion, and level by level. */
+/** Level by level, without recursion. */
 function isDeeperThan(limit: number, value: unknown): boolean {
   let level = [value].filter(isObject)
   for (let depth = 0; level.length > 0; depth += 1) {
@@ -66,17 +66,12 @@ function isObject(value: unknown): value is object {
   return typeof value === 'object' && value !== null
 }
 
-/**
- * Drops `__proto__`, because `Object.assign` would make it the prototype of a copy. Fastify's parser refuses it too.
- */
+/** Drops `__proto__`: `Object.assign` would make it the prototype of a copy. Fastify's parser refuses it too. */
 function withoutPrototype(name: string, value: unknown): unknown {
   return name === '__proto__' ? undefined : value
 }
 
-/**
- * Whether `__proto__` can occur, literally or escaped. Checked first, because a reviver makes parsing several times
- * slower.
- */
+/** Whether `__proto__` may occur, literally or escaped. Checked first: a reviver makes parsing several times slower. */
 function mayNamePrototype(text: string): boolean {
   return text.includes('__proto__') || text.includes('\\u00')
 }

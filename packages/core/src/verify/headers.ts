@@ -2,14 +2,14 @@ import { types } from 'node:util'
 import { isWebhookError, WebhookError } from '../errors.ts'
 
 /**
- * The headers of a request in any form a host provides: Node's object, a `Headers`, a `Map`, or a list of pairs. Names
- * match in any case.
+ * Request headers in any form a host provides: Node's object, a `Headers`, a `Map`, or a list of pairs. Names are
+ * case-insensitive.
  */
 export type WebhookHeaders =
   | Readonly<Record<string, string | readonly string[] | undefined>>
   | Iterable<readonly [name: string, value: string]>
 
-/** The two header families of a signed delivery: Svix's names, and those of Standard Webhooks. */
+/** The two header families of a signed delivery: Svix's and Standard Webhooks'. */
 export const headerFamilies = [
   { id: 'svix-id', timestamp: 'svix-timestamp', signature: 'svix-signature' },
   { id: 'webhook-id', timestamp: 'webhook-timestamp', signature: 'webhook-signature' },
@@ -17,7 +17,7 @@ export const headerFamilies = [
 
 export type HeaderFamily = (typeof headerFamilies)[number]
 
-/** The headers this library reads. All others are ignored. */
+/** The headers this library reads. It ignores all others. */
 const readNames = [
   'svix-id',
   'svix-timestamp',
@@ -36,15 +36,15 @@ type ReadName = (typeof readNames)[number]
 
 const readNameSet: ReadonlySet<string> = new Set(readNames)
 
-/** One value per header that is read. A value that is not a string is kept; its grammar refuses it. */
+/** One value per header. Values that are not strings are kept, and refused by the grammar of their header. */
 export type CollectedHeaders = { [Name in ReadName]?: unknown }
 
 /**
  * Collects the headers this library reads from any form of headers.
  *
  * @throws {WebhookError} `duplicate_header`: several values, or one name in two spellings with different values. A
- * second content type is ignored: the content type is used only to explain a lost body. `missing_header`: the headers
- * are a promise, as `headers()` of Next.js returns.
+ * second content type is ignored, because it is used only to explain a lost body. `missing_header`: the headers are a
+ * promise, such as the one that `headers()` of Next.js returns.
  */
 export function collectHeaders(headers: WebhookHeaders | undefined | null): CollectedHeaders {
   const collected: CollectedHeaders = {}
@@ -60,8 +60,8 @@ export function collectHeaders(headers: WebhookHeaders | undefined | null): Coll
     }
   } catch (error) {
     if (isWebhookError(error)) throw error
-    // No headers, or a getter, iterator or proxy that throws. There may be a body, and `mustCloseIfUnread` looks at
-    // this header.
+    // No headers, or a getter, iterator or proxy that throws. There may be a body: this header makes
+    // `mustCloseIfUnread` assume one.
     collected['transfer-encoding'] = error
   }
   return collected
@@ -69,7 +69,7 @@ export function collectHeaders(headers: WebhookHeaders | undefined | null): Coll
 
 function collectHeader(collected: CollectedHeaders, name: unknown, value: unknown): void {
   if (typeof name !== 'string' || value === null || value === undefined) return
-  // Node's names are lower case already.
+  // Node's names are already lower case.
   const header = (readNameSet.has(name) ? name : name.toLowerCase()) as ReadName
   if (!readNameSet.has(header)) return
   const single = Array.isArray(value) ? singleValue(header, value) : value
@@ -80,8 +80,7 @@ function collectHeader(collected: CollectedHeaders, name: unknown, value: unknow
 }
 
 function singleValue(header: ReadName, values: readonly unknown[]): unknown {
-  // A signature header is itself a list, so several of them are one longer list (Standard Webhooks, "Multiple
-  // Signatures").
+  // A signature header is a list, so several of them form one longer list (Standard Webhooks, "Multiple Signatures").
   if (header.endsWith('-signature')) return values.filter((value) => typeof value === 'string').join(' ')
   if (values.length > 1 && header !== 'content-type') throw duplicateHeader(header)
   return values[0]

@@ -4,27 +4,30 @@ import { isUnsetSecret, maxSecrets, parseSecrets, type Secret, type SecretResult
 
 export interface RotatingSecretOptions {
   /**
-   * Reads the secret from where you keep it: a file, a database, a secret manager. A list is authoritative: a secret that
-   * is not in it is refused from then on.
+   * Reads the secret from its source: a file, a database, a secret manager. A list is authoritative: secrets missing from
+   * it are refused immediately.
    */
   readonly load: () => SecretResult | Promise<SecretResult>
   /**
-   * How long earlier secrets stay accepted after `load` returned a single new one, in milliseconds.
-   * @default 86400000 (a day): a longer overlap keeps a leaked secret alive for longer
+   * How long earlier secrets are accepted after `load` returns a single new one, in milliseconds.
+   * @default 86400000 (a day): a longer overlap also keeps a leaked secret valid for longer
    */
   readonly overlapMs?: number
-  /** Maximum age of the secrets before `load` is called again, in milliseconds. @default 60000 */
+  /**
+   * Maximum age of the secrets before `load` is called again, in milliseconds.
+   * @default 60000 (a minute): a lower value picks up changes sooner and calls `load` more often
+   */
   readonly maxAgeMs?: number
   /**
-   * Minimum time between two calls of `load`, in milliseconds. Forged deliveries mismatch too, and must not make us
-   * query your store for each.
-   * @default 1000
+   * Minimum time between two calls of `load`, in milliseconds. Forged deliveries mismatch too, and must not trigger a
+   * call each.
+   * @default 1000: during a flood of forgeries, `load` is called once a second
    */
   readonly minIntervalMs?: number
   /**
-   * Called when `load` fails, or returns something that is not a secret, while earlier secrets stay in use. Called once
-   * until a reload succeeds again. Without earlier secrets, deliveries fail and the receiver reports that.
-   * @default a warning of the process
+   * Called when `load` fails or returns an invalid secret while earlier secrets stay in use: once, until a reload
+   * succeeds. Without earlier secrets, deliveries fail and the receiver reports it instead.
+   * @default a process warning
    */
   readonly onError?: (error: unknown) => unknown
   /** The clock, in milliseconds since 1970. @default Date.now */
@@ -32,23 +35,22 @@ export interface RotatingSecretOptions {
 }
 
 export interface RotatingSecret {
-  /** The receiver's option of this name. */
+  /** Pass it as the receiver's `secret`. */
   readonly secret: () => Promise<readonly Secret[]>
-  /**
-   * The receiver's option of this name: after a mismatch the secret is read again, so that the sender's retry passes.
-   */
+  /** Pass it as the receiver's `onDelivery`: after a mismatch it reloads the secret, so that the sender's retry passes. */
   readonly onDelivery: (outcome: { readonly result: string }) => void
 }
 
 /**
- * A receiver's secret that can be rotated while deliveries arrive. A signature that matches none of the known secrets
- * triggers `load` at once, at most every `minIntervalMs`. Once there are secrets, no delivery waits for `load`: anyone can
- * send a signature that does not match, and must not make genuine deliveries wait for your store.
+ * Options for a receiver whose secret can be rotated while deliveries arrive. A signature that matches no known secret
+ * triggers `load` immediately, at most every `minIntervalMs`. Once a secret is known, no delivery waits for `load`: anyone
+ * can cause a mismatch, which must not delay genuine deliveries.
  *
- * If ScrapeNest signs with both secrets during the rotation, no delivery is refused. If it switches at one moment, the
- * deliveries between that moment and the reload are refused once and pass when ScrapeNest retries them.
+ * If ScrapeNest signs with both secrets during the rotation, no delivery is refused. If it switches without an overlap,
+ * deliveries that arrive before the reload are refused, and pass when ScrapeNest retries them.
  *
- * @throws {ConfigurationError} `configuration_invalid`
+ * @throws {ConfigurationError} `configuration_invalid`: `load` or a hook is not a function, or a duration is not a whole
+ * number.
  *
  * @example
  * const load = async () => (await readFile('/run/secrets/scrapenest', 'utf8')).trim()
@@ -62,7 +64,7 @@ export function rotatingSecret(options: RotatingSecretOptions): RotatingSecret {
   const maxAgeMs = checkWholeNumber('maxAgeMs', options.maxAgeMs ?? 60_000, { min: 0 })
   const minIntervalMs = checkWholeNumber('minIntervalMs', options.minIntervalMs ?? 1_000, { min: 0 })
 
-  /** Newest first. A retired secret was followed by another one. */
+  /** Newest first. A retired secret has been replaced by a newer one. */
   let known: readonly { readonly secret: Secret; readonly retiredAtMs?: number }[] = []
   let loadedAtMs = Number.NEGATIVE_INFINITY
   let askedAtMs = Number.NEGATIVE_INFINITY
@@ -70,12 +72,12 @@ export function rotatingSecret(options: RotatingSecretOptions): RotatingSecret {
   let isFailing = false
   let startedReads = 0
   let usedRead = 0
-  /** Shared by all callers. After a failure, they get the same failure until `minIntervalMs` has passed. */
+  /** Shared by all callers. After a failure, they get the same error until `minIntervalMs` has passed. */
   let loading = Promise.resolve()
 
   function reload(): void {
     askedAtMs = now()
-    // A mismatch during the read sets it again: the read may have missed the new secret.
+    // A mismatch during the read sets it again, because the read may have missed the new secret.
     isSuspect = false
     startedReads += 1
     const number = startedReads
@@ -86,9 +88,9 @@ export function rotatingSecret(options: RotatingSecretOptions): RotatingSecret {
   async function read(number: number): Promise<void> {
     const loaded = await load()
     if (isUnsetSecret(loaded)) throw new Error('load returned no secret.')
-    // Half a secret, from a file that is being written, must not replace a whole one.
+    // A partial secret, from a file that is still being written, must not replace a valid one.
     parseSecrets(loaded ?? undefined)
-    // A slow read must not bring back what a later one replaced.
+    // A slow read must not overwrite the result of a later one.
     if (number < usedRead) return
     usedRead = number
     loadedAtMs = now()
@@ -106,7 +108,7 @@ export function rotatingSecret(options: RotatingSecretOptions): RotatingSecret {
   function keepKnown(error: unknown, number: number): void {
     if (number < usedRead) return
     isSuspect = true
-    // Without known secrets the receiver reports the failure, because `secret` rejects with it.
+    // Without known secrets, `secret` rejects and the receiver reports the failure.
     if (isFailing || known.length === 0) return
     isFailing = true
     // A hook that throws or rejects must not end the process.
@@ -135,7 +137,7 @@ export function rotatingSecret(options: RotatingSecretOptions): RotatingSecret {
 }
 
 function warn(error: unknown): void {
-  process.emitWarning('The signing secret could not be reloaded. The known one stays in use.', {
+  process.emitWarning('The signing secret could not be reloaded. The current one stays in use.', {
     type: 'ScrapeNestWebhooks',
     detail: inspect(error),
   })

@@ -2,13 +2,13 @@ import { createHmac, createSecretKey, type KeyObject, randomBytes } from 'node:c
 import { checkWholeNumber } from '../check.ts'
 import { ConfigurationError } from '../errors.ts'
 
-/** A signing secret as ScrapeNest shows it: `whsec_` and base64. The prefix may be left out. */
+/** A signing secret as ScrapeNest shows it: `whsec_` and base64. The prefix is optional. */
 export type Secret = string
 
-/** What a function that looks up secrets may return. Nothing (`undefined`, `null`, `''`, `[]`) means there is none. */
+/** The result of a function that looks up secrets. `undefined`, `null`, `''` and `[]` mean that there is none. */
 export type SecretResult = Secret | readonly Secret[] | null | undefined
 
-/** A forged delivery costs up to four HMACs per secret: two keys, two header families. */
+/** Limits the cost of a forged delivery, up to four HMACs per secret: two keys, two header families. */
 export const maxSecrets = 8
 
 /** Shorter keys can be guessed; the Standard Webhooks specification asks for 24 bytes or more. */
@@ -16,64 +16,65 @@ const minKeyBytes = 16
 const recommendedKeyBytes = 24
 
 /**
- * A parsed secret: the two keys it may stand for.
+ * A parsed secret, with the two HMAC keys it can stand for.
  *
- * ScrapeNest's guide decodes the base64 after `whsec_` (docs.scrapenest.com/webhooks/verifying-signatures); its own SDK
- * uses the text of the secret (scrapenest-sdk 1.2.0, webhooks.py). Anyone who holds the secret can compute both keys,
- * so accepting either weakens nothing. See `docs/decisions/0003-two-keys-per-secret.md`.
+ * ScrapeNest's guide decodes the base64 after `whsec_` (docs.scrapenest.com/webhooks/verifying-signatures). Its SDK uses
+ * the text of the secret (scrapenest-sdk 1.2.0, webhooks.py). Anyone who has the secret can compute both keys, so
+ * accepting both weakens nothing. See `docs/decisions/0003-two-keys-per-secret.md`.
  */
 export interface SigningSecret {
-  /** First the decoded key, which `sign` uses, then the key made of the text. */
+  /** The decoded key, which `sign` uses, then the text as a key. */
   readonly keys: readonly [decoded: KeyObject, text: KeyObject]
   readonly isShort: boolean
-  /** Whether it is a placeholder, or an example from a guide: anyone can sign with it. */
+  /** Whether it is a placeholder or an example from a guide, so that anyone can sign with it. */
   readonly isPublic: boolean
 }
 
 /**
- * HMAC-SHA256 over the content that is signed: `id.timestamp.` and the body (Standard Webhooks, "Signature scheme").
+ * HMAC-SHA256 over the signed content: `id.timestamp.` and the body (Standard Webhooks, "Signature scheme").
  *
- * @returns its base64 as bytes, which costs less than a digest of bytes (`bench/devices.ts`).
+ * @returns the base64 text as bytes, which is cheaper than a binary digest (`bench/devices.ts`).
  */
 export function hmac(key: KeyObject, prefix: string, body: Uint8Array): Buffer {
   return Buffer.from(createHmac('sha256', key).update(prefix).update(body).digest('base64'))
 }
 
-/** Generates a signing secret in ScrapeNest's form: `whsec_` and 32 random bytes. */
+/** Generates a signing secret in ScrapeNest's format: `whsec_` and 32 random bytes as base64. */
 export function generateSecret(): Secret {
   return `whsec_${randomBytes(32).toString('base64')}`
 }
 
 /**
- * Whether a `secret` option is unset, as `process.env` leaves it: `undefined`, `null`, `''`, `[]` or a list of those.
+ * Whether a `secret` option is unset, as a missing environment variable leaves it: `undefined`, `null`, `''`, `[]` or a
+ * list of those.
  */
 export function isUnsetSecret(secret: unknown): boolean {
-  // The length first: a secret function may return a list of any length.
+  // Checks the length first: a secret function may return a list of any length.
   if (Array.isArray(secret)) return secret.length <= maxSecrets && secret.every(isUnsetSecret)
   return secret === undefined || secret === null || secret === ''
 }
 
 /**
- * The error for a secret that is unset.
+ * The error for an unset secret.
  *
- * @param position where in a list it is missing: ` in entry 2 of 3`.
+ * @param position its place in a list: ` in entry 2 of 3`.
  */
 export function unsetSecret(position = ''): ConfigurationError {
-  const question = position === '' ? 'Is process.env.SCRAPENEST_WEBHOOK_SECRET set?' : 'Is there a comma too many?'
+  const question = position === '' ? 'Is process.env.SCRAPENEST_WEBHOOK_SECRET set?' : 'Is there an extra comma?'
   return new ConfigurationError(`No signing secret${position}. ${question}`)
 }
 
 /**
- * Parses one secret, strictly: what a lenient parser would skip (a line break, a quote, a stray character) makes every
- * delivery fail later without a clue.
+ * Parses one secret, strictly. If stray characters such as a line break or a quote were skipped, every delivery would
+ * fail later without a hint at the cause.
  *
- * @throws {ConfigurationError} `configuration_invalid`, with the fix. The message never holds any part of the secret.
+ * @throws {ConfigurationError} `configuration_invalid`, with the fix. The message contains no part of the secret.
  */
 export function parseSecret(secret: Secret): SigningSecret {
   return parseEntry(secret, '')
 }
 
-/** @param position where in a list the secret is: ` in entry 2 of 3`. */
+/** @param position its place in a list: ` in entry 2 of 3`. */
 function parseEntry(secret: Secret, position: string): SigningSecret {
   const cached = parsedSecrets.get(secret)
   if (cached !== undefined) return cached
@@ -89,16 +90,16 @@ function parseEntry(secret: Secret, position: string): SigningSecret {
   return parsed
 }
 
-/** `verify` gets the secret as text on every call; parsing it costs as much as a MAC. */
+/** `verify` gets the secret as text on every call, and parsing it costs as much as a MAC. */
 const parsedSecrets = new Map<string, SigningSecret>()
 
-/** The examples of Standard Webhooks and of Svix, which guides repeat. */
+/** The examples of Standard Webhooks and Svix, which guides repeat. */
 const publishedSecrets: ReadonlySet<string> = new Set([
   'MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw',
   'C2FVsBQIhrscChlQIMV+b5sSYspob7oD',
 ])
 
-/** One character repeated, as in `xxxx…` and in zeros (`AAAA…`), or a word that stands for a secret. */
+/** One repeated character, such as `xxxx…` or zeros (`AAAA…`), or a placeholder word. */
 const obviousSecret = /^(?:(.)\1*|(?:changeme|example|placeholder|secret)+)$/i
 
 function isPublicSecret(secret: Secret): boolean {
@@ -107,9 +108,9 @@ function isPublicSecret(secret: Secret): boolean {
 }
 
 /**
- * Parses a secret or a list of secrets, keeping their order.
+ * Parses a secret or a list of secrets. Keeps their order.
  *
- * @throws {ConfigurationError} `configuration_invalid`: none, more than eight, or one that is malformed.
+ * @throws {ConfigurationError} `configuration_invalid`: there is none, there are more than eight, or one is malformed.
  */
 export function parseSecrets(secrets: Secret | readonly (Secret | undefined)[] | undefined): readonly SigningSecret[] {
   if (isUnsetSecret(secrets)) throw unsetSecret()
@@ -127,8 +128,8 @@ function decodeSecret(secret: unknown, position: string): Uint8Array {
   }
   const base64 = secret.replace(/^whsec_/, '')
   const bytes = Buffer.from(base64, 'base64')
-  // Node's decoder skips what it does not understand, so the text must survive a round trip. Unpadded text is accepted
-  // even if its last character has unused bits set, because shared test vectors do that.
+  // Node's decoder skips invalid characters, so the text must survive a round trip. Unpadded text is accepted even if its
+  // last character has unused bits set, because the shared test vectors contain such secrets.
   const isUnpadded = /^[A-Za-z0-9+/]+$/.test(base64) && base64.length % 4 !== 1
   const isBase64 = isUnpadded || base64 === bytes.toString('base64')
   const isEncodedTwice = isBase64 && bytes.subarray(0, 6).toString('latin1') === 'whsec_'
@@ -144,24 +145,26 @@ interface Mistake {
 }
 
 const encodedTwice: Mistake = {
-  problem: 'is base64 of a whole whsec_… secret',
+  problem: 'is the base64 encoding of a whole whsec_… secret',
   fix: 'Decode it first. In Kubernetes, put plain text under stringData, or encode it only once.',
 }
 
 function describeMistake(secret: string, isBase64: boolean): Mistake {
   const mistake = mistakes.find(({ pattern }) => pattern.test(secret))
   if (mistake !== undefined) return mistake
-  return { problem: isBase64 ? `is shorter than ${minKeyBytes} bytes` : 'is not base64, which has no "-" and no "_"' }
+  return {
+    problem: isBase64 ? `is shorter than ${minKeyBytes} bytes` : 'is not base64 ("-" and "_" are not allowed)',
+  }
 }
 
-/** How secrets get damaged on the way, and what is mistaken for one. Outermost damage first. */
+/** How secrets get damaged, and what is mistaken for one. The outermost damage comes first. */
 const mistakes: readonly (Mistake & { readonly pattern: RegExp })[] = [
   {
     pattern: /^(?:whsec_)?(?:<.*>|\.{2,}|…|x+|\*+|your.*|(?:change|replace)_?me|example|secret)$/i,
     problem: 'is a placeholder',
     fix: "Set the endpoint's own secret, which ScrapeNest shows once: whsec_ and base64.",
   },
-  { pattern: /\s/, problem: 'contains white space' },
+  { pattern: /\s/, problem: 'contains whitespace' },
   { pattern: /\p{Cf}/u, problem: 'contains an invisible character, such as a zero-width space' },
   { pattern: /^["'`]|["'`]$/, problem: 'is in quotes' },
   {

@@ -12,20 +12,22 @@ export type SignatureHeaders = {
 }
 
 /**
- * Signs a delivery as ScrapeNest does: for tests, a local sender, or a proxy that signs again.
+ * Signs a delivery as ScrapeNest does: for tests, a local sender, or a proxy that signs deliveries again.
  *
- * @param message.id 1 to 256 printable ASCII characters, without full stop and comma.
+ * @param message.id 1 to 256 printable ASCII characters, without periods or commas.
  * @param message.timestamp Unix time in whole SECONDS (`Math.floor(Date.now() / 1000)`), or a `Date`.
- * @param message.body bytes, or a string that is sent as UTF-8.
- * @throws {ConfigurationError} `configuration_invalid`: a malformed secret or id, or a timestamp that is not a time.
+ * @param message.body bytes, or a string to be sent as UTF-8.
+ * @param secret the endpoint's signing secret, `whsec_…`.
+ * @throws {ConfigurationError} `configuration_invalid`: the secret, the id or the timestamp is malformed.
+ * @throws {WebhookError} `raw_body_unavailable`: the body is neither bytes nor a string.
  */
 export function sign(
   message: { readonly id: string; readonly timestamp: number | Date; readonly body: WebhookMessage['body'] },
   secret: Secret,
 ): SignatureHeaders {
   const { id, body } = message
-  if (!isMessageId(id)) throw unexpected('the id', id, '1 to 256 printable ASCII characters without "." and ","')
-  // Also a Date from another realm (Jest, `node:vm`), which is not an instance of this one's.
+  if (!isMessageId(id)) throw unexpected('the id', id, '1 to 256 printable ASCII characters without "." or ","')
+  // Also recognizes a Date from another realm (Jest, `node:vm`), which is not an instance of this one's.
   const timestamp = types.isDate(message.timestamp) ? Math.floor(message.timestamp.getTime() / 1000) : message.timestamp
   checkWholeNumber('the timestamp', timestamp, { min: 0 })
   const bytes = toBytes(typeof body === 'string' ? Buffer.from(body) : body)

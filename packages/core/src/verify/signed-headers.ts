@@ -16,33 +16,31 @@ export interface SignedHeaders {
   readonly signatures: readonly Uint8Array[]
 }
 
-// A full stop separates id, timestamp and body in the signed content: an id with one would let the same signature stand
-// for another id and body. Beyond ASCII, the text of a header does not say which bytes were signed.
+// Periods separate id, timestamp and body in the signed content. If an id could contain one, the same signature would also
+// fit another id and body. ASCII only: otherwise the text of the header does not determine the signed bytes.
 const idGrammar = /^[\x21-\x2b\x2d\x2f-\x7e]{1,256}$/
 
-/** Whether a value can be the id of a message: 1 to 256 printable ASCII characters, without full stop and comma. */
+/** Whether a value can be a message id: 1 to 256 printable ASCII characters, without periods or commas. */
 export function isMessageId(value: unknown): value is string {
   return typeof value === 'string' && idGrammar.test(value)
 }
 
-// At most 15 digits, so that it is exact as a number. `parseInt` would accept "123abc", "+123", and the "1, 2" of a
-// header that was sent twice.
+// At most 15 digits, which a number holds exactly. `parseInt` would accept "123abc", "+123", and "1, 2" from a header
+// sent twice.
 const timestampGrammar = /^(0|[1-9]\d{0,14})$/
 
-// 32 bytes in canonical base64: the last of 43 characters carries two zero bits. Node joins headers that were sent
-// twice with ", ", which leaves a comma at the end of a token.
+// 32 bytes in canonical base64: the last of the 43 characters ends in two zero bits. Node joins repeated headers with
+// ", ", which leaves a comma at the end of a token.
 const signatureGrammar = /^v1,([A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=),?$/
 
-/** A delivery signed during a rotation carries two. Anything near this number is an attack on our CPU. */
+/** A delivery signed during a rotation carries two. Anything close to this limit is an attack on the CPU. */
 const maxSignatures = 16
-/**
- * More than any header of Node's default size holds; only empty tokens, from double spaces, do not count as signatures.
- */
+/** Bounds the split: double spaces produce empty tokens, which do not count as signatures. */
 const maxTokens = 1_000
 
 /**
- * Reads every complete header family (`svix-*`, `webhook-*`). A sender in transition may send both; it is enough that
- * one of them verifies. No MAC is computed here: malformed and stale requests end early.
+ * Reads every complete header family (`svix-*`, `webhook-*`). A sender in transition may send both; one that verifies is
+ * enough. Computes no MAC, so malformed and stale requests end early.
  *
  * @throws {WebhookError} `missing_header` (no family is complete), `message_id_invalid`, `timestamp_invalid`,
  * `timestamp_outside_tolerance`, `no_supported_signature`
@@ -81,7 +79,7 @@ function readFamily(
   return { family, messageId, timestamp, prefix: `${messageId}.${seconds}.`, signatures }
 }
 
-/** The three headers of a complete family, as received: what an inbox keeps as proof. */
+/** The three headers of a complete family, as received. An inbox keeps them as proof. */
 export function headersOf(
   headers: CollectedHeaders,
   { id, timestamp, signature }: HeaderFamily,
@@ -90,7 +88,7 @@ export function headersOf(
 }
 
 function checkAge(ageSeconds: number, toleranceSeconds: number): void {
-  // In this form, a clock that returns NaN refuses instead of accepting.
+  // Written so that a NaN from the clock refuses the delivery.
   if (Math.abs(ageSeconds) <= toleranceSeconds) return
   const distance = `${Math.abs(ageSeconds)} s ${ageSeconds < 0 ? 'ahead' : 'old'}`
   const hint = ageSeconds < -1e11 ? ' Is it in milliseconds?' : ''
@@ -122,7 +120,7 @@ function missingHeader(headers: CollectedHeaders, { id, timestamp, signature }: 
   return [id, timestamp, signature].find((name) => headers[name] === undefined || headers[name] === '')
 }
 
-/** Names the header that is missing from the family the sender most likely uses. */
+/** Names the first missing header of the family that the sender most likely uses. */
 function missingHeaderError(headers: CollectedHeaders): WebhookError {
   const [svix, standard] = headerFamilies
   const isStandard = headers[svix.id] === undefined && headers[standard.id] !== undefined

@@ -11,21 +11,21 @@ import { defaultToleranceSeconds, readSignedHeaders, type SignedHeaders } from '
 /** Headers and body of one delivery, as received. */
 export interface WebhookMessage {
   readonly headers: WebhookHeaders
-  /** The bytes as received. A string is read as UTF-8; a parsed object is refused. */
+  /** The bytes as received. A string is encoded as UTF-8. A parsed object is refused. */
   readonly body: Uint8Array | ArrayBuffer | string
 }
 
 export interface VerifyOptions {
   /**
-   * Maximum distance between the timestamp and the clock, in seconds and in both directions.
-   * @default 300: a larger value gives a captured delivery more time to be replayed.
+   * Maximum difference between the timestamp and the clock, in seconds, in both directions.
+   * @default 300: with a larger value, a captured delivery can be replayed for longer
    */
   readonly toleranceSeconds?: number
   /** The clock, in milliseconds since 1970. @default Date.now */
   readonly now?: () => number
 }
 
-/** A message whose signature was checked. */
+/** A message whose signature has been verified. */
 export interface VerifiedMessage {
   /** `svix-id`: the same for every delivery of this message. */
   readonly messageId: string
@@ -33,21 +33,22 @@ export interface VerifiedMessage {
   readonly sentAt: Date
   /** The bytes that were verified. */
   readonly body: Uint8Array
-  /** Position of the matching secret in the list. Above 0, it is not the first one: a rotation is under way. */
+  /** Index of the matching secret in the list. Above 0, a rotation is in progress. */
   readonly secretIndex: number
 }
 
 /**
- * Checks timestamp and signature of a delivery over its exact bytes and returns what was verified.
+ * Verifies the timestamp and the signature of a delivery over its exact bytes.
  *
- * The scheme is Svix's, which ScrapeNest follows: HMAC-SHA256 over `id.timestamp.body`
- * (docs.scrapenest.com/webhooks/verifying-signatures). The body may be anything, including empty or not JSON.
+ * ScrapeNest follows Svix's scheme: HMAC-SHA256 over `id.timestamp.body`
+ * (docs.scrapenest.com/webhooks/verifying-signatures). The body need not be JSON and may be empty.
  *
  * @param message.headers Node's headers object, a `Headers`, a `Map` or a list of pairs.
- * @param secrets one `whsec_…`, or up to eight that are all valid (rotation).
+ * @param message.body the bytes as received, or a string, which is encoded as UTF-8.
+ * @param secrets one `whsec_…`, or up to eight during a rotation. Any of them may match.
  * @throws {WebhookError} `missing_header`, `duplicate_header`, `message_id_invalid`, `timestamp_invalid`,
  * `timestamp_outside_tolerance`, `no_supported_signature`, `signature_mismatch`, `raw_body_unavailable` (the body is
- * not bytes) or `configuration_invalid` (the secret). Nothing else, whatever a stranger sends.
+ * not bytes) or `configuration_invalid` (a secret or an option). Nothing else, whatever the sender sends.
  *
  * @example
  * const { messageId, body } = verify({ headers: request.headers, body: bytes }, process.env.SCRAPENEST_WEBHOOK_SECRET)
@@ -59,7 +60,7 @@ export function verify(
 ): VerifiedMessage {
   const parsed = parseSecrets(secrets)
   const { toleranceSeconds = defaultToleranceSeconds, now = () => Date.now() } = options
-  // NaN or Infinity would silently switch the check off.
+  // NaN or Infinity would silently disable the check.
   checkWholeNumber('toleranceSeconds', toleranceSeconds, { min: 1 })
   const candidates = readSignedHeaders(collectHeaders(message?.headers), now(), toleranceSeconds)
   const body = toBytes(typeof message.body === 'string' ? Buffer.from(message.body) : message.body)
@@ -68,10 +69,10 @@ export function verify(
 }
 
 /**
- * Verifies a delivery and parses the event. `data` is typed by the catalogue and not checked against it; an event type
- * outside the catalogue has `data: unknown`.
+ * Verifies a delivery and parses the event. The catalogue types `data` but does not check it. An event type outside the
+ * catalogue has `data: unknown`. Parameters are those of `verify`.
  *
- * @throws {WebhookError} the codes of `verify`, and `envelope_invalid`.
+ * @throws {WebhookError} the codes of `verify`, or `envelope_invalid`.
  *
  * @example
  * const event = verifyEvent({ headers: request.headers, body: bytes }, process.env.SCRAPENEST_WEBHOOK_SECRET)
@@ -87,7 +88,7 @@ export function verifyEvent<Events extends object = ScrapeNestEvents>(
 }
 
 /**
- * Tries each secret, each of its keys and each candidate, in this order; the first match wins. Digests are compared in
+ * Tries each secret, each of its keys and each candidate, in this order. The first match wins. Compares digests in
  * constant time.
  *
  * @throws {WebhookError} `signature_mismatch`
@@ -102,7 +103,7 @@ export function matchSignature(
       let expected: { readonly prefix: string; readonly digest: Buffer } | undefined
       for (const candidate of candidates) {
         const { prefix, signatures } = candidate
-        // Two header families usually have the same id and timestamp: one HMAC serves both.
+        // Two header families usually share id and timestamp, so one HMAC serves both.
         if (expected?.prefix !== prefix) expected = { prefix, digest: hmac(key, prefix, body) }
         const { digest } = expected
         if (signatures.some((signature) => timingSafeEqual(signature, digest)))
@@ -114,15 +115,14 @@ export function matchSignature(
 }
 
 /**
- * A buffer, or any view of one, as a `Uint8Array`, without a copy. Text is refused: it may have been built from a parsed
- * body.
+ * Converts a buffer, or any view of one, to a `Uint8Array`, without copying. Refuses text: it may come from a parsed body.
  *
  * @throws {WebhookError} `raw_body_unavailable`
  */
 export function toBytes(body: unknown): Uint8Array {
   try {
     if (ArrayBuffer.isView(body)) {
-      // Not an instance of our Uint8Array if it comes from another realm (a vm context, a test runner).
+      // A view from another realm (a vm context, a test runner) is not an instance of this Uint8Array.
       return body instanceof Uint8Array ? body : new Uint8Array(body.buffer, body.byteOffset, body.byteLength)
     }
     if (types.isAnyArrayBuffer(body)) return new Uint8Array(body)
@@ -131,6 +131,6 @@ export function toBytes(body: unknown): Uint8Array {
   }
   const fix = types.isPromise(body)
     ? 'The body is a promise: await it.'
-    : 'Pass the bytes as they were received, before any parser.'
+    : 'Pass the bytes as received, before any parser runs.'
   throw new WebhookError('raw_body_unavailable', fix)
 }

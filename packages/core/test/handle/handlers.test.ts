@@ -181,7 +181,7 @@ describe('a custom catalogue', () => {
     expect(calls).toEqual(['family', 'all', 'all'])
   })
 
-  it('has no family for a type without a full stop', async () => {
+  it('has no family for a type without a period', async () => {
     const { calls, note } = recordCalls()
     const receiver = createReceiver<{ ping: object; 'undefined.x': object; 'pin.x': object }>({ secret, ...atStart })
     receiver.onEvent('ping', note('ping')).onEvent('undefined.*', note('undefined')).onEvent('pin.*', note('pin'))
@@ -216,13 +216,13 @@ describe('a handler that is added late', () => {
   }
 
   it.each([
-    ['order.paid', ['order.paid'], '1 event ended'],
-    ['order.paid', ['order.paid', 'order.paid', 'order.sent'], '2 events ended'],
-    ['order.*', ['order.paid', 'order.sent', 'ping'], '2 events ended'],
-    ['*', ['order.paid', 'order.sent', 'ping'], '3 events ended'],
+    ['order.paid', ['order.paid'], '1 event'],
+    ['order.paid', ['order.paid', 'order.paid', 'order.sent'], '2 events'],
+    ['order.*', ['order.paid', 'order.sent', 'ping'], '2 events'],
+    ['*', ['order.paid', 'order.sent', 'ping'], '3 events'],
   ])('for %s is warned about with the number of events that ended without it: %j', async (pattern, arrived, count) => {
     expect(await lateWarnings(arrived, pattern)).toEqual([
-      `[scrapenest webhooks] The handler for '${pattern}' was added late: ${count} without a handler before. Add handlers before the receiver starts; an inbox can replay events that ended unhandled.`,
+      `[scrapenest webhooks] The handler for '${pattern}' was added late: ${count} had already ended without a handler. Add handlers before the receiver starts. An inbox can replay unhandled events.`,
     ])
   })
 
@@ -232,7 +232,9 @@ describe('a handler that is added late', () => {
 
   it('is noticed for the first thousand types, because a sender may invent types', async () => {
     const types = Array.from({ length: 1001 }, (_, index) => `type_${index}`)
-    expect(await lateWarnings([...types, 'type_999'], 'type_999')).toEqual([expect.stringContaining('2 events ended')])
+    expect(await lateWarnings([...types, 'type_999'], 'type_999')).toEqual([
+      expect.stringContaining('2 events had already ended'),
+    ])
     expect(await lateWarnings(types, 'type_1000')).toEqual([])
   })
 })
@@ -307,7 +309,7 @@ describe.each<[string, Schema]>([
     expect(onError).toHaveBeenCalledTimes(2)
     expect(onError.mock.calls[0]?.[0]).toMatchObject({
       code: 'schema_mismatch',
-      message: expect.stringContaining('The schema of page.saved rejected its data.'),
+      message: expect.stringContaining('The schema for page.saved rejected the data.'),
       issues: [expect.objectContaining({ path: expect.any(Array) })],
     })
     expect(await answer(receiver, saved({ url: 'https://shop.example/' }))).toEqual(accepted)

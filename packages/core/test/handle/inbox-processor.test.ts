@@ -151,7 +151,7 @@ describe('the processor of an inbox', () => {
     expect(onError.mock.calls.map(([error]) => error.message)).toEqual(['one', 'two'])
   })
 
-  it('reports an error with a code of its own, such as that of a dead event', () => {
+  it('reports an error under its own code, such as that of a dead event', () => {
     const onError = vi.fn()
     const { report, lines } = processorWith({ onError })
     const dead = Object.assign(new Error('The event is dead.'), { library: 'scrapenest-webhooks', code: 'event_dead' })
@@ -167,8 +167,8 @@ describe('the processor of an inbox', () => {
     const { process, lines } = processorWith({ onEvent: { 'job.created': () => {} } })
     for (const type of ['artifact.ready', 'artifact.ready', 'new.event']) await process(storedEvent(type), attempt)
     expect(lines.map(({ message }) => message)).toEqual([
-      expect.stringContaining("no handler for 'artifact.ready'"),
-      expect.stringContaining("no handler for 'new.event'"),
+      expect.stringContaining("No handler for 'artifact.ready'"),
+      expect.stringContaining("No handler for 'new.event'"),
     ])
     const taking = processorWith({ onUnknownEvent: () => {} })
     expect(await taking.process(storedEvent('new.event'), attempt)).toBe('handled')

@@ -263,7 +263,7 @@ describe('readWebBody', () => {
     const request = requestWith('text')
     await read(request)
     await expect(readWebBody(request, limits)).rejects.toEqual(
-      refusal('raw_body_unavailable', 'Pass the request unread, or a clone() of it.'),
+      refusal('raw_body_unavailable', 'Call this handler first, or read a clone() of the request instead.'),
     )
   })
 

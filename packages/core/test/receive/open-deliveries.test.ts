@@ -91,7 +91,7 @@ describe('the deadlines of open deliveries', () => {
     expect(late).toEqual([first, second])
   })
 
-  it('pass once, although the work goes on', () => {
+  it('pass once, even if the work continues', () => {
     const { open, late } = openWith()
     open.add(newDelivery())
     vi.advanceTimersByTime(60_000)

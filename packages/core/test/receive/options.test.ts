@@ -7,7 +7,11 @@ const inbox = { put: async () => 'stored', start: async () => {}, close: async (
 
 describe('createReceiver', () => {
   it.each<[string, object, string]>([
-    ['a misspelt option', { toleranceSecond: 1 }, 'Unknown option "toleranceSecond". The options are allowedSources, '],
+    [
+      'a misspelled option',
+      { toleranceSecond: 1 },
+      'Unknown option "toleranceSecond". The options are allowedSources, ',
+    ],
     ['an option of an adapter', { path: '/' }, 'Unknown option "path"'],
     ['an option named after a prototype', { constructor: 1 }, 'Unknown option "constructor"'],
     ['a name with a slash', { name: 'a/b' }, 'name to be 1 to 64 letters'],

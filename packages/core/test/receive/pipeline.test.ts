@@ -622,7 +622,7 @@ describe('the probe of doctor', () => {
   it.each<[string, () => Promise<void>]>([
     ['rejects', () => Promise.reject(new Error('locked'))],
     ['throws', failing(new Error('locked'))],
-    ['rejects with a code of its own', () => Promise.reject(new WebhookError('configuration_invalid'))],
+    ['rejects with its own code', () => Promise.reject(new WebhookError('configuration_invalid'))],
   ])('is answered 503 when the check %s, and the operator is informed', async (_given, check) => {
     for (const options of [{ inbox: { ...inboxOf(hang), check } }, { duplicates: { ...memory, check } }]) {
       const onError = vi.fn()

@@ -119,7 +119,7 @@ describe('start', () => {
     expect(receiver.lines).toMatchObject([{ level: 'error', fields: { code: 'store_unavailable' } }])
   })
 
-  it('reports an error of this library as it is', async () => {
+  it('reports an error of this library unchanged', async () => {
     const onError = vi.fn()
     const error = new ConfigurationError('Choose another file.')
     const inbox = inboxWith({ start: failing(error) })
@@ -366,7 +366,7 @@ describe('close', () => {
     expect(await answer(receiver)).toEqual(accepted)
   })
 
-  it('rejects an invalid graceMs of a second call, and the first goes on', async () => {
+  it('rejects an invalid graceMs of a second call, and the first call continues', async () => {
     const work = deferred()
     const receiver = testReceiver({ onEvent: { '*': () => work.promise } })
     const reply = answer(receiver)
@@ -448,7 +448,7 @@ describe('a second close', () => {
     await both
   })
 
-  it('does not close an inbox that is still being opened, nor one with puts under way', async () => {
+  it('does not close an inbox that is still being opened, nor one with pending puts', async () => {
     const [opening, storing] = [deferred(), deferred<'stored'>()]
     const inbox = inboxWith({ start: () => opening.promise, put: () => storing.promise })
     const receiver = testReceiver({ inbox })
@@ -499,7 +499,7 @@ describe('a second close', () => {
 })
 
 describe('close with an inbox', () => {
-  it('closes it after the puts under way, with what is left of the budget', async () => {
+  it('closes it after pending puts, with the rest of the budget', async () => {
     const storing = deferred<'stored'>()
     const inbox = inboxWith({ put: () => storing.promise })
     const receiver = testReceiver({ inbox })

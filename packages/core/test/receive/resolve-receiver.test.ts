@@ -24,7 +24,7 @@ describe('resolveReceiver', () => {
   })
 
   it.each<[string, unknown, string]>([
-    ['options beside a ready receiver', { receiver: ready(), secret }, 'Unknown option "secret"'],
+    ['options in addition to a ready receiver', { receiver: ready(), secret }, 'Unknown option "secret"'],
     [
       'an object that is not a receiver',
       { receiver: {} },

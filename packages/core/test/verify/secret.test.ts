@@ -21,12 +21,12 @@ const damages: readonly { readonly given: string; readonly text: string; readonl
   {
     given: 'a line break at the end',
     text: `whsec_${marked}\n`,
-    saying: 'contains white space',
+    saying: 'contains whitespace',
   },
   {
     given: 'a space at the beginning',
     text: ` whsec_${marked}`,
-    saying: 'contains white space',
+    saying: 'contains whitespace',
   },
   { given: 'double quotes', text: `"whsec_${marked}"`, saying: 'is in quotes' },
   { given: 'single quotes', text: `'whsec_${marked}'`, saying: 'is in quotes' },
@@ -51,12 +51,12 @@ const damages: readonly { readonly given: string; readonly text: string; readonl
   {
     given: 'a space inside',
     text: `whsec_${marked.slice(0, 9)} ${marked.slice(9)}`,
-    saying: 'contains white space',
+    saying: 'contains whitespace',
   },
   {
     given: 'base64url',
     text: `whsec_${marked.slice(0, 8)}-_${marked.slice(10)}`,
-    saying: 'is not base64, which has no "-" and no "_"',
+    saying: 'is not base64 ("-" and "_" are not allowed)',
   },
   { given: 'a character that is not base64', text: `whsec_${marked}!`, saying: 'is not base64' },
   { given: 'one character too many', text: `whsec_${marked}X`, saying: 'is not base64' },
@@ -64,7 +64,7 @@ const damages: readonly { readonly given: string; readonly text: string; readonl
   {
     given: 'a prefix in capitals',
     text: `WHSEC_${marked}`,
-    saying: 'is not base64, which has no "-" and no "_"',
+    saying: 'is not base64 ("-" and "_" are not allowed)',
   },
   {
     given: 'too few bytes',
@@ -86,17 +86,17 @@ const damages: readonly { readonly given: string; readonly text: string; readonl
   {
     given: 'base64 of a whole secret, as in a Kubernetes manifest',
     text: Buffer.from(`whsec_${marked}`).toString('base64'),
-    saying: 'is base64 of a whole whsec_… secret',
+    saying: 'is the base64 encoding of a whole whsec_… secret',
   },
   {
     given: 'base64 of a whole secret and a line break, as echo writes it',
     text: Buffer.from(`whsec_${marked}\n`).toString('base64'),
-    saying: 'is base64 of a whole whsec_… secret',
+    saying: 'is the base64 encoding of a whole whsec_… secret',
   },
   {
     given: 'the prefix before base64 of a whole secret',
     text: `whsec_${Buffer.from(`whsec_${marked}`).toString('base64')}`,
-    saying: 'is base64 of a whole whsec_… secret',
+    saying: 'is the base64 encoding of a whole whsec_… secret',
   },
   { given: 'percent-encoding', text: `whsec_${marked.slice(0, 30)}%2F%3D`, saying: 'is percent-encoded' },
   { given: 'a zero-width space', text: `whsec_${marked}\u200b`, saying: 'contains an invisible character' },
@@ -158,7 +158,7 @@ describe('parseSecret', () => {
     expect(hmac(decoded, 'a.', Buffer.from('b')).toString()).toBe(base64Mac('a.b'))
   })
 
-  it('has a second key, made of the text as it is', () => {
+  it('has a second key, made from the text itself', () => {
     const [, text] = parseSecret(secret).keys
     const expected = createHmac('sha256', secret).update('a.b').digest('base64')
     expect(hmac(text, 'a.', Buffer.from('b')).toString()).toBe(expected)
@@ -244,11 +244,15 @@ describe('parseSecrets', () => {
     ['undefined', [secret, undefined], 'No signing secret in entry 2 of 2.'],
     ['a hole', Object.assign(Array(2), { 0: secret }), 'No signing secret in entry 2 of 2.'],
     ['an empty string', ['', secret], 'No signing secret in entry 1 of 2.'],
-    ['an empty string after a comma', `${secret},`.split(','), 'No signing secret in entry 2 of 2. Is there a comma'],
+    [
+      'an empty string after a comma',
+      `${secret},`.split(','),
+      'No signing secret in entry 2 of 2. Is there an extra comma',
+    ],
     [
       'a malformed secret',
       [secret, otherSecret, 'whsec_x y'],
-      'The signing secret in entry 3 of 3 contains white space.',
+      'The signing secret in entry 3 of 3 contains whitespace.',
     ],
     ['a number', [secret, 7], 'Expected the signing secret in entry 2 of 2 to be a string'],
   ])('names the entry of a list that holds %s', (_given, secrets, saying) => {

@@ -96,7 +96,7 @@ describe('the message id', () => {
   it.each([
     ['257 characters', 'a'.repeat(257)],
     ['a comma', 'a,b'],
-    ['a full stop', 'a.b'],
+    ['a period', 'a.b'],
     ['a space', 'a b'],
     ['a line break at the end', 'a\n'],
     ['DEL', 'a\x7f'],
@@ -152,7 +152,7 @@ describe('the timestamp', () => {
     [-301, 'It is 301 s ahead; the tolerance is 300 s.'],
   ])('must not be %i s old', (ageSeconds, saying) => {
     const refused = { code: 'timestamp_outside_tolerance', ageSeconds, toleranceSeconds: 300 } as const
-    const message = `The timestamp is too far from the clock of this server. ${saying}`
+    const message = `The timestamp is too far from this server's clock. ${saying}`
     expect(() => readAt(ageSeconds)).toThrow(
       expect.objectContaining({ ...refused, message: withPage(message, refused.code) }),
     )
@@ -202,7 +202,7 @@ describe('the signatures', () => {
     ['without version', digest],
     ['not canonical base64', `v1,${digest.slice(0, 42)}B=`],
   ])('must include a supported one: %s', (_given, list) => {
-    const text = 'Only v1 (HMAC-SHA256) signatures are supported, and none is present.'
+    const text = 'Only v1 (HMAC-SHA256) signatures are supported, and none was found.'
     const message = withPage(text, 'no_supported_signature')
     expect(() => read(family('svix', { signature: list }))).toThrow(
       expect.objectContaining({ code: 'no_supported_signature', message }),

@@ -96,7 +96,7 @@ refuses(
   { object: withBody(JSON.parse(eventText)), array: withBody([1]) },
   {
     code: 'raw_body_unavailable',
-    saying: /Pass the bytes as they were received, before any parser/,
+    saying: /Pass the bytes as received, before any parser runs/,
   },
 )
 refuses(4, 'a missing body is refused', { null: withBody(null), number: withBody(7) }, { code: 'raw_body_unavailable' })
@@ -250,7 +250,7 @@ refuses(
 )
 refuses(
   22,
-  'a header without a supported signature has a code of its own',
+  'a header without a supported signature has a separate code',
   {
     'v2,': withSignature(`v2,${genuine}`),
     'no version': withSignature(genuine),
@@ -341,7 +341,7 @@ refuses(
 )
 refuses(
   32,
-  'an id with a full stop is refused',
+  'an id with a period is refused',
   {
     'm.1': withHeaders({ 'svix-id': 'm.1', 'svix-signature': `v1,${base64Mac(`m.1.${T}.${eventText}`)}` }),
   },
@@ -475,12 +475,12 @@ refuses(
   { code: 'configuration_invalid' },
 )
 for (const [given, text, saying] of [
-  ['CRLF', `${secret}\r\n`, /contains white space/],
-  ['leading space', ` ${secret}`, /contains white space/],
+  ['CRLF', `${secret}\r\n`, /contains whitespace/],
+  ['leading space', ` ${secret}`, /contains whitespace/],
   ['double quotes', `"${secret}"`, /in quotes/],
   ['single quotes', `'${secret}'`, /in quotes/],
-  ['inner space', `${secret.slice(0, 20)} ${secret.slice(20)}`, /contains white space/],
-  ['base64url', `whsec_${'-_'.repeat(16)}`, /is not base64, which has no "-" and no "_"/],
+  ['inner space', `${secret.slice(0, 20)} ${secret.slice(20)}`, /contains whitespace/],
+  ['base64url', `whsec_${'-_'.repeat(16)}`, /is not base64 \("-" and "_" are not allowed\)/],
   ['doubled prefix', `whsec_${secret}`, /has something before whsec_/],
   ['v1,whsec_', `v1,${secret}`, /has something before whsec_/],
   ['whpk_', `whpk_${bareSecret}`, /is an asymmetric key/],

@@ -55,7 +55,7 @@ describe('verify', () => {
     ['the same id and timestamp', {}],
     ['another id', { id: 'msg_0' }],
     ['another timestamp', { timestamp: String(startSeconds - 1) }],
-  ])('accepts a signature that only webhook-* has, beside svix-* with %s', (_given, claimed) => {
+  ])('accepts a signature that only webhook-* has, next to svix-* with %s', (_given, claimed) => {
     const headers = { ...family('svix', { ...claimed, signature: strangers }), ...family('webhook') }
     expect(verifyX(headers)).toMatchObject({ messageId: 'msg_1', secretIndex: 0 })
   })
@@ -215,7 +215,7 @@ describe('toBytes', () => {
     ['undefined', undefined],
     ['null', null],
   ])('refuses %s and says what to pass', (_given, body) => {
-    const text = 'The raw body is no longer available. Pass the bytes as they were received, before any parser.'
+    const text = 'The raw body is no longer available. Pass the bytes as received, before any parser runs.'
     const message = withPage(text, 'raw_body_unavailable')
     expect(() => toBytes(body)).toThrow(expect.objectContaining({ code: 'raw_body_unavailable', message }))
   })

@@ -56,7 +56,7 @@ export class WorkLoop implements ConsumerWork {
     this.#freeSlots = options.settings.concurrency
   }
 
-  /** Looks for work now, or once more if a search is in progress. */
+  /** Looks for work now, or again if a search is in progress. */
   wake(): void {
     this.#isWoken = true
     if (this.#isClosing || this.#isClaiming) return

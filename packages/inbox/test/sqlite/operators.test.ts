@@ -16,7 +16,7 @@ function openInbox(file: string): Inbox {
   return inbox
 }
 
-/** The number of events that a process would find after this one was killed: in the database as it is, and in its log. */
+/** The number of events that a process would find after this one was killed: in the database file and its log. */
 function eventsAfterKill(file: string): number {
   const copy = temporaryFile()
   copyFileSync(file, copy)

@@ -21,9 +21,9 @@ import type { ConformanceServer, ConformanceTarget } from './target.ts'
 export const conformanceSecret = 'whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw'
 export const conformancePath = '/webhooks/scrapenest'
 const maxBodyBytes = 16_384
-/** For bodies that never arrive: short, because the check waits for it. */
+/** For bodies that never arrive. Short, because the check waits for it. */
 const slowReplyTimeoutMs = 50
-/** For all others: so long that a loaded machine makes no delivery late. */
+/** For all others. Long enough that no delivery is late on a loaded machine. */
 const longReplyTimeoutMs = 10_000
 
 const manners: { readonly [Name in Condition]?: WireRequest['manner'] } = {
@@ -32,7 +32,7 @@ const manners: { readonly [Name in Condition]?: WireRequest['manner'] } = {
   aborted: 'aborted',
 }
 
-/** A delivery as a check describes it. What is left out is as ScrapeNest sends it. */
+/** A delivery as a check describes it. Omitted fields are as ScrapeNest sends them. */
 export interface WireDelivery {
   readonly method?: string
   readonly path?: string
@@ -41,7 +41,7 @@ export interface WireDelivery {
   readonly manner?: WireRequest['manner']
 }
 
-/** What a check works with: a receiver behind a real server, and a client that sends under one condition. */
+/** The tools of a check: a receiver behind a real server, and a client that sends under one condition. */
 export class CheckContext {
   readonly condition: Condition
   readonly clock: FakeClock = fakeClock()
@@ -58,11 +58,11 @@ export class CheckContext {
     this.#timeoutMs = timeoutMs
   }
 
-  /** What the server passes deliveries to. It forwards them to the receiver that the check created last. */
+  /** The receiver to pass to the server. Forwards deliveries to the receiver that the check created last. */
   readonly receiver: ReadyReceiver = {
     receive: (request, context) => {
       if (this.#receiver === undefined)
-        throw new ConformanceFailure('A delivery arrived before the check had created its receiver.')
+        throw new ConformanceFailure('A delivery arrived before the check created its receiver.')
       return this.#receiver.receive(request, context)
     },
     start: async () => {},
@@ -78,7 +78,7 @@ export class CheckContext {
     this.#server = server
   }
 
-  /** Creates the receiver of this check. `'*'` records what it handles, unless the check has handlers of its own. */
+  /** Creates the receiver of this check. By default, a `'*'` handler records events. */
   createReceiver(options: Partial<ReceiverOptions<ScrapeNestEvents>> = {}): ReadyReceiver {
     this.#receiver = createReceiver({
       secret: conformanceSecret,
@@ -99,7 +99,7 @@ export class CheckContext {
     this.deliveries.push(delivery)
   }
 
-  /** A correctly signed delivery of an event with multi-byte characters, at the time of this check's clock. */
+  /** Signs a delivery at the time of this check's clock. By default, an event with multi-byte characters. */
   sign(
     payload: object | string | Uint8Array = createEvent('job.completed', { org_slug: 'zürich-🔑' }),
   ): SignedDelivery {
@@ -107,9 +107,10 @@ export class CheckContext {
   }
 
   /**
-   * Sends a delivery under the condition, and requires the reply of whichever step comes first.
+   * Sends a delivery under the condition, and requires the reply of the check or of the condition, whichever step comes
+   * first.
    *
-   * @throws {ConformanceFailure}
+   * @throws {ConformanceFailure} the reply differs.
    */
   async expectReply(delivery: WireDelivery, expectation: Expectation): Promise<void> {
     const outcomesBefore = this.#outcomes.length
@@ -120,9 +121,9 @@ export class CheckContext {
   }
 
   /**
-   * Sends a delivery whose body the parser of this arrangement may have read, and requires the reply that fits.
+   * Sends a delivery whose body the parser of this arrangement may have read, and requires the matching reply.
    *
-   * @throws {ConformanceFailure}
+   * @throws {ConformanceFailure} the reply differs, or the handler ran when it should not have.
    */
   async expectEither(
     delivery: WireDelivery,
@@ -138,7 +139,7 @@ export class CheckContext {
     }
   }
 
-  /** Requires that handlers ran this often in this check, and never under a condition that stops deliveries. */
+  /** Requires this number of handler runs in this check, or none under a condition that stops deliveries. */
   expectHandled(times: number): void {
     const expected = reachesHandlers(this.condition) ? times : 0
     if (this.events.length !== expected) {
@@ -146,7 +147,7 @@ export class CheckContext {
     }
   }
 
-  /** Waits for something that another connection causes. Resolves with `undefined` if it does not happen in time. */
+  /** Waits for an effect of another connection. Resolves with `undefined` if it does not happen in time. */
   async waitFor<Result>(find: () => Result | undefined): Promise<Result | undefined> {
     const endsAtMs = performance.now() + this.#timeoutMs
     for (;;) {
@@ -170,7 +171,7 @@ export class CheckContext {
     }
   }
 
-  /** No client is left to read the reply to an aborted delivery: the receiver's hook reports what it decided. */
+  /** An aborted delivery leaves no client to read the reply, so this checks what the receiver's hook reports. */
   async #expectOutcome(index: number, expected: Expectation): Promise<void> {
     const outcome = await this.waitFor(() => this.#outcomes[index])
     const wanted = Object.values(expected.body)[0]

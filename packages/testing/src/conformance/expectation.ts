@@ -2,7 +2,7 @@ import type { Condition } from './conditions.ts'
 import { ConformanceFailure } from './conformance-failure.ts'
 import type { WireReply } from './send-request.ts'
 
-/** The steps of a delivery in order. The first that refuses it decides the reply. */
+/** The steps of a delivery, in order. The first one that refuses it decides the reply. */
 const steps = [
   'method',
   'source',
@@ -17,7 +17,7 @@ const steps = [
 ] as const
 export type Step = (typeof steps)[number]
 
-/** The reply a delivery must get, unless its condition is refused at an earlier step. */
+/** The reply that a delivery must get, unless an earlier step refuses its condition. */
 export interface Expectation {
   readonly at: Step
   readonly status: number
@@ -37,7 +37,7 @@ export function refused(
   return { at, status, body: { error }, ...(headers === undefined ? {} : { headers }) }
 }
 
-/** What refuses a delivery under a condition, whatever else is wrong with it. */
+/** The reply that each condition causes, unless an earlier step refuses the delivery. */
 const conditionReplies: { readonly [Name in Condition]?: Expectation } = {
   'parser first': refused('body', 500, 'raw_body_unavailable'),
   compressed: refused('encoding', 415, 'content_encoding_unsupported'),
@@ -46,7 +46,7 @@ const conditionReplies: { readonly [Name in Condition]?: Expectation } = {
   aborted: refused('body', 400, 'body_aborted'),
 }
 
-/** Whether a genuine delivery gets as far as the handlers. */
+/** Whether a genuine delivery reaches the handlers. */
 export function reachesHandlers(condition: Condition): boolean {
   return conditionReplies[condition] === undefined
 }
@@ -58,7 +58,7 @@ export function expectedUnder(condition: Condition, expectation: Expectation): E
   return steps.indexOf(ofCondition.at) < steps.indexOf(expectation.at) ? ofCondition : expectation
 }
 
-/** @throws {ConformanceFailure} status, body or a header differs. */
+/** @throws {ConformanceFailure} the status, the body or a header differs. */
 export function compareReply(expected: Expectation, reply: WireReply): void {
   const headers = { 'content-type': 'application/json; charset=utf-8', ...expected.headers }
   const isAsExpected =

@@ -13,24 +13,26 @@ import type { Condition } from './conditions.ts'
 import { runCheck } from './run-check.ts'
 import type { ConformanceResult, ConformanceTarget } from './target.ts'
 
-/** One rule about how deliveries are answered, as data: runs in any test runner, against any host. */
+/** A rule about how deliveries are answered, as data. Runs in any test runner, against any host. */
 export interface ConformanceCheck {
   /** Stable across releases. */
   readonly id: string
   /** The rule, in the terms of RFC 2119. */
   readonly name: string
   /**
-   * Checks the rule on a host, with its own server.
+   * Checks the rule on a host, with a separate server.
    *
-   * @param condition how the host is set up, or how the delivery is sent. @default 'bare'
+   * @param target the host under test.
+   * @param condition how the host is set up, or how the delivery is sent. Default: `'bare'`.
+   * @returns who answered, or why the rule does not apply.
    * @throws {ConformanceFailure} the host breaks the rule.
    */
   run(target: ConformanceTarget, condition?: Condition): Promise<ConformanceResult>
 }
 
 /**
- * Every rule about how deliveries are answered, from the cheapest step to the last. An adapter that passes all of them,
- * under all `conditions`, answers like those of this library.
+ * Every rule about how deliveries are answered, from the cheapest step to the last. An adapter that passes all checks under
+ * all `conditions` answers like the adapters of this library.
  *
  * @example
  * for (const check of conformanceChecks) it(check.name, () => check.run(myAdapter))

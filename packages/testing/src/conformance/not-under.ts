@@ -3,17 +3,17 @@ import type { Condition } from './conditions.ts'
 /** Conditions that a rule does not apply to, and why. */
 export type NotUnder = { readonly [Name in Condition]?: string }
 
-const noBody = 'the request has no body'
+const hasNoBody = 'the request has no body'
 
-/** For requests without a body: every other condition is about the body. */
+/** For requests without a body: every condition but `bare` is about the body. */
 export const withoutBody: NotUnder = {
-  'parser first': noBody,
-  'captured raw body': noBody,
-  compressed: noBody,
-  'chunked mid-code-point': noBody,
-  oversized: noBody,
-  slow: noBody,
-  aborted: noBody,
+  'parser first': hasNoBody,
+  'captured raw body': hasNoBody,
+  compressed: hasNoBody,
+  'chunked mid-code-point': hasNoBody,
+  oversized: hasNoBody,
+  slow: hasNoBody,
+  aborted: hasNoBody,
 }
 
 export const ownTransfer = 'the check itself decides how the body is sent'

@@ -5,9 +5,9 @@ import { ConformanceFailure } from './conformance-failure.ts'
 import type { ConformanceResult, ConformanceTarget } from './target.ts'
 
 /**
- * Runs one check on one host under one condition, with a server of its own.
+ * Runs one check on one host under one condition, with a separate server.
  *
- * @throws {ConformanceFailure} a reply, or what the handlers saw, breaks the rule.
+ * @throws {ConformanceFailure} a reply or a handler call breaks the rule.
  */
 export async function runCheck(
   definition: CheckDefinition,
@@ -33,7 +33,7 @@ export async function runCheck(
   }
 }
 
-/** An exception is checked too: the host must answer with that status, and no handler may run. */
+/** Checks an exception: the host must answer with that status, and no handler may run. */
 async function expectHostReply(
   definition: CheckDefinition,
   context: CheckContext,

@@ -1,6 +1,6 @@
 import { type ClientRequest, type IncomingMessage, request } from 'node:http'
 
-/** A request as it goes on the wire: header lines may repeat; the body may be sent in pieces, stall, or break off. */
+/** A request on the wire. Header lines may repeat. The body may be sent in pieces, stall, or end early. */
 export interface WireRequest {
   readonly port: number
   readonly method: string
@@ -9,11 +9,11 @@ export interface WireRequest {
   readonly headers: Readonly<Record<string, string | readonly string[]>>
   readonly body: Uint8Array
   /**
-   * `whole`: with a declared length. `bytes`: chunked, cut inside every multi-byte character. `endless`: the same, but
-   * never ended. `stalled`: half of it, then nothing. `aborted`: half of it, then the connection is closed.
+   * How to send the body. `whole`: with a declared length. `bytes`: chunked, cut inside every multi-byte character.
+   * `endless`: the same, without an end. `stalled`: half of it, then nothing. `aborted`: half of it, then a disconnect.
    */
   readonly manner: 'whole' | 'bytes' | 'endless' | 'stalled' | 'aborted'
-  /** How long to wait for the complete reply. */
+  /** How long to wait for the complete reply, in milliseconds. */
   readonly timeoutMs: number
 }
 
@@ -24,7 +24,7 @@ export interface WireReply {
 }
 
 /**
- * Sends one request on its own connection. Resolves with `undefined` if the client closes it before the reply.
+ * Sends one request on a new connection. Resolves with `undefined` if the client disconnects before the reply.
  *
  * @throws {Error} the server closed the connection without a reply, or did not reply in time.
  */
@@ -59,7 +59,7 @@ function headersOf({ headers, body, manner }: WireRequest): Record<string, strin
   const isChunked = manner === 'bytes' || manner === 'endless'
   const length = isChunked || body.byteLength === 0 ? {} : { 'content-length': String(body.byteLength) }
   const lines = Object.entries(headers).map(([name, value]) => [name, typeof value === 'string' ? value : [...value]])
-  // Without it, the client asks to close the connection, and every server does.
+  // Otherwise the client asks to close the connection, and every server does.
   return { connection: 'keep-alive', ...length, ...Object.fromEntries(lines) }
 }
 
@@ -82,7 +82,7 @@ function writeBody(
   })
 }
 
-/** Pieces that end inside each multi-byte character, which a text decoder per chunk would break. */
+/** Splits inside every multi-byte character, which breaks code that decodes each chunk separately. */
 function* cutInsideCharacters(body: Uint8Array): Generator<Uint8Array> {
   let start = 0
   for (let index = 0; index < body.byteLength; index += 1) {

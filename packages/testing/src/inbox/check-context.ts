@@ -4,7 +4,7 @@ import type { Inbox, InboxAttemptRecord, InboxCapabilities, InboxRecord, InboxSt
 import { untilInboxStats } from './inbox-stats.ts'
 import type { InboxCheckOptions, InboxPlace, InboxTarget } from './target.ts'
 
-/** Ends a check of something that the engine declares it cannot do. */
+/** Ends a check of a capability that the engine declares it does not have. */
 export class NotApplicable extends Error {
   override readonly name = 'NotApplicable'
   readonly capability: string
@@ -15,7 +15,7 @@ export class NotApplicable extends Error {
   }
 }
 
-/** What a check works with: it opens inboxes on one place, waits for them, and notes what the engine cannot do. */
+/** The tools of a check: opens inboxes on one place, waits for them, and records what the engine cannot do. */
 export class InboxCheckContext {
   readonly #place: InboxPlace
   readonly #timeoutMs: number
@@ -27,7 +27,7 @@ export class InboxCheckContext {
     this.#timeoutMs = timeoutMs
   }
 
-  /** What the check did without, because the engine declares that it cannot do it. */
+  /** The capabilities that the check did without, because the engine declares that it lacks them. */
   get missing(): readonly string[] {
     return [...this.#missing]
   }
@@ -43,7 +43,7 @@ export class InboxCheckContext {
     return inbox
   }
 
-  /** Ends the check if the engine declares that it cannot do this. */
+  /** Ends the check if the engine declares that it lacks this capability. */
   require(capability: 'isDurable' | 'isShared' | 'canTakeClock'): void {
     if (!(this.capabilities[capability] ?? true)) throw new NotApplicable(capability)
   }
@@ -57,7 +57,7 @@ export class InboxCheckContext {
     )
   }
 
-  /** Requires these attempts; of an engine that keeps only the last, that one. */
+  /** Requires these attempts in the history, or the last one if the engine keeps only that. */
   expectHistory<Facts>(
     record: InboxRecord | undefined,
     factsOf: (attempt: InboxAttemptRecord) => Facts,
@@ -78,7 +78,7 @@ export class InboxCheckContext {
     assert.deepEqual(ids, isStored ? stored : byState)
   }
 
-  /** Requires these numbers of events, and none in the other states. */
+  /** Requires these counts, and 0 for all others. */
   async expectCounts(inbox: Inbox, wanted: Partial<InboxStats>): Promise<void> {
     const { oldestReadyAt: _, ...counts } = await inbox.stats()
     assert.deepEqual(counts, { ready: 0, running: 0, done: 0, dead: 0, unhandled: 0, ...wanted })
@@ -97,10 +97,10 @@ export class InboxCheckContext {
     }
   }
 
-  /** Closes every inbox. A broken one may fail here too, but what its check found first is what counts. */
+  /** Closes every inbox. Errors are ignored, because the first failure of the check is the one that matters. */
   async close(): Promise<void> {
     await Promise.allSettled(this.#inboxes.map(async (inbox) => await inbox.close({ graceMs: 0 })))
-    // Handlers have been aborted; a slow store may still be closing.
+    // Handlers have been aborted, but a slow store may still be closing.
     await Promise.allSettled(this.#inboxes.map(async (inbox) => await inbox.close()))
   }
 }

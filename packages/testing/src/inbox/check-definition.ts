@@ -1,6 +1,6 @@
 import type { InboxCheckContext } from './check-context.ts'
 
-/** One rule and how to check it, on a place of its own. */
+/** One rule and its check, which gets a separate place. */
 export interface InboxCheckDefinition {
   /** Stable across releases. */
   readonly id: string

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto'
 import type { InboxEvent } from '@scrapenest-webhooks/core'
 
-/** A new event as a receiver puts it into an inbox, with your overrides. */
+/** Creates an event as a receiver would put it into an inbox, with your overrides. */
 export function createInboxEvent(overrides: Partial<InboxEvent> = {}): InboxEvent {
   const { eventId = randomUUID(), eventType = 'job.created' } = overrides
   const messageId = `msg_${randomUUID()}`
-  // The signed timestamp has whole seconds.
+  // Signed timestamps are whole seconds.
   const sentAt = new Date(Math.floor(Date.now() / 1000) * 1000)
   return {
     name: 'scrapenest',

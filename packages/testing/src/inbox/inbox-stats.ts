@@ -1,10 +1,11 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
 /**
- * Resolves when the stats of an inbox have these values.
+ * Resolves once the stats of an inbox have these values.
  *
- * @param timeoutMs how long to wait, in milliseconds. Default 5000.
- * @throws {Error} with the current stats, if they do not have these values in time.
+ * @param wanted the counts to wait for, such as `{ done: 2 }`. Others are ignored.
+ * @param timeoutMs how long to wait, in milliseconds. Default: 5000.
+ * @throws {Error} with the current stats, if they do not reach these values in time.
  *
  * @example
  * await untilInboxStats(inbox, { done: 2, dead: 0 })

@@ -8,22 +8,24 @@ import { storingChecks } from './checks/storing.ts'
 import { runInboxCheck } from './run-check.ts'
 import type { InboxCheckResult, InboxTarget } from './target.ts'
 
-/** One rule about an inbox, as data: runs in any test runner, against any engine. */
+/** A rule about inboxes, as data. Runs in any test runner, against any engine. */
 export interface InboxCheck {
   /** Stable across releases. */
   readonly id: string
   /** The rule, in the terms of RFC 2119. */
   readonly name: string
   /**
-   * Checks the rule on an engine, with a place of its own, and closes what it opened.
+   * Checks the rule on an engine, in a separate place, and closes the inboxes it opened.
    *
+   * @param target the engine under test.
+   * @returns whether the engine passed, and what it cannot do.
    * @throws {Error} the engine breaks the rule.
    */
   run(target: InboxTarget): Promise<InboxCheckResult>
 }
 
 /**
- * Every rule about an inbox that can be checked in one process. An engine that passes all of them behaves like those of
+ * Every rule about inboxes that can be checked in one process. An engine that passes all checks behaves like the engines of
  * this library, within its `capabilities`.
  *
  * @example

@@ -3,7 +3,7 @@ import type { InboxCheckDefinition } from './check-definition.ts'
 import type { InboxCheckResult, InboxTarget } from './target.ts'
 
 /**
- * Runs one check on one engine, with a place of its own, and closes what it opened.
+ * Runs one check on one engine, in a separate place, and closes the inboxes it opened.
  *
  * @throws {Error} the engine breaks the rule.
  */

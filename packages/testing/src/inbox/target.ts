@@ -1,25 +1,28 @@
-// Without `@ts-ignore`, an application that checks declarations and has no inbox could not compile against this package.
-// biome-ignore lint/suspicious/noTsIgnore: an expected error would itself be an error where the inbox is installed.
+// Without `@ts-ignore`, applications that check declarations but do not install the inbox could not compile.
+// biome-ignore lint/suspicious/noTsIgnore: ts-expect-error would fail if the inbox is installed.
 /** @ts-ignore */
 import type { Inbox, InboxOptions } from '@scrapenest-webhooks/inbox'
 
-/** An engine under test: how to create an empty place for events, and open inboxes on it. */
+/** An engine under test. Creates empty places for events and opens inboxes on them. */
 export interface InboxTarget {
   readonly name: string
   /** Creates an empty place: a file, a schema, a key prefix. Called once per check. */
   createPlace(): InboxPlace | Promise<InboxPlace>
-  /** How long to wait for an expected state, in milliseconds. @default 5000 */
+  /**
+   * How long to wait for an expected state, in milliseconds.
+   * @default 5000: a slower engine fails the check
+   */
   readonly timeoutMs?: number
 }
 
 /** Where the events of one check are stored. */
 export interface InboxPlace {
   /**
-   * Opens an inbox on this place. The checks of `isDurable` and `isShared` call it twice, as two processes would. The
-   * checks close every inbox they open.
+   * Opens an inbox on this place. The checks of `isDurable` and `isShared` call it twice, as two processes would. Every
+   * inbox is closed at the end of its check.
    */
   open(options: InboxCheckOptions): Inbox
-  /** Deletes the place. Called after its inboxes have been closed. */
+  /** Deletes the place. Called after its inboxes are closed. */
   dispose?(): Promise<void> | void
 }
 
@@ -31,12 +34,12 @@ export type InboxCheckOptions = Pick<
 
 /**
  * The result of one check that did not fail:
- * - `pass`: the engine does all of it.
- * - `pass without`: the engine declares that it does less, and the check required less.
- * - `not applicable`: the engine declares that it cannot do this at all.
+ * - `pass`: the engine follows the whole rule.
+ * - `pass without`: the engine declares that it lacks a capability, so the check required less.
+ * - `not applicable`: the engine declares that it lacks the capability that the rule is about.
  */
 export interface InboxCheckResult {
   readonly cell: 'pass' | 'pass without' | 'not applicable'
-  /** What the engine cannot do, such as `attempts: every` or `isShared`. Empty for `pass`. */
+  /** The capabilities that the engine lacks, such as `attempts: every` or `isShared`. Empty for `pass`. */
   readonly missing: readonly string[]
 }
