@@ -1,3 +1,5 @@
+// Real timers, even in a test that has replaced the global ones: a store must answer all the same.
+import { setImmediate, setTimeout } from 'node:timers'
 export interface GroupCommitOptions<Connection> {
   /** Runs the work in one transaction. Throws if it was rolled back. */
   readonly transact: (work: (connection: Connection) => void) => void
