@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto'
 import { types } from 'node:util'
 import { type Secret, sign } from '@scrapenest-webhooks/core'
 
-/** A signed request, ready for `fetch`, `app.inject` or supertest. */
+/** A signed request for `fetch`, `app.inject`, or supertest, which needs `.serialize((bytes) => bytes)` before `.send(body)`. */
 export interface SignedDelivery {
   readonly method: 'POST'
   readonly headers: Record<string, string>
