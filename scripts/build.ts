@@ -1,5 +1,5 @@
-// Builds the published packages. The compiler writes a declaration per source, and Rolldown a script per entry point and
-// one that entry points share: Node takes longer to find and open a file than to run it (docs/decisions/0028-import-time.md).
+// Builds the published packages. The compiler writes a declaration per source file. Rolldown writes a script per entry point and
+// a shared one, because Node spends more time finding and opening files than running them (docs/decisions/0028-import-time.md).
 import { execFile } from 'node:child_process'
 import { readdir, readFile, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
@@ -19,11 +19,11 @@ interface Manifest {
 export interface PublishedPackage {
   readonly name: string
   readonly version: string
-  /** The folder of its sources, and of `dist`. */
+  /** The package's folder, which contains `src` and `dist`. */
   readonly folder: string
 }
 
-/** Builds every package that is published, and returns where they are. */
+/** Builds every published package. @returns their folders. */
 export async function buildPackages(): Promise<readonly PublishedPackage[]> {
   const packages: PublishedPackage[] = []
   const entryPoints: string[][] = []
@@ -48,7 +48,7 @@ async function compile(folders: readonly string[]): Promise<void> {
   }
 }
 
-/** The scripts that package.json names, such as `./dist/index.js`. */
+/** The scripts in package.json, such as `./dist/index.js`. */
 function scriptsOf({ exports = {}, bin = {} }: Manifest): string[] {
   const exported = Object.values(exports).map((target) => (typeof target === 'string' ? target : target.default))
   return [...exported, ...Object.values(bin)].filter((target) => target.endsWith('.js'))
@@ -66,7 +66,7 @@ async function bundle(folder: string, scripts: readonly string[]): Promise<void>
     input,
     cwd: folder,
     platform: 'node',
-    // Everything that is not a file of the package.
+    // Everything except the package's own files.
     external: /^[^./]/,
     plugins: [{ name: 'built-in-modules', renderChunk: withoutLazyExports }],
     onLog(level, log) {
@@ -81,15 +81,15 @@ async function bundle(folder: string, scripts: readonly string[]): Promise<void>
     format: 'esm',
     entryFileNames: '[name].js',
     chunkFileNames: '[name].js',
-    // The declarations have them.
+    // JSDoc is in the declarations.
     comments: { jsdoc: false },
     codeSplitting: { groups: [{ name: 'shared', minShareCount: 2 }] },
   })
 }
 
 /**
- * An import of a built-in module evaluates all its lazy exports: those of node:util load workers, those of node:http
- * undici. Getting the module loads what is used.
+ * Importing a built-in module evaluates all its lazy exports: node:util then loads workers, and node:http loads undici.
+ * `process.getBuiltinModule` loads only what is used.
  */
 function withoutLazyExports(code: string): string {
   const rewritten = code.replaceAll(
@@ -100,7 +100,7 @@ function withoutLazyExports(code: string): string {
     },
   )
   const missed = /^import .*"node:.*/m.exec(rewritten)
-  if (missed !== null) throw new Error(`An import of another form: ${missed[0]}`)
+  if (missed !== null) throw new Error(`Cannot rewrite an import of a built-in module: ${missed[0]}`)
   return rewritten
 }
 

@@ -8,7 +8,7 @@ import { type RunningServer, startServer } from '../examples/running-server.ts'
 import { type CodeBlock, codeBlocksOf, isRecipe, isServer } from './code-blocks.ts'
 import { allPages } from './pages.ts'
 
-// What readers have before they switch works as it stands, so that the page compares two programs that do.
+// Both programs of a page must work, the one before the switch and the one after it.
 
 const pages = (await allPages()).filter((page) => page.includes('/coming-from-'))
 const secret = generateSecret()
@@ -35,7 +35,7 @@ describe.each(pages)('%s', async (page) => {
     expect(servers.filter(isRecipe)).toHaveLength(1)
   })
 
-  it('begins with a server that refuses forged deliveries, and handles the same event each time it arrives', async () => {
+  it('begins with a server that rejects forged deliveries and handles duplicates again', async () => {
     const server = await start(servers.find(isRecipe) as CodeBlock)
     try {
       const [genuine, forged] = isStripe ? stripeDeliveries() : deliveries()
@@ -48,7 +48,7 @@ describe.each(pages)('%s', async (page) => {
     }
   })
 
-  it('ends with a server that handles it once', async () => {
+  it('ends with a server that handles a duplicate once', async () => {
     const server = await start(servers.at(-1) as CodeBlock)
     try {
       const [genuine] = deliveries()
@@ -62,7 +62,7 @@ describe.each(pages)('%s', async (page) => {
   })
 })
 
-it("Stripe's recipe accepts a timestamp of the future, as the page says", () => {
+it("Stripe's recipe accepts a future timestamp, as the page says", () => {
   const payload = JSON.stringify({ id: 'evt_1', object: 'event' })
   const timestamp = Math.floor(Date.now() / 1000) + 3_600
   const header = stripe.webhooks.generateTestHeaderString({ payload, secret, timestamp })

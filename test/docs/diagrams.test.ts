@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest'
 import { codeBlocksOf } from './code-blocks.ts'
 import { allPages, readPage } from './pages.ts'
 
-// Mermaid's own parser needs a browser, so these compare the diagrams with the code and leave the syntax to it.
+// Mermaid's parser needs a browser, so these tests compare the diagrams with the code and do not check the syntax.
 
 const diagrams = (await Promise.all((await allPages()).map(codeBlocksOf)))
   .flat()
@@ -16,7 +16,7 @@ function diagramOf(page: string): string {
 }
 
 describe('the diagrams', () => {
-  it('of a delivery leads through every phase, in the order of phases.ts', async () => {
+  it('show a delivery in every phase, in the order of phases.ts', async () => {
     const source = await readPage('packages/core/src/receive/phases.ts')
     const [, table = ''] = /const phases\b[^{]*\{([\s\S]*?)^\}/m.exec(source) ?? []
     const phases = [...table.matchAll(/^ {2}(\w+): \{/gm)].map(([, phase]) => phase)
@@ -26,7 +26,7 @@ describe('the diagrams', () => {
     expect(drawn).toEqual(phases)
   })
 
-  it('of an event has its states, each with a way in and a way out', () => {
+  it('show every state of an event, with a way in and a way out', () => {
     const states: Readonly<Record<InboxState, true>> = { ready: true, running: true, done: true, dead: true }
     const arrows = [...diagramOf('docs/guides/inbox.md').matchAll(/^ {2}(\S+) --> (\w+|\[\*\])/gm)]
     const named = (index: 1 | 2): ReadonlySet<string> =>
@@ -36,13 +36,13 @@ describe('the diagrams', () => {
     expect(named(2)).toEqual(new Set(Object.keys(states)))
   })
 
-  it('of several processes names the options that separate them', () => {
+  it('name the options that separate web and worker processes', () => {
     const diagram = diagramOf('docs/guides/many-machines.md')
 
     for (const name of ['processing: false', 'createWorker']) expect(diagram).toContain(name)
   })
 
-  it('are these three', () => {
+  it('are the expected three', () => {
     expect(diagrams).toHaveLength(3)
   })
 })

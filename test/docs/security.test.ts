@@ -11,7 +11,7 @@ function sectionOf(heading: string): string {
   return section.split('\n## ')[0] as string
 }
 
-/** The items of lists and the first cells of tables, without emphasis. */
+/** The list items and the first cells of table rows, without emphasis. */
 function statementsOf(heading: string): readonly string[] {
   const section = sectionOf(heading).replaceAll('**', '')
   const items = [...section.matchAll(/^(?:- |\d+\. )(.+)$/gm)]
@@ -19,7 +19,7 @@ function statementsOf(heading: string): readonly string[] {
   return [...items, ...cells].map(([, text = '']) => text)
 }
 
-/** Everything in these sections is a promise; in the others, only some statements are. */
+/** Every statement in these sections is a promise. In the others, only some are. */
 const promises = [
   'What is checked',
   'What attackers are assumed to try',

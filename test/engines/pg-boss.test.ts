@@ -168,7 +168,7 @@ describe.skipIf(!hasEngine('postgres'))('the inbox on pg-boss', () => {
 
     const dueAtMs = await dueTimes()
     expect(dueAtMs).toHaveLength(10)
-    // Spread at random over a minute.
+    // pg-boss's watch spreads them at random over a minute.
     expect((dueAtMs.at(-1) as number) - (dueAtMs[0] as number)).toBeGreaterThan(1000)
   })
 

@@ -18,7 +18,7 @@ import { listen, path } from './apps.ts'
 
 const secret = generateSecret()
 
-/** Calls each adapter as JavaScript may, with anything. Rejects with what it throws. */
+/** Calls each adapter with any value, as JavaScript can. Rejects with what it throws. */
 const adapters = [
   {
     name: 'fastify',
@@ -33,7 +33,7 @@ const adapters = [
 describe.each(adapters)('the options on $name', ({ name, register }) => {
   const invalid = (message: RegExp) => ({ code: 'configuration_invalid', message: expect.stringMatching(message) })
 
-  it('are listed with the path, and the similar one is suggested, when one is unknown', async () => {
+  it('are listed, and a similar one is suggested, when one is unknown', async () => {
     const misspelled = register({ path, secret, toleranceSecond: 5 })
     await expect(misspelled).rejects.toMatchObject(invalid(/\bpath, .*Did you mean toleranceSeconds\?/))
   })
@@ -44,7 +44,7 @@ describe.each(adapters)('the options on $name', ({ name, register }) => {
     )
   })
 
-  it('are named when there are none', async () => {
+  it('are listed when there are none', async () => {
     // Fastify passes an empty object to a plugin without options.
     const named = name === 'fastify' ? /^Expected path to be/ : /^Expected the options to be .*path, secret, onEvent/
     await expect(register(undefined)).rejects.toMatchObject(invalid(named))
@@ -150,7 +150,7 @@ const hosts = [
   koaApps('koa 2', Koa2 as unknown as typeof Koa),
 ]
 
-/** Sends two deliveries, and returns what the two registrations report. */
+/** Sends two deliveries. @returns the reports of both registrations. */
 async function reportsOf({ create }: Application): Promise<readonly string[]> {
   const reports: string[] = []
   const options = { secret, onError: (error: unknown) => reports.push((error as Error).message), logger: silent }
@@ -166,24 +166,24 @@ async function reportsOf({ create }: Application): Promise<readonly string[]> {
 const silent = { warn: () => {}, error: () => {} }
 
 describe('a second registration for the same path', () => {
-  it.each(hosts.flatMap(({ twice }) => twice))('is reported with the first delivery: $name', async (application) => {
+  it.each(hosts.flatMap(({ twice }) => twice))('is reported at the first delivery: $name', async (application) => {
     expect(await reportsOf(application)).toEqual([
       expect.stringContaining(`scrapenestWebhooks is registered twice for ${path}`),
     ])
   })
 
-  it.each(hosts.flatMap(({ apart }) => apart))('is not confused with another path: $name', async (application) => {
+  it.each(hosts.flatMap(({ apart }) => apart))('is not reported when the paths differ: $name', async (application) => {
     expect(await reportsOf(application)).toEqual([])
   })
 
-  it('is refused by fastify', async () => {
+  it('is rejected by fastify', async () => {
     const app = fastify()
     await app.register(onFastify, { path, secret })
     const again = app.register(onFastify, { path, secret, decorateAs: 'second' })
     await expect(again).rejects.toMatchObject({ code: 'configuration_invalid' })
   })
 
-  it('is reported by node, and handles nothing', async () => {
+  it('is reported by node and handles nothing', async () => {
     const handled: string[] = []
     const reports: string[] = []
     const options = (name: string) => ({

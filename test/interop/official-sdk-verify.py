@@ -1,4 +1,4 @@
-"""Verifies each delivery of a JSON list with ScrapeNest's official SDK, and prints the results as JSON."""
+"""Verifies a JSON list of deliveries with ScrapeNest's official SDK and prints the results as JSON."""
 
 import json
 import sys

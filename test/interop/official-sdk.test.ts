@@ -7,7 +7,7 @@ import { describe, expect, it } from 'vitest'
 import { readPage } from '../docs/pages.ts'
 import { needSdk, runPython } from '../simulator/official-sdk.ts'
 
-/** What differs from a genuine delivery. Signed after the change, except for the header itself. */
+/** A change to a genuine delivery. Applied before signing, except to the signature header. */
 interface Change {
   readonly id?: string
   readonly timestamp?: (seconds: number) => string
@@ -18,7 +18,7 @@ interface Change {
 
 const forged = `v1,${'A'.repeat(43)}=`
 
-/** What ScrapeNest's SDK accepts and ours refuses: the words of docs/reference, and the code. */
+/** What ScrapeNest's SDK accepts and we refuse, in the words of docs/reference, with the code. */
 const refusedByOurs: readonly (readonly [form: string, code: string, changes: readonly Change[]])[] = [
   ['`v1=` before a signature', 'no_supported_signature', [{ signature: (base64) => `v1=${base64}` }]],
   ['`v1:` before a signature', 'no_supported_signature', [{ signature: (base64) => `v1:${base64}` }]],
@@ -59,7 +59,7 @@ interface Delivery {
   readonly secret: string
 }
 
-/** Keyed as in the SDK: with the text of the secret. */
+/** Signs with the text of the secret as the key, as the SDK does. */
 function deliveryWith(change: Change): Delivery {
   const { id = 'msg_1', secret = generateSecret(), timestamp = String, signature = (base64) => `v1,${base64}` } = change
   const body = Buffer.from(change.body ?? '{"event_type":"job.created"}')
@@ -85,10 +85,10 @@ async function outcomesOfSdk(deliveries: readonly Delivery[]): Promise<readonly 
   return JSON.parse(stdout)
 }
 
-describe('deliveries that ScrapeNest’s SDK accepts and ours refuses', { timeout: 120_000 }, () => {
+describe("deliveries that ScrapeNest's SDK accepts and we refuse", { timeout: 120_000 }, () => {
   const all = refusedByOurs.flatMap(([form, code, changes]) => changes.map((change) => ({ form, code, change })))
 
-  it('are these', async (context) => {
+  it('are exactly the listed ones', async (context) => {
     await needSdk(context)
     const deliveries = all.map(({ change }) => deliveryWith(change))
     const sdk = await outcomesOfSdk(deliveries)
@@ -97,7 +97,7 @@ describe('deliveries that ScrapeNest’s SDK accepts and ours refuses', { timeou
     expect([await outcomesOfSdk([deliveryWith({})]), outcomeOf(deliveryWith({}))]).toEqual([['accepted'], 'accepted'])
   })
 
-  it('are listed in docs/reference, to which the pages of headers link', async () => {
+  it('are listed in docs/reference, to which the error pages on headers link', async () => {
     const reference = await readPage('docs/reference/scrapenest-api.md')
     const [, table = ''] = reference.split('### What the SDK accepts and ours refuses\n')
     const rows = [...(table.split('\n#')[0] ?? '').matchAll(/^\| (.+?) +\| `(\w+)` +\|$/gm)]

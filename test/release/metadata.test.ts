@@ -5,13 +5,13 @@ import { describe, expect, it } from 'vitest'
 import { repository } from '../docs/code-blocks.ts'
 import { readPage } from '../docs/pages.ts'
 
-/** The constant in core is the one place that says where the repository is. */
+/** The URL of the repository is defined only in core. */
 const home = pageUrl('').replace(/\/blob\/main\/docs\/$/, '')
 
 const packages = await readdir(join(repository, 'packages'))
 
 describe('the package.json of', () => {
-  it.each(packages)('%s says where the package comes from and who may use it', async (name) => {
+  it.each(packages)('%s has a repository, an author and a license', async (name) => {
     const manifest = JSON.parse(await readPage(`packages/${name}/package.json`))
     expect(home).toMatch(/^https:\/\/github\.com\/[\w-]+\/[\w-]+$/)
     expect(manifest).toMatchObject({

@@ -1,6 +1,5 @@
-// Runs in a folder where npm has installed the packed packages, on the Node that starts it: every inbox check on the two
-// stores that need no server, and one job from the client to the simulator and back as a stored event and a download.
-// The last line of its output is the result.
+// Runs every inbox check on the stores that need no server, and one job from the client to the simulator and back as a stored
+// event and a download, in a folder where npm has installed the packed packages. Prints the result on the last line.
 import { execFile } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtemp, readFile, rm, stat } from 'node:fs/promises'
@@ -34,7 +33,7 @@ async function createFile() {
   return { open: (options) => sqliteInbox({ file, ...options }) }
 }
 
-/** @returns how many checks pass, and how many do not apply. */
+/** @returns the number of checks that pass and that do not apply. */
 async function tryInbox(target) {
   const cells = { pass: 0, 'pass without': 0, 'not applicable': 0 }
   const waiting = [...inboxChecks]
@@ -81,7 +80,7 @@ async function tryJob() {
     ;({ secret } = await client.webhookEndpoints.create({ url, enabled_events: ['artifact.ready'] }))
     await client.scrapeAsync({ job_type: 'light', target_url: simulator.examplePageUrl })
     const { byteLength, path } = await downloaded.promise
-    if ((await stat(path)).size !== byteLength) throw new Error('The artifact has another size.')
+    if ((await stat(path)).size !== byteLength) throw new Error('The artifact has the wrong size.')
   } finally {
     await webhooks.receiver.close()
     server.closeAllConnections()

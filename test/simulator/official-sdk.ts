@@ -26,7 +26,7 @@ async function installSdk(): Promise<string | undefined> {
     unfinished,
     release,
   ])
-  // Another test file may have been faster.
+  // Another test file may have installed it first.
   if (pip.exitCode === 0) await rename(unfinished, cache).catch(() => {})
   await rm(unfinished, { recursive: true, force: true })
   return pip.exitCode === 0 ? undefined : `pip could not install ${release}: ${pip.stderr.trim().split('\n').at(-1)}`
@@ -40,7 +40,7 @@ export async function needSdk(context: TestContext): Promise<void> {
   context.skip(missing)
 }
 
-/** Runs a Python script that can import the SDK. @param input what it reads from stdin. */
+/** Runs a Python script that can import the SDK. @param input the script's stdin. */
 export function runPython(parameters: readonly string[], input = ''): ReturnType<typeof run> {
   return run('python3', parameters, input)
 }

@@ -7,13 +7,13 @@ import { realms, throwFrom, thrownValues } from './thrown-values.ts'
 const secret = generateSecret()
 
 describe.each(hosts)('$name without an inbox', ({ serve }) => {
-  it.each(realms)('answers 500 to whatever is thrown in %s, handles the retry, and other deliveries', async (realm) => {
+  it.each(realms)('answers 500 to any value thrown in %s, and handles the retry and other deliveries', async (realm) => {
     const failures = new Map<string, unknown>()
     const reported = new Map<string, unknown>()
     const outcomes: string[] = []
     const host = await serve({
       secret,
-      // As the default logger prints them.
+      // Formats them, as the default logger does.
       logger: { warn() {}, error: (fields) => void inspect(fields) },
       onEvent: {
         'job.created': ({ event_id }) =>

@@ -57,7 +57,7 @@ const kinds: readonly Kind[] = [
 
 describe.each(kinds)('an inbox in $name', ({ create, isMissing }) => {
   it.skipIf(isMissing).each(realms)(
-    'records each attempt that ends with whatever is thrown in %s, and handles other events',
+    'records each attempt that ends with any value thrown in %s, and handles other events',
     async (realm) => {
       const inbox = await create({ maxAttempts: 2, backoff: () => 1, concurrency: 5 })
       const thrown = new Map<string, ThrownValue>()
@@ -65,7 +65,7 @@ describe.each(kinds)('an inbox in $name', ({ create, isMissing }) => {
       const receiver = createReceiver({
         secret,
         inbox,
-        // As the default logger prints them.
+        // Formats them, as the default logger does.
         logger: { warn() {}, error: (fields) => void inspect(fields) },
         onEvent: {
           'job.created': ({ event_id }, { attempt }) =>
@@ -81,7 +81,7 @@ describe.each(kinds)('an inbox in $name', ({ create, isMissing }) => {
       await receiver.start()
       const put = async (event: object) => {
         const { method, headers, body } = signDelivery(event, { secret })
-        // Retried, as the sender does: an engine on a busy machine may take too long to answer.
+        // Retries as the sender does, because an engine on a busy machine may answer too late.
         await vi.waitFor(async () => {
           expect(await receiver.receive({ method, headers, body: async () => body })).toMatchObject({ status: 202 })
         }, 30_000)
@@ -117,7 +117,7 @@ function exactly(text: string): RegExp {
   return new RegExp(`^${text.replaceAll(/[^\w\s]/g, String.raw`\$&`)}$`)
 }
 
-/** Recognized by its fields, as errors of another copy of this library are, until one of them throws. */
+/** An error that is recognized by its fields, like one of another copy of this library, until a field throws. */
 function fragile(code: string, reads: number): object {
   let left = reads
   const fields: Record<string, unknown> = { library: 'scrapenest-webhooks', code, retryAfterSeconds: 1 }
@@ -130,7 +130,7 @@ function fragile(code: string, reads: number): object {
   })
 }
 
-describe.each(['permanent_failure', 'retry_later'])('a %s whose fields throw after some reads', (code) => {
+describe.each(['permanent_failure', 'retry_later'])('a %s whose fields throw after a number of reads', (code) => {
   const counts = Array.from({ length: 40 }, (_, index) => index)
 
   const receive = async (reads: number, inbox?: Inbox): Promise<number> => {

@@ -1,8 +1,8 @@
 import { runInNewContext, runInThisContext } from 'node:vm'
 
 /**
- * What a handler may throw, as code, so that the same value can come from this realm and from another (Jest, jsdom,
- * `node:vm`); and what an inbox records as its message.
+ * Values that a handler can throw, each with the message that an inbox records. They are code, to be evaluated in this realm and
+ * in another (Jest, jsdom, `node:vm`).
  */
 const table: readonly (readonly [what: string, code: string, message: string | RegExp])[] = [
   ['undefined', 'undefined', 'undefined'],
@@ -67,7 +67,7 @@ const table: readonly (readonly [what: string, code: string, message: string | R
     /Promise/,
   ],
   [
-    'an imitation of an error of this library, with a code of none',
+    'an imitation of an error of this library with an unknown code',
     "Object.assign(new Error('x'), { library: 'scrapenest-webhooks', code: 'no_code' })",
     'x',
   ],
@@ -76,7 +76,7 @@ const table: readonly (readonly [what: string, code: string, message: string | R
     "Object.assign(new Error('x'), { library: 'scrapenest-webhooks', code: 'handler_failed' })",
     'undefined',
   ],
-  ['an error with a code of a system call', "Object.assign(new Error('open'), { code: 'EACCES' })", 'open'],
+  ['an error with the code of a system error', "Object.assign(new Error('open'), { code: 'EACCES' })", 'open'],
 ]
 
 function aggregateOf(errors: string): string {
@@ -98,7 +98,7 @@ export function thrownValues(realm: Realm): readonly ThrownValue[] {
   return table.map(([what, code, message]) => ({ what, value: evaluate(`(${code})`), message }))
 }
 
-/** Throws from the handler itself, or rejects: the same failure. */
+/** Throws or rejects, which must be the same failure. */
 export function throwFrom(value: unknown, how: 'throw' | 'reject'): Promise<never> {
   if (how === 'throw') throw value
   return Promise.reject(value)
