@@ -250,6 +250,16 @@ it('measures the time to reply', async () => {
   expect(findings.find(({ id }) => id === 'reply_time')?.summary).toMatch(/^The reply takes (3[4-9]|[4-9]\d)\d ms/)
 })
 
+it('never prints the password of a URL', async () => {
+  const { url } = await startReceiver()
+  const withPassword = url.replace('http://', 'http://user:hunter2@')
+  for (const json of [[], ['--json']]) {
+    const { stdout } = await runCli(['doctor', withPassword, ...json], { env: environment })
+    expect(stdout).toContain(url)
+    expect(stdout).not.toContain('hunter2')
+  }
+})
+
 it('never prints the secret or a signature', async () => {
   const { url } = await startReceiver()
   const { stdout } = await doctor(url)

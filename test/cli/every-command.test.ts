@@ -1,4 +1,4 @@
-import { execFileSync, spawn } from 'node:child_process'
+import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { readdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import { describe, expect, it } from 'vitest'
@@ -102,6 +102,29 @@ it.skipIf(!hasScript())('a download shows its progress on a terminal', async () 
   const output = await onTerminal(['artifacts', 'download', url, ...parameters.slice(3)], env)
   expect(output).toMatch(/█+░+ \d+\/300000 bytes/)
   expect(output).toContain('✓')
+})
+
+describe('Ctrl+C while a server does not reply', () => {
+  const waiting = names.filter((name) => /^(trigger|doctor|endpoints |jobs |artifacts )/.test(name))
+
+  it.each(waiting)('ends %s with the signal, without a stack trace', async (name) => {
+    const { commands, env } = await openBench()
+    let child: ChildProcess | undefined
+    const silent = await listen(() => child?.kill('SIGINT'))
+    const usual = commands[name] ?? []
+    const parameters = {
+      trigger: [...usual, '--to', silent],
+      doctor: [silent],
+    }[name] ?? [...usual, '--base-url', silent]
+    child = spawn(process.execPath, [main, ...name.split(' '), ...parameters], { env: { ...process.env, ...env } })
+    let stderr = ''
+    child.stderr?.on('data', (chunk) => {
+      stderr += chunk
+    })
+    const signal = await new Promise((resolve) => child?.once('close', (_exitCode, signal) => resolve(signal)))
+    expect(signal).toBe('SIGINT')
+    expect(stderr).not.toMatch(/^ +at /m)
+  })
 })
 
 it('Ctrl+C ends a download with the signal and leaves no file', async () => {

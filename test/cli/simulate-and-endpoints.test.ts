@@ -42,6 +42,17 @@ it('simulate prints the secret of an endpoint only if it generated it', async ()
   expect(given[1]?.json()[0]).toMatchObject({ endpoints: [{ endpoint_id: expect.stringMatching(/^ep_/) }] })
 })
 
+it('simulate and endpoints create never print the password of an endpoint', async () => {
+  const url = 'http://user:hunter2@localhost:1/'
+  const cli = startCli(['simulate', '--port', '0', '--json', '--endpoint', url])
+  const start = await cli.line((line) => 'apiKey' in line)
+  expect(start['endpoints']).toMatchObject([{ url: 'http://localhost:1/' }])
+  const env = { SCRAPENEST_API_KEY: String(start['apiKey']) }
+  const created = await runCli(['endpoints', 'create', url, '--base-url', String(start['url'])], { env })
+  expect(created.stdout).toContain('for http://localhost:1/\n')
+  expect(created.exitCode).toBe(0)
+})
+
 it('simulate suggests --port when the port is in use', async () => {
   const cli = startCli(['simulate', '--port', '0', '--json'])
   const { port } = new URL(String((await cli.line((line) => 'apiKey' in line))['url']))

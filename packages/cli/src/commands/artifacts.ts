@@ -40,9 +40,22 @@ async function download(
       signal,
       onProgress: ({ receivedBytes, totalBytes }) => showProgress(receivedBytes, totalBytes, 'bytes'),
     }),
-  ).finally(() => showProgress(0, 0, ''))
+  )
+    .catch((error: unknown) => {
+      throw explainAddress(error)
+    })
+    .finally(() => showProgress(0, 0, ''))
   if (options.json) return printJson(file)
   printLine(green('✓'), ` ${file.path}`)
   printLine(`  bytes      ${file.byteLength}`)
   printLine(`  sha256     ${file.sha256}`)
+}
+
+/** The client names options that the command line does not have. */
+function explainAddress(error: unknown): unknown {
+  const { code } = error as { code?: unknown }
+  if (code !== 'url_not_allowed' && code !== 'address_not_allowed') return error
+  return new UsageError(
+    'Downloads need https and a public address. From a simulator on this machine, pass its --base-url, as it prints it.',
+  )
 }

@@ -7,6 +7,7 @@ import type { Finding } from '../doctor/finding.ts'
 import { describeReply } from '../doctor/send-probe.ts'
 import { exitCodes } from '../exit-codes.ts'
 import { bold, dim, green, printJson, printLine, red, showProgress, yellow } from '../terminal/print.ts'
+import { withoutCredentials } from '../terminal/without-credentials.ts'
 
 interface DoctorOptions {
   readonly secret?: string
@@ -59,8 +60,9 @@ async function doctor(url: string, options: DoctorOptions): Promise<void> {
   const findings = diagnose(replies)
   const faults = findings.filter(({ verdict }) => verdict === 'fault')
   if (faults.length > 0) process.exitCode = exitCodes.notInOrder
-  if (options.json) return printJson({ url, isHealthy: faults.length === 0, findings, replies })
-  printLine(bold(url))
+  const shownUrl = withoutCredentials(url)
+  if (options.json) return printJson({ url: shownUrl, isHealthy: faults.length === 0, findings, replies })
+  printLine(bold(shownUrl))
   for (const finding of findings) printFinding(finding)
   if (faults.length === 0) return printLine(green('The server is in order.'))
   printLine(red(faults.length === 1 ? 'There is one fault.' : `There are ${faults.length} faults.`))

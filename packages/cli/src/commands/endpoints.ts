@@ -5,6 +5,7 @@ import { collect, parseNumber, parseUrl } from '../arguments.ts'
 import { exitCodes } from '../exit-codes.ts'
 import { confirm } from '../terminal/confirm.ts'
 import { dim, green, printErrorLine, printJson, printLine, printTable, yellow } from '../terminal/print.ts'
+import { withoutCredentials } from '../terminal/without-credentials.ts'
 import { type ApiOptions, type ConfirmOptions, createClient, withApiOptions } from './api-options.ts'
 import { attempts, messages } from './endpoint-deliveries.ts'
 
@@ -70,7 +71,7 @@ async function create(
   const { webhookEndpoints } = await createClient(options)
   const created = await webhookEndpoints.create(settings)
   if (options.json) return printJson(created)
-  printLine(green('✓'), ` Registered ${created.endpoint_id} for ${url}`)
+  printLine(green('✓'), ` Registered ${created.endpoint_id} for ${withoutCredentials(url)}`)
   printSecret(created.secret)
 }
 

@@ -4,6 +4,7 @@ import { type Command, Option } from 'commander'
 import { collect, collectUrls, environmentSecrets, parseAssignment, parseNumber, parseSeconds } from '../arguments.ts'
 import { detectClosedPipe, stdoutClosed } from '../terminal/closed-pipe.ts'
 import { bold, dim, green, printJson, printLine, yellow } from '../terminal/print.ts'
+import { withoutCredentials } from '../terminal/without-credentials.ts'
 
 interface SimulateOptions {
   readonly port: number
@@ -86,7 +87,7 @@ async function simulate(options: SimulateOptions): Promise<void> {
     // A secret that the user already has must not end up in logs; a new one has to be shown.
     const registered = endpoints.map(({ id, settings: { url }, secret: newSecret }) => ({
       endpoint_id: id,
-      url,
+      url: withoutCredentials(url),
       ...(!secret && { secret: newSecret }),
     }))
     if (options.json) printStartAsJson(simulator, registered)

@@ -24,7 +24,7 @@ export function createApiServer(state: ApiState, options: ApiServerOptions): Ser
 
   async function respond(request: IncomingMessage, response: ServerResponse): Promise<void> {
     refuseOtherHosts(request)
-    const url = new URL(request.url ?? '/', 'http://simulator')
+    const url = targetOf(request)
     if (request.method === 'GET' && url.pathname === '/pages/example') {
       response.writeHead(200, { 'content-type': 'text/html; charset=utf-8' }).end(examplePage)
     } else if (request.method === 'GET' && url.pathname.startsWith('/storage/')) {
@@ -56,6 +56,13 @@ export function createApiServer(state: ApiState, options: ApiServerOptions): Ser
     response.setHeader('x-request-id', `req_${randomUUID().replaceAll('-', '')}`)
     respond(request, response).catch((error: unknown) => sendError(response, error))
   })
+}
+
+/** A path, or a whole URL, as a client behind a proxy writes it. `//host/path` is a path. */
+function targetOf({ url: target = '/' }: IncomingMessage): URL {
+  const text = target.startsWith('/') ? `http://simulator${target}` : target
+  if (!URL.canParse(text)) throw notFound('path')
+  return new URL(text)
 }
 
 /** DNS rebinding: a web page whose host name resolves to this machine must not read the responses. */
@@ -99,6 +106,7 @@ function serveArtifact(url: URL, response: ServerResponse, { artifacts }: ApiSta
       'content-length': artifact.bytes.byteLength,
       // A scraped page must not run scripts in this origin, where the API is.
       'content-security-policy': 'sandbox',
+      'content-disposition': 'attachment',
       'x-content-type-options': 'nosniff',
       ...(artifact.type === 'screenshot' && { 'x-simulated': simulatedNote }),
     })

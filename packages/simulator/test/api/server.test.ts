@@ -1,4 +1,4 @@
-import { request as httpRequest } from 'node:http'
+import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { describe, expect, it } from 'vitest'
 import { clientOf, setUp } from '../local-simulator.ts'
 
@@ -44,6 +44,25 @@ describe('the API', () => {
     expect(
       (await fetch(`${simulator.url}/v1/jobs`, { headers: { authorization: `Bearer ${simulator.apiKey}` } })).status,
     ).toBe(200)
+  })
+
+  it.each([
+    ['//', 404],
+    ['//127.0.0.1/v1/jobs', 404],
+    ['http://[::1', 404],
+    ['*', 404],
+    ['/v1/jobs/%E0%A4%A', 404],
+    ['/storage/%2e%2e%2f%2e%2e', 403],
+    ['http://127.0.0.1/v1/jobs', 200],
+  ])('answers a request for %s with %i', async (path, status) => {
+    const { simulator } = await setUp()
+    const { port } = new URL(simulator.url)
+    const request = httpRequest({ host: '127.0.0.1', port, path, headers: { 'x-api-key': simulator.apiKey } }).end()
+    const response = await new Promise<IncomingMessage>((resolve, reject) => {
+      request.once('response', resolve).once('error', reject)
+    })
+    response.resume()
+    expect(response.statusCode).toBe(status)
   })
 
   it('refuses requests with a foreign Host header', async () => {

@@ -19,6 +19,7 @@ describe('a download_url', () => {
     const { headers } = await fetch((await client.artifacts.getDownloadUrl(artifact_id)).download_url)
     expect(headers.get('content-security-policy')).toBe('sandbox')
     expect(headers.get('x-content-type-options')).toBe('nosniff')
+    expect(headers.get('content-disposition')).toBe('attachment')
     const event = { data: { job_id: job.job_id, artifact_type: 'html', download_url } }
     expect(await client.artifacts.downloadText(event)).toContain('An item')
   })
