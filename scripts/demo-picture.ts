@@ -1,4 +1,4 @@
-// `node scripts/demo-picture.ts` runs the demo and draws its output as docs/demo.svg.
+// `pnpm demo:picture` runs the demo and draws its output as docs/demo.svg.
 import { execFile } from 'node:child_process'
 import { readFile, writeFile } from 'node:fs/promises'
 import { promisify, stripVTControlCharacters } from 'node:util'
