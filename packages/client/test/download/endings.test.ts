@@ -18,14 +18,20 @@ const codings = [
   ['deflate', deflateSync(bytes)],
 ] as const
 
+const framings = ['chunked', 'content-length'] as const
+type Framing = (typeof framings)[number]
+
 /** A response as it is sent, split where it can end. `bodyEnd` ends the message. */
-function responseOf(coding: string, body: Uint8Array) {
-  const head = `HTTP/1.1 200 OK\r\ncontent-encoding: ${coding}\r\ntransfer-encoding: chunked\r\n\r\n`
+function responseOf(coding: string, body: Uint8Array, framing: Framing) {
+  const isChunked = framing === 'chunked'
+  const frame = isChunked ? 'transfer-encoding: chunked' : `content-length: ${body.length}`
+  const head = `HTTP/1.1 200 OK\r\ncontent-encoding: ${coding}\r\n${frame}\r\n\r\n`
   const middle = body.length / 2
+  const partOf = isChunked ? chunkOf : Buffer.from
   return {
     headers: [Buffer.from(head.slice(0, 30)), Buffer.from(head.slice(30))],
-    body: [chunkOf(body.subarray(0, middle)), chunkOf(body.subarray(middle, -1)), chunkOf(body.subarray(-1))],
-    bodyEnd: Buffer.from('0\r\n\r\n'),
+    body: [partOf(body.subarray(0, middle)), partOf(body.subarray(middle, -1)), partOf(body.subarray(-1))],
+    bodyEnd: Buffer.from(isChunked ? '0\r\n\r\n' : ''),
   } as const
 }
 
@@ -47,15 +53,16 @@ interface Ending {
 }
 
 /** Each way in which a response can end too early, and one in which it does not. */
-function endingsOf(coding: string, encoded: Uint8Array): readonly Ending[] {
-  const { headers, body, bodyEnd } = responseOf(coding, encoded)
+function endingsOf(framing: Framing, coding: string, encoded: Uint8Array): readonly Ending[] {
+  const { headers, body, bodyEnd } = responseOf(coding, encoded, framing)
   const moments = {
     'before the headers': [],
     'in the headers': headers.slice(0, 1),
     'after the headers': headers,
     'in the body': [...headers, body[0]],
     'in a chunk of the body': [...headers, body[0].subarray(0, -1000)],
-    'after the body': [...headers, ...body],
+    // With a length, the response is then complete.
+    ...(framing === 'chunked' && { 'after the body': [...headers, ...body] }),
   }
   const broken = Object.entries(moments).flatMap(([moment, sent]) =>
     Object.entries(endConnection).map(([how, end]) => {
@@ -64,13 +71,14 @@ function endingsOf(coding: string, encoded: Uint8Array): readonly Ending[] {
   )
   // Complete for HTTP, and cut for everyone else.
   const undecodable = coding === 'identity' ? 'integrity_mismatch' : 'content_decoding_failed'
+  const whole = { name: 'whole', sent: [...headers, ...body, bodyEnd], outcome: 'whole' }
   const cut = [
     { name: 'cut after the headers', sent: [...headers, bodyEnd], outcome: 'integrity_mismatch' },
     { name: 'cut in the body', sent: [...headers, body[0], bodyEnd], outcome: undecodable },
     { name: 'cut before the last byte', sent: [...headers, body[0], body[1], bodyEnd], outcome: undecodable },
-    { name: 'whole', sent: [...headers, ...body, bodyEnd], outcome: 'whole' },
   ]
-  return [...broken, ...cut.map((ending) => ({ ...ending, end: endConnection.stall }))]
+  const complete = framing === 'chunked' ? [...cut, whole] : [whole]
+  return [...broken, ...complete.map((ending) => ({ ...ending, end: endConnection.stall }))]
 }
 
 /** What a download of a response that ends like this settles with, and the files that it leaves. */
@@ -95,13 +103,15 @@ async function downloadEnding({
 }
 
 describe('a download settles in time and leaves no file, however its response ends', () => {
-  it.each(codings)('%s', { timeout: 10_000 }, async (coding, encoded) => {
-    const endings = endingsOf(coding, encoded)
+  const cases = framings.flatMap((framing) => codings.map(([coding, encoded]) => [framing, coding, encoded] as const))
+
+  it.each(cases)('%s, %s', { timeout: 10_000 }, async (framing, coding, encoded) => {
+    const endings = endingsOf(framing, coding, encoded)
     const settled = await Promise.all(endings.map(async (ending) => [ending.name, await downloadEnding(ending)]))
 
     const expected = endings.map(({ name, outcome }) => [name, [outcome, outcome === 'whole' ? ['page.html'] : []]])
     expect(Object.fromEntries(settled)).toEqual(Object.fromEntries(expected))
     expect(await readFile(join(folder.path, 'whole', 'page.html'))).toEqual(bytes)
-    expect(endings).toHaveLength(22)
+    expect(endings).toHaveLength(framing === 'chunked' ? 22 : 16)
   })
 })
