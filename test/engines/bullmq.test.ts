@@ -80,6 +80,25 @@ describe.skipIf(!hasEngine('redis'))('the inbox on BullMQ', () => {
     }
   })
 
+  it('separates applications with the same name by their queuePrefix', async () => {
+    const prefix = newPlaceName()
+    const shop = createInbox({ prefix, queuePrefix: 'shop' })
+    const lab = createInbox({ prefix, queuePrefix: 'lab' })
+    const handled: string[] = []
+    await shop.start(createInboxConsumer(({ eventId }) => void handled.push(eventId)))
+    const [forShop, forLab] = [createInboxEvent(), createInboxEvent()]
+    for (const [inbox, event] of [
+      [lab, forLab],
+      [shop, forShop],
+    ] as const)
+      await inbox.put(event)
+    await untilInboxStats(shop, { done: 1 })
+
+    expect(handled).toEqual([forShop.eventId])
+    expect(await lab.get(forLab.eventId)).toMatchObject({ state: 'ready' })
+    expect(await lab.put(forShop)).toBe('stored')
+  })
+
   it("puts a dead event into BullMQ's failed set with the reason", async () => {
     const prefix = newPlaceName()
     const inbox = createInbox({ prefix, maxAttempts: 2, backoff: (failed) => (failed === 1 ? 0 : 60_000) })

@@ -55,6 +55,24 @@ describe.skipIf(!hasEngine('postgres'))('the inbox on pg-boss', () => {
     return rows.map(({ due }) => due.getTime())
   }
 
+  it('separates applications with the same name by their queuePrefix', async () => {
+    const shop = createInbox({ queuePrefix: 'shop' })
+    const lab = createInbox({ queuePrefix: 'lab' })
+    const handled: string[] = []
+    await shop.start(createInboxConsumer(({ eventId }) => void handled.push(eventId)))
+    const [forShop, forLab] = [createInboxEvent(), createInboxEvent()]
+    for (const [inbox, event] of [
+      [lab, forLab],
+      [shop, forShop],
+    ] as const)
+      await inbox.put(event)
+    await untilInboxStats(shop, { done: 1 })
+
+    expect(handled).toEqual([forShop.eventId])
+    expect(await lab.get(forLab.eventId)).toMatchObject({ state: 'ready' })
+    expect(await lab.put(forShop)).toBe('stored')
+  })
+
   it('keeps done events for seven days and dead ones until they are purged, and deletes no waiting event', async () => {
     const inbox = createInbox()
     await inbox.put(createInboxEvent())
