@@ -47,8 +47,9 @@ function createEmpty(file: string): void {
 }
 
 function restrict(path: string): void {
-  const mode = statSync(path, { throwIfNoEntry: false })?.mode
-  if (mode === undefined || (mode & 0o007) === 0) return
+  const found = statSync(path, { throwIfNoEntry: false })
+  // Only a file: a directory or /dev/null, given by mistake, would become unusable for everyone else.
+  if (!found?.isFile() || (found.mode & 0o007) === 0) return
   try {
     chmodSync(path, 0o600)
   } catch {

@@ -101,6 +101,13 @@ describe('the mode of a file', () => {
     for (const suffix of ['', '-wal', '-shm']) expect(statSync(file + suffix).mode & 0o777).toBe(0o600)
   })
 
+  it('is kept if it is a directory, given by mistake', async () => {
+    const directory = dirname(temporaryFile())
+    chmodSync(directory, 0o755)
+    await expect(openInbox(directory).put(createInboxEvent())).rejects.toMatchObject({ code: 'store_unavailable' })
+    expect(statSync(directory).mode & 0o777).toBe(0o755)
+  })
+
   it('is kept if a group may use it', async () => {
     const file = temporaryFile()
     new DatabaseSync(file).close()
