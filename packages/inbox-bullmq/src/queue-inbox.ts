@@ -1,5 +1,4 @@
 import type { InboxConsumer, InboxEvent } from '@scrapenest-webhooks/core'
-import { messageOf } from '@scrapenest-webhooks/core/adapter'
 import {
   type Inbox,
   type InboxCapabilities,
@@ -29,12 +28,13 @@ import {
   readStatsOptions,
   toEventJson,
 } from '@scrapenest-webhooks/inbox/kit'
+import { hastenJob } from './jobs/hasten-job.ts'
 import { deduplicationId, eventKeyOf, newJobId } from './jobs/job-data.ts'
 import { listsOf, readIds, stateOf, states } from './jobs/job-lists.ts'
 import { type EventJob, notesOf, writeNotes } from './jobs/job-notes.ts'
 import { cursorForm, type QueueReader, readPage } from './jobs/job-pages.ts'
 import { readJob, toRecord, toSummary } from './jobs/job-record.ts'
-import { jobRefusalOf } from './jobs/job-refusal.ts'
+import { falseIfRefused, jobRefusalOf } from './jobs/job-refusal.ts'
 import { oldestReadyAt } from './jobs/oldest-ready.ts'
 import { countUnhandled } from './jobs/unhandled-count.ts'
 import { QueueWorker } from './queue-worker.ts'
@@ -54,7 +54,7 @@ interface FoundJob {
   readonly state: InboxState
 }
 
-/** The inbox contract on BullMQ's queues. BullMQ claims, renews and retries; `Attempts` runs the handlers. */
+/** The inbox contract on BullMQ's queues. BullMQ claims and retries; `Attempts` runs the handlers. */
 export class QueueInbox implements Inbox {
   readonly capabilities: InboxCapabilities = {
     isDurable: true,
@@ -297,31 +297,13 @@ export class QueueInbox implements Inbox {
   }
 }
 
-/** @returns false if the job is already due, or was claimed in the meantime. */
-async function hastenJob(job: EventJob): Promise<boolean> {
-  if (!(await job.isDelayed())) return false
-  await writeNotes(job, { ...notesOf(job), dueAt: Date.now() })
-  return await job.promote().then(
-    () => true,
-    (error: unknown) => refuse(error),
-  )
-}
-
 /** @returns false if the job was replayed or deleted in the meantime. */
 async function purgeJob(job: EventJob): Promise<boolean> {
   if (!(await job.isCompleted()) && !(await job.isFailed())) return false
   return await job.remove().then(
     () => true,
-    (error: unknown) => refuse(error),
+    (error: unknown) => falseIfRefused(error),
   )
-}
-
-/** @returns false for a job that is gone, locked, or in another list. */
-function refuse(error: unknown): false {
-  if (jobRefusalOf(error) !== undefined) return false
-  // For a job that a worker has claimed, the error of `remove` has no code.
-  if (messageOf(error).includes('locked')) return false
-  throw error
 }
 
 /** @returns false if the job was replayed or deleted elsewhere in the meantime. */

@@ -4,6 +4,7 @@ import { type AttemptError, InboxUnavailableError } from '@scrapenest-webhooks/i
 import {
   Attempts,
   type ClaimedEvent,
+  ClockWatch,
   type CloseBudget,
   type ConsumerWork,
   type EndedAttempt,
@@ -11,11 +12,13 @@ import {
   endingOfExpired,
   fromEventJson,
   type InboxSettings,
+  jumpMessage,
   leaseEnded,
   withoutPayload,
 } from '@scrapenest-webhooks/inbox/kit'
 import { type RedisQueueBackend, UnrecoverableError, WaitingError } from 'bullmq'
 import { EventWorker, later, recoveryDelayMs } from './event-worker.ts'
+import { hastenMisdated } from './jobs/hasten-job.ts'
 import { eventKeyOf, readEvent, toUnreadable } from './jobs/job-data.ts'
 import { type EventJob, type JobNotes, notesOf, writeNotes } from './jobs/job-notes.ts'
 import { jobRefusalOf } from './jobs/job-refusal.ts'
@@ -27,8 +30,11 @@ import { dropIfSilent } from './redis/silent-connection.ts'
 /** How often the connection is checked for silence, in milliseconds. */
 const checkIntervalMs = 3000
 
+/** How far the clocks of processes may differ, in milliseconds. */
+const clockSlackMs = 60_000
+
 /**
- * Runs the handlers of one receiver. BullMQ's worker claims events and renews their leases. This class ends the attempts.
+ * Runs the handlers of one receiver. BullMQ's worker claims events. This class renews their leases and ends the attempts.
  */
 export class QueueWorker implements ConsumerWork {
   readonly #consumer: InboxConsumer
@@ -39,7 +45,9 @@ export class QueueWorker implements ConsumerWork {
   /** Events that are being recorded as done, before their payload is dropped. */
   readonly #dropping = new Set<Promise<unknown>>()
   readonly #isConnectionOwned: boolean
-  readonly #checking: NodeJS.Timeout | undefined
+  readonly #checking: NodeJS.Timeout
+  readonly #renewing: NodeJS.Timeout
+  readonly #clock: ClockWatch
   #isUnavailable = false
   #isClosed = false
 
@@ -54,6 +62,7 @@ export class QueueWorker implements ConsumerWork {
       ...connection,
       concurrency,
       lockDuration: leaseMs,
+      skipLockRenewal: true,
       stalledInterval: Math.max(10, Math.round(leaseMs / 2)),
       // Each claim counts as an attempt, so `maxAttempts` also limits how many processes an event can kill (`#endStalled`).
       maxStalledCount: Number.MAX_SAFE_INTEGER,
@@ -62,8 +71,9 @@ export class QueueWorker implements ConsumerWork {
     })
     this.#listen()
     this.#isConnectionOwned = !isClient(connection.connection)
-    if (!this.#isConnectionOwned) return
-    this.#checking = setInterval(() => void dropIfSilent(clientOf(this.#worker)), checkIntervalMs).unref()
+    this.#clock = new ClockWatch(options.settings)
+    this.#checking = setInterval(() => this.#check(), checkIntervalMs).unref()
+    this.#renewing = setInterval(() => void this.#renew(), leaseMs / 3).unref()
   }
 
   /** Resolves when all payloads have been dropped, or Redis takes too long. */
@@ -80,6 +90,7 @@ export class QueueWorker implements ConsumerWork {
     const closing = this.#worker.close(!(await this.#isReachable())).then(() => true)
     const isWorkerClosed = await Promise.race([closing, later(recoveryDelayMs * 2)])
     this.#isClosed = true
+    clearInterval(this.#renewing)
     if (!isWorkerClosed && this.#isConnectionOwned) this.#disconnect()
     await this.dropped()
   }
@@ -105,10 +116,29 @@ export class QueueWorker implements ConsumerWork {
       .catch(() => {})
   }
 
+  #check(): void {
+    if (this.#isConnectionOwned) void dropIfSilent(clientOf(this.#worker))
+    const jumpMs = this.#clock.jump()
+    if (jumpMs === 0) return
+    this.#consumer.note?.(jumpMessage(jumpMs))
+    if (jumpMs < 0) void this.#hastenMisdated()
+  }
+
+  /** BullMQ decides by the clock of this process which delayed jobs are due. Retries until Redis answers. */
+  async #hastenMisdated(): Promise<void> {
+    const latestMs = this.#settings.now() + clockSlackMs
+    while (!this.#isClosed) {
+      try {
+        return await hastenMisdated((query) => this.#queues.answer(this.#consumer.name, query), latestMs)
+      } catch {
+        // The worker itself reports the outage.
+        await later(recoveryDelayMs)
+      }
+    }
+  }
+
   #listen(): void {
     const worker = this.#worker
-    worker.on('locksRenewed', ({ jobIds }: { jobIds: string[] }) => this.#renewed(new Set(jobIds)))
-    worker.on('lockRenewalFailed', (jobIds: string[]) => this.#lost(new Set(jobIds)))
     worker.on('ready', () => this.#reached())
     worker.on('active', () => this.#reached())
     worker.on('error', (error) => this.#failed(error))
@@ -116,8 +146,8 @@ export class QueueWorker implements ConsumerWork {
 
   /** Reports each outage once. */
   #failed(error: unknown): void {
-    // Not an outage. Lost leases are handled by `#lost`, and a job whose lock is lost belongs to another worker.
-    if (/could not renew lock|Missing lock|Lock mismatch|not in the active state/i.test(messageOf(error))) return
+    // Not an outage. A job whose lock is lost belongs to another worker.
+    if (/Missing lock|Lock mismatch|not in the active state/i.test(messageOf(error))) return
     if (!this.#isUnavailable) this.#consumer.report(unavailable(error))
     this.#isUnavailable = true
   }
@@ -127,16 +157,28 @@ export class QueueWorker implements ConsumerWork {
     this.#isUnavailable = false
   }
 
-  #renewed(jobIds: ReadonlySet<string>): void {
-    for (const attempt of this.#attempts.held) {
-      // BullMQ does not report when it sent the renewal, so this lease may last too long, by the time the answer took.
-      if (jobIds.has(attempt.claimed.lease.id)) attempt.renewLease(performance.now())
-    }
-  }
-
-  #lost(jobIds: ReadonlySet<string>): void {
-    for (const attempt of this.#attempts.held) {
-      if (jobIds.has(attempt.claimed.lease.id)) attempt.loseLease()
+  /**
+   * Renews the leases of this process. BullMQ would do so by wall time, and not at all for as long as the clock was set back.
+   * A renewal that fails is retried at the next interval. Until then the lease keeps running out.
+   */
+  async #renew(): Promise<void> {
+    // After a stall, this timer may fire before the one that loses ended leases. Extending those would delay their events.
+    this.#attempts.loseEndedLeases()
+    const attempts = this.#attempts.held
+    if (attempts.length === 0) return
+    const leases = attempts.map(({ claimed }) => claimed.lease)
+    const ids = leases.map(({ id }) => id)
+    const tokens = leases.map(({ token }) => token)
+    const sentAtMs = performance.now()
+    try {
+      const lost = new Set(await this.#worker.extendJobLocks(ids, tokens, this.#settings.leaseMs))
+      for (const attempt of attempts) {
+        if (!lost.has(attempt.claimed.lease.id)) attempt.renewLease(sentAtMs)
+        // An attempt that was recorded in the meantime has no lease and needs none.
+        else if (this.#attempts.holds(attempt)) attempt.loseLease()
+      }
+    } catch (error) {
+      this.#failed(error)
     }
   }
 

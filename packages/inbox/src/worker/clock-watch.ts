@@ -30,3 +30,8 @@ export class ClockWatch {
     return this.#settings.now() - performance.now()
   }
 }
+
+/** What to log about a jump. */
+export function jumpMessage(jumpMs: number): string {
+  return `The system clock was set ${jumpMs > 0 ? 'forward' : 'back'} by ${Math.abs(jumpMs) / 1000} s.`
+}

@@ -5,7 +5,7 @@ import { toStoreError } from '../errors.ts'
 import type { Claim, EventStore, Lease } from '../event-store.ts'
 import type { InboxSettings } from '../options.ts'
 import { Attempts, type EndedAttempt } from './attempts.ts'
-import { ClockWatch } from './clock-watch.ts'
+import { ClockWatch, jumpMessage } from './clock-watch.ts'
 import type { CloseBudget } from './close-budget.ts'
 import type { ConsumerWork } from './consumers.ts'
 import { endingOfExpired } from './ending.ts'
@@ -128,8 +128,7 @@ export class WorkLoop implements ConsumerWork {
     if (jumpMs === 0) return
     this.#settledAtMs = performance.now() + this.#settings.leaseMs / 2
     this.#correctAtMs = 0
-    const direction = jumpMs > 0 ? 'forward' : 'back'
-    this.#consumer.note?.(`The system clock was set ${direction} by ${Math.abs(jumpMs) / 1000} s.`)
+    this.#consumer.note?.(jumpMessage(jumpMs))
   }
 
   async #correctTimes(): Promise<void> {

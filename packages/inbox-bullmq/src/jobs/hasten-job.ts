@@ -1,0 +1,49 @@
+import type { Queue } from 'bullmq'
+import { type ListPosition, readList } from './job-lists.ts'
+import { type EventJob, notesOf, writeNotes } from './job-notes.ts'
+import { readJob } from './job-record.ts'
+import { falseIfRefused } from './job-refusal.ts'
+
+/** Number of jobs per read. */
+const batchLength = 100
+
+/** Makes a delayed job due now. @returns false if the job is already due, or was claimed in the meantime. */
+export async function hastenJob(job: EventJob): Promise<boolean> {
+  if (!(await job.isDelayed())) return false
+  await writeNotes(job, { ...notesOf(job), dueAt: Date.now() })
+  return await job.promote().then(
+    () => true,
+    (error: unknown) => falseIfRefused(error),
+  )
+}
+
+/**
+ * Makes jobs due now whose last attempt ended in the future: they were delayed by a clock since set back, and would wait for
+ * as long as it was set back.
+ *
+ * @param ask queries the queue, with a time limit for each call.
+ * @param latestMs attempts that ended after this time ended by such a clock, in milliseconds since 1970.
+ */
+export async function hastenMisdated(
+  ask: <Answer>(query: (queue: Queue) => Promise<Answer>) => Promise<Answer>,
+  latestMs: number,
+): Promise<void> {
+  let after: ListPosition | undefined
+  for (;;) {
+    const from = after
+    const positions = await ask((queue) => readList(queue, 'delayed', { after: from, length: batchLength }))
+    const jobs = await Promise.all(positions.map(({ id }) => ask((queue) => readJob(queue, id))))
+    const misdated = jobs.filter((job) => job !== undefined && endOf(job) > latestMs)
+    const hastened = await Promise.all(misdated.map((job) => ask(() => hastenJob(job as EventJob))))
+    const last = positions.at(-1)
+    if (last === undefined || positions.length < batchLength) return
+    // Those that were hastened have left the list.
+    after = { ...last, index: last.index - hastened.filter(Boolean).length }
+  }
+}
+
+/** When the last attempt of a job ended, in milliseconds since 1970. */
+function endOf(job: EventJob): number {
+  const { startedAt = 0, durationMs = 0 } = notesOf(job).failed ?? {}
+  return startedAt + durationMs
+}
