@@ -106,7 +106,7 @@ describe('checkPath', () => {
 })
 
 describe('withoutUndefined', () => {
-  it('removes what is undefined and nothing else', () => {
+  it('removes only undefined properties', () => {
     const properties = { a: undefined, b: null, c: 0, d: '', e: false }
     expect(Object.keys(withoutUndefined(properties))).toEqual(['b', 'c', 'd', 'e'])
   })

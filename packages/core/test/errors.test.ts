@@ -13,10 +13,10 @@ import {
 } from '../src/index.ts'
 import { answer, deliver, failing, testReceiver, thrownBy } from './deliveries.ts'
 
-/** What `messageOf` returns for what cannot be read. */
+/** What `messageOf` returns for an unreadable value. */
 const unreadable = 'a value that cannot be shown as text'
 
-/** The closed list of codes as it was promised: the status of each, and what the sender reads. */
+/** The promised list of codes: the status of each, and the body of the reply. */
 const promised: Readonly<Record<WebhookErrorCode, readonly [status: number, body: object]>> = {
   body_aborted: [400, { error: 'body_aborted' }],
   body_timeout: [408, { error: 'body_timeout' }],
@@ -48,7 +48,7 @@ const promised: Readonly<Record<WebhookErrorCode, readonly [status: number, body
 }
 const codes = Object.keys(promised) as readonly WebhookErrorCode[]
 
-/** An error with this code, from the class that may carry it. */
+/** An error with this code, of the class that can carry it. */
 function errorOf(code: WebhookErrorCode, detail?: string): Error {
   if (code === 'retry_later') return new RetryLaterError(detail)
   if (code === 'schema_mismatch') return new SchemaMismatchError('job.created', [detail])
@@ -82,7 +82,7 @@ describe('every error', () => {
     },
   )
 
-  it('keeps its cause, and has none where there is none', () => {
+  it('keeps its cause, and has no cause property without one', () => {
     expect(new WebhookError('store_unavailable', undefined, { cause: 7 }).cause).toBe(7)
     expect(new WebhookError('store_unavailable')).not.toHaveProperty('cause')
   })
@@ -92,7 +92,7 @@ describe('every error', () => {
     expect(new WebhookError('missing_header', undefined, facts)).toMatchObject(facts)
   })
 
-  it('has no property for a fact it does not know', () => {
+  it('has no property for an unknown fact', () => {
     expect(Object.keys(new WebhookError('missing_header')).sort()).toEqual(['code', 'name'])
   })
 
@@ -116,7 +116,7 @@ describe('the classes for applications', () => {
   it.each([
     [new PermanentError('The fix.', { cause: 7 }), 'PermanentError', 'permanent_failure'],
     [new RetryLaterError('The fix.', { cause: 7 }), 'RetryLaterError', 'retry_later'],
-  ])('keep the whole message they are given, in the stack too: %s', (error, name, code) => {
+  ])('keep the whole message, also in the stack: %s', (error, name, code) => {
     expect(error).toBeInstanceOf(WebhookError)
     expect(error).toMatchObject({ name, code, message: 'The fix.', cause: 7 })
     expect(error.stack).toContain('The fix.')

@@ -62,7 +62,7 @@ describe('scrapenestWebhooks for fetch', () => {
     expect(contexts).toEqual(['tenant'])
   })
 
-  it('answers on every path without the option path, and on that path only with it', async () => {
+  it('answers on every path by default, and on one path with the option path', async () => {
     expect((await handlerWith()(await signedRequest(undefined, 'https://shop.example/any'))).status).toBe(202)
     const exact = handlerWith({ path: '/webhooks/scrapenest' })
     expect((await exact(await signedRequest(undefined, `${url}?x=1`))).status).toBe(202)
@@ -98,7 +98,7 @@ describe('scrapenestWebhooks for fetch', () => {
     expect(cancel).toHaveBeenCalledTimes(1)
   })
 
-  it('treats a request without a body as an empty one', async () => {
+  it('treats a request without a body as having an empty one', async () => {
     const { headers } = deliver('')
     const response = await handlerWith()(new Request(url, { method: 'POST', headers }))
     expect(await shown(response)).toEqual({ status: 400, body: { error: 'envelope_invalid' } })
@@ -130,7 +130,7 @@ describe('scrapenestWebhooks for fetch', () => {
     expect((await handlerWith()(request)).headers.get('connection')).toBe('close')
   })
 
-  it('carries the receiver, to which handlers can be added', async () => {
+  it('has a receiver property, to which handlers can be added', async () => {
     const handler = vi.fn()
     const webhooks = handlerWith()
     webhooks.receiver.onEvent('job.*', handler)
@@ -187,7 +187,7 @@ describe('allowedSources on fetch', () => {
 describe('starting on fetch', () => {
   const onEvent = { 'job.created': () => {} }
 
-  it('opens nothing before the first request, so that a build can import the route', async () => {
+  it('opens nothing before the first request, so that bundlers can import the route', async () => {
     const inbox = inboxWith()
     const handle = handlerWith({ inbox, onEvent })
     await settle()
@@ -240,7 +240,7 @@ describe('the secret on fetch', () => {
     },
   )
 
-  it('is reported by start() too while it is unset', async () => {
+  it('is also reported by start() while it is unset', async () => {
     await expect(handlerWith({ secret: undefined }).receiver.start()).rejects.toEqual(
       refusal('configuration_invalid', 'No signing secret.'),
     )

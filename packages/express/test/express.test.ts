@@ -58,7 +58,7 @@ describe.each([
     expect(await deliver(`${url}/other`, signed())).toMatchObject({ status: 404 })
   })
 
-  it('ignores a logger of the request that discards everything, as that of Fastify without one', async () => {
+  it("ignores a request's logger that discards everything, such as Fastify's disabled logger", async () => {
     const { lines, logger } = recordingLogger()
     const silent = (): void => {}
     const app = framework()
@@ -99,7 +99,7 @@ describe.each([
     expect((await deliver(`${origin}/hooks/other`, signed())).status).toBe(404)
   })
 
-  it('answers 500 to every request when it is used for all of them without a path, and reports it once', async () => {
+  it('answers 500 to every request if it runs for all of them without a path, and reports it once', async () => {
     const { lines, logger } = recordingLogger()
     const alarms: unknown[] = []
     const warnings: unknown[] = []
@@ -134,7 +134,7 @@ describe.each([
     expect(lines).toHaveLength(1)
   })
 
-  it('answers a route whose path is the same as its own', async () => {
+  it('answers a route whose path equals its own', async () => {
     const app = framework()
     app.post(path, scrapenestWebhooks({ path, secret }))
     expect((await deliver((await serve(app)) + path, signed())).status).toBe(202)
@@ -156,7 +156,7 @@ describe.each([
   it.each<[string, string, string]>([
     ['without the byte order mark it had', '\ufeff{"event_type":"job.created"}', 'application/json'],
     ['in another charset', '{"event_type":"job.created","org_slug":"zürich"}', 'application/json; charset=latin1'],
-  ])('does not take text for the body %s: 500, and not a bad signature', async (_how, payload, contentType) => {
+  ])('answers 500, not a bad signature, if the kept text is not the body: %s', async (_how, payload, contentType) => {
     const { lines, logger } = recordingLogger()
     const app = framework()
     app.use(framework.text({ type: () => true }))
@@ -167,7 +167,7 @@ describe.each([
     expect(lines).toEqual([expect.stringContaining('error raw_body_unavailable: ')])
   })
 
-  it('accepts a byte order mark where the bytes are kept', async () => {
+  it('accepts a byte order mark if the bytes are kept', async () => {
     const app = framework()
     app.use(framework.json({ verify: captureRawBody }))
     app.use(scrapenestWebhooks({ path, secret }))
@@ -205,7 +205,7 @@ describe.each([
     expect(alarms).toEqual([])
   })
 
-  it('reads the request where request.body is a getter that throws', async () => {
+  it('reads the request if request.body is a getter that throws', async () => {
     const app = framework()
     app.use((request, _response, next) => {
       Object.defineProperty(request, 'body', {

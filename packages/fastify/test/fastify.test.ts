@@ -144,7 +144,7 @@ describe.each([
     await closed
   })
 
-  it('leaves an earlier route of another method at the same path alone', async () => {
+  it('does not change an earlier route for another method at the same path', async () => {
     const app = keep(framework())
     app.get(path, async () => 'webhooks live here')
     await app.register(scrapenestWebhooks, { path, secret })
@@ -201,8 +201,8 @@ describe.each([
     })
   })
 
-  // What these hooks once found in `request.body` was the live stream: logged, it shows the whole request with its
-  // signature; stringified or copied, it breaks the delivery.
+  // These hooks used to find the live stream in `request.body`. Logging it shows the whole request with its
+  // signature; stringifying or copying it breaks the delivery.
   it.each<[string, (request: FastifyRequest) => void]>([
     ['logs the body', (request) => void (request.body && request.log.info({ body: request.body }, 'parsed body'))],
     ['serializes the body', (request) => void (request.body && JSON.stringify(request.body))],
@@ -254,7 +254,7 @@ describe.each([
     expect((await inject(app)).statusCode).toBe(202)
   })
 
-  // A refused body is never read, so nothing else listens. Unheard, the error of the stream ends the process.
+  // A refused body is never read, so nothing else listens. Without a listener, an error of the stream ends the process.
   it('listens for the error of the stream that a preParsing hook has put in the place of the request', async () => {
     const app = keep(framework())
     const streams: Gunzip[] = []
@@ -271,7 +271,7 @@ describe.each([
     expect(streams[0]?.errored).toMatchObject({ code: 'Z_DATA_ERROR' })
   })
 
-  it('reads forms too, whatever parsers the application has', async () => {
+  it('also reads forms, whatever parsers the application has', async () => {
     const app = keep(framework())
     app.addContentTypeParser('application/x-www-form-urlencoded', { parseAs: 'string' }, (_request, text, done) =>
       done(null, Object.fromEntries(new URLSearchParams(text as string))),
@@ -380,7 +380,7 @@ describe.each([
   })
 })
 
-it('reads its own bytes where fastify-raw-body is registered for all routes', async () => {
+it('reads the bytes itself if fastify-raw-body is registered for all routes', async () => {
   const app = keep(fastify())
   await app.register(rawBody, { global: true })
   await app.register(scrapenestWebhooks, { path, secret })

@@ -16,7 +16,7 @@ describe.each([
     expect(await linesOfFailedHandler({})).toEqual([line])
   })
 
-  it("logs it with the application's logger where there is one", async () => {
+  it("logs it with the application's logger if there is one", async () => {
     const written: string[] = []
     const stream = { write: (line: string) => void written.push(line) }
     expect(await linesOfFailedHandler({ logger: { level: 'error', stream } })).toEqual([])

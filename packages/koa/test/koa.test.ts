@@ -87,7 +87,7 @@ describe.each([
     expect((await deliver(`${origin}/hooks/other`, signed())).status).toBe(404)
   })
 
-  it('answers 500 to every request when it is used for all of them without a path, and reports it once', async () => {
+  it('answers 500 to every request if it runs for all of them without a path, and reports it once', async () => {
     const { lines, logger } = recordingLogger()
     const alarms: unknown[] = []
     const warnings: unknown[] = []
@@ -144,7 +144,7 @@ describe.each([
     expect((await deliver((await serve(app)) + path, delivery)).reply).toEqual({ status: 'accepted' })
   })
 
-  it('does not take text for the body whose byte order mark a parser has dropped: 500, and not a bad signature', async () => {
+  it('answers 500, not a bad signature, if a parser dropped the byte order mark', async () => {
     const { lines, logger } = recordingLogger()
     const app = new Framework()
     app.use(async (ctx, next) => {
@@ -196,7 +196,7 @@ describe.each([
     expect(alarms).toEqual([])
   })
 
-  it.each(['request', 'req'] as const)('reads the request where ctx.%s.body is a getter that throws', async (owner) => {
+  it.each(['request', 'req'] as const)('reads the request if ctx.%s.body is a getter that throws', async (owner) => {
     const app = new Framework()
     app.use((ctx, next) => {
       Object.defineProperty(ctx[owner], 'body', {
@@ -224,7 +224,7 @@ describe.each([
     expect((await from('198.51.100.1')).reply).toEqual({ error: 'source_not_allowed' })
   })
 
-  it('leaves a failure to set the reply to the error handling of Koa', async () => {
+  it("leaves a failure to set the reply to Koa's error handling", async () => {
     const app = new Framework()
     app.silent = true
     const failed: unknown[] = []

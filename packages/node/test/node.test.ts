@@ -47,7 +47,7 @@ it('is a request listener that answers its path, and 404 to every other', async 
   expect(await deliver(`${origin}/elsewhere`, signed())).toMatchObject({ status: 404, reply: { error: 'not_found' } })
 })
 
-it('passes other paths on where there is a `next`', async () => {
+it('passes other paths to `next` if there is one', async () => {
   const webhooks = scrapenestWebhooks({ path, secret })
   const origin = await serve((incoming, response) => webhooks(incoming, response, () => response.end('next')))
   expect((await deliver(`${origin}/elsewhere`, signed())).reply).toBe('next')
@@ -104,7 +104,7 @@ describe('a reply that cannot be written', () => {
     expect(alarms).toMatchObject([{ code: 'configuration_invalid', cause: failure }])
   })
 
-  it('is not written a second time when a timeout middleware has replied meanwhile', async () => {
+  it('is not written again if timeout middleware has already replied', async () => {
     const { lines, logger } = recordingLogger()
     const responses: ServerResponse[] = []
     const webhooks = scrapenestWebhooks({
@@ -142,7 +142,7 @@ it('receives over HTTP/2, and leaves the connection open for other streams', asy
   await new Promise((resolve) => server.close(resolve))
 })
 
-it('answers 403 with allowedSources on a unix socket, where clients have no address', async () => {
+it('answers 403 with allowedSources on a Unix socket, because clients have no address', async () => {
   const { lines, logger } = recordingLogger()
   const alarms: unknown[] = []
   const server = createServer(
@@ -172,7 +172,7 @@ it('answers 403 with allowedSources on a unix socket, where clients have no addr
   expect(alarms).toEqual([])
 })
 
-it('logs with the logger of the request, where there is one', async () => {
+it('logs with the logger of the request if there is one', async () => {
   const { lines, logger } = recordingLogger()
   const unused = recordingLogger()
   const webhooks = scrapenestWebhooks({ path, secret, logger: unused.logger })

@@ -79,11 +79,11 @@ describe('readBody', () => {
     await expect(readBody(stream, limits)).rejects.toMatchObject({ code: 'body_too_large' })
     await turns(50)
     expect(stream.destroyed).toBe(false)
-    // What the buffers between the stream and the reader may hold.
+    // What the buffers between the stream and the reader can hold.
     expect(chunks).toBeLessThan(20)
   })
 
-  it('still listens for errors after the limit, because an unheard one would end the process', async () => {
+  it('still listens for errors after the limit, because an unhandled one would end the process', async () => {
     const stream = new PassThrough()
     const reading = readBody(stream, limits)
     stream.write(Buffer.alloc(20_000))
@@ -109,9 +109,9 @@ describe('readBody', () => {
   })
 
   it.each([
-    ['destroyed', undefined],
+    ['been destroyed', undefined],
     ['failed', new Error('reset')],
-  ])('rejects at once when the stream has %s before', async (_given, error) => {
+  ])('rejects immediately if the stream has already %s', async (_given, error) => {
     const stream = new PassThrough().on('error', () => {})
     const closed = new Promise((resolve) => stream.once('close', resolve))
     stream.destroy(error)
@@ -129,7 +129,7 @@ describe('readBody', () => {
     await closed
   })
 
-  it('rejects at once when the stream failed without being destroyed', async () => {
+  it('rejects immediately if the stream failed without being destroyed', async () => {
     const stream = new Readable({ read() {}, autoDestroy: false })
     const broken = new Promise((resolve) => stream.once('error', resolve))
     stream.push(null)
@@ -156,7 +156,7 @@ describe('readBody', () => {
     await expect(readBody(await endedStream(), limits)).rejects.toMatchObject({ code: 'raw_body_unavailable' })
   })
 
-  it('reports a client that disconnected before the body of an HTTP/2 request was read', async () => {
+  it('reports a client that disconnected before the body of its HTTP/2 request was read', async () => {
     const http2 = { stream: { close() {}, once() {} } }
     await expect(readBody(await endedStream({ ...http2, aborted: true }), limits)).rejects.toMatchObject({
       code: 'body_aborted',
@@ -213,14 +213,14 @@ describe('readBody, given a request of node:http', () => {
   })
 
   // Up to Node 24, `read` returns everything that is buffered; from Node 26 on, one chunk.
-  it('returns every chunk where `read` returns one at a time', async () => {
+  it('returns every chunk if `read` returns one at a time', async () => {
     await withRequest([chunkedRequest], async (request) => {
       request.read = (): unknown => Readable.prototype.read.call(request, 2)
       expect(Buffer.from(await readBody(request, limits)).toString()).toBe('hello')
     })
   })
 
-  it('returns no bytes where there is no body', async () => {
+  it('returns no bytes if there is no body', async () => {
     await withRequest(['POST / HTTP/1.1\r\nhost: a\r\n\r\n'], async (request) => {
       expect((await readBody(request, limits)).byteLength).toBe(0)
     })
@@ -248,7 +248,7 @@ describe('readBody, given a request of node:http', () => {
     })
   })
 
-  it('rejects, and does not return an empty body, when something else reads it meanwhile', async () => {
+  it('rejects instead of returning an empty body if something else reads it at the same time', async () => {
     await withRequest([wholeRequest], async (request) => {
       const reading = readBody(request, limits)
       request.resume()
@@ -256,7 +256,7 @@ describe('readBody, given a request of node:http', () => {
     })
   })
 
-  it('rejects when the request fails meanwhile', async () => {
+  it('rejects if the request fails in the meantime', async () => {
     await withRequest([wholeRequest], async (request) => {
       const reading = readBody(request, limits)
       request.destroy(new Error('reset'))

@@ -32,7 +32,7 @@ describe('a duplicate', () => {
     expect(await answer(receiver, deliver(eventOf('job.created', {}, 'event_2'), { id: 'msg_1' }))).toEqual(accepted)
   })
 
-  it('is recognized by the message id where the event has no id', async () => {
+  it('is recognized by the message id if the event has no id', async () => {
     const receiver = testReceiver()
     const bare = { event_type: 'job.created', data: {} }
     expect(await answer(receiver, deliver(bare, { id: 'msg_1' }))).toEqual(accepted)
@@ -40,7 +40,7 @@ describe('a duplicate', () => {
     expect(await answer(receiver, deliver(bare, { id: 'msg_2' }))).toEqual(accepted)
   })
 
-  it('is not one under another name in a shared store', async () => {
+  it('is not a duplicate under another name in a shared store', async () => {
     const duplicates = memoryDuplicates()
     expect(await answer(testReceiver({ duplicates, name: 'one' }))).toEqual(accepted)
     expect(await answer(testReceiver({ duplicates, name: 'two' }))).toEqual(accepted)
@@ -60,7 +60,7 @@ describe('a duplicate', () => {
     expect(handler).toHaveBeenCalledTimes(1)
   })
 
-  it('of a dropped event is one too', async () => {
+  it('of a dropped event is a duplicate too', async () => {
     const handler = vi.fn().mockRejectedValue(new PermanentError('gone'))
     const receiver = testReceiver({ onEvent: { '*': handler } })
     expect(await answer(receiver)).toEqual(dropped)
@@ -111,7 +111,7 @@ describe('a retry', () => {
 })
 
 describe('a claim', () => {
-  it('holds for 15 minutes, under the name of the receiver and the event id', async () => {
+  it('lasts 15 minutes, under the name of the receiver and the event id', async () => {
     const { complete, release, ...memory } = memoryDuplicates()
     const claim = vi.fn(memory.claim)
     await answer(testReceiver({ duplicates: { claim, complete, release } }))
@@ -197,7 +197,7 @@ describe('a duplicate store', () => {
     )
   })
 
-  it('is reported with its own error where that has the code already', async () => {
+  it('is reported with its own error if that already has the code', async () => {
     const onError = vi.fn()
     const error = new WebhookError('store_unavailable', 'The connection is lost.')
     await testReceiver({ duplicates: { claim: failing(error), complete() {}, release() {} }, onError }).receive(

@@ -44,7 +44,7 @@ describe('memoryDuplicates', () => {
     expect(tokenOf(claim('a'))).not.toBe(first)
   })
 
-  it('considers an event done that is completed after a successor has released it', () => {
+  it('considers an event done if it is completed after a successor released it', () => {
     const { clock, claim, complete, release } = store()
     const first = tokenOf(claim('a'))
     clock.advance(1000)
@@ -72,7 +72,7 @@ describe('memoryDuplicates', () => {
     expect(claim('a')).toMatchObject({ state: 'claimed' })
   })
 
-  it('lets a short claim expire although a longer one was granted before it', () => {
+  it('lets a short claim expire even if a longer one was granted before', () => {
     const { clock, claim } = store()
     claim('long', 5000)
     claim('short', 1000)
@@ -93,7 +93,7 @@ describe('memoryDuplicates', () => {
     expect(claim('a')).toEqual({ state: 'done' })
   })
 
-  it('considers an event done whose handler outlived its claim without a successor', () => {
+  it('considers an event done if its handler outlived its claim without a successor', () => {
     const { clock, claim, complete } = store()
     const token = tokenOf(claim('a'))
     clock.advance(5000)
@@ -196,7 +196,7 @@ describe('memoryDuplicates', () => {
     handle('another')
   })
 
-  it('gives the place of an expired claim to others, and still considers it done when its handler succeeds', () => {
+  it('grants an expired claim to another delivery, and still considers the event done when the first handler succeeds', () => {
     const { clock, claim, complete, handle } = store({ maxEvents: 4 })
     const token = tokenOf(claim('outlived'))
     clock.advance(1000)

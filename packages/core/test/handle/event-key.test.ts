@@ -51,7 +51,7 @@ describe('the key of an event', () => {
     }
   })
 
-  it('is the same without a scope and with an empty one', () => {
+  it('is the same without a scope and with an empty scope', () => {
     expect(eventKey({ name: 'a', scope: '', eventId: 'b' })).toBe(eventKey({ name: 'a', eventId: 'b' }))
   })
 })

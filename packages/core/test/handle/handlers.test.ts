@@ -70,7 +70,7 @@ describe('handlers', () => {
     expect(calls).toEqual(['first', 'second'])
   })
 
-  it('run although an earlier one failed', async () => {
+  it('run even if an earlier one failed', async () => {
     const { calls, note } = recordCalls()
     await answer(testReceiver({ onEvent: { 'job.created': failing(new Error('no')), '*': note('second') } }))
     expect(calls).toEqual(['second'])
@@ -339,7 +339,7 @@ describe('a schema', () => {
     ['throws', failing(new Error('broken')), new Error('broken')],
     ['rejects', () => Promise.reject(new Error('broken')), new Error('broken')],
     ['returns nothing', () => undefined as never, expect.any(TypeError)],
-  ])('that %s counts as one that rejects the data, with the reason as the cause', async (_given, validate, cause) => {
+  ])('that %s counts as rejecting the data, with the reason as the cause', async (_given, validate, cause) => {
     const { receiver, onError } = pageReceiver(standard(validate))
     expect(await answer(receiver, saved({}))).toEqual({ status: 500, body: { error: 'schema_mismatch' } })
     expect(onError.mock.calls[0]?.[0]).toMatchObject({ code: 'schema_mismatch', issues: [], cause })

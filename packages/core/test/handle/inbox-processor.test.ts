@@ -129,7 +129,7 @@ describe('the processor of an inbox', () => {
     ])
   })
 
-  it('reports for the inbox what no handler threw, with and without an event', () => {
+  it('reports errors of the inbox, with and without an event', () => {
     const onError = vi.fn()
     const { report } = processorWith({ onError })
     report(new Error('lease lost'), storedEvent())
@@ -163,7 +163,7 @@ describe('the processor of an inbox', () => {
     expect(lines[0]?.fields, 'its stack would only name the inbox').not.toHaveProperty('err')
   })
 
-  it('warns once per type of events without a handler, unless onUnknownEvent takes them', async () => {
+  it('warns once per event type without a handler, unless onUnknownEvent handles it', async () => {
     const { process, lines } = processorWith({ onEvent: { 'job.created': () => {} } })
     for (const type of ['artifact.ready', 'artifact.ready', 'new.event']) await process(storedEvent(type), attempt)
     expect(lines.map(({ message }) => message)).toEqual([
@@ -175,7 +175,7 @@ describe('the processor of an inbox', () => {
     expect(taking.lines).toEqual([])
   })
 
-  it('asks what a misspelled event type means', () => {
+  it('suggests the type that a misspelled one probably means', () => {
     const { lines } = processorWith({ onEvent: { 'job.complete': () => {}, 'my.own': () => {} } as object })
     expect(lines).toMatchObject([{ level: 'warn', message: expect.stringContaining("Did you mean 'job.completed'?") }])
     expect(lines).toHaveLength(1)

@@ -45,7 +45,7 @@ describe('a receiver with an inbox', () => {
     expect(handler).not.toHaveBeenCalled()
   })
 
-  it('stores the headers of the family that verified, and none that a stranger added', async () => {
+  it('stores the headers of the family that verified, and no others', async () => {
     const { receiver, put } = receiverWithInbox()
     const captured = deliver()
     const strangers = deliver(undefined, { secret: otherSecret }).headers['svix-signature']
@@ -64,7 +64,7 @@ describe('a receiver with an inbox', () => {
     })
   })
 
-  it('stores the webhook-* family where that one verified', async () => {
+  it('stores the webhook-* family if that one verified', async () => {
     const { receiver, put } = receiverWithInbox()
     const { headers, ...request } = deliver()
     const standard = Object.fromEntries(
@@ -109,7 +109,7 @@ describe('a receiver with an inbox', () => {
     )
   })
 
-  it('reports the error of the inbox itself where that has the code already', async () => {
+  it("reports the inbox's own error if that already has the code", async () => {
     const onError = vi.fn()
     const error = new WebhookError('store_unavailable', undefined, { cause: new Error('locked') })
     expect(await answer(receiverWithInbox({ onError }, failing(error)).receiver)).toEqual(unavailable)

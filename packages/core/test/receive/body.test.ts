@@ -5,7 +5,7 @@ import { checkBodyHeaders, isJson, mustCloseIfUnread } from '../../src/receive/b
 import { answer, deliver, failing, refusal, testReceiver } from '../deliveries.ts'
 
 describe('checkBodyHeaders', () => {
-  it.each(['', 'identity', 'IDENTITY'])('accepts the content-encoding %j, which is none', async (encoding) => {
+  it.each(['', 'identity', 'IDENTITY'])('accepts the content-encoding %j', async (encoding) => {
     expect(() => checkBodyHeaders({ 'content-encoding': encoding }, 9)).not.toThrow()
     const request = deliver(undefined, { headers: { 'content-encoding': encoding } })
     expect((await answer(testReceiver(), request)).status).toBe(202)
@@ -56,7 +56,7 @@ describe('isJson', () => {
 })
 
 describe('a body in a buffer that the host reuses', () => {
-  it('is stored and handled as it was verified', async () => {
+  it('is stored and handled exactly as verified', async () => {
     const { body: bytes, ...request } = deliver()
     const signed = await bytes({ maxBytes: 1024 })
     const buffer = Buffer.from(signed)
@@ -113,7 +113,7 @@ describe('a reply before the body was read', () => {
     expect((await replyWith(headers)).headers).not.toHaveProperty('connection')
   })
 
-  it('is the only one that closes it', async () => {
+  it('is the only reply that closes the connection', async () => {
     expect((await testReceiver().receive(deliver('hello'))).headers).not.toHaveProperty('connection')
   })
 })
@@ -133,7 +133,7 @@ describe('findKeptBody', () => {
     expect(Buffer.from(findKeptBody([() => kept], length) ?? []).toString()).toBe(body)
   })
 
-  it('reads a view from its own offset', () => {
+  it('reads a view from its offset', () => {
     const kept = Buffer.concat([Buffer.from('..'), bytes, Buffer.from('...')]).subarray(2, -3)
     expect(Buffer.from(findKeptBody([() => kept], length) ?? []).toString()).toBe(body)
   })
@@ -150,7 +150,7 @@ describe('findKeptBody', () => {
     ['null', () => null],
     ['undefined', () => undefined],
     ['a getter that throws', failing(new Error('no'))],
-  ])('skips %s and takes the next place', (_given, kept) => {
+  ])('skips %s and checks the next place', (_given, kept) => {
     expect(findKeptBody([kept], length)).toBeUndefined()
     expect(findKeptBody([kept, () => bytes], length)).toHaveLength(bytes.byteLength)
   })
@@ -174,7 +174,7 @@ describe('findKeptBody', () => {
     expect(findKeptBody([() => bytes], undefined)).toHaveLength(bytes.byteLength)
   })
 
-  it.each(['', 'x', '1e9', null])('accepts nothing under the malformed length %o', (declared) => {
+  it.each(['', 'x', '1e9', null])('accepts no copy if the declared length is malformed: %o', (declared) => {
     expect(findKeptBody([() => bytes], declared)).toBeUndefined()
   })
 })
@@ -199,7 +199,7 @@ function streamOf(chunks: readonly Uint8Array[], cancel = vi.fn()): ReadableStre
 const limits = { maxBytes: 100_000 }
 
 describe('readWebBody', () => {
-  it('reports a client that disconnected, where the server ends the stream early', async () => {
+  it('reports a disconnected client if the server ends the stream early', async () => {
     const request = new Request('https://shop.example', {
       method: 'POST',
       body: 'half',
@@ -215,7 +215,7 @@ describe('readWebBody', () => {
     expect(Buffer.from(await readWebBody(requestWith(text), limits)).toString()).toBe(text)
   })
 
-  it('returns no bytes where there is no body', async () => {
+  it('returns no bytes if there is no body', async () => {
     const request = new Request('https://shop.example/', { method: 'POST' })
     expect(await readWebBody(request, limits)).toEqual(new Uint8Array())
   })
@@ -267,7 +267,7 @@ describe('readWebBody', () => {
     )
   })
 
-  it('names the fix of the host where that has one', async () => {
+  it('names the fix of the host if it has one', async () => {
     const request = requestWith('text')
     await request.text()
     await expect(readWebBody(request, limits, 'Use c.req.raw.')).rejects.toEqual(
@@ -275,7 +275,7 @@ describe('readWebBody', () => {
     )
   })
 
-  it('rejects with what the stream fails with', async () => {
+  it('rejects with the error of the stream', async () => {
     const stream = new ReadableStream({ pull: (controller) => controller.error(new Error('reset')) })
     await expect(readWebBody(requestWith(stream), limits)).rejects.toThrow('reset')
   })

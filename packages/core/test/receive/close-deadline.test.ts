@@ -28,7 +28,7 @@ describe('Deadline', () => {
     expect([state.isOver, deadline.remainingMs]).toEqual([true, 0])
   })
 
-  it('has passed at once with a time of 0', async () => {
+  it('passes immediately with a time of 0', async () => {
     await new Deadline(0).waitFor(hang())
   })
 
@@ -38,7 +38,7 @@ describe('Deadline', () => {
     expect(state.isOver).toBe(false)
   })
 
-  it('passes in time where a single timer cannot hold it', async () => {
+  it('passes on time even if it exceeds a single timer', async () => {
     const state = waiting(new Deadline(2 ** 31 + 1000))
     await vi.advanceTimersByTimeAsync(2 ** 31 + 999)
     expect(state.isOver).toBe(false)
@@ -46,12 +46,12 @@ describe('Deadline', () => {
     expect(state.isOver).toBe(true)
   })
 
-  it('sets no timer where it never passes', () => {
+  it('sets no timer if it never passes', () => {
     new Deadline(Number.POSITIVE_INFINITY)
     expect(vi.getTimerCount()).toBe(0)
   })
 
-  it('can be shortened, and not extended', async () => {
+  it('can be shortened but not extended', async () => {
     const deadline = new Deadline(1000)
     const state = waiting(deadline)
     deadline.shorten(2000)

@@ -26,7 +26,7 @@ function keepAlive(): boolean[] {
 }
 
 describe('the list of open deliveries', () => {
-  it('holds what was added and not deleted, in whatever order they are deleted', () => {
+  it('contains what was added and not deleted, whatever the order of deletion', () => {
     const { open } = openWith()
     const [first, second, third, fourth] = [newDelivery(), newDelivery(), newDelivery(), newDelivery()]
     for (const delivery of [first, second, third, fourth]) open.add(delivery)
@@ -49,14 +49,14 @@ describe('the list of open deliveries', () => {
     expect(open.all()).toEqual([kept])
   })
 
-  it('may change while a copy of it is read', () => {
+  it('may change during iteration over a copy', () => {
     const { open } = openWith()
     for (let count = 0; count < 5; count += 1) open.add(newDelivery())
     for (const delivery of open.all()) open.delete(delivery)
     expect(open.all()).toEqual([])
   })
 
-  it('resolves empty() at once when it is empty, otherwise when the last one is deleted', async () => {
+  it('resolves empty() immediately if it is empty, otherwise when the last delivery is deleted', async () => {
     const { open } = openWith()
     await open.empty()
     const delivery = newDelivery()
@@ -74,7 +74,7 @@ describe('the list of open deliveries', () => {
 })
 
 describe('the deadlines of open deliveries', () => {
-  it('pass for each delivery when its own time is over', () => {
+  it('pass for each delivery after its own time limit', () => {
     const { open, late } = openWith()
     const first = newDelivery()
     open.add(first)
@@ -98,7 +98,7 @@ describe('the deadlines of open deliveries', () => {
     expect(late).toHaveLength(1)
   })
 
-  it('do not pass for what was answered or deleted', () => {
+  it('do not pass for answered or deleted deliveries', () => {
     const { open, late } = openWith()
     const [answered, deleted, waiting] = [newDelivery(), newDelivery(), newDelivery()]
     for (const delivery of [answered, deleted, waiting]) open.add(delivery)

@@ -105,7 +105,7 @@ describe('createReceiver', () => {
     )
   })
 
-  it('uses the default where an option is undefined', async () => {
+  it('uses the default if an option is undefined', async () => {
     const receiver = createReceiver({
       secret,
       ...atStart,

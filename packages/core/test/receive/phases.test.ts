@@ -232,7 +232,7 @@ describe('handlers that are too slow', () => {
     expect(await answer(receiver)).toEqual(accepted)
   })
 
-  it('see their signal aborted at replyTimeoutMs, and not before', async () => {
+  it('get an aborted signal at replyTimeoutMs, and not before', async () => {
     const signals: AbortSignal[] = []
     const receiver = testReceiver({
       onEvent: {

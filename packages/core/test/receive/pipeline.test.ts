@@ -327,7 +327,7 @@ describe('the order of the steps', () => {
     readonly body: () => Uint8Array
   }
 
-  /** Every fault at once. */
+  /** Every fault at the same time. */
   const broken: Situation = {
     method: 'GET',
     remoteAddress: '203.0.113.1',
@@ -400,7 +400,7 @@ describe('the body', () => {
     expect((await testReceiver({ maxBodyBytes }).receive(request)).status).toBe(status)
   })
 
-  it('is counted where it is longer than declared, and the error carries the limit', async () => {
+  it('is counted if it is longer than declared, and the error has the limit', async () => {
     const onDelivery = vi.fn()
     const request = deliver(undefined, { headers: { 'content-length': '5' } })
     expect((await testReceiver({ maxBodyBytes: 9, onDelivery }).receive(request)).status).toBe(413)
@@ -527,7 +527,7 @@ describe('the secret function', () => {
     ['an empty string', ''],
     ['an empty list', []],
     ['a list of an empty string', ['']],
-  ])('that finds none is answered byte for byte like a bad signature, body read and all: %s', async (_given, found) => {
+  ])('that finds none gets the same reply as a bad signature, after the body was read: %s', async (_given, found) => {
     const [stranger, tenant] = [deliver(), deliver(undefined, { secret: otherSecret })]
     const onDelivery = vi.fn()
     const unknown = testReceiver({ secret: () => found, onDelivery })
@@ -561,7 +561,7 @@ describe('the secret function', () => {
     expect(request.body).not.toHaveBeenCalled()
   })
 
-  it('that answers after the reply has no effect: the body is not read', async () => {
+  it('that settles after the reply has no effect: the body is not read', async () => {
     const late = deferred<string>()
     const request = deliver()
     const receiver = testReceiver({ secret: () => late.promise, replyTimeoutMs: 5 })
@@ -642,7 +642,7 @@ describe('the probe of doctor', () => {
     expect((await answer(receiver, probe())).body).toEqual({ error: 'store_unavailable' })
   })
 
-  it('does not check the duplicate store where an inbox replaces it', async () => {
+  it('does not check the duplicate store if an inbox replaces it', async () => {
     const check = vi.fn(() => Promise.reject(new Error('unused')))
     const receiver = testReceiver({ inbox: inboxOf(hang), duplicates: { ...memory, check } })
     expect((await answer(receiver, probe())).status).toBe(202)

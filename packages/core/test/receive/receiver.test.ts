@@ -85,7 +85,7 @@ describe('start', () => {
     expect(storing.lines).toEqual([])
   })
 
-  it('opens the inbox once and gives it the consumer', async () => {
+  it('opens the inbox once and passes it the consumer', async () => {
     const inbox = inboxWith()
     const receiver = testReceiver({ inbox, name: 'one' })
     await Promise.all([receiver.start(), receiver.start()])
@@ -95,7 +95,7 @@ describe('start', () => {
     ])
   })
 
-  it('leaves the handlers to another process where processing is false', async () => {
+  it('leaves the handlers to another process if processing is false', async () => {
     const inbox = inboxWith()
     await testReceiver({ inbox, processing: false }).start()
     expect(inbox.start.mock.calls).toMatchObject([[{ name: 'scrapenest', process: undefined }]])
@@ -154,7 +154,7 @@ describe('start', () => {
 })
 
 describe('close', () => {
-  it('resolves at once when nothing is open, however often it is called', async () => {
+  it('resolves immediately if nothing is open, even when called repeatedly', async () => {
     const [duplicates, inbox] = [storeWith(), inboxWith()]
     const receiver = testReceiver({ duplicates, inbox })
     await Promise.all([receiver.close(), receiver.close()])
@@ -163,7 +163,7 @@ describe('close', () => {
     expect(vi.getTimerCount()).toBe(0)
   })
 
-  it('refuses deliveries while it waits, and after', async () => {
+  it('refuses deliveries while it waits, and after that', async () => {
     const work = deferred()
     const receiver = testReceiver({ onEvent: { '*': () => work.promise } })
     const reply = answer(receiver)
@@ -433,7 +433,7 @@ describe('a second close', () => {
     expect(first.isSettled).toBe(true)
   })
 
-  it('does not reject with what an inbox says to the shorter time, only to the first call', async () => {
+  it("rejects with the inbox's error of the first call only, not that of the shorter one", async () => {
     const closing = deferred()
     const inbox = inboxWith()
     inbox.close
@@ -476,7 +476,7 @@ describe('a second close', () => {
     for (const closed of [...both, receiver.close()]) await expect(closed).rejects.toThrow('stuck')
   })
 
-  it('called by a hook while the first is answering deliveries resolves when everything is closed', async () => {
+  it('resolves once everything is closed when a hook calls it while the first call is answering deliveries', async () => {
     const closing = deferred()
     const duplicates = storeWith({ close: () => closing.promise })
     let nested: ReturnType<typeof watch> | undefined
@@ -525,7 +525,7 @@ describe('close with an inbox', () => {
     await vi.advanceTimersByTimeAsync(999)
     expect(reply.value?.body).toBe('{"error":"receiver_closing"}')
     expect(closed.isSettled).toBe(false)
-    // What was left for it to give its events back in.
+    // The part of the budget that is reserved for giving its events back.
     expect(inbox.close).toHaveBeenCalledExactlyOnceWith(expect.objectContaining({ graceMs: expect.any(Number) }))
     expect(inbox.close.mock.calls[0]?.[0].graceMs).toBeGreaterThan(0)
     await vi.advanceTimersByTimeAsync(1)
@@ -606,7 +606,7 @@ describe('close with an inbox', () => {
 describe('the async context of a request', () => {
   const storage = new AsyncLocalStorage<string>()
 
-  /** A receiver that notes in which store each of its reports arrives. */
+  /** A receiver that records the async context of each of its reports. */
   function notingReceiver(options: TestOptions = {}) {
     const notes: string[] = []
     const note = (what: string) => (): void => void notes.push(`${what} in ${storage.getStore()}`)
@@ -628,7 +628,7 @@ describe('the async context of a request', () => {
     return { notes, receiver }
   }
 
-  it('is that of each report at the reply deadline, whichever request set the timer', async () => {
+  it('is that of the late request at the reply deadline, even if another request set the timer', async () => {
     const { notes, receiver } = notingReceiver()
     await storage.run('first request', () => receiver.receive(deliver()))
     for (const request of ['second request', 'third request']) {
@@ -649,7 +649,7 @@ describe('the async context of a request', () => {
     ])
   })
 
-  it('is that of the delivery for each report at close, not that of the caller of close', async () => {
+  it('is that of the delivery for reports at close, not that of the caller of close', async () => {
     const { notes, receiver } = notingReceiver()
     storage.run('first request', () => void receiver.receive({ ...deliver(), body: hang }))
     storage.run('second request', () => void receiver.receive(deliver(eventOf('job.created', {}, 'event_2'))))
@@ -658,7 +658,7 @@ describe('the async context of a request', () => {
     expect(notes).toEqual(['onDelivery in first request', 'abort in second request', 'onDelivery in second request'])
   })
 
-  it('is that of what a handler reports after the reply', async () => {
+  it('is that of the request for reports after the reply', async () => {
     const work = deferred()
     const { notes, receiver } = notingReceiver({ onEvent: { '*': () => work.promise } })
     storage.run('request', () => void receiver.receive(deliver()))

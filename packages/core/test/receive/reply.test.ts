@@ -40,7 +40,7 @@ describe('a reply', () => {
 })
 
 describe('closingConnection', () => {
-  it('adds the header and leaves the original alone', () => {
+  it('adds the header and does not change the original', () => {
     expect(closingConnection(notFoundReply)).toEqual({
       status: 404,
       headers: { ...json, connection: 'close' },

@@ -12,7 +12,7 @@ describe('the secret option', () => {
     ['a list', [otherSecret, secret]],
     ['a function', () => [otherSecret, secret]],
     ['an async function', async () => [otherSecret, secret]],
-  ])('may be %s of secrets, which keep their order', async (_form, option) => {
+  ])('may be %s of secrets, in any order', async (_form, option) => {
     expect(await find(option)).toEqual([parseSecret(otherSecret), parseSecret(secret)])
   })
 
@@ -25,7 +25,7 @@ describe('the secret option', () => {
     expect(others).toEqual([])
   })
 
-  it('is parsed once where it is not a function', () => {
+  it('is parsed once unless it is a function', () => {
     const { find: findAgain } = readSecretOption(secret, 'at once')
     expect(findAgain(deliver(), undefined)).toBe(findAgain(deliver(), undefined))
   })
@@ -97,11 +97,11 @@ describe('a secret function', () => {
 describe('an unset secret', () => {
   const unset = [undefined, null, '', [], [''], [undefined, '']] as readonly SecretOption<unknown>[]
 
-  it.each(unset)('throws at once: %o', (option) => {
+  it.each(unset)('throws immediately: %o', (option) => {
     expect(() => readSecretOption(option, 'at once')).toThrow(refusal('configuration_invalid', 'No signing secret.'))
   })
 
-  it.each(unset)('is the reason why start and requests fail where it is reported late: %o', (option) => {
+  it.each(unset)('makes start and requests fail if it is reported late: %o', (option) => {
     const { find: findLate, startError, warnings } = readSecretOption(option, 'late')
     expect(startError).toEqual(refusal('configuration_invalid', 'No signing secret.'))
     expect(() => findLate(deliver(), undefined)).toThrow(startError)

@@ -123,11 +123,11 @@ describe('a receiver that starts in the next turn', () => {
 describe('an unset secret', () => {
   const unset = [undefined, '', [], ['']]
 
-  it.each(unset)('is reported at once: %o', (value) => {
+  it.each(unset)('is reported immediately: %o', (value) => {
     expect(() => resolveReceiver({ secret: value })).toThrow(refusal('configuration_invalid', 'No signing secret.'))
   })
 
-  it.each(unset)('is reported by start and the first request where that is late: %o', async (value) => {
+  it.each(unset)('is reported by start and the first request if reported late: %o', async (value) => {
     const onError = vi.fn()
     const { receiver } = resolveReceiver(
       { secret: value, logger: recordingLogger(), onError },

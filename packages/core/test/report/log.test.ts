@@ -25,7 +25,7 @@ describe('the rate-limited log', () => {
     vi.useRealTimers()
   })
 
-  it('writes the first line of a kind at once and says whether it did', () => {
+  it('writes the first line of a kind immediately and returns whether it did', () => {
     const logger = recordingLogger()
     const log = createRateLimitedLog('[shop] ')
     expect([log.write('one', lineTo(logger)), log.write('one', lineTo(logger))]).toEqual([true, false])
@@ -66,7 +66,7 @@ describe('the rate-limited log', () => {
     expect(vi.getTimerCount()).toBe(0)
   })
 
-  it('keeps nothing of a counted line but its code, and writes the count to the logger of the first', () => {
+  it('keeps only the code of a counted line, and writes the count to the logger of the first one', () => {
     const [first, second] = [recordingLogger(), recordingLogger()]
     const log = createRateLimitedLog('')
     log.write('kind', lineTo(first, { code: 'body_aborted', remoteAddress: '192.0.2.1' }))
@@ -106,11 +106,11 @@ describe('the rate-limited log', () => {
 })
 
 describe('writeLine', () => {
-  it('writes the line without its error if the logger fails to print that', () => {
+  it('writes the line without its error if the logger cannot print the error', () => {
     const lines: unknown[] = []
     const logger = {
       warn() {},
-      // As pino's serializer, which writes to the errors it prints.
+      // Like pino's serializer, which writes to the errors it prints.
       error(fields: { err?: Error }, message: string) {
         if (fields.err !== undefined) fields.err.name = 'seen'
         lines.push([fields, message])
@@ -179,7 +179,7 @@ describe('the default logger', () => {
     expect(emit).not.toHaveBeenCalled()
   })
 
-  it('is where a receiver without a logger writes', async () => {
+  it('is used by a receiver without a logger', async () => {
     const emit = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
     const write = vi.spyOn(process.stderr, 'write').mockReturnValue(true)
     const onEvent = { '*': failing(new Error('the reason')) }

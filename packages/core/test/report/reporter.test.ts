@@ -35,7 +35,7 @@ const withBody = (body: () => never): WebhookRequest => ({ ...deliver(), body })
 const lostBody = () => withBody(failing(new WebhookError('raw_body_unavailable', 'The fix.')))
 
 describe('the log', () => {
-  it('has one line for a refused delivery, with what is known about it', async () => {
+  it('has one line per refused delivery, with the known facts', async () => {
     const receiver = testReceiver({ name: 'shop' })
     await receiver.receive(forged())
     expect(receiver.lines).toEqual([
@@ -95,7 +95,7 @@ describe('the log', () => {
     expect(receiver.lines).toEqual([])
   })
 
-  it('is that of the request where there is one', async () => {
+  it('uses the logger of the request if there is one', async () => {
     const receiver = testReceiver({ onEvent: { '*': failing(new Error('no')) } })
     const own = recordingLogger()
     await receiver.receive(deliver(undefined, { logger: own }))
@@ -104,7 +104,7 @@ describe('the log', () => {
     expect(receiver.lines).toEqual([])
   })
 
-  it('is that of the receiver where the one of the request cannot be read', async () => {
+  it('uses the logger of the receiver if that of the request cannot be read', async () => {
     const receiver = testReceiver()
     const request = Object.defineProperty(forged(), 'logger', { get: failing(new Error('no')) })
     await receiver.receive(request)
@@ -135,7 +135,7 @@ describe('the log', () => {
     })
   })
 
-  it('has secret_not_found where the sender is answered signature_mismatch', async () => {
+  it('has secret_not_found when the sender gets signature_mismatch', async () => {
     const onDelivery = vi.fn()
     const receiver = testReceiver({ secret: () => undefined, onDelivery })
     expect(await answer(receiver)).toEqual({ status: 400, body: { error: 'signature_mismatch' } })
@@ -162,7 +162,7 @@ describe('the log', () => {
 })
 
 describe('onDelivery', () => {
-  it('learns of an event without a handler, which is acknowledged', async () => {
+  it('reports an acknowledged event without a handler', async () => {
     const results: unknown[] = []
     const onDelivery = ({ status, result }: DeliveryOutcome): void => void results.push([status, result])
     const receiver = testReceiver({ onDelivery, onEvent: { 'job.completed': () => {} } })
@@ -358,7 +358,7 @@ describe('onError for requests that are not verified', () => {
     )
   })
 
-  it('is not called for a lost raw body once a delivery was verified, which is still logged', async () => {
+  it('is not called for a lost raw body after a delivery was verified; the loss is still logged', async () => {
     const onError = vi.fn()
     const receiver = testReceiver({ onError })
     await receiver.receive(deliver())
@@ -394,7 +394,7 @@ describe('createReporter', () => {
     return { reporter: createReporter({ name: 'shop', logger, onError }), lines: logger.lines, onError }
   }
 
-  it('reports what is not an error of this library as a failed handler', () => {
+  it('reports any other error as a failed handler', () => {
     const { reporter, lines, onError } = reporterWith()
     reporter.reportFailure('text', subject)
     expect(lines).toMatchObject([{ level: 'error', fields: { code: 'handler_failed', err: 'text' } }])
@@ -462,7 +462,7 @@ describe('what log and hooks get', () => {
       { duplicates: { claim: failing(new Error('down')), complete() {}, release() {} } },
       [eventOf('artifact.ready', data)],
     ],
-  ])('holds no download_url, secret or signature when a delivery is %s', async (_given, options, [payload, how]) => {
+  ])('contains no download_url, secret or signature when a delivery is %s', async (_given, options, [payload, how]) => {
     const given: unknown[] = []
     const note = (...what: unknown[]): void => void given.push(what)
     const receiver = testReceiver({ logger: { warn: note, error: note }, onDelivery: note, onError: note, ...options })

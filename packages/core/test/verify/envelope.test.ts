@@ -69,7 +69,7 @@ describe('parseEnvelope', () => {
     expect(error).not.toHaveProperty('cause')
   })
 
-  it('drops __proto__ at every depth, and nothing that resembles it', () => {
+  it('drops __proto__ at every depth, and no similar name', () => {
     const event = parse(
       '{"event_type":"t","event_id":"e","data":{"list":[{"__proto__":1,"a":"\\u0050"}],"__proto":2,"t":"__proto__"}}',
     )

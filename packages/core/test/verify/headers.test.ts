@@ -40,7 +40,7 @@ describe('collectHeaders', () => {
     ['a getter that throws', Object.defineProperty({}, 'svix-id', { get: failing(new TypeError()), enumerable: true })],
     ['a proxy that throws', new Proxy({}, { has: failing(new TypeError()) })],
     ['an iterator that throws', { [Symbol.iterator]: () => ({ next: failing(new TypeError()) }) }],
-  ])('assumes a body where it cannot read the headers: %s', (_form, headers) => {
+  ])('assumes a body if it cannot read the headers: %s', (_form, headers) => {
     expect(collectHeaders(headers as WebhookHeaders)).toEqual({ 'transfer-encoding': expect.any(TypeError) })
   })
 
@@ -70,7 +70,7 @@ describe('collectHeaders', () => {
     expect(collectHeaders([odd, ...pairs] as unknown as WebhookHeaders)).toEqual(expected)
   })
 
-  it('joins a list of signatures and skips what is not a string in it', () => {
+  it('joins a list of signatures and skips entries that are not strings', () => {
     const headers = { 'svix-signature': ['v1,a', Symbol('b'), 'v1,c'] }
     expect(collectHeaders(headers as unknown as WebhookHeaders)).toEqual({ 'svix-signature': 'v1,a v1,c' })
   })

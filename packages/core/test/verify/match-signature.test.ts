@@ -43,7 +43,7 @@ describe('verify', () => {
       ...headersOf('webhook', 'msg_2', [forgedAt(0), forgedAt(31)]),
     }
     expect(() => verify({ headers, body: 'x' }, [secret, otherSecret], atStart)).toThrow(refusal('signature_mismatch'))
-    // Five signatures, and two keys for each of two secrets.
+    // Five signatures, two secrets, and two keys per secret.
     expect(comparisons.calls).toHaveLength(5 * 4)
     for (const [signature, digest] of comparisons.calls) {
       expect([signature.byteLength, digest.byteLength]).toEqual([44, 44])

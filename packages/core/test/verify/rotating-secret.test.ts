@@ -59,7 +59,7 @@ describe('rotatingSecret', () => {
     expect(await secret()).toEqual([two])
   })
 
-  it('reloads at once after a mismatch, at most every minIntervalMs however many there are', async () => {
+  it('reloads immediately after a mismatch, at most every minIntervalMs', async () => {
     const { secret, onDelivery, store, clock } = rotating({ minIntervalMs: 1_000 })
     await secret()
     for (let count = 0; count < 100; count += 1) onDelivery(mismatch)
@@ -123,7 +123,7 @@ describe('rotatingSecret', () => {
     expect(store.loads).toBe(3)
   })
 
-  /** Loads these in turn, and the last one repeatedly. */
+  /** Loads these in turn, then the last one repeatedly. */
   function loading(...results: readonly (SecretResult | Promise<SecretResult>)[]) {
     let count = 0
     return rotating({
@@ -193,7 +193,7 @@ describe('rotatingSecret', () => {
     expect(await secret()).toEqual([two, one])
   })
 
-  it('reads again when a signature mismatched during a read, which may have missed the new secret', async () => {
+  it('reloads if a signature mismatched during a load, which may have missed the new secret', async () => {
     const { promise, resolve } = deferred<string>()
     const results = [one, promise, two]
     const { secret, onDelivery, clock } = rotating({ load: () => results.shift(), maxAgeMs: 1_000_000 })
@@ -223,7 +223,7 @@ describe('rotatingSecret', () => {
     expect(await reloaded(source)).toEqual([two])
   })
 
-  it('does not let a slow read bring back what a later one replaced', async () => {
+  it('does not let a slow load overwrite the result of a later one', async () => {
     const { promise, resolve } = deferred<readonly string[]>()
     const source = loading(one, promise, [two])
     await source.secret()
@@ -234,7 +234,7 @@ describe('rotatingSecret', () => {
     expect(await source.secret()).toEqual([two])
   })
 
-  it('calls onError once for a series of failed reloads, and not for what the receiver reports', async () => {
+  it('calls onError once for a series of failed reloads, and not for failures that the receiver reports', async () => {
     const onError = vi.fn()
     const source = rotating({ onError, maxAgeMs: 1_000 })
     source.store.failing = true
@@ -256,7 +256,7 @@ describe('rotatingSecret', () => {
     ])
   })
 
-  it('without onError, a failed reload is a warning of the process that shows no secret', async () => {
+  it('without onError, a failed reload is a process warning that shows no secret', async () => {
     const emitWarning = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
     const half = one.slice(0, 20)
     let loads = 0
@@ -306,7 +306,7 @@ describe('rotatingSecret', () => {
     expect((await secret())[0]).toBe(store.secret)
   })
 
-  it('uses the real clock by default, also one that is mocked later', async () => {
+  it('uses the real clock by default, even if it is mocked later', async () => {
     const load = vi.fn(() => one)
     const { secret } = rotatingSecret({ load, maxAgeMs: 60_000 })
     await secret()

@@ -129,7 +129,7 @@ describe('hmac', () => {
 })
 
 describe('parseSecret', () => {
-  it.each(damages)('rejects $given with what to do, and shows no part of it', ({ text, saying }) => {
+  it.each(damages)('rejects $given, says what to do, and shows no part of it', ({ text, saying }) => {
     const error = thrownBy(() => parseSecret(text))
     expect(error).toEqual(refusal('configuration_invalid', saying))
     for (const shown of [inspect(error), JSON.stringify(error), String(error), error.stack ?? '']) {
@@ -184,7 +184,7 @@ describe('parseSecret', () => {
   })
 })
 
-it('rejects an endless sparse list at once', () => {
+it('rejects an endless sparse list immediately', () => {
   const list = Array(4_000_000_000) as string[]
   expect(() => parseSecrets(list)).toThrow(refusal('configuration_invalid', 'the number of secrets'))
 })

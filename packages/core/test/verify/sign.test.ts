@@ -23,7 +23,7 @@ describe('sign', () => {
     expect(headers).toEqual(sign({ id: 'msg_1', timestamp: startSeconds, body: 'x' }, secret))
   })
 
-  it('signs text as its UTF-8 bytes', () => {
+  it('signs text as UTF-8', () => {
     const text = '{"s":"Zürich 🔑"}'
     const headers = sign({ id: 'msg_1', timestamp: startSeconds, body: text }, secret)
     expect(headers).toEqual(sign({ id: 'msg_1', timestamp: startSeconds, body: Buffer.from(text) }, secret))

@@ -35,7 +35,7 @@ describe('readSignedHeaders', () => {
     expect(headersOf({ ...family('svix'), ...family('webhook'), ...headers }, verified)).toEqual(family(name))
   })
 
-  it('reads both families where both are complete, svix-* first', () => {
+  it('reads both families if both are complete, svix-* first', () => {
     const both = { ...family('webhook', { id: 'msg_2' }), ...family('svix') }
     expect(read(both).map(({ messageId }) => messageId)).toEqual(['msg_1', 'msg_2'])
   })

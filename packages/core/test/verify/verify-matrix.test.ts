@@ -9,7 +9,7 @@ interface Row {
   readonly title: string
   readonly given: string
   readonly run: () => unknown
-  /** What the result must contain. Empty where the input must be refused. */
+  /** What the result must contain. Empty if the input must be refused. */
   readonly expected: object
   readonly refused?: WebhookErrorCode
   readonly saying?: RegExp

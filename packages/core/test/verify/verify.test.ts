@@ -95,7 +95,7 @@ describe('verify', () => {
     },
   )
 
-  it('uses the tolerance and the clock it is given', () => {
+  it('uses the configured tolerance and clock', () => {
     const at = (ageSeconds: number) => ({ toleranceSeconds: 10, now: () => startMs + ageSeconds * 1000 })
     expect(verify({ headers: family('svix'), body: 'x' }, secret, at(10)).messageId).toBe('msg_1')
     expect(() => verify({ headers: family('svix'), body: 'x' }, secret, at(11))).toThrow(
@@ -112,7 +112,7 @@ describe('verify', () => {
     expect(() => verify(message as unknown as WebhookMessage, secret, atStart)).toThrow(refusal('missing_header'))
   })
 
-  it.each([undefined, '', [], ['']])('rejects the secret %o before it looks at the message', (secrets) => {
+  it.each([undefined, '', [], ['']])('rejects the secret %o before it reads the message', (secrets) => {
     expect(() => verify({ headers: {}, body: 'x' }, secrets, atStart)).toThrow(
       refusal('configuration_invalid', 'No signing secret.'),
     )
@@ -230,7 +230,7 @@ describe('toBytes', () => {
 })
 
 describe('a promise', () => {
-  it('where the body belongs is refused, with "await it"', async () => {
+  it('in place of the body is refused, with "await it"', async () => {
     const { headers } = deliver('x')
     const body = Promise.resolve(Buffer.from('x'))
     for (const promise of [body, runInNewContext('Promise.resolve("x")')]) {
@@ -241,7 +241,7 @@ describe('a promise', () => {
     expect(() => sign({ id: 'msg_1', timestamp: 1, body: body as unknown as Uint8Array }, secret)).toThrow('await it')
   })
 
-  it('where the headers belong is refused, with "await it"', () => {
+  it('in place of the headers is refused, with "await it"', () => {
     const headers = Promise.resolve(new Headers(deliver('x').headers)) as unknown as Headers
     expect(() => verify({ headers, body: 'x' }, secret, atStart)).toThrow(
       refusal('missing_header', 'The headers are a promise: await it.'),
