@@ -2,7 +2,7 @@ export function isHttpUrl(value: unknown): value is string {
   return typeof value === 'string' && URL.canParse(value) && /^https?:$/.test(new URL(value).protocol)
 }
 
-/** Whether a URL points to this machine. The simulator delivers nowhere else. */
+/** Whether a URL points to this machine, the only place the simulator delivers to. */
 export function isLocalUrl(value: unknown): value is string {
   return isHttpUrl(value) && isLocalHost(new URL(value).hostname)
 }

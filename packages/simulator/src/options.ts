@@ -6,42 +6,42 @@ import type { AttemptHook } from './delivery/sender.ts'
 import { checkSignatureKey, type SignatureKey } from './delivery/signed-headers.ts'
 
 export interface SimulatorOptions {
-  /** The port to listen on, on 127.0.0.1. @default 0: any free port; see `simulator.url` */
+  /** The port to listen on, at 127.0.0.1. @default 0: any free port; see `simulator.url` */
   readonly port?: number | undefined
-  /** The API key that requests must carry. @default a random one; see `simulator.apiKey` */
+  /** The API key that requests must carry. @default a random key; see `simulator.apiKey` */
   readonly apiKey?: string | undefined
   /** Divides the delays between retries: at 3600, an hour passes in a second. @default 1 */
   readonly speed?: number | undefined
   /**
-   * The delay before each retry, in milliseconds. There are as many retries as delays.
+   * The delay before each retry, in milliseconds. The number of delays is the number of retries.
    * @default 5 s, then four times the previous delay, up to 12 h; three days in all
    */
   readonly retryDelaysMs?: readonly number[] | undefined
-  /** How long a delivery waits for its reply. @default 10000, as ScrapeNest documents */
+  /** How long a delivery waits for its reply, in milliseconds. @default 10000, as documented by ScrapeNest */
   readonly replyTimeoutMs?: number | undefined
   /**
-   * How long messages are signed with both secrets after a rotation. According to ScrapeNest's SDK the old secret is
-   * invalid at once: 0 does that.
+   * How long messages are signed with both secrets after a rotation, in milliseconds. With 0, the old secret is invalid
+   * immediately, as in ScrapeNest's SDK.
    * @default 600000
    */
   readonly rotationOverlapMs?: number | undefined
-  /** The key of the signatures; see `SignatureKey`. @default 'decoded', as in ScrapeNest's guide */
+  /** The HMAC key (see `SignatureKey`). @default 'decoded', as in ScrapeNest's guide */
   readonly signatureKey?: SignatureKey | undefined
   /** The probability of each fault. @default no faults */
   readonly faults?: FaultShares | undefined
   /** How long a `download_url` is valid, in seconds like the API's `ttl_seconds`. @default 300 */
   readonly urlTtlSeconds?: number | undefined
-  /** How long a job stays queued. @default 50 */
+  /** How long a job stays queued, in milliseconds. @default 50 */
   readonly jobDelayMs?: number | undefined
-  /** Requests over this limit are answered 429. @default 600, ScrapeNest's standard tier */
+  /** Requests beyond this limit are answered 429. @default 600, ScrapeNest's standard tier */
   readonly requestsPerMinute?: number | undefined
-  /** The random numbers that decide about faults, from 0 up to 1. @default Math.random */
+  /** Random numbers from 0 to 1 (excluding 1) that choose faults. @default Math.random */
   readonly random?: (() => number) | undefined
   /** Called after each attempt to deliver a message. */
   readonly onAttempt?: AttemptHook | undefined
 }
 
-/** The options after the checks, with their defaults. */
+/** The options, validated and with defaults applied. */
 export interface SimulatorSettings {
   readonly port: number
   readonly apiKey: string
@@ -96,7 +96,7 @@ export function readSimulatorOptions(options: SimulatorOptions): SimulatorSettin
   }
 }
 
-/** A fixed key would let every process, and every user of this machine, drive the simulator. */
+/** With a fixed key, any process or user of this machine could drive the simulator. */
 function randomApiKey(): string {
   return `sn_test_${randomBytes(16).toString('hex')}`
 }
@@ -111,7 +111,7 @@ function checkRetryDelays(delaysMs: readonly number[]): readonly number[] {
   return delaysMs
 }
 
-/** Exponential backoff for up to three days, as ScrapeNest documents it. The individual delays are ours. */
+/** Exponential backoff for up to three days, as documented by ScrapeNest. We chose the individual delays. */
 function threeDaysOfRetries(): readonly number[] {
   const delaysMs: number[] = []
   let totalMs = 0

@@ -20,9 +20,9 @@ export interface Simulator {
   /** All messages, oldest first. */
   readonly messages: readonly Message[]
   /**
-   * Registers an endpoint, as the API does, with a secret that the receiver already knows.
+   * Registers an endpoint like the API, with a secret that the receiver already has.
    *
-   * @throws {ConfigurationError} `configuration_invalid`: a URL that is not on this machine, or a malformed secret.
+   * @throws {ConfigurationError} `configuration_invalid`: the URL is not on this machine, or the secret is malformed.
    */
   register(endpoint: {
     readonly url: string
@@ -30,24 +30,25 @@ export interface Simulator {
     readonly enabled_events?: readonly string[]
   }): Endpoint
   /**
-   * Sends an event to every endpoint that is subscribed to it.
+   * Sends an event to every endpoint subscribed to it.
    *
-   * @param faults the faults of these deliveries. Default: random ones, by their configured probabilities.
+   * @param faults the faults of these deliveries. Default: random, by their configured probabilities.
    */
   send(event: OutgoingEvent, faults?: readonly Fault[]): readonly Message[]
   /** Replaces the probabilities of the faults. */
   setFaults(shares: FaultShares): void
-  /** Resolves when every job has ended and every message was accepted or given up. */
+  /** Resolves when every job has ended and every message has been accepted or given up. */
   idle(): Promise<void>
-  /** Cancels jobs and deliveries and closes every connection. Idempotent. */
+  /** Cancels jobs and deliveries, and closes every connection. Idempotent. */
   close(): Promise<void>
 }
 
 /**
- * Starts a ScrapeNest on this machine: the API for endpoints, jobs and artifacts, and a sender with signatures, retries
- * and faults on request. It listens on 127.0.0.1, delivers to this machine only, and keeps its state in memory.
+ * Starts a local ScrapeNest: the API for endpoints, jobs and artifacts, and a sender of signed webhooks with retries and, on
+ * request, faults. It listens on 127.0.0.1, delivers to this machine only, and keeps its state in memory.
  *
- * @throws {ConfigurationError} `configuration_invalid`
+ * @throws {ConfigurationError} `configuration_invalid`: an option is malformed or unknown.
+ * @throws {Error} `EADDRINUSE`: the port is in use.
  *
  * @example
  * const simulator = await startSimulator({ faults: { duplicate: 0.2 } })

@@ -1,12 +1,12 @@
-/** Longer delays would run at once, with a TimeoutOverflowWarning. */
+/** Node runs timers with a longer delay immediately, with a TimeoutOverflowWarning. */
 const maxDelayMs = 2 ** 31 - 1
 
-/** Timers that can be cleared all at once, so that none keeps the process alive after the simulator closes. */
+/** Timers that can be cleared together, so none keeps the process alive after the simulator closes. */
 export class Timers {
   readonly #pending = new Set<NodeJS.Timeout>()
   #isClosed = false
 
-  /** Runs `work` after the delay, which is at most 24 days, unless `close` comes first. */
+  /** Runs `work` after the delay (up to 24 days), unless `close` is called first. */
   after(delayMs: number, work: () => void): void {
     if (this.#isClosed) return
     const timer = setTimeout(

@@ -14,7 +14,7 @@ export interface LocalReceiver {
 
 const closing: (() => Promise<void>)[] = []
 
-/** Runs after the test, passed or failed. */
+/** Runs after the test, whether it passed or failed. */
 export function afterTest(close: () => Promise<void>): void {
   closing.push(close)
 }

@@ -29,7 +29,7 @@ export interface Subscription {
   readonly endpointId: string
 }
 
-/** A simulator with short delays, and a receiver that is registered there and knows its secret. */
+/** A simulator with short delays, and a receiver that is registered with it and has its secret. */
 export async function subscribe(
   options: SimulatorOptions = {},
   receiving: Parameters<typeof startReceiver>[0] = {},

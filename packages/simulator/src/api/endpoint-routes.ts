@@ -82,7 +82,7 @@ function readSettings(body: ApiRequest['body']): EndpointSettings {
   refuseProblems([
     !isLocalUrl(url) && {
       field: 'url',
-      message: 'must be on this machine (localhost, 127.0.0.1 or [::1]): the simulator delivers nowhere else',
+      message: 'must be on this machine (localhost, 127.0.0.1 or [::1]), the only place the simulator delivers to',
     },
     enabled_events !== undefined &&
       !isStringList(enabled_events) && { field: 'enabled_events', message: 'must be a list of strings' },
@@ -117,7 +117,7 @@ function describeAttempt(attempt: Attempt): Record<string, unknown> {
   }
 }
 
-/** One page of a list. The cursor is the id of its last item, so that it stays valid when newer items arrive. */
+/** Returns one page of a list. The cursor is the id of the last item, so it stays valid when newer items arrive. */
 function pageOf(all: readonly Record<string, unknown>[], query: URLSearchParams, idField: string): object {
   const limit = wholeNumber(query, 'limit', { fallback: 50, min: 1, max: 250 })
   const iterator = query.get('iterator')

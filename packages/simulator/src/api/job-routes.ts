@@ -15,7 +15,7 @@ export function submitJob({ body }: ApiRequest, { jobs }: ApiState): ApiResponse
     !isHttpUrl(target_url) && { field: 'target_url', message: 'must be an http or https URL' },
     proxy !== undefined && job_type !== 'stealth' && { field: 'proxy', message: 'requires the stealth tier' },
   ])
-  // The other fields are not validated: a job with an unusable one fails.
+  // The other fields are not validated. A job with an unusable field fails.
   const { job, isNew } = jobs.submit(body as unknown as JobRequest)
   const json = {
     job_id: job.id,
@@ -90,7 +90,7 @@ function matches(job: Job, query: URLSearchParams): boolean {
   )
 }
 
-/** The jobs of each hour, by the time they were submitted. */
+/** Groups jobs by the hour of their submission. */
 function bucketsOf(jobs: readonly Job[]): readonly object[] {
   const bucketMs = bucketSeconds * 1000
   const buckets = new Map<number, Job[]>()

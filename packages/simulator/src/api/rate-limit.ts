@@ -14,7 +14,7 @@ export class RateLimit {
   }
 
   /**
-   * Counts one request and writes the headers that report the limit.
+   * Counts one request and sets the headers that report the limit.
    *
    * @throws {ApiError} 429
    */

@@ -1,8 +1,8 @@
 import type { IncomingMessage } from 'node:http'
 
-/** One request to the API, as its route gets it. */
+/** One request to the API, as passed to its route. */
 export interface ApiRequest {
-  /** The parts of the path where the route has `*`. */
+  /** The parts of the path that match the route's `*`. */
   readonly ids: readonly string[]
   readonly query: URLSearchParams
   readonly body: Readonly<Record<string, unknown>>

@@ -16,7 +16,7 @@ import type { ApiState } from './state.ts'
 
 type Route = (request: ApiRequest, state: ApiState) => ApiResponse
 
-/** Every request that ScrapeNest's SDK makes for endpoints, jobs and artifacts. Paths come after `/v1`. */
+/** Every request that ScrapeNest's SDK makes for endpoints, jobs and artifacts. Paths follow `/v1`. */
 export const routes: readonly (readonly [method: string, path: string, route: Route])[] = [
   ['POST', '/jobs', submitJob],
   ['GET', '/jobs', listJobs],
@@ -35,7 +35,7 @@ export const routes: readonly (readonly [method: string, path: string, route: Ro
   ['GET', '/webhook-endpoints/*/messages/*/attempts', listAttempts],
 ]
 
-/** @returns the values of the `*` in a path, or `undefined` if the path does not match. */
+/** @returns the parts of the path that match `*`, or `undefined` if the path does not match. */
 export function matchPath(path: string, pattern: string): readonly string[] | undefined {
   const parts = path.split('/')
   const expected = pattern.split('/')

@@ -38,7 +38,7 @@ export function createApiServer(state: ApiState, options: ApiServerOptions): Ser
     const [, path] = /^(?:\/api)?\/v1(\/.*)$/.exec(url.pathname) ?? []
     if (path === undefined) throw notFound('path')
     authenticate(request, options.apiKey)
-    // Counted after the key is checked: any web page can send requests without one.
+    // Counted after the key check, because any web page can send requests without a key.
     rateLimit.count(response)
     for (const [method, pattern, route] of routes) {
       const ids = method === request.method ? matchPath(path, pattern) : undefined
@@ -58,14 +58,14 @@ export function createApiServer(state: ApiState, options: ApiServerOptions): Ser
   })
 }
 
-/** A path, or a whole URL, as a client behind a proxy writes it. `//host/path` is a path. */
+/** Parses a path, or a full URL as sent by a client behind a proxy. `//host/path` is a path. */
 function targetOf({ url: target = '/' }: IncomingMessage): URL {
   const text = target.startsWith('/') ? `http://simulator${target}` : target
   if (!URL.canParse(text)) throw notFound('path')
   return new URL(text)
 }
 
-/** DNS rebinding: a web page whose host name resolves to this machine must not read the responses. */
+/** Prevents DNS rebinding: a web page whose host name resolves to this machine must not read the responses. */
 function refuseOtherHosts({ headers: { host = '' } }: IncomingMessage): void {
   if (URL.canParse(`http://${host}`) && isLocalHost(new URL(`http://${host}`).hostname)) return
   throw new ApiError(403, { code: 'host_not_allowed', message: 'The simulator only serves this machine.' })
@@ -98,13 +98,13 @@ function serveArtifact(url: URL, response: ServerResponse, { artifacts }: ApiSta
   const artifact = artifacts.open(url.pathname.slice('/storage/'.length), url.searchParams)
   if (artifact === undefined) throw notFound('artifact')
   if (artifact === 'expired') {
-    throw new ApiError(403, { code: 'url_expired', message: 'The URL has expired or its signature is wrong.' })
+    throw new ApiError(403, { code: 'url_expired', message: 'The URL has expired, or its signature is invalid.' })
   }
   response
     .writeHead(200, {
       'content-type': artifact.contentType,
       'content-length': artifact.bytes.byteLength,
-      // A scraped page must not run scripts in this origin, where the API is.
+      // A scraped page must not run scripts in the API's origin.
       'content-security-policy': 'sandbox',
       'content-disposition': 'attachment',
       'x-content-type-options': 'nosniff',
@@ -121,7 +121,7 @@ function sendError(response: ServerResponse, error: unknown): void {
   if (response.headersSent) return void response.destroy()
   const { status, apiCode: code, message, details } = error instanceof ApiError ? error : internalError(error)
   const request_id = response.getHeader('x-request-id')
-  // An unread rest of the body would be parsed as the next request.
+  // Unread body bytes would be parsed as the next request.
   response.setHeader('connection', 'close')
   sendJson(response, status, { error: { code, message, request_id, details } })
 }

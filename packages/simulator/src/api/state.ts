@@ -3,7 +3,7 @@ import type { Sender } from '../delivery/sender.ts'
 import type { ArtifactStore } from '../jobs/artifact-store.ts'
 import type { Jobs } from '../jobs/jobs.ts'
 
-/** Everything the API reads and changes. */
+/** The state that the API reads and changes. */
 export interface ApiState {
   readonly endpoints: Map<string, Endpoint>
   readonly sender: Sender

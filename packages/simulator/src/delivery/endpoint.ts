@@ -35,7 +35,7 @@ export class Endpoint {
     return this.#secrets[0]?.secret ?? ''
   }
 
-  /** The secrets that sign now, newest first: one, or several during a rotation. */
+  /** The secrets that currently sign, newest first: one, or several during a rotation. */
   signingSecrets(): readonly Secret[] {
     const nowMs = Date.now()
     return this.#secrets.filter(({ retiresAtMs = Infinity }) => retiresAtMs > nowMs).map(({ secret }) => secret)
@@ -55,7 +55,7 @@ export class Endpoint {
     return this.status === 'active' && (enabled_events === undefined || enabled_events.includes(eventType))
   }
 
-  /** The endpoint as the API lists it. ScrapeNest's guide calls its id `id`, the SDK `endpoint_id`. */
+  /** The endpoint as returned by the API. Its id is called `id` in ScrapeNest's guide and `endpoint_id` in the SDK. */
   describe(): Record<string, unknown> {
     const { name, url, enabled_events, description = null, metadata = {}, retry_config = null } = this.settings
     return {

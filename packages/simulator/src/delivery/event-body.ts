@@ -1,9 +1,9 @@
 /**
- * The bytes of an event, with spaces and escapes that `JSON.stringify` does not produce. Many senders do the same. A
- * receiver that parses and re-serializes the body before it verifies fails here first, and not in production.
+ * Serializes an event with spaces and escapes that `JSON.stringify` does not produce, like many senders. A receiver that
+ * re-serializes the body before verifying it then fails here rather than in production.
  */
 export function eventBody(event: object): Buffer {
-  // JSON escapes line breaks inside strings, so those in this output are all indentation.
+  // JSON escapes line breaks inside strings, so all line breaks in this output are indentation.
   const spaced = JSON.stringify(event, null, 1).replace(/\n */g, ' ')
   return Buffer.from(
     spaced.replace(/[\u0080-\uffff]/g, (character) => `\\u${hex4(character)}`),

@@ -1,16 +1,16 @@
 import { randomUUID } from 'node:crypto'
 
-/** An event as it is sent: ScrapeNest's envelope around `data`. */
+/** An event to send: ScrapeNest's envelope around `data`. */
 export interface OutgoingEvent {
   readonly event_id: string
   readonly event_type: string
   readonly [field: string]: unknown
 }
 
-/** Every event names the organization; the simulator has one. */
+/** The simulator's only organization. Every event names it. */
 const organization = { org_id: '5a3d9f0e-7c41-4c67-9d0c-3f6f2b9a1e77', org_slug: 'simulated-org' }
 
-/** An event with a new `event_id`. */
+/** Creates an event with a new `event_id`. */
 export function createEvent(eventType: string, data: object): OutgoingEvent {
   return {
     event_id: randomUUID(),
@@ -24,9 +24,9 @@ export function createEvent(eventType: string, data: object): OutgoingEvent {
 }
 
 /**
- * An event of any type, with sample data if the type is in ScrapeNest's catalogue.
+ * Creates an event of any type, with sample data if the type is in ScrapeNest's catalogue.
  *
- * @param data overrides fields of the sample; `{ status: 'failed' }` turns `job.completed` into the event of a failed job.
+ * @param data overrides fields of the sample. `{ status: 'failed' }` turns `job.completed` into the event of a failed job.
  */
 export function sampleEvent(eventType: string, data: Readonly<Record<string, unknown>> = {}): OutgoingEvent {
   return createEvent(eventType, { ...sampleData(eventType, data['status']), ...data })

@@ -1,11 +1,11 @@
 import { ConfigurationError } from '@scrapenest-webhooks/core'
 
 /**
- * What can go wrong with a delivery. Faults apply to the first attempt only; the retry is correct. A correct receiver
- * therefore loses nothing, and one that mishandles a fault is found out.
+ * What can go wrong with a delivery. Faults only affect the first attempt, and the retry is correct. A correct receiver
+ * therefore loses no event, and an incorrect one is exposed.
  *
  * - `duplicate`: the same message is sent again after it was accepted
- * - `reorder`: the message is held until another one has overtaken it
+ * - `reorder`: the message is held until a newer one has overtaken it
  * - `tamper`: one bit of the body is flipped after signing
  * - `stale`: the signature is ten minutes old
  * - `slow`: the body arrives in pieces over a second
@@ -35,12 +35,12 @@ export function checkFaultShares(shares: FaultShares): FaultShares {
   return shares
 }
 
-/** Each fault happens independently, with its own probability. */
+/** Draws each fault independently, with its own probability. */
 export function drawFaults(shares: FaultShares, random: () => number): ReadonlySet<Fault> {
   return new Set(faults.filter((fault) => random() < (shares[fault] ?? 0)))
 }
 
-/** The bytes to send instead of those that were signed. */
+/** The bytes to send instead of the signed ones. */
 export function faultyBody(body: Buffer, active: ReadonlySet<Fault>): Buffer {
   if (active.has('reserialize')) return Buffer.from(JSON.stringify(JSON.parse(body.toString('utf8'))))
   if (!active.has('tamper')) return body

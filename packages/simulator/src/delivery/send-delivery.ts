@@ -10,13 +10,13 @@ export interface OutgoingDelivery {
   readonly url: string
   readonly messageId: string
   readonly body: Buffer
-  /** There is a signature for each. */
+  /** The delivery gets a signature for each. */
   readonly secrets: readonly Secret[]
   /** @default 'decoded' */
   readonly signatureKey?: SignatureKey | undefined
-  /** Those that affect a single request: `tamper`, `stale`, `slow`, `reserialize`, `drop`. */
+  /** The faults that affect a single request: `tamper`, `stale`, `slow`, `reserialize`, `drop`. */
   readonly faults?: ReadonlySet<Fault> | undefined
-  /** @default 10000, as ScrapeNest documents */
+  /** The time limit for the reply, in milliseconds. @default 10000, as documented by ScrapeNest */
   readonly timeoutMs?: number | undefined
   readonly signal?: AbortSignal | undefined
   readonly agent?: Agent | undefined
@@ -24,16 +24,16 @@ export interface OutgoingDelivery {
 
 /** The result of one delivery. */
 export interface DeliveryReply {
-  /** Absent when there was no reply. */
+  /** Absent if there was no reply. */
   readonly statusCode?: number
   /** The first 2 KiB of the reply. */
   readonly responseBody: string
-  /** Where a redirect leads. It is not followed. */
+  /** The target of a redirect, which is not followed. */
   readonly location?: string
   readonly latencyMs: number
   /** Why there was no reply. */
   readonly failure?: string
-  /** The fault `drop` closed the connection. Absent if there was no connection to close. */
+  /** Set if the fault `drop` closed the connection. Absent if there was no connection to close. */
   readonly isDropped?: true
 }
 
@@ -86,7 +86,7 @@ async function post(delivery: OutgoingDelivery, signal: AbortSignal): Promise<Re
     request.once('response', resolve)
     request.on('error', reject)
   })
-  // A slow body may be refused before `responded` is awaited, which must not count as an unhandled rejection.
+  // A slow body may be refused before `responded` is awaited. Without this, that would be an unhandled rejection.
   responded.catch(() => {})
   if (faults.has('drop')) dropHalfway(request, bytes)
   else if (faults.has('slow')) await writeSlowly(request, bytes, signal)
@@ -110,7 +110,7 @@ async function readReply(response: IncomingMessage): Promise<ReceivedReply> {
   const chunks: Buffer[] = []
   let byteLength = 0
   for await (const chunk of response as AsyncIterable<Buffer>) {
-    // Read to the end so that the connection can be reused, but keep only the beginning.
+    // Reads to the end, so the connection can be reused, but keeps only the beginning.
     if (byteLength < maxReplyBytes) chunks.push(chunk)
     byteLength += chunk.length
   }

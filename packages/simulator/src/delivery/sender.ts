@@ -12,7 +12,7 @@ import type { SignatureKey } from './signed-headers.ts'
 /**
  * One event for one endpoint.
  *
- * - `pending`: sent and not accepted yet; a retry is running or scheduled
+ * - `pending`: not accepted yet; an attempt is running or scheduled
  * - `succeeded`: final; accepted with a 2xx
  * - `failed`: final; not accepted after the last retry, or the endpoint was deleted
  */
@@ -25,7 +25,7 @@ export interface Message {
   readonly status: 'pending' | 'succeeded' | 'failed'
 }
 
-/** One request that delivers a message. ScrapeNest's API calls it an attempt. */
+/** One request that delivers a message, called an attempt in ScrapeNest's API. */
 export interface Attempt extends DeliveryReply {
   readonly id: string
   readonly dispatchedAt: Date
@@ -35,7 +35,7 @@ export interface Attempt extends DeliveryReply {
 export type AttemptHook = (message: Message, attempt: Attempt) => void
 
 export interface SenderOptions {
-  /** The delay before each retry; there are as many retries as delays. */
+  /** The delay before each retry, in milliseconds. The number of delays is the number of retries. */
   readonly retryDelaysMs: readonly number[]
   /** Divides the delays. */
   readonly speed: number
@@ -52,14 +52,14 @@ interface PendingMessage extends Message {
   status: Message['status']
 }
 
-/** The oldest messages are dropped beyond this: a simulator may run for days. */
+/** Beyond this number, the oldest messages are dropped, because a simulator may run for days. */
 const maxMessages = 10_000
-/** A message with the fault `reorder` waits no longer than this for one that overtakes it. */
+/** How long a message with the fault `reorder` waits to be overtaken, in milliseconds. */
 const maxHoldMs = 1_000
-/** A head start for the message that overtakes. */
+/** A head start for the overtaking message, in milliseconds. */
 const overtakeMs = 20
 
-/** Sends events to endpoints: at least once, with retries and faults, until they are accepted. */
+/** Sends events to endpoints at least once, with retries and faults, until they are accepted or given up. */
 export class Sender {
   readonly #options: SenderOptions
   readonly #timers = new Timers()
@@ -111,7 +111,7 @@ export class Sender {
     return message
   }
 
-  /** Resolves when every message was accepted or given up. */
+  /** Resolves when every message has been accepted or given up. */
   idle(): Promise<void> {
     if (this.#pendingCount === 0) return Promise.resolve()
     return new Promise((resolve) => this.#idleWaiters.push(resolve))
@@ -129,7 +129,7 @@ export class Sender {
     const held = this.#held.get(endpoint) ?? new Set()
     this.#held.set(endpoint, held)
     const release = (): void => {
-      // Both the next message and the time limit release it.
+      // Either the next message or the time limit releases it.
       if (held.delete(release)) start()
     }
     held.add(release)
@@ -167,7 +167,7 @@ export class Sender {
       url: endpoint.settings.url,
       messageId: message.id,
       body,
-      // Read at each attempt: a retry after a rotation is signed with the secrets of that moment.
+      // Read at each attempt, because a retry after a rotation is signed with the current secrets.
       secrets: endpoint.signingSecrets(),
       signatureKey: this.#options.signatureKey,
       faults,

@@ -2,8 +2,8 @@ import { createHmac } from 'node:crypto'
 import { ConfigurationError, type Secret, sign } from '@scrapenest-webhooks/core'
 
 /**
- * The key of the HMAC. ScrapeNest's guide decodes the base64 after `whsec_` (`decoded`); its Python SDK 1.2.0 uses the
- * text of the secret (`text`). `both` sends one signature of each.
+ * The HMAC key. ScrapeNest's guide decodes the base64 after `whsec_` (`decoded`). Its Python SDK 1.2.0 uses the text of the
+ * secret (`text`). `both` sends one signature with each.
  */
 export type SignatureKey = 'decoded' | 'text' | 'both'
 

@@ -17,7 +17,7 @@ const maxTtlSeconds = 24 * 60 * 60
 
 /** The artifacts of all jobs, and the presigned URLs that serve them for a limited time. */
 export class ArtifactStore {
-  /** Where presigned URLs point. Set once the server listens. */
+  /** The origin of presigned URLs. Set once the server listens. */
   origin = ''
   readonly #artifacts = new Map<string, StoredArtifact>()
   readonly #key = randomBytes(32)
@@ -63,7 +63,7 @@ export class ArtifactStore {
   }
 }
 
-/** The artifact as the API lists it. */
+/** The artifact as returned by the API. */
 export function describeArtifact(artifact: StoredArtifact, presigned?: PresignedUrl): Record<string, unknown> {
   return {
     artifact_id: artifact.id,

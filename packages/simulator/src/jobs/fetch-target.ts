@@ -13,7 +13,7 @@ export const simulatorUserAgent = 'scrapenest-webhooks-simulator'
 const maxBodyBytes = 10 * 1024 * 1024
 
 /**
- * Fetches the `target_url` of a job. Without a browser: no script runs, whatever the tier.
+ * Fetches the `target_url` of a job without a browser. No script runs, whatever the tier.
  *
  * @returns the response, or the `failure_reason` of the job.
  */

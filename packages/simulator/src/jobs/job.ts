@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import type { StoredArtifact } from './artifact-store.ts'
 
-/** A job as it was submitted. Fields that the simulator does not use are kept and ignored. */
+/** A job as submitted. Fields that the simulator does not use are kept but ignored. */
 export interface JobRequest {
   readonly job_type: string
   readonly target_url: string
@@ -46,7 +46,7 @@ export function createJob(request: JobRequest): Job {
   return { id: randomUUID(), request, createdAt, updatedAt: createdAt, status: 'queued', artifacts: [] }
 }
 
-/** The job as the API lists it. */
+/** The job as returned by the API. */
 export function describeJob(job: Job): Record<string, unknown> {
   return {
     job_id: job.id,
@@ -62,7 +62,7 @@ export function describeJob(job: Job): Record<string, unknown> {
   }
 }
 
-/** How the target refused the scraper; `null` if it did not. */
+/** How the target refused the scraper. `null` if it did not. */
 export function describeBlock({ blockedStatus }: Job): object | null {
   return blockedStatus === undefined ? null : { blocked: true, signal: 'http_status', http_status: blockedStatus }
 }

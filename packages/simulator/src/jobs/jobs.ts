@@ -8,16 +8,16 @@ import { produceArtifacts } from './produce-artifacts.ts'
 
 export interface JobsOptions {
   readonly artifacts: ArtifactStore
-  /** How long a job stays queued. */
+  /** How long a job stays queued, in milliseconds. */
   readonly delayMs: number
   /** Sends an event about a job. */
   readonly emit: (eventType: string, data: Readonly<Record<string, unknown>>) => void
 }
 
-/** Statuses with which a site refuses scrapers. */
+/** Statuses that sites return to refuse scrapers. */
 const blockedStatuses: ReadonlySet<number> = new Set([401, 403, 407, 429, 451])
 
-/** The oldest jobs are dropped beyond this, together with their artifacts. */
+/** Beyond this number, the oldest jobs are dropped together with their artifacts. */
 const maxJobs = 1_000
 
 /** Runs jobs: fetches the target, stores the artifacts and sends the events. */
@@ -99,7 +99,7 @@ export class Jobs {
     try {
       await this.#scrape(job, startedAt)
     } catch (error) {
-      // Jobs are not validated field by field: one with an unusable field must not take the simulator down.
+      // Job fields are not validated, and an unusable one must not crash the simulator.
       this.#fail(job, `internal_error: ${messageOf(error)}`, startedAt)
     }
   }
@@ -126,7 +126,7 @@ export class Jobs {
     this.#complete(job, startedAt)
   }
 
-  /** Stores the manifest and sends the events, the same for every outcome. */
+  /** Stores the manifest and sends the events, in the same way for every outcome. */
   #complete(job: Job, startedAt: Date, target?: TargetResponse): void {
     const { artifacts, emit } = this.#options
     const completedAt = new Date()

@@ -3,10 +3,10 @@ import { simulatorUserAgent, type TargetResponse } from './fetch-target.ts'
 import { describeBlock, type Job } from './job.ts'
 import { simulatedNote } from './produce-artifacts.ts'
 
-/** Only the weight of `stealth` is documented; the others are ours. */
+/** Only the weight of `stealth` is documented. We chose the others. */
 const creditWeights: Readonly<Record<string, number>> = { light: 1, standard: 10, stealth: 30 }
 
-/** The manifest of a job that has ended, as JSON: what was requested, what happened, and what it cost. */
+/** Creates the manifest of a finished job, as JSON: what was requested, what happened, and what it cost. */
 export function createManifest(
   job: Job,
   {

@@ -4,10 +4,10 @@ import { Tokenizer } from 'htmlparser2'
 const hidden: ReadonlySet<string> = new Set(['script', 'style'])
 
 /**
- * The visible text of a page, on one line.
+ * Extracts the visible text of a page, on one line.
  *
- * Uses the tokenizer alone: it takes linear time, while htmlparser2's parser takes quadratic time for nested elements. Pages are
- * up to 10 MiB long, and may be hostile.
+ * Uses only the tokenizer, which takes linear time. htmlparser2's parser takes quadratic time for nested elements, and pages
+ * are up to 10 MiB long and may be hostile.
  */
 export function pageText(html: string): string {
   const texts: string[] = []
@@ -45,7 +45,7 @@ export function pageText(html: string): string {
       onselfclosingtag: ignore,
     },
   )
-  // The space ends a tag that is cut off after its name, which the tokenizer would take for text.
+  // The space ends a tag that is cut off after its name, which the tokenizer would treat as text.
   tokenizer.write(`${html} `)
   tokenizer.end()
   return texts.join('').replace(/\s+/g, ' ').trim()

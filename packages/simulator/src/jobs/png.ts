@@ -5,11 +5,11 @@ export interface PngOptions {
   readonly height: number
   /** Determines the picture. */
   readonly seed: Uint8Array
-  /** Stored in the file, where image viewers show it. */
+  /** Stored in the file and shown by image viewers. */
   readonly comment: string
 }
 
-/** Draws colored blocks: a valid PNG that cannot be mistaken for a real screenshot. */
+/** Draws colored blocks: a valid PNG that no one mistakes for a real screenshot. */
 export function generatePng({ width, height, seed, comment }: PngOptions): Uint8Array {
   const palette = [[255, 255, 255], rgb(seed, 0), rgb(seed, 3)]
   const data = blocks(width, height, seed)

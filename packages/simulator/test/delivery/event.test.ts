@@ -18,7 +18,7 @@ describe('a sample event', () => {
     expect(data).not.toHaveProperty('artifact_count')
   })
 
-  it('of an unknown type has the data it is given', () => {
+  it('of an unknown type has the given data', () => {
     expect(sampleEvent('monitor.changed', { ratio: 0.5 })).toMatchObject({
       event_type: 'monitor.changed',
       data: { ratio: 0.5 },

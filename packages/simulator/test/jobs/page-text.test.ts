@@ -39,7 +39,7 @@ describe('the text of a page', () => {
       return (user + system) / 1000
     }
     cpuMs(1_000)
-    // Quadratic time would take 10,000 times as long for 100 times as much, which is minutes.
+    // In quadratic time, 100 times the text would take 10,000 times as long, which is minutes.
     expect(cpuMs(1_000_000)).toBeLessThan(5_000)
   })
 })
