@@ -56,8 +56,8 @@ it('prints a readable report, without colors in a pipe', async () => {
   const { url } = await startReceiver()
   const { stdout, exitCode } = await runCli(['doctor', url], { env: environment })
   expect(exitCode).toBe(0)
-  expect(stdout).toContain('✓ A signed delivery is accepted, over its exact bytes. raw_bytes')
-  expect(stdout).toContain('The server is in order.')
+  expect(stdout).toContain('✓ A signed delivery is accepted and verified over its exact bytes. raw_bytes')
+  expect(stdout).toContain('No faults found.')
   expect(stdout).not.toContain('\u001b[')
 })
 
@@ -231,7 +231,7 @@ describe('a server whose inbox is broken', () => {
       expect(dead.faults).toEqual(['store_unavailable'])
       expect(dead.exitCode).toBe(1)
       expect(dead.findings[0]?.summary).toBe(
-        'The server keeps raw bytes, but its store is unavailable: it answers 503 store_unavailable.',
+        'The server keeps raw bytes, but its store is unavailable (503 store_unavailable).',
       )
       repair()
       expect((await doctor(url)).faults).toEqual([])

@@ -128,7 +128,7 @@ for (const { engine, server, flag, place: placeOption, variable } of engines) {
 
     it.each([
       ['mysql://operator:TOPSECRET@db/x', `Expected ${flag} to be a URL that starts with ${server}://`],
-      ['TOPSECRET', 'Other arguments go before it.'],
+      ['TOPSECRET', 'Put other arguments before it.'],
     ])('rejects the URL %s without printing it', async (url, message) => {
       const { exitCode, stdout, stderr } = await runCli(['inbox', 'stats', flag, url])
       expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' })
@@ -154,7 +154,7 @@ for (const { engine, server, flag, place: placeOption, variable } of engines) {
       const env = { NODE_OPTIONS: options, [variable]: `${server}://127.0.0.1:9/` }
       expect(await runCli(['inbox', 'stats', flag], { env })).toMatchObject({
         exitCode: 3,
-        stderr: `error This inbox needs packages that are not installed: npm install @scrapenest-webhooks/inbox-${engine} ${engine}\n`,
+        stderr: `error This inbox requires packages that are not installed. Run npm install @scrapenest-webhooks/inbox-${engine} ${engine}\n`,
       })
     })
   })
@@ -163,9 +163,9 @@ for (const { engine, server, flag, place: placeOption, variable } of engines) {
 it.each([
   [['--redis', '--postgres'], /'--redis \[url\]' cannot be used with option '--postgres \[url\]'/],
   [['--file', 'a.db', '--postgres'], /'--postgres \[url\]' cannot be used with option '-f, --file <path>'/],
-  [['--queue-prefix', 'a'], /--queue-prefix needs --redis or --postgres/],
-  [['--schema', 'a', '--redis'], /--schema needs --postgres/],
-  [['--redis-prefix', 'a', '--postgres'], /--redis-prefix needs --redis/],
+  [['--queue-prefix', 'a'], /--queue-prefix requires --redis or --postgres/],
+  [['--schema', 'a', '--redis'], /--schema requires --postgres/],
+  [['--redis-prefix', 'a', '--postgres'], /--redis-prefix requires --redis/],
 ])('inbox stats %j is rejected', async (parameters, message) => {
   const env = { REDIS_URL: 'redis://127.0.0.1:9/', DATABASE_URL: 'postgres://127.0.0.1:9/' }
   const result = await runCli(['inbox', 'stats', ...parameters], { env })

@@ -80,7 +80,7 @@ it('shows an event, with its credentials only with --reveal', async () => {
     { eventId: dead.event_id, state: 'dead', history: [{ attempt: 1, error: { code: 'permanent_failure' } }] },
   ])
   expect((await inbox('show', dead.event_id, '--reveal')).stdout).toContain('signature=credential')
-  expect(await inbox('show', 'none')).toMatchObject({ exitCode: 1, stderr: 'There is no event none.\n' })
+  expect(await inbox('show', 'none')).toMatchObject({ exitCode: 1, stderr: 'No event none.\n' })
 })
 
 it('replays one event, or all events in a state', async () => {
@@ -100,7 +100,7 @@ it('exits with 1 and a message when no event or name matches', async () => {
   expect(await inbox('replay', 'none')).toMatchObject({
     exitCode: 1,
     stdout: '',
-    stderr: 'There is no dead or done event none that matches.\n',
+    stderr: 'No dead or done event none matches.\n',
   })
   expect(await inbox('replay', done.event_id, '--type', 'artifact.ready')).toMatchObject({ exitCode: 1 })
   expect(await inbox('replay', 'none', '--json')).toMatchObject({
@@ -129,6 +129,6 @@ it('deletes only the selected events, and only with --yes', async () => {
 })
 
 it('does not create a missing inbox', async () => {
-  expect(await inbox('stats')).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('There is no file') })
+  expect(await inbox('stats')).toMatchObject({ exitCode: 2, stderr: expect.stringContaining('does not exist') })
   expect(await readdir(folder)).toEqual([])
 })

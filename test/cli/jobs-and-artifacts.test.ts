@@ -34,7 +34,7 @@ describe('jobs', () => {
     const created = await cli('jobs', 'create', simulator.examplePageUrl, ...token)
     expect(created).toMatchObject({ exitCode: 0, stdout: expect.stringMatching(/^✓ Submitted [\w-]{36}\n$/) })
     const again = await cli('jobs', 'create', simulator.examplePageUrl, ...token)
-    expect(again.stdout).toMatch(/^✓ [\w-]{36} existed before \(\w+\)\.\n$/)
+    expect(again.stdout).toMatch(/^✓ [\w-]{36} already existed \(\w+\)\.\n$/)
     expect((await cli('jobs', 'create', simulator.examplePageUrl, ...token, '--json')).json()).toMatchObject([
       { job_id: /Submitted (\S+)/.exec(created.stdout)?.[1], idempotent_replay: true },
     ])
@@ -100,7 +100,7 @@ describe('jobs', () => {
     await createJob()
     const { stdout } = await cli('jobs', 'list', '--limit', '1')
     expect(stdout).toMatch(/^ID +STATUS +TYPE +CREATED +URL\n\S+ +succeeded +light +\S+ +http:/)
-    expect(stdout).toContain('2 in all. More with --offset 1\n')
+    expect(stdout).toContain('2 in total. For more, add --offset 1\n')
     expect((await cli('jobs', 'list', '--tag', 'first', '--json')).json()).toMatchObject([
       { total: 1, items: [{ job_id: first.job_id }] },
     ])
@@ -167,7 +167,7 @@ describe('endpoints', () => {
   it('messages and attempts show the deliveries, without a download_url', async () => {
     const { url } = await startReceiver()
     const { id } = simulator.register({ url })
-    expect((await cli('endpoints', 'messages', id)).stdout).toBe('There are no messages.\n')
+    expect((await cli('endpoints', 'messages', id)).stdout).toBe('No messages.\n')
     await createJob()
     await simulator.idle()
     const { stdout } = await cli('endpoints', 'messages', id)
@@ -198,7 +198,7 @@ describe('endpoints', () => {
     for (let cursor: string[] = []; ; ) {
       const { stdout } = await cli('endpoints', 'messages', id, '--limit', '3', ...cursor)
       seen.push(...(stdout.match(/^msg_\w+/gm) ?? []))
-      const [, next] = /More with --cursor (\S+)/.exec(stdout) ?? []
+      const [, next] = /For more, add --cursor (\S+)/.exec(stdout) ?? []
       if (next === undefined) break
       cursor = ['--cursor', next]
     }

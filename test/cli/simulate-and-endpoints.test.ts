@@ -58,7 +58,7 @@ it('simulate suggests --port when the port is in use', async () => {
   const { port } = new URL(String((await cli.line((line) => 'apiKey' in line))['url']))
   expect(await runCli(['simulate', '--port', port])).toMatchObject({
     exitCode: 3,
-    stderr: `error Port ${port} is in use. Choose another one with --port, or any free one with --port 0.\n`,
+    stderr: `error Port ${port} is in use. Choose another port with --port, or any free port with --port 0.\n`,
   })
   expect(await cli.stop()).toBe(0)
 })
@@ -100,10 +100,10 @@ describe('endpoints', () => {
       expect(refused).toMatchObject({ exitCode: 2, stdout: '', stderr: expect.stringContaining('--yes') })
     }
     const rotated = await endpoints('rotate', id, '--yes')
-    expect(rotated.stdout).toMatch(/secret {5}whsec_\S+\n.*not shown again/)
+    expect(rotated.stdout).toMatch(/secret {5}whsec_\S+\n.*not be shown again/)
     expect(rotated.stdout).not.toContain(secret)
     expect(await endpoints('delete', id, '--yes')).toMatchObject({ exitCode: 0, stdout: `✓ ${id} is deleted.\n` })
-    expect((await endpoints('list')).stdout).toBe('There are no endpoints.\n')
+    expect((await endpoints('list')).stdout).toBe('No endpoints.\n')
   })
 
   it('exits with 3 when the API answers with an error', async () => {

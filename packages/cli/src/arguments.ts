@@ -2,7 +2,7 @@ import { type Secret, sign } from '@scrapenest-webhooks/core'
 import { InvalidArgumentError } from 'commander'
 import { UsageError } from './usage-error.ts'
 
-/** Parsers of option values. Commander adds the name of the option to the message of an InvalidArgumentError. */
+/** Parsers for option values. Commander adds the option's name to the message of an InvalidArgumentError. */
 
 export function parseNumber(range: { readonly min: number; readonly max?: number }): (text: string) => number {
   const { min, max = Number.MAX_SAFE_INTEGER } = range
@@ -15,7 +15,7 @@ export function parseNumber(range: { readonly min: number; readonly max?: number
   }
 }
 
-/** Seconds on the command line, milliseconds in the code. */
+/** Parses seconds and returns milliseconds. */
 export function parseSeconds(range: { readonly min: number; readonly max?: number }): (text: string) => number {
   const parse = parseNumber(range)
   return (text) => Math.round(parse(text) * 1000)
@@ -38,7 +38,7 @@ function checkUrl(text: string, example: string): string {
   return text
 }
 
-/** For an option that can be repeated. */
+/** For repeatable options. */
 export function collect(text: string, earlier: readonly string[] | undefined): readonly string[] {
   return [...(earlier ?? []), text]
 }
@@ -55,8 +55,8 @@ export function parseAssignment(text: string): readonly [key: string, value: str
 }
 
 /**
- * The signing secrets from the environment, where no process list and no shell history shows them. During a rotation
- * they are a list with commas, newest first, as in docs/guides/rotation.md.
+ * The signing secrets from the environment, which no process list or shell history shows. During a rotation, a
+ * comma-separated list, newest first, as in docs/guides/rotation.md.
  */
 export function environmentSecrets(): readonly Secret[] {
   const secrets = (process.env['SCRAPENEST_WEBHOOK_SECRET'] ?? '').split(',')
@@ -64,20 +64,20 @@ export function environmentSecrets(): readonly Secret[] {
 }
 
 /**
- * The secrets of the option, or else of the environment.
+ * The secrets from the option, or else from the environment.
  *
- * @throws {UsageError | ConfigurationError} there is none, or one is malformed.
+ * @throws {UsageError | ConfigurationError} if there is none, or one is malformed.
  */
 export function readSecrets(option: readonly string[] | undefined): readonly [Secret, ...Secret[]] {
   const [newest, ...older] = option ?? environmentSecrets()
   if (!newest)
     throw new UsageError("Set SCRAPENEST_WEBHOOK_SECRET to the endpoint's secret (whsec_…), or use --secret.")
-  // Signing parses a secret.
+  // Signing validates a secret.
   for (const secret of [newest, ...older]) sign({ id: 'check', timestamp: 0, body: '' }, secret)
   return [newest, ...older]
 }
 
-/** The secret to sign with: during a rotation, the newest. */
+/** The secret to sign with. During a rotation, the newest. */
 export function readSecret(option: string | undefined): Secret {
   const [newest] = readSecrets(option === undefined ? undefined : [option])
   return newest

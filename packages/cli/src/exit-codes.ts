@@ -1,11 +1,11 @@
-/** What a script learns from a command. `--help` and the README list them. */
+/** The exit codes of all commands, listed in `--help` and the README. */
 export const exitCodes = {
-  /** Done, and everything is in order. */
+  /** Success. */
   ok: 0,
-  /** Done, and something is not in order: a signature does not verify, a server has a fault, an event is missing. */
-  notInOrder: 1,
-  /** Not done: the command was called incorrectly. */
+  /** The command found a problem: a signature is invalid, a server has a fault, an event is missing. */
+  problemFound: 1,
+  /** Invalid arguments. */
   usage: 2,
-  /** Not done: something it needs is unavailable or was refused. */
+  /** The command failed: something was unavailable or refused the request. */
   failed: 3,
 } as const

@@ -24,18 +24,20 @@ Environment:
   NO_COLOR                    disables colors
 
 Exit codes:
-  0  done, and everything is in order
-  1  done, and something is not in order
-  2  the command was called incorrectly
-  3  something it needs is unavailable or was refused`
+  0  success
+  1  the command found a problem
+  2  invalid arguments
+  3  the command failed: something was unavailable or refused the request`
 
-/** The whole command line. A command loads its packages when it runs, which keeps `--help` and `verify` fast. */
+/** Creates the whole command line. Commands load their packages when they run, which keeps `--help` and `verify` fast. */
 export function createProgram(): Command {
   const { version } = JSON.parse(readFileSync(new URL('../package.json', import.meta.url), 'utf8')) as {
     version: string
   }
   const program = new Command('scrapenest-webhooks')
-    .description('Develop and operate ScrapeNest webhooks: a simulator, signed test events, and checks of your server.')
+    .description(
+      'Develop and operate ScrapeNest webhooks: simulate ScrapeNest, send signed test events, and check your server.',
+    )
     .version(version)
     .addHelpText('after', help)
     .showHelpAfterError('(see --help)')
@@ -50,7 +52,7 @@ export function createProgram(): Command {
     })
   const groups = [addSimulate, addTrigger, addVerify, addDoctor, addEndpoints, addJobs, addArtifacts, addInbox]
   for (const add of groups) add(program)
-  // Last: it completes the commands that exist now.
+  // Added last, because it completes the commands that exist by then.
   addCompletion(program)
   return program
 }

@@ -97,7 +97,7 @@ const api = { '--base-url': usesBaseUrl, '--json': json }
 /** Refuses, because no one can be asked. */
 const needsYes: Check = async ({ usual, runOnly }) => {
   const result = await runOnly(...usual.filter((word) => word !== '--yes'))
-  expect(result).toMatchObject({ exitCode: 2, stdout: '', stderr: expect.stringContaining('only --yes') })
+  expect(result).toMatchObject({ exitCode: 2, stdout: '', stderr: expect.stringContaining('add --yes') })
 }
 
 function refusal(message: string, ...more: string[]): Check {
@@ -116,12 +116,12 @@ function engine(flag: string, variable: string): Check {
 }
 
 const place = {
-  '--file': refusal('There is no file none.db', '--file', 'none.db'),
+  '--file': refusal('The file none.db does not exist', '--file', 'none.db'),
   '--redis': engine('--redis', 'REDIS_URL'),
   '--postgres': engine('--postgres', 'DATABASE_URL'),
-  '--queue-prefix': refusal('--queue-prefix needs --redis or --postgres', '--queue-prefix', 'a'),
-  '--redis-prefix': refusal('--redis-prefix needs --redis', '--redis-prefix', 'a'),
-  '--schema': refusal('--schema needs --postgres', '--schema', 'a'),
+  '--queue-prefix': refusal('--queue-prefix requires --redis or --postgres', '--queue-prefix', 'a'),
+  '--redis-prefix': refusal('--redis-prefix requires --redis', '--redis-prefix', 'a'),
+  '--schema': refusal('--schema requires --postgres', '--schema', 'a'),
   '--json': json,
 }
 

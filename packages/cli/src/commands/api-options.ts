@@ -24,7 +24,7 @@ export async function createClient({ baseUrl }: ApiOptions): Promise<ScrapeNestC
     throw new UsageError('Set SCRAPENEST_API_KEY to your API key. A simulator prints its own when it starts.')
   const { isLocalHost } = await import('@scrapenest-webhooks/simulator')
   const { ScrapeNestClient } = await import('@scrapenest-webhooks/client')
-  // A simulator serves its artifacts over http from this machine.
+  // A simulator serves its artifacts from this machine over http.
   const isLocal = isLocalHost(new URL(baseUrl).hostname)
   return new ScrapeNestClient({ apiKey, baseUrl, allowInsecure: isLocal, allowPrivateAddresses: isLocal })
 }

@@ -9,11 +9,11 @@ import { type ApiOptions, createClient, withApiOptions } from './api-options.ts'
 export function addArtifacts(program: Command): void {
   const artifacts = program
     .command('artifacts')
-    .description('Artifacts of jobs at ScrapeNest, or at a simulator (--base-url http://127.0.0.1:4010)')
-  withApiOptions(artifacts.command('download').description('Download an artifact to a file, whole or not at all'))
+    .description('Download artifacts from ScrapeNest, or from a simulator (--base-url http://127.0.0.1:4010)')
+  withApiOptions(artifacts.command('download').description('Download an artifact to a file, completely or not at all'))
     .argument('<id>', 'the artifact_id, or a download_url')
     .requiredOption('--to <file>', 'the file to write')
-    .option('--sha256 <hash>', 'refuse other bytes')
+    .option('--sha256 <hash>', 'the expected SHA-256; other content is refused')
     .option('--force', 'replace an existing file')
     .addHelpText(
       'after',
@@ -29,7 +29,7 @@ async function download(
   options: ApiOptions & { readonly to: string; readonly sha256?: string; readonly force?: boolean },
 ): Promise<void> {
   const { sha256, force = false } = options
-  // A person typed it, and may mean a `..`, which the client refuses in a relative path.
+  // A user typed this path and may mean a `..`, which the client refuses in a relative path.
   const to = resolve(options.to)
   if (!force && existsSync(to)) throw new UsageError(`${to} exists. Add --force to replace it.`)
   const { artifacts } = await createClient(options)

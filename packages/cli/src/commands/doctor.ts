@@ -20,8 +20,8 @@ interface DoctorOptions {
 export function addDoctor(program: Command): void {
   program
     .command('doctor')
-    .argument('<url>', 'your endpoint, at the address that ScrapeNest uses', parseUrl)
-    .description('Send signed probes to your server, and explain what it does with them')
+    .argument('<url>', 'your endpoint, as ScrapeNest reaches it', parseUrl)
+    .description('Send signed probes to your server, and explain what is wrong')
     .option('--secret <whsec>', "the endpoint's secret; default: SCRAPENEST_WEBHOOK_SECRET")
     .option('--body-bytes <number>', 'the largest body it must accept', parseNumber({ min: 1_000 }), 1_000_000)
     .addOption(
@@ -33,14 +33,14 @@ export function addDoctor(program: Command): void {
     .addHelpText(
       'after',
       `
-It checks raw bytes (parsers, proxies that rewrite JSON), the secret, the clock,
-forgeries, replays, the size limit, compressed and chunked bodies, and the time
-to reply.
+Checks raw bytes (parsers, proxies that rewrite JSON), the secret, the clock,
+forgeries, replays, the size limit, compressed and chunked bodies, and the
+reply time.
 
 Probes are events of the type ${probeEventType}, which is in no
-catalogue: no handler runs.
+catalogue, so no handler runs.
 
-Exit code 1: there is a fault.
+Exit code 1 means that the server has a fault.
 
 Examples:
   $ scrapenest-webhooks doctor https://example.com/webhooks/scrapenest
@@ -59,13 +59,13 @@ async function doctor(url: string, options: DoctorOptions): Promise<void> {
   })
   const findings = diagnose(replies)
   const faults = findings.filter(({ verdict }) => verdict === 'fault')
-  if (faults.length > 0) process.exitCode = exitCodes.notInOrder
+  if (faults.length > 0) process.exitCode = exitCodes.problemFound
   const shownUrl = withoutCredentials(url)
   if (options.json) return printJson({ url: shownUrl, isHealthy: faults.length === 0, findings, replies })
   printLine(bold(shownUrl))
   for (const finding of findings) printFinding(finding)
-  if (faults.length === 0) return printLine(green('The server is in order.'))
-  printLine(red(faults.length === 1 ? 'There is one fault.' : `There are ${faults.length} faults.`))
+  if (faults.length === 0) return printLine(green('No faults found.'))
+  printLine(red(faults.length === 1 ? '1 fault found.' : `${faults.length} faults found.`))
   const { exact, plain, forged } = replies
   printLine(
     dim(

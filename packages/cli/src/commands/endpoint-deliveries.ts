@@ -16,7 +16,7 @@ export async function messages(
   const { webhookEndpoints } = await createClient(options)
   const page = await webhookEndpoints.messages(endpointId, { limit, iterator })
   if (options.json) return printJson(options.reveal ? page : maskDownloadUrls(page))
-  if (page.items.length === 0) return printLine('There are no messages.')
+  if (page.items.length === 0) return printLine('No messages.')
   printTable(
     ['MESSAGE', 'STATUS', 'TYPE', 'EVENT', 'SENT'],
     page.items.map(({ message_id, status, event_type, event_id, dispatched_at }) => [
@@ -35,7 +35,7 @@ export async function attempts(endpointId: string, messageId: string, options: P
   const { webhookEndpoints } = await createClient(options)
   const page = await webhookEndpoints.attempts(endpointId, messageId, { limit, iterator })
   if (options.json) return printJson(page)
-  if (page.items.length === 0) return printLine('There are no attempts.')
+  if (page.items.length === 0) return printLine('No attempts.')
   printTable(
     ['STATUS', 'CODE', 'MS', 'SENT', 'REPLY'],
     page.items.map(({ status, status_code, latency_ms, dispatched_at, response_body }) => [
@@ -50,5 +50,5 @@ export async function attempts(endpointId: string, messageId: string, options: P
 }
 
 function printNextCursor({ done, iterator }: CursorPage<unknown>): void {
-  if (!done && iterator) printLine(dim(`More with --cursor ${iterator}`))
+  if (!done && iterator) printLine(dim(`For more, add --cursor ${iterator}`))
 }

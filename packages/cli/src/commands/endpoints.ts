@@ -12,19 +12,19 @@ import { attempts, messages } from './endpoint-deliveries.ts'
 export function addEndpoints(program: Command): void {
   const endpoints = program
     .command('endpoints')
-    .description('Webhook endpoints at ScrapeNest, or at a simulator (--base-url http://127.0.0.1:4010)')
+    .description('Manage webhook endpoints at ScrapeNest, or at a simulator (--base-url http://127.0.0.1:4010)')
   withApiOptions(endpoints.command('list').description("List the organization's endpoints")).action(list)
-  withApiOptions(endpoints.command('create').description('Register an endpoint and show its secret, once'))
-    .argument('<url>', 'where deliveries go', parseUrl)
+  withApiOptions(endpoints.command('create').description('Register an endpoint and show its secret'))
+    .argument('<url>', 'the URL that receives deliveries', parseUrl)
     .option('--name <text>', "default: the URL's host")
     .option('--event <type>', 'subscribe to this event type (repeatable); default: all', collect)
-    .option('--description <text>', 'a note for people')
+    .option('--description <text>', 'a description')
     .action(create)
-  withApiOptions(endpoints.command('rotate').description('Give an endpoint a new secret and show it, once'))
+  withApiOptions(endpoints.command('rotate').description("Rotate an endpoint's secret and show the new one"))
     .argument('<id>', 'the endpoint_id')
     .option('--yes', 'do not ask')
     .action(rotate)
-  withApiOptions(endpoints.command('delete').description('Delete an endpoint: it receives nothing any more'))
+  withApiOptions(endpoints.command('delete').description('Delete an endpoint, which ends its deliveries'))
     .argument('<id>', 'the endpoint_id')
     .option('--yes', 'do not ask')
     .action(deleteEndpoint)
@@ -50,7 +50,7 @@ async function list(options: ApiOptions): Promise<void> {
   const { webhookEndpoints } = await createClient(options)
   const endpoints = await webhookEndpoints.list()
   if (options.json) return printJson(endpoints)
-  if (endpoints.length === 0) return printLine('There are no endpoints.')
+  if (endpoints.length === 0) return printLine('No endpoints.')
   printTable(
     ['ID', 'STATUS', 'NAME', 'URL'],
     endpoints.map(({ endpoint_id, status, name, url }) => [endpoint_id, status, name, url]),
@@ -82,7 +82,7 @@ async function rotate(id: string, options: ApiOptions & ConfirmOptions): Promise
   if (options.json) return printJson(rotated)
   printLine(green('✓'), ` ${id} has a new secret.`)
   printSecret(rotated.secret)
-  printLine(dim('  Until your server knows it, deliveries may be refused; they are retried.'))
+  printLine(dim('  Until your server uses it, deliveries may be refused and retried.'))
   printLine(dim(`  ${pageUrl('guides/rotation.md')}`))
 }
 
@@ -103,5 +103,5 @@ async function isConfirmed(action: string, { yes = false }: ConfirmOptions): Pro
 
 function printSecret(secret: string): void {
   printLine(`  secret     ${secret}`)
-  printLine(yellow('  Store it now: it is not shown again.'))
+  printLine(yellow('  Store it now. It will not be shown again.'))
 }

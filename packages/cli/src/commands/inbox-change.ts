@@ -13,7 +13,7 @@ export async function replay(
 ): Promise<void> {
   const { state } = options
   if (eventId !== undefined) return replayEvent(eventId, options)
-  if (state === undefined) throw new UsageError('Pass an event id, or --state dead or --state done.')
+  if (state === undefined) throw new UsageError('Pass an event id, --state dead or --state done.')
   await withInbox(options, async (inbox) => {
     const filter = { ...filterOf(options), state: state as FinalState }
     if (options.yes) {
@@ -26,13 +26,13 @@ export async function replay(
   })
 }
 
-/** One event needs no `--yes`: its id was typed. */
+/** A single event needs no `--yes`, because its id was typed. */
 async function replayEvent(eventId: string, options: FilterOptions): Promise<void> {
   await withInbox(options, async (inbox) => {
     const result = await inbox.replay({ ...filterOf(options), eventId })
-    if (result.replayed === 0) process.exitCode = exitCodes.notInOrder
+    if (result.replayed === 0) process.exitCode = exitCodes.problemFound
     if (options.json || result.replayed + result.withoutPayload > 0) return printReplayed(result, options)
-    printErrorLine(`There is no dead or done event ${eventId} that matches.`)
+    printErrorLine(`No dead or done event ${eventId} matches.`)
   })
 }
 
@@ -42,7 +42,7 @@ function printReplayed({ replayed, withoutPayload }: ReplayResult, { json }: Fil
     return
   }
   printLine(replayed > 0 ? green('✓') : yellow('!'), ` Ready again: ${replayed}.`)
-  if (withoutPayload > 0) printLine(`  Not replayed: ${withoutPayload}, whose content was dropped.`)
+  if (withoutPayload > 0) printLine(`  Not replayed: ${withoutPayload} without a stored body.`)
 }
 
 export async function purge(
@@ -51,7 +51,8 @@ export async function purge(
   const { state } = options
   if (state === undefined) throw new UsageError('Pass --state done or --state dead.')
   const finishedBefore = options.finishedBefore === undefined ? undefined : new Date(options.finishedBefore)
-  if (Number.isNaN(finishedBefore?.getTime())) throw new UsageError('Expected --finished-before as ISO 8601.')
+  if (Number.isNaN(finishedBefore?.getTime()))
+    throw new UsageError('Expected --finished-before to be an ISO 8601 time.')
   await withInbox(options, async (inbox) => {
     const filter = { ...filterOf(options), state: state as FinalState, finishedBefore }
     if (options.yes) {

@@ -19,9 +19,9 @@ export function withInboxOptions(command: Command): Command {
     .addOption(new Option('-f, --file <path>', 'an SQLite inbox').default('data/webhooks.db'))
     .addOption(new Option('--redis [url]', 'an inbox on BullMQ; default: REDIS_URL').conflicts(['file', 'postgres']))
     .addOption(new Option('--postgres [url]', 'an inbox on pg-boss; default: DATABASE_URL').conflicts('file'))
-    .option('--queue-prefix <text>', 'its queuePrefix, with --redis or --postgres')
-    .option('--redis-prefix <text>', 'its prefix of all keys, with --redis')
-    .option('--schema <name>', 'its schema, with --postgres')
+    .option('--queue-prefix <text>', "the inbox's queuePrefix, with --redis or --postgres")
+    .option('--redis-prefix <text>', "the inbox's prefix for all keys, with --redis")
+    .option('--schema <name>', "the inbox's schema, with --postgres")
     .option('--name <text>', "the receiver's name, if several share the inbox")
     .option('--json', 'print JSON')
 }

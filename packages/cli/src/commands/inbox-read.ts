@@ -21,8 +21,8 @@ export async function stats(options: InboxOptions): Promise<void> {
     const counts = await inbox.stats(name === undefined ? {} : { name })
     const { ready, running, done, dead, unhandled, oldestReadyAt } = counts
     if (name !== undefined && ready + running + done + dead === 0) {
-      process.exitCode = exitCodes.notInOrder
-      printErrorLine(`There are no events of a receiver named ${name}. Without --name, all are counted.`)
+      process.exitCode = exitCodes.problemFound
+      printErrorLine(`No events of a receiver named ${name}. To count all receivers, omit --name.`)
     }
     if (json) return printJson(counts)
     printLine(`ready    ${ready}`, dim(oldestReadyAt === undefined ? '' : `  oldest: ${oldestReadyAt.toISOString()}`))
@@ -50,7 +50,7 @@ export async function list(
         event.receivedAt.toISOString(),
       ]),
     )
-    if (page.nextCursor !== undefined) printLine(dim(`More with --cursor ${page.nextCursor}`))
+    if (page.nextCursor !== undefined) printLine(dim(`For more, add --cursor ${page.nextCursor}`))
   })
 }
 
@@ -62,8 +62,8 @@ export async function show(
   await withInbox(options, async (inbox) => {
     const record = await inbox.get(eventId, { name, scope })
     if (record === undefined) {
-      process.exitCode = exitCodes.notInOrder
-      return printErrorLine(`There is no event ${eventId}.`)
+      process.exitCode = exitCodes.problemFound
+      return printErrorLine(`No event ${eventId}.`)
     }
     const shown = options.reveal ? record : maskCredentials(record)
     const { body: _, ...withoutBody } = shown
@@ -87,5 +87,5 @@ function printRecord(record: InboxRecord): void {
     const result = error === undefined ? green('succeeded') : red(`${error.code}: ${error.name}: ${error.message}`)
     printLine(`  ${attempt}  ${startedAt.toISOString()}  ${durationMs} ms  `, result)
   }
-  if (record.history.length === 0) printLine(dim('  none has ended yet'))
+  if (record.history.length === 0) printLine(dim('  none finished yet'))
 }

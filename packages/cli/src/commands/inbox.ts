@@ -7,7 +7,7 @@ import { list, show, stats } from './inbox-read.ts'
 export function addInbox(program: Command): void {
   const inbox = program
     .command('inbox')
-    .description('Inspect an inbox: what is waiting and what failed; replay and purge events')
+    .description('Inspect an inbox, and replay or purge its events')
     .addHelpText(
       'after',
       `
@@ -22,8 +22,8 @@ Examples:
 A URL on the command line ends up in the history of your shell, with its
 password: set REDIS_URL or DATABASE_URL instead.`,
     )
-  withInboxOptions(inbox.command('stats').description('Count the events in each state')).action(stats)
-  withFilter(inbox.command('list').description('List events without their content, newest first'), [
+  withInboxOptions(inbox.command('stats').description('Count events by state')).action(stats)
+  withFilter(inbox.command('list').description('List events without their bodies, newest first'), [
     'ready',
     'running',
     'done',
@@ -32,17 +32,17 @@ password: set REDIS_URL or DATABASE_URL instead.`,
     .option('--limit <number>', 'maximum number of events', parseNumber({ min: 1, max: 1000 }), 50)
     .option('--cursor <text>', 'continue after the previous page')
     .action(list)
-  withInboxOptions(inbox.command('show').description('Show one event: its content, attempts and errors'))
+  withInboxOptions(inbox.command('show').description('Show an event with its body, attempts and errors'))
     .argument('<event-id>')
     .option('--scope <text>', "the tenant's scope")
     .option('--reveal', 'show download_url in full; it is a credential')
     .action(show)
   withFilter(inbox.command('replay').description('Make dead or done events ready again'), ['done', 'dead'])
-    .argument('[event-id]', 'this event; without it, all events in --state')
-    .option('--yes', 'replay all events in --state; without it, only count them')
+    .argument('[event-id]', 'the event to replay; default: all events in --state')
+    .option('--yes', 'replay all events in --state instead of only counting them')
     .action(replay)
   withFilter(inbox.command('purge').description('Delete dead or done events permanently'), ['done', 'dead'])
-    .option('--finished-before <time>', 'only events that ended before this time (ISO 8601)')
-    .option('--yes', 'delete them; without it, only count them')
+    .option('--finished-before <time>', 'only events that finished before this time (ISO 8601)')
+    .option('--yes', 'delete the events instead of only counting them')
     .action(purge)
 }

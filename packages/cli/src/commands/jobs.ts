@@ -12,7 +12,7 @@ const tiers = ['light', 'standard', 'stealth']
 export function addJobs(program: Command): void {
   const jobs = program
     .command('jobs')
-    .description('Jobs at ScrapeNest, or at a simulator (--base-url http://127.0.0.1:4010)')
+    .description('Submit and show jobs at ScrapeNest, or at a simulator (--base-url http://127.0.0.1:4010)')
     .addHelpText(
       'after',
       `
@@ -26,7 +26,7 @@ Examples:
     .argument('<url>', 'the page to scrape', parseWebUrl)
     .addOption(new Option('--type <tier>', 'the tier').choices(tiers).default('light'))
     .option('--tag <text>', 'a tag (repeatable)', collect)
-    .option('--idempotency-token <text>', 'the same token returns the same job; default: a new one')
+    .option('--idempotency-token <text>', 'the same token returns the same job; default: a new token')
     .option(
       '-o, --override <key=value>',
       'set another field, such as wait_until=networkidle (repeatable); values can be JSON',
@@ -39,16 +39,16 @@ Examples:
         .default(60_000, '60'),
     )
     .action(create)
-  withApiOptions(jobs.command('get').description('Show one job and its artifacts'))
+  withApiOptions(jobs.command('get').description('Show a job and its artifacts'))
     .argument('<id>', 'the job_id')
-    .option('--reveal', 'show a download_url of each artifact; it is a credential')
+    .option('--reveal', 'show the download_url of each artifact; it is a credential')
     .action(get)
   withApiOptions(jobs.command('list').description('List jobs, newest first'))
     .option('--status <text>', 'only jobs in this status: queued, running, succeeded, failed')
     .addOption(new Option('--type <tier>', 'only jobs of this tier').choices(tiers))
     .option('--tag <text>', 'only jobs with this tag')
     .option('--limit <number>', 'maximum number of jobs', parseNumber({ min: 1, max: 100 }), 50)
-    .option('--offset <number>', 'skip this many', parseNumber({ min: 0 }), 0)
+    .option('--offset <number>', 'skip this many jobs', parseNumber({ min: 0 }), 0)
     .action(list)
 }
 
@@ -71,7 +71,7 @@ async function create(
     ...(tag !== undefined && { tags: tag }),
     ...(idempotencyToken !== undefined && { idempotency_token: idempotencyToken }),
   }
-  // The API checks the fields: its list is longer than ours.
+  // The API validates the fields. Its list is longer than ours.
   const request = override
     .map(parseAssignment)
     .map(parseOverride)
@@ -81,11 +81,11 @@ async function create(
   if (!options.wait) {
     if (options.json) return printJson(submitted)
     const { job_id, status, idempotent_replay } = submitted
-    printLine(green('✓'), idempotent_replay ? ` ${job_id} existed before (${status}).` : ` Submitted ${job_id}`)
+    printLine(green('✓'), idempotent_replay ? ` ${job_id} already existed (${status}).` : ` Submitted ${job_id}`)
     return
   }
   const job = await jobs.wait(submitted.job_id, { timeoutMs: options.timeout, returnFailed: true })
-  if (job.status === 'failed') process.exitCode = exitCodes.notInOrder
+  if (job.status === 'failed') process.exitCode = exitCodes.problemFound
   show(maskDownloadUrls(job), options)
 }
 
@@ -142,5 +142,5 @@ async function list(
     ]),
   )
   const next = offset + page.items.length
-  if (next < page.total) printLine(dim(`${page.total} in all. More with --offset ${next}`))
+  if (next < page.total) printLine(dim(`${page.total} in total. For more, add --offset ${next}`))
 }

@@ -23,9 +23,9 @@ interface SimulateOptions {
 export function addSimulate(program: Command): void {
   program
     .command('simulate')
-    .description('Run a ScrapeNest on this machine: its API, and a sender with signatures, retries and faults')
+    .description('Run a local ScrapeNest: its API, and signed webhooks with retries and faults')
     .option('-p, --port <number>', 'the port of the API on 127.0.0.1', parseNumber({ min: 0, max: 65_535 }), 4010)
-    .option('-e, --endpoint <url>', 'register this endpoint at the start (repeatable)', collectUrls)
+    .option('-e, --endpoint <url>', 'register this endpoint at startup (repeatable)', collectUrls)
     .option('--secret <whsec>', 'the secret of --endpoint; default: SCRAPENEST_WEBHOOK_SECRET, or a new one')
     .option('--speed <factor>', 'divide the delays between retries', parseNumber({ min: 0.001 }), 1)
     .option(
@@ -36,24 +36,22 @@ export function addSimulate(program: Command): void {
     .addOption(
       new Option(
         '--rotation-overlap <seconds>',
-        "how long both secrets sign after a rotation; 0 as in ScrapeNest's SDK",
+        "how long both secrets sign after a rotation; 0 for none, as in ScrapeNest's SDK",
       )
         .argParser(parseSeconds({ min: 0 }))
         .default(600_000, '600'),
     )
     .option('--url-ttl <seconds>', 'how long a download_url is valid', parseNumber({ min: 1 }), 300)
     .addOption(
-      new Option('--signature-key <kind>', 'the key of the signatures')
-        .choices(['decoded', 'text', 'both'])
-        .default('decoded'),
+      new Option('--signature-key <kind>', 'the HMAC key').choices(['decoded', 'text', 'both']).default('decoded'),
     )
-    .option('--json', 'print JSON lines: one at the start, one per attempt, one at the end')
+    .option('--json', 'print one line of JSON at startup, per attempt, and at the end')
     .addHelpText(
       'after',
       `
-Use the base URL and the API key that it prints: in the client as baseUrl and
-apiKey, in ScrapeNest's SDK as base_url and api_key. Ctrl+C stops it, and its
-state is lost.
+The command prints a base URL and an API key. Pass them to the client as baseUrl
+and apiKey, or to ScrapeNest's SDK as base_url and api_key. Ctrl+C stops the
+simulator, and its state is lost.
 
 Examples:
   $ scrapenest-webhooks simulate -e http://localhost:3000/webhooks/scrapenest
@@ -84,7 +82,7 @@ async function simulate(options: SimulateOptions): Promise<void> {
   try {
     const secret = options.secret ?? environmentSecrets()[0]
     const endpoints = (options.endpoint ?? []).map((url) => simulator.register({ url, ...(secret && { secret }) }))
-    // A secret that the user already has must not end up in logs; a new one has to be shown.
+    // A new secret must be shown. One that the user already has must not end up in logs.
     const registered = endpoints.map(({ id, settings: { url }, secret: newSecret }) => ({
       endpoint_id: id,
       url: withoutCredentials(url),
@@ -102,7 +100,7 @@ async function simulate(options: SimulateOptions): Promise<void> {
 
 function explainPort(error: unknown, port: number): unknown {
   if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE') return error
-  return new Error(`Port ${port} is in use. Choose another one with --port, or any free one with --port 0.`, {
+  return new Error(`Port ${port} is in use. Choose another port with --port, or any free port with --port 0.`, {
     cause: error,
   })
 }
@@ -115,10 +113,10 @@ interface RegisteredEndpoint {
 }
 
 function printStart({ url, apiKey, examplePageUrl }: Simulator, endpoints: readonly RegisteredEndpoint[]): void {
-  printLine(bold('A ScrapeNest on this machine'), dim(' (Ctrl+C stops it)'))
+  printLine(bold('ScrapeNest simulator'), dim(' (Ctrl+C stops it)'))
   printLine(`  base URL   ${url}`)
   printLine(`  API key    ${apiKey}`)
-  printLine(`  a page     ${examplePageUrl}`)
+  printLine(`  test page  ${examplePageUrl}`)
   for (const endpoint of endpoints) {
     printLine(`  endpoint   ${endpoint.url}`)
     printLine(`  secret     ${endpoint.secret ?? 'the one you passed'}`)

@@ -40,7 +40,7 @@ export function addTrigger(program: Command): void {
     )
     .option('--duplicate', 'send the same event twice')
     .option('--tamper', 'change one bit of the body after signing')
-    .option('--stale', 'sign it ten minutes in the past')
+    .option('--stale', 'sign the event with a timestamp ten minutes ago')
     .option('--reserialize', 'serialize the JSON again after signing, as a proxy would')
     .option('--slow', 'send the body in pieces')
     .option('--drop', 'close the connection in the middle of the body')
@@ -48,9 +48,9 @@ export function addTrigger(program: Command): void {
     .addHelpText(
       'after',
       `
-Exit code 0: the server did what it should. It must accept the event (2xx), or
-refuse it (400, 401, 403) with --tamper, --stale or --reserialize. With --drop
-it must be reachable.
+Exit code 0 means that the server replied correctly. It must accept the event
+(2xx). With --tamper, --stale or --reserialize, it must refuse it (400, 401,
+403). With --drop, it must be reachable.
 
 Examples:
   $ scrapenest-webhooks trigger artifact.ready -o data.artifact_type=screenshot
@@ -65,7 +65,7 @@ async function trigger(eventType: string, options: TriggerOptions): Promise<void
   const secret = readSecret(options.secret)
   const { eventBody, sampleEvent, sendDelivery } = await import('@scrapenest-webhooks/simulator')
   const overrides = (options.override ?? []).map(parseAssignment).map(parseOverride)
-  // The sample of a failed job has other fields than that of a successful one.
+  // The sample of a failed job has different fields from that of a successful one.
   const status = overrides.find(({ path }) => path.join('.') === 'data.status')?.value
   const sample = sampleEvent(eventType, status === 'failed' ? { status } : {})
   const event = overrides.reduce(applyOverride, sample)
@@ -76,7 +76,7 @@ async function trigger(eventType: string, options: TriggerOptions): Promise<void
   if (options.duplicate) replies.push(await sendDelivery(delivery))
   for (const reply of replies) {
     const isExpected = isExpectedReply(reply, faults)
-    if (!isExpected) process.exitCode = exitCodes.notInOrder
+    if (!isExpected) process.exitCode = exitCodes.problemFound
     if (options.json) printJson({ event, messageId, ...reply, isExpected })
     else printReply(eventType, reply, isExpected)
   }
@@ -86,5 +86,5 @@ function printReply(eventType: string, reply: DeliveryReply, isExpected: boolean
   const { statusCode, responseBody, location, failure, latencyMs } = reply
   const result = statusCode === undefined ? failure : `${statusCode} ${responseBody}`
   printLine(isExpected ? green('✓') : red('✗'), ` ${eventType} ${result} `, dim(`${latencyMs} ms`))
-  if (location !== undefined) printLine('  ', yellow(`It redirects to ${location}, which is not followed.`))
+  if (location !== undefined) printLine('  ', yellow(`The reply redirects to ${location}. Redirects are not followed.`))
 }

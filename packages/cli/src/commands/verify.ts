@@ -18,13 +18,13 @@ interface VerifyOptions {
 export function addVerify(program: Command): void {
   program
     .command('verify')
-    .description('Check the signature of a captured delivery, and explain exactly why it fails')
+    .description('Verify a captured delivery, and explain exactly why it fails')
     .requiredOption('-b, --body <file>', 'the raw body, byte for byte; - reads stdin')
     .option('-H, --header <name: value>', 'a header of the delivery (repeatable)', collect)
     .option('--headers <file>', 'all headers: lines of "name: value", or a JSON object')
     .option('--secret <whsec>', 'a secret (repeatable); default: SCRAPENEST_WEBHOOK_SECRET', collect)
     .option('--tolerance <seconds>', 'maximum age of the timestamp', parseNumber({ min: 0 }), 300)
-    .option('--now <time>', 'the time to judge it at: ISO 8601, Unix seconds, or "sent" for when it was signed')
+    .option('--now <time>', 'verify as of this time: ISO 8601, Unix seconds, or "sent" for the time of signing')
     .option('--json', 'print the result as JSON')
     .addHelpText(
       'after',
@@ -43,7 +43,7 @@ async function verifyDelivery(options: VerifyOptions): Promise<void> {
   const nowMs = readNow(options.now, headers)
   const settings = { toleranceSeconds: options.tolerance, now: () => nowMs }
   const verdict = judge({ headers, body, secrets, settings })
-  if (!verdict.isValid) process.exitCode = exitCodes.notInOrder
+  if (!verdict.isValid) process.exitCode = exitCodes.problemFound
   if (options.json) printJson(verdict)
   else if (verdict.isValid) printAccepted(verdict, secrets.length)
   else printRefused(verdict)

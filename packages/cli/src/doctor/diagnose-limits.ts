@@ -20,7 +20,8 @@ export function diagnoseLimits({ sizes, compressed, chunked, get, exact }: Repli
       ? {
           id: 'compressed_bodies',
           verdict: 'note',
-          summary: 'A compressed body is decompressed before it is verified: anyone can send a decompression bomb.',
+          summary:
+            'Compressed bodies are decompressed before they are verified, so anyone can send a decompression bomb.',
           fix: 'Refuse requests with a content-encoding at this path (415).',
         }
       : {
@@ -48,12 +49,12 @@ function bodyLimit(sizes: Replies['sizes']): Finding {
     id: 'body_limit',
     verdict: 'fault',
     summary: `A body of ${refused.byteLength} bytes is answered ${describeReply(refused.reply)}; ${accepted} bytes are accepted.`,
-    fix: 'Raise maxBodyBytes and the limit of the proxy in front (nginx: client_max_body_size). --body-bytes sets the expected limit.',
+    fix: 'Raise maxBodyBytes and the limit of any proxy in front (nginx: client_max_body_size), or lower the expected limit with --body-bytes.',
   }
 }
 
 function replyTime({ latencyMs }: ProbeReply): Finding {
-  const summary = `The reply takes ${latencyMs} ms; ScrapeNest waits 10 s.`
+  const summary = `The reply takes ${latencyMs} ms. ScrapeNest waits 10 s.`
   if (latencyMs < slowMs) return { id: 'reply_time', verdict: 'ok', summary }
   return {
     id: 'reply_time',

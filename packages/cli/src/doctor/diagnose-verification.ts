@@ -3,7 +3,7 @@ import type { Replies } from './examine.ts'
 import type { Finding } from './finding.ts'
 import { isSuccess } from './send-probe.ts'
 
-/** Whether unsigned, modified and old deliveries are refused. A server that refuses genuine ones too proves nothing. */
+/** Whether unsigned, modified and old deliveries are refused. Proves nothing if genuine deliveries are refused too. */
 export function diagnoseVerification(replies: Replies): readonly Finding[] {
   const { unsigned, forged, altered, exact, plain } = replies
   const accepted = Object.entries({
@@ -18,8 +18,8 @@ export function diagnoseVerification(replies: Replies): readonly Finding[] {
       {
         id: 'not_verified',
         verdict: 'fault',
-        summary: `The server accepts deliveries ${accepted.join(', ')}: anyone can send it events.`,
-        fix: `Verify the signature before anything else. ${pageUrl('guides/verifying.md')}`,
+        summary: `The server accepts deliveries ${accepted.join(', ')}, so anyone can send it events.`,
+        fix: `Verify the signature before any other step. ${pageUrl('guides/verifying.md')}`,
       },
     ]
   }
@@ -34,8 +34,8 @@ function diagnoseTimestamps({ past, future }: Replies): Finding {
     return {
       id: 'timestamps',
       verdict: 'fault',
-      summary: 'A delivery signed ten minutes ago or from now is accepted: a captured one can be replayed.',
-      fix: 'Refuse timestamps that are more than 300 s from the clock.',
+      summary: 'A delivery signed ten minutes ago or from now is accepted, so captured deliveries can be replayed.',
+      fix: 'Refuse timestamps that differ from the clock by more than 300 s.',
     }
   }
   return { id: 'timestamps', verdict: 'ok', summary: 'Deliveries signed ten minutes ago or from now are refused.' }

@@ -5,13 +5,13 @@ import type { Replies } from './examine.ts'
 import type { Finding } from './finding.ts'
 import { describeReply, type ProbeReply } from './send-probe.ts'
 
-/** Explains the replies. The first finding is the fault that explains most of the others. */
+/** Explains the replies. If there are faults, the first explains most of the others. */
 export function diagnose(replies: Replies): readonly Finding[] {
   const { exact } = replies
   if (exact.status === undefined) return [isCertificateError(exact) ? untrusted(exact) : unreachable(exact)]
   const acceptance = diagnoseAcceptance(replies)
   const findings = [acceptance, ...diagnoseVerification(replies)]
-  // The limits of a server that accepts nothing are unknown.
+  // If the server accepts no delivery, its limits are unknown.
   if (acceptance.verdict === 'ok') findings.push(...diagnoseLimits(replies))
   return findings
 }
@@ -25,8 +25,8 @@ function untrusted(reply: ProbeReply): Finding {
   return {
     id: 'certificate_untrusted',
     verdict: 'fault',
-    summary: `The TLS certificate of the server is not trusted: ${describeReply(reply)}.`,
-    fix: 'Serve a valid certificate with its whole chain. If a private CA signed it, NODE_EXTRA_CA_CERTS makes this command trust it, but not ScrapeNest.',
+    summary: `The server's TLS certificate is not trusted: ${describeReply(reply)}.`,
+    fix: 'Serve a valid certificate with its full chain. For a private CA, NODE_EXTRA_CA_CERTS makes this command trust it, but ScrapeNest still will not.',
   }
 }
 
@@ -35,6 +35,6 @@ function unreachable(reply: ProbeReply): Finding {
     id: 'unreachable',
     verdict: 'fault',
     summary: `No reply from the server: ${describeReply(reply)}.`,
-    fix: 'Check the URL, that the server is running, and that no firewall or allowlist blocks this machine.',
+    fix: 'Check the URL, whether the server is running, and whether a firewall or allowlist blocks this machine.',
   }
 }

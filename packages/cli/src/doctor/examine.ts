@@ -21,9 +21,9 @@ export type Replies = Readonly<Record<ProbeName, ProbeReply>> & {
 /**
  * - `exact`: signed now; parsing and serializing would change the body
  * - `plain`: signed now; parsing and serializing would not change the body
- * - `empty`: signed now; the body is `{}`, which is not an event and which nothing changes
- * - `unsigned`, `forged`: without a signature, and signed with another secret
- * - `past`, `future`: signed ten minutes ago, and ten minutes from now
+ * - `empty`: signed now; the body is `{}`, which is not an event and survives any serialization
+ * - `unsigned`, `forged`: without a signature; signed with another secret
+ * - `past`, `future`: signed ten minutes ago; signed ten minutes from now
  * - `altered`: one letter of the body was changed after signing
  * - `compressed`: gzip after signing, with a content-encoding
  * - `chunked`: without a content-length
@@ -45,7 +45,7 @@ export type ProbeName =
 /** Twice the usual tolerance. */
 const tenMinutesSeconds = 600
 
-/** Sends every probe, one after the other. No handler runs; an inbox stores accepted probes as unhandled. */
+/** Sends the probes one after the other. No handler runs. */
 export async function examine(options: ExamineOptions): Promise<Replies> {
   const probes = Object.entries(probesWith(options.secret)) as [ProbeName, Probe][]
   const lengths = bodyLengths(options.bodyBytes)
@@ -82,7 +82,7 @@ function probesWith(secret: string): Record<ProbeName, Probe> {
   }
 }
 
-/** Common limits of parsers and proxies lie between these. */
+/** Chosen so that common limits of parsers and proxies lie in between. */
 function bodyLengths(largest: number): readonly number[] {
   const smaller = [10_000, 100_000, 150_000, 250_000, 500_000].filter((byteLength) => byteLength < largest)
   return [...smaller, largest]

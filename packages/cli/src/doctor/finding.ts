@@ -1,7 +1,7 @@
 export interface Finding {
   /** Stable across releases. */
   readonly id: FindingId
-  /** `fault`: deliveries are lost, or forgeries accepted. `note`: worth knowing, and may be intended. */
+  /** `fault`: deliveries are lost, or forgeries are accepted. `note`: worth knowing, but may be intended. */
   readonly verdict: 'ok' | 'note' | 'fault'
   readonly summary: string
   /** What to do about it. */

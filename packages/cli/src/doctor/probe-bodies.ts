@@ -1,15 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import { probeEventType } from '@scrapenest-webhooks/core'
 
-/** An event that survives being parsed and serialized by JavaScript, padded to a length. */
+/** An event that JavaScript can parse and serialize without changing it, padded to a length. */
 export function plainBody({ byteLength = 0 }: { readonly byteLength?: number } = {}): Buffer {
   const body = JSON.stringify(probeEvent({ padding: '' }))
   return Buffer.from(body.replace('"padding":""', `"padding":"${'x'.repeat(Math.max(0, byteLength - body.length))}"`))
 }
 
 /**
- * An event that changes when it is parsed and serialized: it has spaces, escapes of plain letters and slashes, a number
- * with a fraction of zero, one in scientific notation, keys that JavaScript sorts, a repeated key, and a final line break.
+ * An event that changes when it is parsed and serialized. It contains spaces, escaped letters and slashes, a number with a
+ * zero fraction, a number in scientific notation, keys that JavaScript sorts, a repeated key, and a final line break.
  */
 export function awkwardBody(): Buffer {
   const [start] = JSON.stringify(probeEvent({})).split('"data":')

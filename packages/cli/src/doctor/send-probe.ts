@@ -5,9 +5,9 @@ import { sign } from '@scrapenest-webhooks/core'
 
 export interface Probe {
   readonly body: Buffer
-  /** Absent: the probe is not signed. */
+  /** If absent, the probe is not signed. */
   readonly secret?: string | undefined
-  /** When it is signed, relative to now; negative is the past. Timestamps are in seconds. */
+  /** The time of signing relative to now, in seconds. Negative for the past. */
   readonly offsetSeconds?: number
   /** Sent instead of the signed bytes. */
   readonly sentBody?: Buffer
@@ -18,16 +18,16 @@ export interface Probe {
 }
 
 export interface ProbeReply {
-  /** Absent when there was no reply. */
+  /** Absent if there was no reply. */
   readonly status?: number
-  /** The code that one of our receivers replies with. */
+  /** The error code, if the server uses one of our receivers. */
   readonly code?: string | undefined
-  /** Where a redirect leads. */
+  /** The target of a redirect. */
   readonly location?: string | undefined
-  /** Why there was no reply: an error code of Node, if there is one. */
+  /** Why there was no reply: Node's error code, if there is one. */
   readonly failure?: string
   readonly latencyMs: number
-  /** The clock of the server minus ours, according to its `Date` header, which has whole seconds. */
+  /** The server's clock minus ours, in whole seconds, according to its `Date` header. */
   readonly clockOffsetSeconds?: number | undefined
 }
 
@@ -59,7 +59,7 @@ export function sendProbe(url: string, probe: Probe, timeoutMs: number): Promise
       const { statusCode: status = 0, headers } = response
       const { location } = headers
       resolve({ status, code, location, latencyMs: latencyMs(), clockOffsetSeconds: clockOffset(headers.date) })
-      // A server that refuses early may still wait for the rest of the body.
+      // A server that refuses the request early may still wait for the rest of the body.
       request.destroy()
     })
     request.on('error', (error: NodeJS.ErrnoException) => {
@@ -79,7 +79,7 @@ async function readStart(response: IncomingMessage): Promise<string> {
       if (text.length > maxReplyLength) break
     }
   } catch {
-    // The status is known; the body adds only the code.
+    // The status is known. The body would only add the code.
   }
   return text
 }
@@ -103,7 +103,7 @@ export function isSuccess({ status = 0 }: ProbeReply): boolean {
   return status >= 200 && status < 300
 }
 
-/** The reply in the words of a report. */
+/** Describes the reply for a report. */
 export function describeReply({ status, code, failure = 'no reply' }: ProbeReply): string {
   if (status === undefined) return failure
   return code === undefined ? String(status) : `${status} ${code}`

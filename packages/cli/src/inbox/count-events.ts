@@ -1,6 +1,6 @@
 import type { FinalState, Inbox, InboxFilter } from '@scrapenest-webhooks/inbox'
 
-/** Counts the events that a filter selects, page by page: an inbox itself counts by name and state only. */
+/** Counts the events that a filter selects, page by page, because `stats` only counts by name and state. */
 export async function countEvents(
   inbox: Inbox,
   filter: InboxFilter & { readonly state: FinalState },

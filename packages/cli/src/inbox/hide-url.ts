@@ -1,6 +1,6 @@
 import { messageOf } from '@scrapenest-webhooks/core/adapter'
 
-/** An error without the user name and password of a URL: an engine may quote its connection. */
+/** Removes the user name and password of a URL from an error, because an engine may quote its connection. */
 export function hideUrl(error: unknown, url: string): unknown {
   const { username, password } = new URL(url)
   const parts = [url, password, decodePart(password), username, decodePart(username)].filter((part) => part.length > 3)

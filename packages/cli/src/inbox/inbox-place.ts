@@ -1,11 +1,11 @@
 import { UsageError } from '../usage-error.ts'
 
-/** Options that say where an inbox is. */
+/** Options that locate an inbox. */
 export interface PlaceOptions {
   readonly file: string
-  /** A URL, or `true`: the one of `REDIS_URL`. */
+  /** A URL, or `true` for the one in `REDIS_URL`. */
   readonly redis?: string | true
-  /** A URL, or `true`: the one of `DATABASE_URL`. */
+  /** A URL, or `true` for the one in `DATABASE_URL`. */
   readonly postgres?: string | true
   readonly queuePrefix?: string
   readonly redisPrefix?: string
@@ -27,11 +27,11 @@ export type InboxPlace =
       readonly schema: string | undefined
     }
 
-/** @throws {UsageError} without the URL, which may hold a password. */
+/** @throws {UsageError} The message does not quote the URL, which may contain a password. */
 export function readPlace(options: PlaceOptions): InboxPlace {
   const { file, redis, postgres, queuePrefix, redisPrefix, schema } = options
-  if (redisPrefix !== undefined && redis === undefined) throw new UsageError('--redis-prefix needs --redis.')
-  if (schema !== undefined && postgres === undefined) throw new UsageError('--schema needs --postgres.')
+  if (redisPrefix !== undefined && redis === undefined) throw new UsageError('--redis-prefix requires --redis.')
+  if (schema !== undefined && postgres === undefined) throw new UsageError('--schema requires --postgres.')
   if (redis !== undefined) {
     const url = readUrl(redis, { option: '--redis', variable: 'REDIS_URL', protocols: ['redis:', 'rediss:'] })
     return { kind: 'redis', url, queuePrefix, prefix: redisPrefix }
@@ -41,7 +41,7 @@ export function readPlace(options: PlaceOptions): InboxPlace {
     const url = readUrl(postgres, { option: '--postgres', variable: 'DATABASE_URL', protocols })
     return { kind: 'postgres', url, queuePrefix, schema }
   }
-  if (queuePrefix !== undefined) throw new UsageError('--queue-prefix needs --redis or --postgres.')
+  if (queuePrefix !== undefined) throw new UsageError('--queue-prefix requires --redis or --postgres.')
   return { kind: 'sqlite', file }
 }
 
@@ -55,6 +55,6 @@ function readUrl(
   if (URL.canParse(url) && protocols.includes(new URL(url).protocol)) return url
   const source = given === true ? variable : option
   throw new UsageError(
-    `Expected ${source} to be a URL that starts with ${protocols[0]}//. Other arguments go before it.`,
+    `Expected ${source} to be a URL that starts with ${protocols[0]}//. Put other arguments before it.`,
   )
 }

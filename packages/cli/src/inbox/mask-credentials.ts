@@ -2,8 +2,7 @@ import type { AttemptError, InboxRecord } from '@scrapenest-webhooks/inbox'
 import { maskDownloadUrls, maskUrl } from '../mask-download-urls.ts'
 
 /**
- * Hides the credentials of an event: its `download_url`, and whatever the errors of its attempts quote of it and of
- * other secrets.
+ * Hides an event's credentials: its `download_url`, and any part of it or of other secrets that an attempt's error quotes.
  */
 export function maskCredentials(record: InboxRecord): InboxRecord {
   const { envelope, history } = record
@@ -15,7 +14,7 @@ export function maskCredentials(record: InboxRecord): InboxRecord {
   }
 }
 
-/** The values of every `download_url` in an event, and their normalized forms, which `fetch` puts into its errors. */
+/** Every `download_url` in an event, as written and in the normalized form that `fetch` quotes in errors. */
 function downloadUrls(envelope: InboxRecord['envelope']): readonly string[] {
   const urls = new Set<string>()
   JSON.stringify(envelope, (key, value: unknown) => {
@@ -33,7 +32,7 @@ function maskError({ code, name, message, stack }: AttemptError, urls: readonly 
   return stack === undefined ? masked : { ...masked, stack: maskText(stack, urls) }
 }
 
-/** Recognizes what the event does not contain, or no longer contains because its content was dropped. */
+/** Also recognizes credentials that the event does not contain, or no longer contains because its body was dropped. */
 function maskText(text: string, urls: readonly string[]): string {
   return urls
     .reduce((rest, url) => rest.replaceAll(url, maskUrl(url)), text)

@@ -7,7 +7,8 @@ import { type InboxPlace, type PlaceOptions, readPlace } from './inbox-place.ts'
 /**
  * Opens an inbox for the duration of `work`.
  *
- * @throws {UsageError} the place is unclear, or its file does not exist: a misspelled path must not create an empty inbox.
+ * @throws {UsageError} if the location is ambiguous or the file is missing. A misspelled path must not create an empty
+ * inbox.
  */
 export async function withInbox(options: PlaceOptions, work: (inbox: Inbox) => Promise<void>): Promise<void> {
   const place = readPlace(options)
@@ -27,7 +28,7 @@ async function open(place: InboxPlace): Promise<Inbox> {
   switch (place.kind) {
     case 'sqlite': {
       const { file } = place
-      if (!existsSync(file)) throw new UsageError(`There is no file ${file}. Pass the inbox with --file.`)
+      if (!existsSync(file)) throw new UsageError(`The file ${file} does not exist. Pass the inbox file with --file.`)
       const { sqliteInbox } = await import('@scrapenest-webhooks/inbox')
       return sqliteInbox({ file })
     }
@@ -43,17 +44,19 @@ async function open(place: InboxPlace): Promise<Inbox> {
       const { pgBossInbox } = await import('@scrapenest-webhooks/inbox-pg-boss').catch(
         suggestInstall('inbox-pg-boss', 'pg-boss'),
       )
-      // A misspelled schema must not become an empty inbox.
+      // A misspelled schema must not create an empty inbox.
       return pgBossInbox({ connectionString: url, queuePrefix, schema, createSchema: false })
     }
   }
 }
 
-/** The inboxes of Redis and PostgreSQL are optional: most people need neither. */
+/** The inboxes on Redis and PostgreSQL are optional, because most users need neither. */
 function suggestInstall(name: string, engine: string): (error: unknown) => never {
   return (error) => {
     if ((error as NodeJS.ErrnoException).code !== 'ERR_MODULE_NOT_FOUND') throw error
     const packages = `@scrapenest-webhooks/${name} ${engine}`
-    throw new Error(`This inbox needs packages that are not installed: npm install ${packages}`, { cause: error })
+    throw new Error(`This inbox requires packages that are not installed. Run npm install ${packages}`, {
+      cause: error,
+    })
   }
 }

@@ -3,8 +3,8 @@ import type { FinalState, Inbox } from '@scrapenest-webhooks/inbox'
 const intervalMs = 500
 
 /**
- * Reports how many events have left a state while `work` replays or deletes them. The total is that of the state: the filter
- * may select fewer.
+ * Reports how many events have left a state while `work` replays or deletes them. The total is that of the state, although
+ * the filter may select fewer.
  */
 export async function trackChange<Result>(
   inbox: Inbox,
@@ -21,7 +21,7 @@ export async function trackChange<Result>(
       const left = await count()
       if (!isOver) onProgress(Math.max(0, total - left), total, `${state} events`)
     } catch {
-      // The work itself reports why the store is unavailable.
+      // If the store is unavailable, the work itself reports why.
     }
   }
   const timer = setInterval(() => void report(), intervalMs)

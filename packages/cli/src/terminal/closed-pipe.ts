@@ -4,12 +4,12 @@ import { printErrorLine, red } from './print.ts'
 
 const closed = new AbortController()
 
-/** Aborted when the reader of stdout has gone, as with `… | head -1`. */
+/** Aborted when the reader of stdout has closed the pipe, as in `… | head -1`. */
 export const stdoutClosed: AbortSignal = closed.signal
 
 /**
- * Lets a command run to its end when its output is no longer read, or cannot be written (a full disk), instead of crashing it.
- * Output that is lost without its reader's doing makes the command fail.
+ * Keeps a command running when its output is no longer read, or cannot be written (a full disk), instead of crashing it. If
+ * output is lost for a reason other than its reader, the command fails.
  */
 export function tolerateLostOutput(): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -22,7 +22,7 @@ export function tolerateLostOutput(): void {
     }
     closed.abort()
   })
-  // There is nowhere left to report it.
+  // Nowhere is left to report it.
   process.stderr.on('error', () => {})
 }
 
@@ -30,8 +30,8 @@ const firstDelayMs = 250
 const maxDelayMs = 10_000
 
 /**
- * Detects that the reader of a pipe has gone while there is nothing to print. Only a write can fail, so this writes a
- * character that readers skip, at growing intervals: a space before a JSON value, a carriage return before a line.
+ * Detects that the reader has closed the pipe while there is nothing to print. Only a write can fail, so this writes a
+ * character that readers skip, at growing intervals: a space before a JSON value, or a carriage return before a line.
  */
 export function detectClosedPipe(filler: ' ' | '\r'): void {
   const stdout = fstatSync(process.stdout.fd)

@@ -1,12 +1,12 @@
 /**
- * Control characters (ESC and line breaks among them), format characters (among them those that reverse the direction
- * of text) and separators of lines. Joiners stay: emoji and several scripts need them.
+ * Control characters (including ESC and line breaks), format characters (including those that reverse the text direction)
+ * and line separators. Joiners are kept, because emoji and several scripts need them.
  */
 const controls = /(?![\u200c\u200d])[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\p{Cs}]/gu
 
 /**
- * Makes text harmless for a terminal: an event, a reply or an error could otherwise move the cursor, change colors, or
- * display something other than what it says. `\u001b` is written for ESC, which leaves JSON valid.
+ * Makes text safe to print. An event, a reply or an error could otherwise move the cursor, change colors, or display
+ * misleading text. ESC becomes `\u001b`, which keeps JSON valid.
  */
 export function escapeControls(text: string): string {
   return text.replace(controls, (character) =>

@@ -1,6 +1,6 @@
 /**
- * Runs work that must be able to clean up when Ctrl+C interrupts it. The process then ends by the signal, as a shell and its
- * scripts expect.
+ * Runs work that must clean up when Ctrl+C interrupts it. The process then ends with the signal, as shells and scripts
+ * expect.
  */
 export async function interruptible<Result>(work: (signal: AbortSignal) => Promise<Result>): Promise<Result> {
   const interrupted = new AbortController()

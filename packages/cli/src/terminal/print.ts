@@ -2,8 +2,8 @@ import { styleText } from 'node:util'
 import { escapeControls } from './escape-controls.ts'
 
 /**
- * Everything that the CLI prints goes through `write` at the end of this file, which escapes control characters. Colors
- * are added after that, so they are parts of a line and not codes inside a text.
+ * All output of the CLI goes through `write` at the end of this file, which escapes control characters. Colors are added
+ * afterwards, so they are separate parts of a line rather than codes in a text.
  */
 export type Part = string | StyledText
 
@@ -32,22 +32,22 @@ export function yellow(text: string): StyledText {
   return { text, style: 'yellow' }
 }
 
-/** One line of a result. */
+/** Prints one line of a result. */
 export function printLine(...parts: readonly Part[]): void {
   write(process.stdout, [...parts], '\n')
 }
 
-/** A result of several lines. */
+/** Prints a result of several lines. */
 export function printText(text: string): void {
   for (const line of text.split('\n')) printLine(line)
 }
 
-/** One JSON value on one line, for scripts. */
+/** Prints a JSON value on one line, for scripts. */
 export function printJson(value: unknown): void {
   printLine(JSON.stringify(value))
 }
 
-/** Columns as wide as their widest cell. */
+/** Prints a table with columns as wide as their widest cell. */
 export function printTable(headings: readonly string[], rows: readonly (readonly string[])[]): void {
   const escaped = rows.map((row) => row.map(escapeControls))
   const widths = headings.map((heading, column) =>
@@ -62,20 +62,20 @@ export function printTable(headings: readonly string[], rows: readonly (readonly
   for (const row of escaped) printLine(lineOf(row))
 }
 
-/** One line of an error. Errors, questions and progress go to stderr, so that stdout holds results only. */
+/** Prints one line of an error. Errors, questions and progress go to stderr, so stdout contains only results. */
 export function printErrorLine(...parts: readonly Part[]): void {
   write(process.stderr, parts, '\n')
 }
 
-/** A question, to be answered on the same line. */
+/** Prints a question to be answered on the same line. */
 export function printQuestion(question: string): void {
   write(process.stderr, [question, ' '])
 }
 
 /**
- * A progress bar for a person; nothing if stderr is not a terminal. It is removed once `done` reaches `total`.
+ * Shows a progress bar if stderr is a terminal. Removes it once `done` reaches `total`.
  *
- * @param total undefined if it is not known.
+ * @param total `undefined` if unknown.
  */
 export function showProgress(done: number, total: number | undefined, label: string): void {
   const { stderr } = process
@@ -95,7 +95,7 @@ export function showProgress(done: number, total: number | undefined, label: str
 function write(stream: NodeJS.WriteStream, parts: readonly Part[], end = ''): void {
   const painted = parts.map((part) => {
     if (typeof part === 'string') return escapeControls(part)
-    // Without colors if the stream is not a terminal, or if NO_COLOR is set.
+    // `styleText` omits colors if the stream is not a terminal or NO_COLOR is set.
     return styleText(part.style, escapeControls(part.text), { stream })
   })
   stream.write(`${painted.join('')}${end}`)

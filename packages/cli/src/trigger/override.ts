@@ -2,7 +2,7 @@ import { UsageError } from '../usage-error.ts'
 
 type JsonObject = Readonly<Record<string, unknown>>
 
-/** A field of an event, and the value to set. */
+/** A field of an event, and its new value. */
 export interface Override {
   readonly path: readonly string[]
   readonly value: unknown
@@ -19,7 +19,7 @@ export function parseOverride([path, text]: readonly [path: string, text: string
   return { path: names, value: parseValue(text) }
 }
 
-/** Sets a field of an event. An object replaces the whole field, and objects on the way to it are created. */
+/** Sets a field of an event. An object value replaces the whole field. Missing parent objects are created. */
 export function applyOverride(event: JsonObject, { path, value }: Override): JsonObject {
   const [name = '', ...rest] = path
   if (rest.length === 0) return { ...event, [name]: value }
@@ -40,10 +40,10 @@ function parseValue(text: string): unknown {
   }
 }
 
-/** A number is sent as it was typed: ids beyond 2^53 would lose digits as JavaScript numbers. */
+/** Numbers are sent as typed, because ids beyond 2^53 would lose digits as JavaScript numbers. */
 function keepDigits(_key: string, value: unknown, { source }: { readonly source?: string } = {}): unknown {
   return typeof value === 'number' && source !== undefined ? rawJson(source) : value
 }
 
-/** TypeScript does not declare `JSON.rawJSON`, which Node has since version 21. */
+/** TypeScript does not declare `JSON.rawJSON`, available since Node 21. */
 const { rawJSON: rawJson } = JSON as unknown as { readonly rawJSON: (text: string) => unknown }

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises'
 import { buffer as readAll } from 'node:stream/consumers'
 import { UsageError } from '../usage-error.ts'
 
-/** A delivery as it was recorded, and how to judge it. */
+/** A captured delivery, and how to verify it. */
 export interface CapturedDelivery {
   readonly headers: Readonly<Record<string, string>>
   readonly body: Buffer
@@ -16,9 +16,9 @@ export function readBody(file: string): Promise<Buffer> {
 }
 
 /**
- * The headers of a file and those given one by one, which take precedence.
+ * Merges the headers of a file with those passed individually, which take precedence.
  *
- * @throws {UsageError} there are none, or they are malformed.
+ * @throws {UsageError} if there are none, or they are malformed.
  */
 export async function readHeaders(file: string | undefined, lines: readonly string[]): Promise<Record<string, string>> {
   const text = file === undefined ? '' : decode(await readFile(file))
@@ -34,7 +34,7 @@ function decode(bytes: Buffer): string {
   return new TextDecoder(isUtf16 ? 'utf-16le' : 'utf-8').decode(bytes)
 }
 
-/** The lines that are headers. `curl -v` puts `>` before the headers it sends. */
+/** The lines that are headers. `curl -v` prefixes the headers it sends with `>`. */
 function headerLines(text: string): readonly string[] {
   return text
     .split(/\r\n|\r|\n/)
@@ -42,13 +42,13 @@ function headerLines(text: string): readonly string[] {
     .filter((line) => /^[^:\s]+:/.test(line))
 }
 
-/** An object, a list of pairs, or Node's `rawHeaders`: names and values in turn. */
+/** Accepts an object, a list of pairs, or Node's `rawHeaders`, in which names and values alternate. */
 function parseJsonHeaders(text: string): Record<string, string> {
   let headers: unknown
   try {
     headers = JSON.parse(text)
   } catch {
-    throw new UsageError('The --headers file starts like JSON, but is not valid JSON.')
+    throw new UsageError('The --headers file looks like JSON, but is not valid JSON.')
   }
   const pairs = Array.isArray(headers) ? pairsIn(headers) : Object.entries(headers as object)
   return Object.fromEntries(pairs.map(([name, value]) => [String(name).toLowerCase(), String(value)]))
@@ -70,9 +70,9 @@ function parseHeaderLines(lines: readonly string[]): Record<string, string> {
 }
 
 /**
- * The time at which a delivery is judged, in milliseconds.
+ * The time at which to verify a delivery, in milliseconds since 1970.
  *
- * @param text ISO 8601, Unix seconds, or `sent` for the time it was signed. Default: now.
+ * @param text ISO 8601, Unix seconds, or `sent` for the time of signing. Default: now.
  * @throws {UsageError}
  */
 export function readNow(text: string | undefined, headers: Readonly<Record<string, string>>): number {
@@ -80,5 +80,7 @@ export function readNow(text: string | undefined, headers: Readonly<Record<strin
   const time = text === 'sent' ? (headers['svix-timestamp'] ?? headers['webhook-timestamp'] ?? '') : text
   const timeMs = /^[0-9]{1,12}$/.test(time) ? Number(time) * 1000 : Date.parse(time)
   if (Number.isFinite(timeMs)) return timeMs
-  throw new UsageError('Expected --now as ISO 8601, Unix seconds, or "sent", which needs a timestamp in the headers.')
+  throw new UsageError(
+    'Expected --now to be an ISO 8601 time, Unix seconds, or "sent", which requires a timestamp in the headers.',
+  )
 }
