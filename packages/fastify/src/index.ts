@@ -57,8 +57,9 @@ export interface FastifyOptions {
    * @default 'scrapenest': the receiver is `app.scrapenest`
    */
   readonly decorateAs?: string | false | undefined
-  // Fastify's own options of `register`, which it also passes to the plugin.
+  /** The log level of the route: Fastify's own option of `register`. @default that of the instance */
   readonly logLevel?: string | undefined
+  /** The log serializers of the route: Fastify's own option of `register`. @default those of the instance */
   readonly logSerializers?: object | undefined
 }
 

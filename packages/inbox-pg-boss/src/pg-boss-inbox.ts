@@ -43,6 +43,14 @@ export interface PgBossInboxOptions extends InboxOptions {
   readonly queuePrefix?: string | undefined
 }
 
+const ownOptions: Readonly<Record<Exclude<keyof PgBossInboxOptions, keyof InboxOptions>, true>> = {
+  boss: true,
+  connectionString: true,
+  createSchema: true,
+  queuePrefix: true,
+  schema: true,
+}
+
 /**
  * An inbox on pg-boss, for several machines. Each event is a job in PostgreSQL, committed before its delivery is
  * acknowledged.
@@ -59,7 +67,7 @@ export interface PgBossInboxOptions extends InboxOptions {
 export function pgBossInbox(options: PgBossInboxOptions): PgBossInbox {
   const { connectionString, boss, schema = 'pgboss', createSchema, queuePrefix = 'webhooks', ...inbox } = options ?? {}
   supportedPgBoss()
-  checkKnownOptions(inbox, inboxOptions)
+  checkKnownOptions(options ?? {}, { ...inboxOptions, ...ownOptions })
   if ((connectionString === undefined) === (boss === undefined) || connectionString === '') {
     throw new ConfigurationError(
       'Expected either connectionString or boss, such as pgBossInbox({ connectionString: process.env.DATABASE_URL }). ' +

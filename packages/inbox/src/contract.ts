@@ -116,11 +116,15 @@ export type FinalState = 'done' | 'dead'
 
 /** Conditions on events. An event is selected if it meets all of them. */
 export interface InboxFilter {
+  /** The `name` of the receiver that stored the event. */
   readonly name?: string | undefined
   /** `''` selects events without a scope. */
   readonly scope?: string | undefined
+  /** `event_id`. */
   readonly eventId?: string | undefined
+  /** `event_type`, exactly: no pattern. */
   readonly eventType?: string | undefined
+  /** The event's current state. */
   readonly state?: InboxState | undefined
   /** Whether the event is done because there was no handler for it. */
   readonly isUnhandled?: boolean | undefined

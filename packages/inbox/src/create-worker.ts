@@ -50,11 +50,11 @@ export function createWorker<
   Events extends object = ScrapeNestEvents,
   Schemas extends EventSchemas<Events> = Record<never, never>,
 >(options: WorkerOptions<Events, Schemas>): InboxWorker {
-  const { inbox, ...handling } = options
+  const { inbox } = options
   if (typeof inbox?.start !== 'function') {
     throw new ConfigurationError('Expected inbox to be an Inbox, such as sqliteInbox(…).')
   }
-  const consumer = createInboxProcessor<Events, Schemas>(handling as HandlingOptions<Events, never, Schemas>)
+  const consumer = createInboxProcessor<Events, Schemas>(options, { inbox: true })
   let started: Promise<void> | undefined
   let isClosed = false
   let keepAlive: NodeJS.Timeout | undefined

@@ -85,7 +85,9 @@ export interface CursorPage<Item> {
 }
 
 export interface CursorOptions extends CallOptions {
+  /** Maximum number of entries on the page. @default ScrapeNest's */
   readonly limit?: number | undefined
+  /** Where the page starts: the `iterator` of the page before. @default the first page */
   readonly iterator?: string | undefined
 }
 

@@ -10,6 +10,7 @@ import { type HandlingOptions, type HandlingSettings, handlingOptions, readHandl
 /**
  * Creates the consumer that a worker starts an inbox with: it handles stored events and receives no deliveries.
  *
+ * @param otherOptions names that the caller handles itself. The message for an unknown option lists them, too.
  * @throws {ConfigurationError} `configuration_invalid`: an option is malformed or unknown.
  */
 export function createInboxProcessor<
@@ -18,8 +19,9 @@ export function createInboxProcessor<
 >(
   // NoInfer: as in createReceiver.
   options: HandlingOptions<NoInfer<Events>, never, Schemas>,
+  otherOptions: Readonly<Record<string, unknown>> = {},
 ): InboxConsumer {
-  checkKnownOptions(options, handlingOptions)
+  checkKnownOptions(options, { ...handlingOptions, ...otherOptions })
   const settings = readHandlingOptions<HandlingSettings<never>>(options)
   const reporter = createReporter(settings)
   const handlers = createHandlers(settings, reporter)

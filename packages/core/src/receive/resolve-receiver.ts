@@ -17,6 +17,7 @@ export type ReadyReceiver<Context = unknown> = Pick<
 
 /** Every adapter also accepts a ready receiver, which it neither starts nor closes. */
 export interface WithReceiver<Ready = ReadyReceiver> {
+  /** A receiver from `createReceiver`, whose owner starts and closes it. */
   readonly receiver: Ready
 }
 
