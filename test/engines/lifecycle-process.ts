@@ -1,4 +1,4 @@
-// A server with an inbox, told by its parent what to do:
+// A server with an inbox, controlled by its parent:
 // node lifecycle-process.ts <host> <inbox> <place> <name> <secret>
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'

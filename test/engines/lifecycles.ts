@@ -128,7 +128,7 @@ function clockCase(byMs: number): Case {
   }
 }
 
-/** During a handler of 30 s. If it heeds its `signal`, the process ends by itself; otherwise it calls `process.exit`. */
+/** During a handler of 30 s. If it heeds its `signal`, the process ends on its own; otherwise it calls `process.exit`. */
 function signalCase(signal: 'SIGTERM' | 'SIGINT', how: 'heeds' | 'ignores'): Case {
   return {
     name: `${signal}, and a handler of 30 s that ${how} its signal`,
@@ -159,7 +159,7 @@ function insist(condition: boolean, otherwise: string): void {
   if (!condition) throw new Error(otherwise)
 }
 
-/** A server in a process of its own, with its inbox on a place of its own. */
+/** A server in a separate process, with its inbox in a separate place. */
 export class Subject {
   readonly host: HostName
   readonly inbox: InboxName
@@ -334,7 +334,7 @@ export async function startEngine(inbox: InboxName): Promise<EngineServer | unde
   return inbox === 'pg-boss' ? await startPostgres() : undefined
 }
 
-/** Several at a time, because most of them wait; those that stop their engine one by one, on one of their own. */
+/** Several at a time, because most of them wait; those that stop their engine run one by one, each on a separate engine. */
 async function runAll(combinations: readonly Combination[], atOnce: number): Promise<Map<string, string>> {
   const results = new Map<string, string>()
   const engines = new Map<InboxName, EngineServer | undefined>()

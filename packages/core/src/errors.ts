@@ -258,6 +258,7 @@ export class PermanentError extends WebhookError<'permanent_failure'> {
   }
 }
 
+/** The options of a `RetryLaterError`. */
 export interface RetryLaterOptions extends ErrorOptions {
   /**
    * Seconds until the next attempt: 1 to 2147483647, rounded up.

@@ -13,7 +13,9 @@ export interface JobCreatedData {
   readonly job_id: string
   /** `light`, `standard` or `stealth`. ScrapeNest's sample has `http`, so expect other values. */
   readonly job_type: string
+  /** Such as `queued`. */
   readonly status: string
+  /** The page to scrape, as submitted. */
   readonly target_url: string
   /** ISO 8601, UTC. */
   readonly created_at: string
@@ -22,10 +24,13 @@ export interface JobCreatedData {
 /** A job ended. Failed jobs have no separate event: check `status`. */
 export type JobCompletedData = JobSucceededData | JobFailedData
 
+/** The job succeeded. Each artifact has its own `artifact.ready` event. */
 export interface JobSucceededData {
   readonly job_id: string
   readonly status: 'succeeded'
+  /** The number of artifacts that can be downloaded. */
   readonly artifact_count: number
+  /** In milliseconds. */
   readonly duration_ms: number
   /** ISO 8601, UTC. */
   readonly completed_at: string
@@ -37,6 +42,7 @@ export interface JobFailedData {
   readonly status: 'failed'
   /** Such as `timeout`. Expect other values. */
   readonly failure_reason: string
+  /** In milliseconds. */
   readonly duration_ms: number
   /** ISO 8601, UTC. */
   readonly completed_at: string
@@ -73,14 +79,19 @@ export const probeEventType = 'scrapenest-webhooks.probe'
 export interface WebhookEvent<Type extends string = string, Data = unknown> {
   /** Unique per event. If the sender omits it, the signed `svix-id`. */
   readonly event_id: string
+  /** Such as `job.completed`. Discriminates a union of events. */
   readonly event_type: Type
   /** Version of the event's schema. */
   readonly version?: string
+  /** The path of the event's JSON schema at ScrapeNest. */
   readonly schema_ref?: string
   /** When the event happened: ISO 8601, UTC. */
   readonly occurred_at?: string
+  /** The ScrapeNest organization that the event belongs to. */
   readonly org_id?: string
+  /** The readable name of the organization in URLs. */
   readonly org_slug?: string
+  /** The facts of the event, by type. See `ScrapeNestEvents`. */
   readonly data: Data
 }
 
@@ -134,6 +145,7 @@ export interface StandardSchema<Output = unknown> {
   }
 }
 
+/** The result of a Standard Schema: the output, or the issues. */
 export type SchemaResult<Output> =
   | { readonly value: Output; readonly issues?: undefined }
   | { readonly issues: readonly unknown[] }

@@ -39,6 +39,7 @@ export type ScrapenestWebhooksOptions<Context = unknown, Schemas = object> = Fet
  */
 export interface FetchHandler<Context = unknown, Ready = Receiver<ScrapeNestEvents, Context>> {
   (request: Request, ...context: Request extends Context ? [context?: Context] : [context: Context]): Promise<Response>
+  /** The receiver behind the handler. Add handlers with `receiver.onEvent`; close it when the server stops. */
   readonly receiver: Ready
 }
 
@@ -57,6 +58,7 @@ export interface FetchHandler<Context = unknown, Ready = Receiver<ScrapeNestEven
 // The overloads type the context and the receiver. The implementation only passes them through.
 export const scrapenestWebhooks: ScrapenestWebhooks = createFetchHandler as ScrapenestWebhooks
 
+/** The overloads of `scrapenestWebhooks`: with a ready receiver, or with the options of one. */
 export interface ScrapenestWebhooks {
   <Context = unknown, Ready extends ReadyReceiver<Context> = ReadyReceiver<Context>>(
     options: FetchOptions<Context> & WithReceiver<Ready>,

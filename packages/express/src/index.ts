@@ -63,6 +63,7 @@ export interface ExpressRequest extends IncomingMessage {
 export interface ExpressMiddleware<Ready = Receiver<ScrapeNestEvents, ExpressRequest>> {
   /** @param next absent if a functions framework calls the middleware as a handler. */
   (request: ExpressRequest, response: ServerResponse, next?: (error?: unknown) => void): Promise<void>
+  /** The receiver behind the middleware. Add handlers with `receiver.onEvent`; close it when the server stops. */
   readonly receiver: Ready
 }
 
@@ -74,6 +75,10 @@ const globalMount =
   'scrapenestWebhooks runs for every request and has no path. Set its path, or mount it on a route: ' +
   "app.use(scrapenestWebhooks({ path: '/webhooks/scrapenest', … })) or app.post('/webhooks/scrapenest', scrapenestWebhooks({ … }))."
 
+/** The same with a ready receiver, which it neither starts nor closes. Other options of a receiver are refused. */
+export function scrapenestWebhooks<Ready extends ReadyReceiver<ExpressRequest>>(
+  options: ExpressOptions & WithReceiver<Ready>,
+): ExpressMiddleware<Ready>
 /**
  * Receives ScrapeNest webhooks on Express 4 or 5.
  *
@@ -83,14 +88,11 @@ const globalMount =
  * @example
  * app.use(scrapenestWebhooks({ path: '/webhooks/scrapenest', secret: process.env.SCRAPENEST_WEBHOOK_SECRET, onEvent }))
  */
-export function scrapenestWebhooks<Ready extends ReadyReceiver<ExpressRequest>>(
-  options: ExpressOptions & WithReceiver<Ready>,
-): ExpressMiddleware<Ready>
 export function scrapenestWebhooks<Schemas extends EventSchemas<ScrapeNestEvents> = Record<never, never>>(
   options: ExpressOptions & ReceiverOptions<ScrapeNestEvents, ExpressRequest, Schemas>,
 ): ExpressMiddleware<Receiver<SchemaOutputs<ScrapeNestEvents, Schemas>, ExpressRequest>>
 export function scrapenestWebhooks(options: ExpressOptions & object): ExpressMiddleware<ReadyReceiver<ExpressRequest>> {
-  // The overloads have checked the types of the options.
+  // The overloads check the types of the options.
   const { receiver } = resolveReceiver(options as ReceiverOrOptions<ExpressRequest>, {
     startedBy: 'next turn',
     adapterOptions: { path: checkOptionalPath },

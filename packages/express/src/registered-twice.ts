@@ -1,21 +1,21 @@
 import { pathOf } from '@scrapenest-webhooks/node'
 
-/** What is used of the router of Express 4 and 5. */
+/** The part of Express 4's and 5's router that is used here. */
 interface Layer {
   readonly handle: object
   readonly route?: { readonly stack: readonly Layer[]; readonly methods: Readonly<Record<string, boolean>> } | undefined
-  /** Where `match` leaves the part of the path that matched, unless it returns it. */
+  /** The matched part of the path, set by `match` unless it returns it. */
   readonly path?: string
   match(path: string): boolean | { readonly path: string } | null
 }
 
 interface Application {
   readonly router?: { readonly stack: readonly Layer[] }
-  /** Express 4, whose `router` throws. */
+  /** Express 4 only, whose `router` throws. */
   readonly _router?: { readonly stack: readonly Layer[] }
 }
 
-/** The middlewares of this package, with their `path` option. */
+/** Middleware created by this package, with its `path` option. */
 const pathOptions = new WeakMap<object, string | undefined>()
 
 export function remember(middleware: object, path: string | undefined): void {
@@ -23,8 +23,8 @@ export function remember(middleware: object, path: string | undefined): void {
 }
 
 /**
- * The path of this request, if several of our middlewares in the application's own stack answer deliveries there. Those
- * in other routers are not found.
+ * Returns the path of the request if more than one middleware of this package in the application's own stack answers
+ * deliveries there. Does not find those in other routers.
  */
 export function findSecondRegistration(request: {
   readonly app?: unknown

@@ -98,7 +98,7 @@ export const scrapenestWebhooks: FastifyPluginAsync<ScrapenestWebhooksOptions> =
 
 const unchecked = (): void => {}
 
-/** Fastify checks those of `register` itself. */
+/** Fastify checks its own options of `register`. */
 const adapterOptions = {
   path: checkPath,
   prefix: unchecked,

@@ -57,6 +57,7 @@ export interface KoaContext {
 /** Koa middleware that carries its receiver. */
 export interface KoaMiddleware<Ready = Receiver<ScrapeNestEvents, KoaContext>> {
   (ctx: KoaContext, next: () => Promise<unknown>): Promise<unknown>
+  /** The receiver behind the middleware. Add handlers with `receiver.onEvent`; close it when the server stops. */
   readonly receiver: Ready
 }
 
@@ -68,6 +69,10 @@ const globalMount =
   'scrapenestWebhooks runs for every request and has no path. Set its path, or mount it on a route: ' +
   "app.use(scrapenestWebhooks({ path: '/webhooks/scrapenest', … })) or router.post('/webhooks/scrapenest', scrapenestWebhooks({ … }))."
 
+/** The same with a ready receiver, which it neither starts nor closes. Other options of a receiver are refused. */
+export function scrapenestWebhooks<Ready extends ReadyReceiver<KoaContext>>(
+  options: KoaOptions & WithReceiver<Ready>,
+): KoaMiddleware<Ready>
 /**
  * Receives ScrapeNest webhooks on Koa 2 or 3.
  *
@@ -77,14 +82,11 @@ const globalMount =
  * @example
  * app.use(scrapenestWebhooks({ path: '/webhooks/scrapenest', secret: process.env.SCRAPENEST_WEBHOOK_SECRET, onEvent }))
  */
-export function scrapenestWebhooks<Ready extends ReadyReceiver<KoaContext>>(
-  options: KoaOptions & WithReceiver<Ready>,
-): KoaMiddleware<Ready>
 export function scrapenestWebhooks<Schemas extends EventSchemas<ScrapeNestEvents> = Record<never, never>>(
   options: KoaOptions & ReceiverOptions<ScrapeNestEvents, KoaContext, Schemas>,
 ): KoaMiddleware<Receiver<SchemaOutputs<ScrapeNestEvents, Schemas>, KoaContext>>
 export function scrapenestWebhooks(options: KoaOptions & object): KoaMiddleware<ReadyReceiver<KoaContext>> {
-  // The overloads have checked the types of the options.
+  // The overloads check the types of the options.
   const { receiver } = resolveReceiver(options as ReceiverOrOptions<KoaContext>, {
     startedBy: 'next turn',
     adapterOptions: { path: checkOptionalPath },

@@ -1,11 +1,11 @@
-/** The middlewares of this package, with their `path` option. */
+/** Middleware created by this package, with its `path` option. */
 const pathOptions = new WeakMap<object, string | undefined>()
 
 export function remember(middleware: object, path: string | undefined): void {
   pathOptions.set(middleware, path)
 }
 
-/** What Koa and @koa/router leave in the context. */
+/** What Koa and @koa/router store in the context. */
 interface Stacks {
   readonly app?: { readonly middleware?: readonly object[] }
   /** The routes that match the path. */
@@ -13,8 +13,8 @@ interface Stacks {
 }
 
 /**
- * Whether several of our middlewares answer deliveries at this path: those used by the application with this `path`, and
- * those in routes that match. Other mounts leave no trace.
+ * Whether more than one middleware of this package answers deliveries at this path: those that the application uses with
+ * this `path`, and those in matching routes. Does not find other mounts.
  */
 export function isRegisteredTwice(ctx: object, path: string): boolean {
   const { app, matched = [] } = ctx as Stacks

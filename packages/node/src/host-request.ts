@@ -88,6 +88,6 @@ export function pathTwice(path: string): string {
 /** The error for a second registration for the same path, which no delivery reaches. */
 export function registeredTwice(path: string): ConfigurationError {
   return new ConfigurationError(
-    `scrapenestWebhooks is registered twice for ${path}, and only the first registration gets deliveries. Give the second one another path, or remove it.`,
+    `scrapenestWebhooks is registered twice for ${path}, and only the first registration gets deliveries. Remove the second one, or set its path to another one.`,
   )
 }

@@ -53,9 +53,14 @@ export type ScrapenestWebhooksOptions<Schemas = object> = NodeOptions &
 /** A request listener that carries its receiver. */
 export interface NodeHandler<Ready = Receiver<ScrapeNestEvents, IncomingMessage>> {
   (request: IncomingMessage, response: ServerResponse, next?: (error?: unknown) => void): Promise<void>
+  /** The receiver behind the handler. Add handlers with `receiver.onEvent`; close it when the server stops. */
   readonly receiver: Ready
 }
 
+/** The same with a ready receiver, which it neither starts nor closes. Other options of a receiver are refused. */
+export function scrapenestWebhooks<Ready extends ReadyReceiver<IncomingMessage>>(
+  options: NodeOptions & WithReceiver<Ready>,
+): NodeHandler<Ready>
 /**
  * Receives ScrapeNest webhooks on a bare node:http server or on node:http2's compatibility API.
  *
@@ -66,20 +71,17 @@ export interface NodeHandler<Ready = Receiver<ScrapeNestEvents, IncomingMessage>
  * const secret = process.env.SCRAPENEST_WEBHOOK_SECRET
  * createServer(scrapenestWebhooks({ path: '/webhooks/scrapenest', secret, onEvent }))
  */
-export function scrapenestWebhooks<Ready extends ReadyReceiver<IncomingMessage>>(
-  options: NodeOptions & WithReceiver<Ready>,
-): NodeHandler<Ready>
 export function scrapenestWebhooks<Schemas extends EventSchemas<ScrapeNestEvents> = Record<never, never>>(
   options: NodeOptions & ReceiverOptions<ScrapeNestEvents, IncomingMessage, Schemas>,
 ): NodeHandler<Receiver<SchemaOutputs<ScrapeNestEvents, Schemas>, IncomingMessage>>
 export function scrapenestWebhooks(options: NodeOptions & object): NodeHandler<ReadyReceiver<IncomingMessage>> {
-  // The overloads have checked the types of the options.
+  // The overloads check the types of the options.
   const { receiver } = resolveReceiver(options as ReceiverOrOptions<IncomingMessage>, {
     startedBy: 'next turn',
     adapterOptions: { path: checkOptionalPath },
   })
   const { path } = options
-  /** Whether an earlier listener of the same server answers at this path. The first delivery tells. */
+  /** Whether an earlier listener of the same server answers at this path. Known after the first delivery. */
   let isSecond = true
 
   async function handle(
@@ -103,7 +105,7 @@ export function scrapenestWebhooks(options: NodeOptions & object): NodeHandler<R
   return Object.assign(handle, { receiver })
 }
 
-/** The handlers made here. */
+/** The handlers created by this package, with their `path` option. */
 const handlers = new WeakMap<object, Pick<NodeOptions, 'path'>>()
 
 /** The listeners of this request's server that were called before this one. */

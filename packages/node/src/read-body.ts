@@ -6,6 +6,7 @@ import { bodyTooLarge, findKeptBody } from '@scrapenest-webhooks/core/adapter'
 
 /** Where to find the raw body of a request. */
 export interface BodySource {
+  /** The request whose headers describe the body. */
   readonly request: IncomingMessage
   /** Where the host's parsers may have kept the body, most exact first, as for `findKeptBody`. */
   readonly kept: readonly (() => unknown)[]

@@ -10,6 +10,7 @@ export interface SignedDelivery {
   readonly body: Buffer<ArrayBuffer>
 }
 
+/** The options of `signDelivery`. */
 export interface SignDeliveryOptions {
   /** The signing secret, `whsec_…`. */
   readonly secret: Secret

@@ -38,6 +38,7 @@ export type ClaimResult =
   | { readonly state: 'in_progress' }
   | { readonly state: 'done' }
 
+/** The options of `memoryDuplicates`. */
 export interface MemoryDuplicatesOptions {
   /**
    * How long a handled event is remembered, in seconds.

@@ -6,6 +6,7 @@ export interface EventIdentity {
   readonly name: string
   /** The tenant whose secret signed it. Absent or empty without tenants. */
   readonly scope?: string | undefined
+  /** The `event_id`, exactly as received. */
   readonly eventId: string
 }
 

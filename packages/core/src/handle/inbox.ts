@@ -57,16 +57,20 @@ export interface InboxEvent {
   readonly name: string
   /** The tenant whose secret signed it. Absent or empty without tenants. */
   readonly scope?: string | undefined
+  /** The `event_id`, or the `svix-id` if the event has none. */
   readonly eventId: string
   readonly eventType: string
   /** `svix-id`. */
   readonly messageId: string
+  /** When the sender signed the delivery. */
   readonly sentAt: Date
+  /** When this server received the delivery. */
   readonly receivedAt: Date
   /** The three headers of the verified family, as received. */
   readonly signedHeaders: Readonly<Record<string, string>>
   /** The verified bytes. */
   readonly body: Uint8Array
+  /** Index of the matching secret in the list. Above 0, a rotation is in progress. */
   readonly secretIndex: number
 }
 

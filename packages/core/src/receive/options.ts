@@ -113,6 +113,7 @@ const receiverOptions: Readonly<Record<keyof ReceiverOptions<object>, true>> = {
   toleranceSeconds: true,
 }
 
+/** The default of `closeGraceMs`, in milliseconds. */
 export const defaultCloseGraceMs = 8_000
 
 interface ReadOptions {

@@ -64,6 +64,7 @@ export interface Receiver<Events extends object = ScrapeNestEvents, Context = un
   report(problem: WebhookError | string): void
 }
 
+/** The options of `Receiver.close`. */
 export interface CloseOptions {
   /**
    * The budget, in milliseconds. `Infinity` waits for as long as the handlers take.

@@ -3,6 +3,7 @@ import type { WebhookHeaders } from '../verify/headers.ts'
 
 /** An HTTP request, in a form that every host can provide. */
 export interface WebhookRequest {
+  /** The HTTP method, in capitals. Anything but `POST` gets 405. */
   readonly method: string
   /** Path and query as the host reports them, or a full URL. Passed to the secret function only. */
   readonly url?: string | undefined
@@ -19,6 +20,7 @@ export interface WebhookRequest {
   readonly logger?: Logger | undefined
 }
 
+/** The limits that a body reader must respect. */
 export interface BodyLimits {
   /** The maximum length in bytes. A reader should stop once the body exceeds it. */
   readonly maxBytes: number

@@ -38,6 +38,7 @@ export type CatalogueSchemas = {
   readonly [Type in keyof ScrapeNestEvents]?: StandardSchema<ScrapeNestEvents[Type]> | undefined
 }
 
+/** The options of `resolveReceiver`. */
 export interface ResolveOptions {
   /**
    * Who starts the receiver. `next turn`: with `onEvent` among the options, it starts in the next turn of the event loop,
@@ -51,7 +52,10 @@ export interface ResolveOptions {
    * @default 'at once'
    */
   readonly reportUnsetSecret?: 'at once' | 'late'
-  /** The adapter's own options, such as `{ path: checkPath }`. Each check gets the value of its option. @default {} */
+  /**
+   * The options of the adapter itself, such as `{ path: checkPath }`. Each function checks the value of its option.
+   * @default {}: only options of the receiver are known
+   */
   readonly adapterOptions?: Readonly<Record<string, (value: unknown) => unknown>>
 }
 

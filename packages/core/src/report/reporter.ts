@@ -21,9 +21,11 @@ export interface EventIds {
 
 /** Which attempt failed, and when the next one is due. Absent without an inbox. */
 export interface AttemptFacts {
+  /** The number of the failed attempt, from 1. */
   readonly attempt?: number | undefined
+  /** The configured maximum number of attempts. */
   readonly maxAttempts?: number | undefined
-  /** Absent if the event is dead. */
+  /** When the next attempt is due. Absent if the event is dead. */
   readonly nextAttemptAt?: Date | undefined
 }
 
@@ -43,6 +45,7 @@ export interface DeliveryOutcome extends EventIds {
   readonly durationMs: number
   /** Index of the matching secret. Absent if the delivery was not verified. */
   readonly secretIndex?: number | undefined
+  /** The client's address, as the host reports it. */
   readonly remoteAddress?: string | undefined
   /** Why the delivery was refused or failed. */
   readonly error?: WebhookError | undefined
@@ -116,7 +119,7 @@ export function createReporter({ name, logger, onError, onDelivery }: ReporterOp
     void safely(() => {
       const isThrown = code === 'handler_failed' || code === 'permanent_failure'
       const message = isThrown ? withPage(rowOf('handler_failed').message, 'handler_failed') : (error as Error).message
-      // An inbox raises its own reports, such as `lease_ended`: their stacks say nothing, and a crash causes many.
+      // Without the stack for reports of an inbox, such as `lease_ended`: it says nothing, and a crash causes many.
       const err = codeOf(error) === undefined && !isThrown ? (error as Error).cause : error
       const line = {
         logger: subject.logger ?? logger,

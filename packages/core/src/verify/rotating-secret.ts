@@ -2,6 +2,7 @@ import { inspect } from 'node:util'
 import { checkHooks, checkWholeNumber, unexpected } from '../check.ts'
 import { isUnsetSecret, maxSecrets, parseSecrets, type Secret, type SecretResult } from './secret.ts'
 
+/** The options of `rotatingSecret`. */
 export interface RotatingSecretOptions {
   /**
    * Reads the secret from its source: a file, a database, a secret manager. A list is authoritative: secrets missing from
@@ -34,6 +35,7 @@ export interface RotatingSecretOptions {
   readonly now?: () => number
 }
 
+/** Two options for a receiver: spread them into its options. */
 export interface RotatingSecret {
   /** Pass it as the receiver's `secret`. */
   readonly secret: () => Promise<readonly Secret[]>

@@ -10,11 +10,13 @@ import { defaultToleranceSeconds, readSignedHeaders, type SignedHeaders } from '
 
 /** Headers and body of one delivery, as received. */
 export interface WebhookMessage {
+  /** Node's headers object, a `Headers`, a `Map` or a list of pairs. */
   readonly headers: WebhookHeaders
   /** The bytes as received. A string is encoded as UTF-8. A parsed object is refused. */
   readonly body: Uint8Array | ArrayBuffer | string
 }
 
+/** The options of `verify` and `verifyEvent`. */
 export interface VerifyOptions {
   /**
    * Maximum difference between the timestamp and the clock, in seconds, in both directions.
