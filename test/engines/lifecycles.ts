@@ -46,7 +46,7 @@ const leaseMs = 6 * second
 const closesWithinMs = 8 * second + 6 * second
 
 /** How long a delivery or a handler may take on a busy machine. */
-const soonMs = 30 * second
+const soonMs = minute
 
 export interface Case {
   readonly name: string

@@ -5,9 +5,18 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { scrapenestWebhooks } from '@scrapenest-webhooks/express'
 import { type Inbox, memoryInbox, sqliteInbox } from '@scrapenest-webhooks/inbox'
-import { createEvent, deliver, generateSecret, signDelivery } from '@scrapenest-webhooks/testing'
+import { createEvent, deliver, generateSecret, signDelivery, untilInboxStats } from '@scrapenest-webhooks/testing'
 import express from 'express'
 import { expect, it, onTestFinished, vi } from 'vitest'
+import {
+  type InboxEngine,
+  inboxEngines,
+  newPlaceName,
+  openPlace,
+  openServer,
+  serverOf,
+} from '../engines/engine-inboxes.ts'
+import { hasEngine } from '../engines/installed-engines.ts'
 
 function temporaryInbox(): Inbox {
   const folder = mkdtempSync(join(tmpdir(), 'scrapenest-tenants-'))
@@ -15,16 +24,25 @@ function temporaryInbox(): Inbox {
   return sqliteInbox({ file: join(folder, 'webhooks.db') })
 }
 
-const inboxes: readonly [string, () => Inbox | undefined][] = [
+async function engineInbox(engine: InboxEngine): Promise<Inbox> {
+  const server = await openServer(engine)
+  onTestFinished(() => server.dispose())
+  return openPlace(engine, { url: server.url, name: newPlaceName() }).createInbox()
+}
+
+const inboxes: readonly [string, () => Inbox | undefined | Promise<Inbox>][] = [
   ['without an inbox', () => undefined],
   ['with an inbox in memory', () => memoryInbox()],
   ['with an inbox in SQLite', temporaryInbox],
+  ...inboxEngines
+    .filter((engine) => hasEngine(serverOf[engine]))
+    .map((engine): [string, () => Promise<Inbox>] => [`with an inbox on ${engine}`, () => engineInbox(engine)]),
 ]
 
 it.each(inboxes)(
   "%s, an event is not a duplicate of another tenant's event with the same id",
   async (_kind, create) => {
-    const inbox = create()
+    const inbox = await create()
     const secrets: Record<string, string> = { one: generateSecret(), two: generateSecret() }
     const findSecrets = async (tenant: string) => secrets[tenant]
     const handled: unknown[] = []
@@ -52,7 +70,7 @@ it.each(inboxes)(
     expect((await send('one', secrets['one'])).reply).toEqual({ status: 'accepted' })
     expect((await send('two', secrets['two'])).reply).toEqual({ status: 'accepted' })
     expect((await send('two', secrets['one'])).reply).toEqual({ error: 'signature_mismatch' })
-    await vi.waitFor(() => expect(handled).toHaveLength(2))
+    await vi.waitFor(() => expect(handled).toHaveLength(2), 10_000)
     expect(handled.sort()).toEqual([
       [event.event_id, 'one'],
       [event.event_id, 'two'],
@@ -63,6 +81,8 @@ it.each(inboxes)(
       'one',
       'two',
     ])
+    await untilInboxStats(inbox, { done: 2 })
     expect(await inbox.get(event.event_id, { scope: 'two' })).toMatchObject({ scope: 'two', state: 'done' })
   },
+  60_000,
 )
