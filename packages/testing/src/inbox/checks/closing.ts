@@ -28,6 +28,9 @@ export const closingChecks: readonly InboxCheckDefinition[] = [
       await inbox.put(createInboxEvent())
       await inbox.put(createInboxEvent())
       await context.until(() => begun.length > 0, 'the handler is called')
+      // Otherwise an inbox that would run both may close before it has claimed the second.
+      await pause()
+      await context.expectCounts(inbox, { running: 1, ready: 1 })
       const closed = inbox.close({ graceMs: 5000 })
       await pause()
       finish()
