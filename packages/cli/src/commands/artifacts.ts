@@ -29,7 +29,7 @@ async function download(
   options: ApiOptions & { readonly to: string; readonly sha256?: string; readonly force?: boolean },
 ): Promise<void> {
   const { sha256, force = false } = options
-  // A user typed this path and may mean a `..`, which the client refuses in a relative path.
+  // A user typed this path and may mean a `..`, which the client confines in a relative path.
   const to = resolve(options.to)
   if (!force && existsSync(to)) throw new UsageError(`${to} exists. Add --force to replace it.`)
   const { artifacts } = await createClient(options)

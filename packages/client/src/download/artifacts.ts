@@ -7,7 +7,7 @@ import { type ArtifactSource, createArtifactLocator } from './artifact-locator.t
 import { type DownloadProgress, downloadTo } from './download.ts'
 import { PartialFile } from './partial-file.ts'
 import { checkSha256 } from './sha256.ts'
-import { checkTargetPath } from './target-path.ts'
+import { confineTargetPath } from './target-path.ts'
 
 /** Options of each download. Their defaults are set on the client. */
 export interface DownloadDefaults {
@@ -29,8 +29,8 @@ export interface ReadOptions extends DownloadDefaults, CallOptions {
 export interface DownloadOptions extends ReadOptions {
   /**
    * The file to write. A missing directory is created. An existing file is replaced at the end and keeps its mode. A new
-   * file is readable by its owner only. Symbolic links are followed. A relative path may not go up (`..`) after a name,
-   * because that name may come from an event.
+   * file is readable by its owner only. Symbolic links are followed. A relative path cannot leave its first
+   * directory again with `..`, because the rest may come from an event.
    */
   readonly to: string
 }
@@ -86,7 +86,7 @@ export class Artifacts {
    * @throws {ScrapeNestError} `url_not_allowed`, `address_not_allowed`, `too_many_redirects`, `download_url_expired`,
    * `download_failed`, `download_too_large`, `content_coding_unsupported`, `content_decoding_failed`, `integrity_mismatch`,
    * `artifact_not_found`, `connection_failed`, `request_timeout`, `file_write_failed`, or a code of the API.
-   * @throws {ConfigurationError} `configuration_invalid`: an option, such as a `to` that goes up after a name.
+   * @throws {ConfigurationError} `configuration_invalid`: an option.
    * @throws the signal's reason when aborted.
    *
    * @example
@@ -96,7 +96,7 @@ export class Artifacts {
   async download(source: ArtifactSource, options: DownloadOptions): Promise<DownloadedFile> {
     const own = ownOptions(options, { ...readOptions, to: true })
     const settings = this.#downloadSettings(own, 1024 * 1024 * 1024)
-    const to = checkTargetPath(own.to)
+    const to = confineTargetPath(own.to)
     const result = await downloadTo(() => PartialFile.create(to), this.#locator(source), settings)
     const { output: path, ...facts } = result
     return { path, ...facts }

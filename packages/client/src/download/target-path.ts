@@ -2,20 +2,31 @@ import { isAbsolute } from 'node:path'
 import { ConfigurationError } from '@scrapenest-webhooks/core'
 
 /**
- * Checks where a download is to be written, before anything is requested.
+ * The path to write. A relative path may begin with `..`, but not leave its first directory again: that is what
+ * `data/${job_id}.png` does if an event says `../../etc/x`. As at the root of a file system, `..` then leads nowhere, and
+ * the file stays in `data`; a warning says so. An absolute path is not confined, because `${import.meta.dirname}/../data` is a
+ * common way to write one.
  *
- * A relative path may begin with `..`, but not go up again after a name: that is what `data/${job_id}.png` becomes if an
- * event says `../../etc/x`. An absolute path may, because `${import.meta.dirname}/../data` is a common way to write one.
- *
- * @throws {ConfigurationError} `configuration_invalid`
+ * @throws {ConfigurationError} `configuration_invalid`: not the path of a file.
  */
-export function checkTargetPath(to: unknown): string {
+export function confineTargetPath(to: unknown): string {
   if (typeof to !== 'string' || to === '') throw new ConfigurationError('Expected `to` to be the path of a file.')
   const segments = to.split(/[\\/]/)
-  const firstName = segments.findIndex((segment) => !['', '.', '..'].includes(segment))
-  if (isAbsolute(to) || firstName < 0 || !segments.includes('..', firstName)) return to
-  throw new ConfigurationError(
-    `Expected \`to\` not to go up after a name, got ${JSON.stringify(to)}. If part of it is from an event, escape that with ` +
-      'encodeURIComponent. If you mean it, pass path.resolve(to).',
-  )
+  const root = segments.findIndex((segment) => !['', '.', '..'].includes(segment)) + 1
+  if (isAbsolute(to) || root === 0) return to
+  const below: string[] = []
+  let leaves = false
+  for (const segment of segments.slice(root)) {
+    if (segment === '..') leaves = below.pop() === undefined || leaves
+    else if (segment !== '' && segment !== '.') below.push(segment)
+  }
+  if (!leaves) return to
+  if (below.length === 0) throw new ConfigurationError('Expected `to` to be the path of a file.')
+  const confined = [...segments.slice(0, root), ...below].join('/')
+  const fix = 'Escape what an event says with encodeURIComponent. If you mean the other path, pass path.resolve(to).'
+  process.emitWarning(`The path of a download leaves its directory. It is written to ${confined} instead. ${fix}`, {
+    type: 'ScrapeNestWarning',
+    code: 'SCRAPENEST_PATH_CONFINED',
+  })
+  return confined
 }
