@@ -136,7 +136,7 @@ function packageFolder(file: string): string {
   return relative(join(repository, 'packages'), file).split(/[\\/]/, 1)[0] as string
 }
 
-/** Overloads, and a type beside a value of the same name, are one export. */
+/** Overloads are one export, and so are a type and a value with the same name. */
 function describe(name: string, file: ts.SourceFile): ExportedName {
   const statements = file.statements.filter((statement) => namesOf(statement).includes(name))
   if (statements.length === 0) throw new Error(`${file.fileName} declares no ${name}.`)
