@@ -24,7 +24,8 @@ const path = '/webhooks/scrapenest'
 const slowMs = 30_000
 
 function send(report: Report): void {
-  process.send?.(report)
+  // Closing may report something once the parent no longer listens.
+  if (process.connected) process.send?.(report)
 }
 
 /** Sets the clock of this process, as an operator sets that of a machine. Monotonic time and timers go on as before. */
