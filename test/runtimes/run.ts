@@ -3,6 +3,8 @@ import { copyFile, mkdir, readFile, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { type PackedPackage, packAll, runIn, temporaryFolder } from '../packaging/consumer.ts'
+import { tryNextBuild } from './next-build.ts'
+import { installRunner, testRunners } from './test-runners.ts'
 
 /** The oldest Node that the packages support, and the newest release of each major. */
 const nodeVersions = ['20.19.0', '20.20.2', '22.23.3', '24.21.0', '26.10.0']
@@ -31,7 +33,11 @@ const folder = await temporaryFolder()
 try {
   await mkdir(join(folder, 'tarballs'))
   const packed = await packAll(join(folder, 'tarballs'))
-  const failures = [...(await printHosts(folder, packed)), ...(await printInboxes(folder, packed))]
+  const failures = [
+    ...(await printHosts(folder, packed)),
+    ...(await printInboxes(folder, packed)),
+    ...(await printTools(folder, packed)),
+  ]
   console.log(`\n${failures.length} failures.`)
   for (const failure of failures) console.log(`✗ ${failure}`)
   process.exitCode = failures.length === 0 ? 0 : 1
@@ -77,6 +83,35 @@ async function printInboxes(root: string, packed: readonly PackedPackage[]): Pro
   }
   console.log(table([['Node', 'memory', 'sqlite'], ...rows]))
   console.log('\nEach cell: checks that pass + checks that do not apply. Each row also ran a job and the command line.')
+  return failures
+}
+
+/** Runs a test in each test runner, and a build that imports a receiver. @returns the failures. */
+async function printTools(root: string, packed: readonly PackedPackage[]): Promise<readonly string[]> {
+  const failures: string[] = []
+  async function attempt(name: string, work: () => Promise<readonly string[]>): Promise<void> {
+    const found = await work().catch((error: Error) => [error.message])
+    console.log(`${found.length === 0 ? '✓' : '✗'} ${name}`)
+    failures.push(...found.map((failure) => `${name}: ${failure}`))
+  }
+  console.log()
+  for (const [major, version] of [
+    [20, '20.20.2'],
+    [24, '24.21.0'],
+  ] as const) {
+    const node = await installNode(root, version)
+    for (const [index, setup] of testRunners[major].entries()) {
+      await attempt(`${setup.name}, on Node ${version}`, async () => {
+        const runTests = await installRunner(join(root, `runner-${major}-${index}`), packed, setup)
+        await runTests(node)
+        return []
+      })
+    }
+  }
+  const node = await installNode(root, '24.21.0')
+  await attempt('next build, without the secret and with an event in the inbox', () =>
+    tryNextBuild(join(root, 'next'), packed, node),
+  )
   return failures
 }
 

@@ -1,7 +1,9 @@
 export type { ArtifactUrl, ArtifactUrlOptions } from './api/artifact-url.ts'
 export type { CallOptions } from './api/connection.ts'
 export type {
+  AnyJobRequest,
   ArtifactOptions,
+  BrowserJobRequest,
   ExtractionHook,
   HttpMethod,
   JobAction,

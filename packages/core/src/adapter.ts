@@ -16,7 +16,6 @@ export {
 export { codeOf, messageOf, pageUrl, retryAfterSecondsOf, withPage } from './errors.ts'
 export { type EventIdentity, eventKey, keyText } from './handle/event-key.ts'
 export type { DispatchResult } from './handle/handlers.ts'
-export type { InboxAttempt, InboxProcessor } from './handle/inbox.ts'
 export { createInboxProcessor } from './handle/inbox-processor.ts'
 // Otherwise the compiler could not name the inferred types of what an adapter exports.
 export type * from './index.ts'

@@ -42,7 +42,7 @@ export {
   memoryDuplicates,
 } from './handle/duplicates.ts'
 export type { EventHandler, EventHandlers } from './handle/handlers.ts'
-export type { InboxConnection, InboxConsumer, InboxEvent } from './handle/inbox.ts'
+export type { InboxAttempt, InboxConnection, InboxConsumer, InboxEvent, InboxProcessor } from './handle/inbox.ts'
 export type { HandlingOptions } from './handle/options.ts'
 export type { ReceiverOptions } from './receive/options.ts'
 export { type CloseOptions, createReceiver, type Receiver } from './receive/receiver.ts'

@@ -8,7 +8,8 @@ export type WaitUntil = Open<'load' | 'domcontentloaded' | 'networkidle' | 'comm
 /** A job in one of the three tiers. Fields keep their wire names. */
 export type JobRequest = LightJobRequest | StandardJobRequest | StealthJobRequest
 
-interface AnyJobRequest {
+/** What jobs of every tier have in common. */
+export interface AnyJobRequest {
   readonly target_url: string
   readonly timeout_ms?: number | undefined
   readonly tags?: readonly string[] | undefined
@@ -38,7 +39,8 @@ export interface LightJobRequest extends AnyJobRequest {
     | undefined
 }
 
-interface BrowserJobRequest extends AnyJobRequest {
+/** What jobs that run in a browser have in common. */
+export interface BrowserJobRequest extends AnyJobRequest {
   readonly headless?: boolean | undefined
   readonly browser?: Open<'chromium' | 'stealth'> | undefined
   readonly wait_until?: WaitUntil | undefined
