@@ -5,7 +5,7 @@ import { promisify, stripVTControlCharacters } from 'node:util'
 
 const repository = new URL('..', import.meta.url)
 /** Sections drawn in full. The others are reduced to a title and a line count, because their lines may contain random ids. */
-const drawnWhole = ['Fastify', 'Faults', 'A crash']
+const drawnWhole = ['Fastify', 'Faults', 'Crash']
 
 const columnWidth = 7.4
 const lineHeight = 18

@@ -1,5 +1,5 @@
-// Real servers, real HTTP, and deliveries signed by an implementation that is not ours (npm standardwebhooks): what each
-// delivery was, what the server answered, and what the handlers saw.
+// Real servers, real HTTP, and deliveries signed by an independent implementation (npm standardwebhooks). Prints each
+// delivery, the server's reply, and what the handlers saw.
 import { randomBytes, randomUUID } from 'node:crypto'
 import { styleText } from 'node:util'
 import type { ScrapeNestEvent } from '@scrapenest-webhooks/core'
@@ -13,11 +13,11 @@ interface Attempt {
   readonly body: string
   readonly headers: Record<string, string>
   readonly expected: string
-  /** What the handler must have seen; nothing where no handler may run. */
+  /** What the handler must see. Absent if no handler may run. */
   readonly handled?: string
 }
 
-/** Shows every kind of delivery on every host, and says how many lines are not as expected. */
+/** Sends every kind of delivery to every host. Returns the number of unexpected results. */
 export async function showAttacks(): Promise<number> {
   failures = 0
   for (const host of hosts) await show(host)
@@ -52,12 +52,12 @@ async function show(host: DemoHost): Promise<void> {
   const event = jobSucceeded()
   await deliver(
     misplaced.url,
-    { ...signed(event), what: 'a JSON parser registered before us', expected: '500 raw_body_unavailable' },
+    { ...signed(event), what: 'JSON parser before the webhook', expected: '500 raw_body_unavailable' },
     seen,
   )
   const forged = {
     ...signed(event, newSecret()),
-    what: 'the same, and the signature forged',
+    what: 'the same, with a forged signature',
     expected: '500 raw_body_unavailable',
   }
   await deliver(misplaced.url, forged, seen)
@@ -88,14 +88,14 @@ function attempts(): Attempt[] {
     },
     {
       ...signed({ ...jobFailed(), event_type: 'monitor.changed' }),
-      what: 'an event type of the future',
+      what: 'unknown event type',
       expected: '202 accepted',
     },
-    { ...succeeded, what: 'the first delivery, replayed', expected: '202 duplicate' },
+    { ...succeeded, what: 'first delivery, sent again', expected: '202 duplicate' },
     {
       ...succeeded,
       body: succeeded.body.replace('"artifact_count":2', '"artifact_count":9'),
-      what: 'its body tampered with',
+      what: 'first delivery, body modified',
       expected: '400 signature_mismatch',
     },
     { ...signed(jobFailed(), newSecret()), what: 'signed with another secret', expected: '400 signature_mismatch' },
@@ -115,7 +115,7 @@ function attempts(): Attempt[] {
       what: 'signed ten minutes from now',
       expected: '400 timestamp_outside_tolerance',
     },
-    { body: succeeded.body, headers: {}, what: 'not signed at all', expected: '400 missing_header' },
+    { body: succeeded.body, headers: {}, what: 'unsigned', expected: '400 missing_header' },
   ]
 }
 

@@ -1,5 +1,5 @@
-// The application of the guide, as a separate process so that it can be killed: events are stored in SQLite before they
-// are acknowledged, artifacts are downloaded, and everything that happens is reported to the parent.
+// The guide's application, in a separate process that can be killed. It stores events in SQLite before acknowledging them,
+// downloads artifacts, and reports everything to its parent process.
 import { join } from 'node:path'
 import { ScrapeNestClient } from '@scrapenest-webhooks/client'
 import { rotatingSecret } from '@scrapenest-webhooks/core'
@@ -54,7 +54,7 @@ await app.register(scrapenestWebhooks, {
     'job.completed': async ({ data }, { attempt }) => {
       if (data.job_id === 'job_that_takes_long') {
         tell({ is: 'working', jobId: data.job_id, attempt })
-        // The first attempt never ends: this process is killed while it works.
+        // The first attempt never ends: this process is killed during it.
         if (attempt === 1) await new Promise(() => {})
       }
       const detail = data.status === 'failed' ? data.failure_reason : data.artifact_count

@@ -1,4 +1,4 @@
-// ScrapeNest's guide "Webhooks end-to-end", from registering an endpoint to rotating its secret, with a crash on the way.
+// ScrapeNest's guide "Webhooks end-to-end", from registering an endpoint to rotating its secret, including a crash.
 import { type ChildProcess, fork } from 'node:child_process'
 import { randomUUID } from 'node:crypto'
 import { once } from 'node:events'
@@ -12,14 +12,14 @@ import type { Report } from './guide-server.ts'
 
 let failures = 0
 
-/** Walks through the whole guide, and says how many lines are not as expected. */
+/** Follows the whole guide. Returns the number of unexpected results. */
 export async function showGuide(): Promise<number> {
   failures = 0
-  // Kept for inspection; the next run starts over.
+  // Kept for inspection. The next run deletes it.
   const directory = fileURLToPath(new URL('./data', import.meta.url))
   await rm(directory, { recursive: true, force: true })
   await mkdir(directory)
-  // Hours pass in a second, so that retries can be watched.
+  // Shortens the delays between retries.
   const simulator = await startSimulator({ speed: 20, replyTimeoutMs: 5_000 })
   try {
     await walk(simulator, directory)
@@ -43,13 +43,17 @@ async function walk(simulator: Simulator, directory: string): Promise<void> {
   title('Register, submit, receive, download')
   const endpoint = await client.webhookEndpoints.create({ url: `${origin}/webhooks/scrapenest` })
   server.child.send({ secret: endpoint.secret })
-  line('registered', endpoint.secret.startsWith('whsec_'), `${endpoint.endpoint_id}; its secret is shown once`)
+  line(
+    'registered',
+    endpoint.secret.startsWith('whsec_'),
+    `${endpoint.endpoint_id}, with a secret that is returned once`,
+  )
   await scrapeAndDownload(client, simulator, server)
   const failed = await client.scrapeAsync({ job_type: 'light', target_url: 'http://127.0.0.1:1/connection-refused' })
   const alert = await server.next('completed', ({ jobId }) => jobId === failed.job_id)
-  line('alerted', alert.status === 'failed', `job ${short(failed.job_id)} failed (${alert.detail})`)
+  line('failed job reported', alert.status === 'failed', `job ${short(failed.job_id)}: ${alert.detail}`)
 
-  title('Faults on the way, each followed by the retry that gets through')
+  title('Faults in transit, each followed by a successful retry')
   const faults: readonly (readonly [Fault, string])[] = [
     ['duplicate', '202 duplicate'],
     ['tamper', '400 signature_mismatch'],
@@ -63,16 +67,20 @@ async function walk(simulator: Simulator, directory: string): Promise<void> {
     const handled = await server.next('completed', (report) => report.jobId === jobId)
     const answered = await server.next('answered', ({ result }) => result === expected)
     const runs = server.seen.filter((report) => report.is === 'completed' && report.jobId === jobId).length
-    line(fault, handled.status === 'succeeded' && runs === 1, `${answered.result}; handled ${runs} time`)
+    line(
+      fault,
+      handled.status === 'succeeded' && runs === 1,
+      `answered ${answered.result}, event handled ${runs === 1 ? 'once' : `${runs} times`}`,
+    )
   }
 
-  title('A crash in the middle of a handler')
+  title('Crash while a handler runs')
   simulator.send(completed('job_that_takes_long'))
   const before = await server.next('working')
   const exited = once(server.child, 'exit')
   server.child.kill('SIGKILL')
   await exited
-  line('killed', before.attempt === 1, 'SIGKILL, while the handler of an acknowledged event was at work')
+  line('killed', before.attempt === 1, 'SIGKILL while handling an acknowledged event')
   server = await startServer(simulator, directory, port)
   server.child.send({ secret: endpoint.secret })
   const after = await server.next('working')
@@ -80,16 +88,16 @@ async function walk(simulator: Simulator, directory: string): Promise<void> {
   line(
     'recovered',
     after.attempt === 2 && recovered.status === 'succeeded',
-    `attempt ${after.attempt} of the new process completed it`,
+    `attempt ${after.attempt}, in a new process, completed it`,
   )
 
   title('Rotate the secret')
   const rotated = await client.webhookEndpoints.rotateSecret(endpoint.endpoint_id)
   server.child.send({ secret: rotated.secret })
-  line('rotated', rotated.secret !== endpoint.secret, 'old and new secret both sign for a while')
+  line('rotated', rotated.secret !== endpoint.secret, 'both secrets sign during the overlap')
   await scrapeAndDownload(client, simulator, server)
   const refused = server.seen.filter((report) => report.is === 'answered' && !report.result.startsWith('202'))
-  line('no delivery lost', refused.length === 0, `${refused.length} refused since the restart`)
+  line('no delivery lost', refused.length === 0, `${refused.length} deliveries refused since the restart`)
 
   const ended = once(server.child, 'exit')
   server.child.disconnect()
@@ -115,7 +123,7 @@ async function scrapeAndDownload(client: ScrapeNestClient, simulator: Simulator,
 interface GuideServer {
   readonly child: ChildProcess
   readonly seen: readonly Report[]
-  /** The next report of a kind, each given once; those that came before it was asked for included. */
+  /** Returns the next report of a kind, including reports that arrived earlier. Each is returned only once. */
   next<Kind extends Report['is']>(
     kind: Kind,
     fits?: (report: Extract<Report, { is: Kind }>) => boolean,

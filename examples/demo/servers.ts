@@ -1,4 +1,4 @@
-// The same webhook on three hosts; for each host, once as it should be and once behind a JSON parser that eats the bytes.
+// The same webhook on three hosts, each set up correctly and also behind a JSON parser that consumes the bytes.
 import { createServer, type RequestListener, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { ReceiverOptions, ScrapeNestEvents } from '@scrapenest-webhooks/core'
@@ -28,7 +28,7 @@ export const hosts: readonly DemoHost[] = [
     async start(options, parserFirst) {
       const app = fastify()
       if (parserFirst) {
-        // Fastify's own JSON parser never sees our route; a body parser of Express's kind, run as a hook, does.
+        // Fastify's own JSON parser never sees our route, but an Express body parser in a hook does.
         const parse = express.json()
         app.addHook('onRequest', (request, reply, done) =>
           parse(request.raw as never, reply.raw as never, done as never),

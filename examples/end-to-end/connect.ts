@@ -5,12 +5,12 @@ export interface Connection {
   readonly client: ScrapeNestClient
   /** A page to scrape. */
   readonly targetUrl: string
-  /** Under which origin ScrapeNest reaches a server that listens at `localOrigin`. */
+  /** The origin at which ScrapeNest reaches a server that listens at `localOrigin`. */
   publicOrigin(localOrigin: string): string
   disconnect(): Promise<void>
 }
 
-/** ScrapeNest itself where SCRAPENEST_API_KEY is set, and otherwise one on this machine. */
+/** Connects to ScrapeNest if SCRAPENEST_API_KEY is set, otherwise to a local simulator. */
 export async function connect(): Promise<Connection> {
   const {
     SCRAPENEST_API_KEY: apiKey,
@@ -18,8 +18,7 @@ export async function connect(): Promise<Connection> {
     TARGET_URL: targetUrl = 'https://example.com/',
   } = process.env
   if (apiKey) {
-    if (!origin)
-      throw new Error('Set PUBLIC_ORIGIN to the https:// address under which ScrapeNest reaches this machine.')
+    if (!origin) throw new Error('Set PUBLIC_ORIGIN to the https:// origin at which ScrapeNest reaches this machine.')
     return { client: new ScrapeNestClient({ apiKey }), targetUrl, publicOrigin: () => origin, async disconnect() {} }
   }
   const simulator = await startSimulator()
@@ -27,7 +26,7 @@ export async function connect(): Promise<Connection> {
     client: new ScrapeNestClient({
       apiKey: simulator.apiKey,
       baseUrl: simulator.url,
-      // Its artifacts are on this machine, over plain http.
+      // The simulator serves artifacts from this machine over plain http.
       allowInsecure: true,
       allowPrivateAddresses: true,
     }),

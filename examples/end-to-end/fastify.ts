@@ -1,5 +1,5 @@
-// ScrapeNest's guide in one program: register, submit, receive, download, rotate. It talks to a ScrapeNest on this
-// machine; with SCRAPENEST_API_KEY and PUBLIC_ORIGIN to ScrapeNest itself.
+// ScrapeNest's guide in one program: register, submit, receive, download, rotate. Uses a local simulator, or ScrapeNest
+// itself if SCRAPENEST_API_KEY and PUBLIC_ORIGIN are set.
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { ReceiverOptions, ScrapeNestEvents } from '@scrapenest-webhooks/core'
 import { rotatingSecret } from '@scrapenest-webhooks/core'
@@ -11,23 +11,23 @@ import { connect } from './connect.ts'
 const path = '/webhooks/scrapenest'
 const { client, targetUrl, publicOrigin, disconnect } = await connect()
 
-// A real application keeps this where its other secrets are, and reads it from there.
+// A real application keeps this in its secret store and reads it from there.
 let signingSecret: string | undefined
 
-/** Of each job: how many artifacts are here, and since its end is known, how many there are to be. */
+/** Per job: the number of artifacts downloaded, and once the job has ended, the number expected. */
 const downloaded = new Map<string, number>()
 const expected = new Map<string, number>()
 
 const webhooks = {
-  // Old and new secret are valid during a rotation, and a mismatch has the secret read again.
+  // Both secrets are valid during a rotation. A signature mismatch reloads the secret.
   ...rotatingSecret({ load: () => signingSecret, maxAgeMs: 1_000 }),
-  // Stored before it is acknowledged; the handlers run afterwards, and again after a crash.
+  // Events are stored before they are acknowledged. Handlers run afterwards, and again after a crash.
   inbox: sqliteInbox({ file: 'data/webhooks.db' }),
   onEvent: {
     'artifact.ready': async (event, { signal }) => {
       const { job_id, artifact_type } = event.data
       const to = `data/${encodeURIComponent(`${job_id}-${artifact_type}`)}`
-      // Whole or absent under this name, whatever happens; an expired URL is renewed.
+      // The file is complete or absent, whatever happens. An expired URL is renewed.
       const file = await client.artifacts.download(event, { to, signal })
       console.log(`downloaded ${artifact_type}: ${file.byteLength} bytes, sha256 ${file.sha256}, ${file.path}`)
       downloaded.set(job_id, (downloaded.get(job_id) ?? 0) + 1)
@@ -64,7 +64,7 @@ try {
 }
 console.log('done')
 
-/** Submits a job, and waits until its webhooks have reported its end and all its artifacts have been downloaded. */
+/** Submits a job and waits until its webhooks have reported its end and all its artifacts have been downloaded. */
 async function scrape(target_url: string): Promise<void> {
   const { job_id } = await client.scrapeAsync({
     job_type: 'standard',

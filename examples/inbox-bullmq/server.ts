@@ -8,7 +8,7 @@ import Fastify from 'fastify'
 
 const url = process.env.REDIS_URL ?? 'redis://localhost:6379'
 
-// The web process: it stores events and handles none. Start as many as you like.
+// The web process: stores events without handling them. Start as many as you like.
 const app = Fastify({ logger: true })
 
 await app.register(scrapenestWebhooks, {
@@ -18,10 +18,10 @@ await app.register(scrapenestWebhooks, {
   processing: false,
 })
 
-// The page on which people look at the queue. Put it behind your own log-in: who sees it can retry and delete.
+// A dashboard for the queue. Put it behind your own login: anyone who can open it can retry and delete events.
 const queue = new Queue('webhooks-scrapenest', { connection: { url } })
 queue.on('error', (error) => app.log.warn(error))
-const events = new BullMQAdapter(queue, { description: 'Events of ScrapeNest' })
+const events = new BullMQAdapter(queue, { description: 'ScrapeNest events' })
 // A `download_url` is a credential, and signatures should stay private.
 events.setFormatter('data', ({ body: _body, bodyBase64: _bytes, signedHeaders: _headers, ...facts }) => facts)
 const board = new FastifyAdapter()

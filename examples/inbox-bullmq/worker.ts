@@ -2,14 +2,14 @@ import { mkdir, writeFile } from 'node:fs/promises'
 import { createWorker } from '@scrapenest-webhooks/inbox'
 import { bullmqInbox } from '@scrapenest-webhooks/inbox-bullmq'
 
-// The worker process: it handles what the web processes stored. Start as many as you like, on as many machines.
+// The worker process: handles the events that the web processes store. Start as many as you like, on any number of machines.
 const worker = createWorker({
   inbox: bullmqInbox({ connection: process.env.REDIS_URL ?? 'redis://localhost:6379', concurrency: 20 }),
   onEvent: {
     'artifact.ready': async ({ data }, { signal }) => {
       if (data.artifact_type !== 'screenshot') return
       const download = await fetch(data.download_url, { signal })
-      if (!download.ok) throw new Error(`Downloading the screenshot of job ${data.job_id} gave ${download.status}.`)
+      if (!download.ok) throw new Error(`Screenshot of job ${data.job_id} failed to download (${download.status}).`)
       await mkdir('data', { recursive: true })
       await writeFile(`data/${encodeURIComponent(data.job_id)}.png`, new Uint8Array(await download.arrayBuffer()))
     },

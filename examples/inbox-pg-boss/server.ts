@@ -15,8 +15,8 @@ const webhooks = scrapenestWebhooks({
   secret: process.env.SCRAPENEST_WEBHOOK_SECRET,
   inbox,
   onEvent: {
-    // The row and the event's completion are committed together: a crash leaves both or neither, so the row is written
-    // once, although the handler may begin twice.
+    // The row and the event's completion are committed together. A crash leaves both or neither, so the row is written once
+    // even if the handler starts twice.
     'job.completed': ({ data }, delivery) =>
       transaction(async (client) => {
         await client.query('INSERT INTO jobs (job_id, status) VALUES ($1, $2)', [data.job_id, data.status])

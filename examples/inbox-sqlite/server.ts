@@ -10,11 +10,11 @@ await app.register(scrapenestWebhooks, {
   secret: process.env.SCRAPENEST_WEBHOOK_SECRET,
   inbox: sqliteInbox({ file: './data/webhooks.db' }),
   onEvent: {
-    // Runs after the answer, for as long as it needs, and again when it fails: so it writes to the same place each time.
+    // Runs after the reply, for as long as it needs, and is retried if it fails. So it writes to the same file each time.
     'artifact.ready': async ({ data }, { signal }) => {
       if (data.artifact_type !== 'screenshot') return
       const download = await fetch(data.download_url, { signal })
-      if (!download.ok) throw new Error(`Downloading the screenshot of job ${data.job_id} gave ${download.status}.`)
+      if (!download.ok) throw new Error(`Screenshot of job ${data.job_id} failed to download (${download.status}).`)
       await mkdir('data', { recursive: true })
       await writeFile(`data/${encodeURIComponent(data.job_id)}.png`, new Uint8Array(await download.arrayBuffer()))
     },
@@ -24,7 +24,7 @@ await app.register(scrapenestWebhooks, {
   },
 })
 
-// Refuses new deliveries, waits for running handlers, and gives unfinished events back: the next start continues with them.
+// Refuses new deliveries, waits for running handlers, and releases unfinished events. The next start continues with them.
 process.once('SIGTERM', () => app.close())
 
 const port = Number(process.env.PORT ?? 3000)

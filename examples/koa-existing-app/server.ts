@@ -6,7 +6,7 @@ import Koa from 'koa'
 
 const app = new Koa()
 
-// No change: this parser keeps the text it parses in ctx.request.rawBody. With koa-body, set `includeUnparsed: true`.
+// No change needed: this parser keeps the text in ctx.request.rawBody. With koa-body, set `includeUnparsed: true`.
 app.use(bodyParser())
 
 const router = new Router()
@@ -24,7 +24,7 @@ app.use(
       'artifact.ready': async ({ data }) => {
         if (data.artifact_type !== 'screenshot') return
         const download = await fetch(data.download_url)
-        if (!download.ok) throw new Error(`Downloading the screenshot of job ${data.job_id} gave ${download.status}.`)
+        if (!download.ok) throw new Error(`Screenshot of job ${data.job_id} failed to download (${download.status}).`)
         await mkdir('data', { recursive: true })
         await writeFile(`data/${encodeURIComponent(data.job_id)}.png`, new Uint8Array(await download.arrayBuffer()))
       },

@@ -12,7 +12,7 @@ app.use(
       'artifact.ready': async ({ data }) => {
         if (data.artifact_type !== 'screenshot') return
         const download = await fetch(data.download_url)
-        if (!download.ok) throw new Error(`Downloading the screenshot of job ${data.job_id} gave ${download.status}.`)
+        if (!download.ok) throw new Error(`Screenshot of job ${data.job_id} failed to download (${download.status}).`)
         await mkdir('data', { recursive: true })
         await writeFile(`data/${encodeURIComponent(data.job_id)}.png`, new Uint8Array(await download.arrayBuffer()))
       },

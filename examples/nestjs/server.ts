@@ -7,7 +7,7 @@ class AppModule {}
 
 const app = await NestFactory.create({ module: AppModule })
 
-// Before `listen`, which adds Nest's body parsers: what is used here comes before them.
+// Added before `listen`, which adds Nest's body parsers. Middleware added here runs first.
 app.use(
   scrapenestWebhooks({
     path: '/webhooks/scrapenest',
@@ -16,7 +16,7 @@ app.use(
       'artifact.ready': async ({ data }) => {
         if (data.artifact_type !== 'screenshot') return
         const download = await fetch(data.download_url)
-        if (!download.ok) throw new Error(`Downloading the screenshot of job ${data.job_id} gave ${download.status}.`)
+        if (!download.ok) throw new Error(`Screenshot of job ${data.job_id} failed to download (${download.status}).`)
         await mkdir('data', { recursive: true })
         await writeFile(`data/${encodeURIComponent(data.job_id)}.png`, new Uint8Array(await download.arrayBuffer()))
       },

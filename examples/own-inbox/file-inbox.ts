@@ -1,5 +1,5 @@
-// A custom inbox: a file with one line of JSON for each change, synced before the change counts. The last line of an
-// event is what it is now. It reads its file at the start, never shortens it, and looks at every event for every query.
+// A custom inbox: a file with one line of JSON per change, synced before the change counts. An event's last line is its
+// current state. The inbox reads the file at startup, never shortens it, and visits every event for every query.
 import { type FileHandle, mkdir, open } from 'node:fs/promises'
 import { dirname } from 'node:path'
 import {
@@ -53,7 +53,7 @@ interface Row {
   readonly isUnhandled: boolean
   readonly attempts: number
   readonly replays: number
-  /** When it may be claimed; while it runs, when its lease ends. */
+  /** When the event may be claimed. While it runs, when its lease expires. */
   readonly dueAtMs: number
   readonly claimedAtMs: number
   readonly finishedAtMs: number
@@ -210,7 +210,7 @@ class FileStore implements EventStore {
     })
   }
 
-  /** One at a time, so that no decision depends on a change that is not on disk yet. */
+  /** Runs work one at a time, so no decision depends on a change that is not on disk yet. */
   async #inTurn<Result>(work: () => Promise<Result>): Promise<Result> {
     const turn = this.#lastTurn.then(async () => {
       this.#file ??= await this.#load()
@@ -240,7 +240,7 @@ class FileStore implements EventStore {
 
   async #save(...rows: readonly Row[]): Promise<void> {
     if (rows.length === 0) return
-    // Each line starts with a line break, so that a line cut off by a crash stays separate and is skipped.
+    // Each line starts with a line break, so a line cut off by a crash stays separate and is skipped.
     await this.#append(rows.map((row) => `\n${JSON.stringify(row)}`).join(''))
     for (const row of rows) this.#rows.set(row.id, row)
   }
@@ -259,7 +259,7 @@ class FileStore implements EventStore {
     return [...this.#rows.values()].filter((row) => row.state !== 'purged' && fitsFilter(toSummary(row), filter))
   }
 
-  /** Waiting or running, in the order in which they are due. */
+  /** Ready and running events, earliest due first. */
   #waiting(name: string): Row[] {
     const waiting = this.#select({ name }).filter((row) => !isFinal(row))
     return waiting.sort((one, other) => one.dueAtMs - other.dueAtMs || one.id - other.id)
@@ -275,7 +275,7 @@ function isFinal({ state }: Row): boolean {
   return state === 'done' || state === 'dead'
 }
 
-/** The row once its attempt has ended. */
+/** The row after its attempt has ended. */
 function ended(row: Row, ending: Ending): Row {
   const { startedAtMs, nowMs, error, state } = ending
   const { attempts, replays } = row

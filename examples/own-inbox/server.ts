@@ -11,7 +11,7 @@ const webhooks = scrapenestWebhooks({
     'artifact.ready': async ({ data }, { signal }) => {
       if (data.artifact_type !== 'screenshot') return
       const download = await fetch(data.download_url, { signal })
-      if (!download.ok) throw new Error(`Downloading the screenshot of job ${data.job_id} gave ${download.status}.`)
+      if (!download.ok) throw new Error(`Screenshot of job ${data.job_id} failed to download (${download.status}).`)
       await mkdir('data', { recursive: true })
       await writeFile(`data/${encodeURIComponent(data.job_id)}.png`, new Uint8Array(await download.arrayBuffer()))
     },
