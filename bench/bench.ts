@@ -1,6 +1,6 @@
-// `pnpm bench [--full] [--json FILE] [--only SECTION]`: ours and the peers, interleaved in one run. Prints every
-// bound as met or missed, and what a miss costs; a miss does not fail the run. `--rounds` and `--deliveries` replace the
-// amounts of the section `http`.
+// `pnpm bench [--full] [--json FILE] [--only SECTION]`: ours and the peers, interleaved in one run. Prints whether each
+// bound is met, and the cost of a miss. A miss does not fail the run. `--rounds` and `--deliveries` override the amounts of
+// the section `http`.
 import { writeFile } from 'node:fs/promises'
 import { parseArgs, styleText } from 'node:util'
 import { growthSection } from './growth.ts'

@@ -1,5 +1,5 @@
-// `pnpm bench:publish FILE.json`: draws the four charts of docs/performance.md from what
-// `pnpm bench --full --json FILE.json` wrote.
+// `pnpm bench:publish FILE.json`: draws the four charts of docs/performance.md from the output of `pnpm bench --full --json
+// FILE.json`.
 import { readFile, writeFile } from 'node:fs/promises'
 import type { Figure, SectionReport } from './report.ts'
 
@@ -34,7 +34,7 @@ for (const chart of [verifyChart(), httpChart(), inboxChart(), startupChart()]) 
   await writeFile(new URL(`../docs/charts/${chart.file}`, import.meta.url), draw(chart))
 }
 
-/** As multiples of the floor, because times from 400 B to 1 MiB fit no common scale. */
+/** As multiples of the floor, because the times from 400 B to 1 MiB do not fit one scale. */
 function verifyChart(): Chart {
   const figures = figuresOf('verify', () => true)
   const bars = figures
@@ -69,7 +69,7 @@ function startupChart(): Chart {
 
 function figuresOf(section: string, isWanted: (figure: Figure) => boolean): readonly Figure[] {
   const figures = run.reports[section]?.figures.filter(isWanted) ?? []
-  if (figures.length === 0) throw new Error(`The run has no figures of ${section}. Run all sections, without --only.`)
+  if (figures.length === 0) throw new Error(`The run has no figures for ${section}. Run all sections, without --only.`)
   return figures
 }
 

@@ -5,10 +5,10 @@ import { fileURLToPath } from 'node:url'
 /** The first key of `benchSecret`. */
 export const benchKey: Buffer = Buffer.alloc(32, 7)
 
-/** The secret of every server that is measured. */
+/** The secret of every measured server. */
 export const benchSecret = `whsec_${benchKey.toString('base64')}`
 
-/** A server in a separate process, so that its CPU time is not the load generator's. */
+/** A server in a separate process, so its CPU time excludes the load generator's. */
 export interface ChildServer {
   readonly child: ChildProcess
   readonly port: number
@@ -34,7 +34,7 @@ export async function cpuMicroseconds({ child }: ChildServer): Promise<number> {
   return user + system
 }
 
-/** For the server's side: reports the port, answers `cpuMicroseconds`, and exits with the parent. */
+/** Called by the server: reports the port, answers `cpuMicroseconds`, and exits with the parent. */
 export function announce(port: number): void {
   process.on('disconnect', () => process.exit())
   process.on('message', (message) => {

@@ -1,9 +1,9 @@
 // What each device costs or saves: the server's CPU time per delivery with the device, as a fraction of the plain
 // version's. `node --conditions=@scrapenest-webhooks/source bench/devices.ts [--full | --check] [--only TEXT]`
 //
-// A device is a patch of today's sources (`bench/devices`). The sources and the patched copy run in separate servers and take
-// turns. `--full` runs five rounds, each with new processes, because a process keeps whatever the compiler decided early.
-// `--check` only tells whether each patch applies and whether its server accepts deliveries.
+// A device is a patch of today's sources (`bench/devices`). The sources and the patched copy run in separate servers and
+// take turns. `--full` runs five rounds, each with new processes, because a process keeps early decisions of the compiler.
+// `--check` only reports whether each patch applies and whether its server accepts deliveries.
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -32,7 +32,7 @@ interface Effort {
   readonly warmUp: number
 }
 
-/** The full run takes at most nine minutes on two quiet cores. */
+/** The full run takes up to nine minutes on two quiet cores. */
 const efforts: Record<'full' | 'short' | 'check', (bytes: number) => Effort> = {
   full: (bytes) =>
     bytes > 10_000
@@ -42,7 +42,7 @@ const efforts: Record<'full' | 'short' | 'check', (bytes: number) => Effort> = {
   check: () => ({ processes: 1, rounds: 1, turns: 1, deliveries: 64, warmUp: 64 }),
 }
 
-/** CPU time per delivery of both sides in one round, in microseconds. */
+/** CPU time per delivery of each side in one round, in microseconds. */
 interface Round {
   readonly withDevice: number
   readonly plain: number
@@ -50,7 +50,7 @@ interface Round {
 
 type Verdict = 'stayed' | 'went'
 
-/** Something that costs CPU time: a turn of it returns the time per delivery, in microseconds. */
+/** One side of a comparison. A turn returns the CPU time per delivery, in microseconds. */
 interface Side {
   turn(): Promise<number>
 }
@@ -79,7 +79,7 @@ async function measureAll(verdict: Verdict, devices: readonly Device[]): Promise
     try {
       await measureDevice(device, verdict, join(folder, `${verdict}-${index}`))
     } catch (error) {
-      // The others are still worth measuring.
+      // Continues with the others.
       write(`  ✗ ${device.name}: ${(error as Error).message}`)
       process.exitCode = 1
     }
@@ -124,7 +124,7 @@ interface Measurement {
   readonly key: Buffer | undefined
 }
 
-/** CPU time per delivery in one round, in microseconds: of today's code, and of its patched copy. */
+/** CPU time per delivery of today's code and its patched copy in one round, in microseconds. */
 interface Comparison {
   readonly current: number
   readonly patched: number
@@ -154,7 +154,7 @@ function startVariant(variant: string): Promise<ChildServer> {
   return startChild(new URL('./devices/server.ts', import.meta.url), [variant])
 }
 
-/** `verify` in this process: what an application pays that calls it without a receiver. */
+/** Measures `verify` in this process, as in an application that calls it without a receiver. */
 async function measureVerify({ patched, bytes }: Measurement): Promise<Comparison[]> {
   const { processes, rounds, deliveries, ...effort } = efforts[mode](bytes)
   const body = Buffer.from(eventOfSize(bytes))
@@ -179,7 +179,7 @@ async function measureVerify({ patched, bytes }: Measurement): Promise<Compariso
   return await takeTurns(sides as [Side, Side], { ...effort, rounds: processes * rounds })
 }
 
-/** Alternates as A B B A, so that a machine that slows down or speeds up meanwhile does so for both. */
+/** Alternates as A B B A, so a machine that slows down or speeds up affects both sides. */
 async function takeTurns(
   sides: readonly [current: Side, patched: Side],
   { rounds, turns }: Pick<Effort, 'rounds' | 'turns'>,

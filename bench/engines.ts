@@ -13,7 +13,7 @@ import { isMet, type Mode, machineLine, printReport, type Section, type SectionR
 
 /** The bytes of an event's body. */
 const bytes = 500
-/** Deliveries that are stored at the same time. */
+/** Deliveries stored concurrently. */
 const inFlight = 32
 const day = 86_400
 
@@ -32,7 +32,7 @@ async function measureBullmq(mode: Mode): Promise<SectionReport> {
   const redis = await startRedis(['--appendonly', 'yes', '--appendfsync', 'everysec'])
   const inbox = bullmqInbox({ connection: redis.url, prefix: 'ours' })
   const queue = new Queue('webhooks-scrapenest', { connection: { url: redis.url }, prefix: 'bare' })
-  // What the inbox sends each job with.
+  // The options that the inbox sets on each job.
   const options: JobsOptions = {
     attempts: 8,
     backoff: { type: 'custom' },
@@ -79,7 +79,7 @@ async function measurePgBoss(mode: Mode): Promise<SectionReport> {
   try {
     return await compare('pg-boss on PostgreSQL', mode, inbox, {
       name: 'boss.send',
-      // An id made of the event's, as everyone must who wants PostgreSQL to find the duplicates.
+      // An id derived from the event id, which PostgreSQL needs to recognize duplicates.
       store: (event) => boss.send('bare', dataOf(event), { ...options, id: uuidOf(event.eventId) }),
     })
   } finally {
@@ -95,8 +95,8 @@ interface Bare {
 }
 
 /**
- * Turns of a hundred puts each, one contender after the other and each pair beginning with the other one, so that what the
- * machine and the server do meanwhile is shared by both. A round is the sum of its turns; the ratio is the median of theirs.
+ * The contenders take turns of a hundred puts each, and each pair starts with the other one, so both share whatever the
+ * machine and the server do in the meantime. A round is the sum of its turns. The ratio is the median of the rounds.
  */
 async function compare(scenario: string, mode: Mode, inbox: Inbox, bare: Bare): Promise<SectionReport> {
   const { turns, rounds } = amounts[mode]
@@ -161,7 +161,7 @@ function createEvents(count: number): InboxEvent[] {
   })
 }
 
-/** What an application without the inbox would have to store for an event: the same content. */
+/** The content that an application without the inbox would have to store for an event. */
 function dataOf({ body, sentAt, receivedAt, ...facts }: InboxEvent): object {
   return { ...facts, sentAt: +sentAt, receivedAt: +receivedAt, body: Buffer.from(body).toString() }
 }

@@ -5,8 +5,7 @@ import { loadWithEvents, startServer } from './http.ts'
 import type { Figure, Mode, Section, Target } from './report.ts'
 
 /**
- * How cost grows with the size of the body, the number of remembered events and the number of connections. The section
- * `inbox` shows how it grows with stored rows.
+ * How cost grows with body size, remembered events and connections. The section `inbox` shows how it grows with stored rows.
  */
 export const growthSection: Section = {
   name: 'growth',

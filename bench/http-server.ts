@@ -21,7 +21,7 @@ const contentType = 'application/json; charset=utf-8'
 const handled = { jobs: 0 }
 const options = { path, secret, onEvent: { 'job.completed': count } }
 
-/** What the documented recipes do once they have the bytes: verify (svix 2 does not parse), parse, work. */
+/** The documented recipes, once they have the bytes: verify (svix 2 does not parse), parse, work. */
 function svixRecipe(webhook: Webhook, body: Buffer, headers: IncomingMessage['headers']): void {
   webhook.verify(body, headers as Record<string, string>)
   count(JSON.parse(body.toString('utf8')))
@@ -33,7 +33,7 @@ function count(event: unknown): void {
 
 const handledAtMs = new Map<string, number>()
 
-/** The least anyone does against duplicates: a Map that is never cleaned. */
+/** The minimal protection against duplicates: a Map that is never cleaned. */
 function countOnce(event: unknown): void {
   const { event_id } = event as { readonly event_id: string }
   if (handledAtMs.has(event_id)) return
@@ -170,5 +170,5 @@ function listen(listener: RequestListener): Promise<number> {
 }
 
 const start = servers[host]?.[contender]
-if (start === undefined) throw new Error(`There is no contender ${contender} on ${host}.`)
+if (start === undefined) throw new Error(`No contender ${contender} on ${host}.`)
 announce(await start())

@@ -18,7 +18,7 @@ interface Effort {
   readonly rounds: number
   /** Deliveries in each round. */
   readonly amount: number
-  /** Deliveries before the first round: a server keeps getting faster long after its first requests. */
+  /** Deliveries before the first round, because a server keeps getting faster long after its first requests. */
   readonly warmUp: number
 }
 
@@ -34,8 +34,8 @@ const scenarios: readonly { bytes: number; label: string; short?: Effort; full: 
 ]
 
 /**
- * What a delivery may cost, as a fraction of the server's CPU time: the plain route's time must be at least this much of
- * ours, and the svix recipe's at least this many times ours.
+ * Bounds on the server's CPU time per delivery. The plain route's time must be at least this fraction of ours, and the svix
+ * recipe's at least this multiple of ours.
  */
 const bounds: Record<string, { readonly plain: number; readonly svix: number }> = {
   'fastify 500 B': { plain: 0.7, svix: 1.1 },
@@ -138,7 +138,7 @@ export interface Measured extends LoadResult {
   readonly cpuPerDelivery: number
 }
 
-/** Sends deliveries, each a new event that was signed before, and measures the CPU time the server needs for them. */
+/** Sends deliveries, each a new event signed in advance, and measures the CPU time that the server needs for them. */
 export async function measureDeliveries(server: ChildServer, options: DeliveriesOptions): Promise<Measured> {
   const requests = signedRequests(options)
   const before = await cpuMicroseconds(server)
@@ -146,7 +146,7 @@ export async function measureDeliveries(server: ChildServer, options: Deliveries
   return { ...result, cpuPerDelivery: ((await cpuMicroseconds(server)) - before) / options.amount }
 }
 
-/** Sends deliveries, each a new event that was signed before. Any reply but `accepted` fails the run. */
+/** Sends deliveries, each a new event signed in advance. Any reply but `accepted` fails the run. */
 export async function loadWithEvents(port: number, options: DeliveriesOptions): Promise<LoadResult> {
   return await send(port, signedRequests(options), options)
 }

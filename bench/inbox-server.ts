@@ -1,4 +1,4 @@
-// One Fastify server for one contender of the inbox bench: `node inbox-server.ts <contender> <file>`; stops with its parent.
+// The Fastify server of one contender in the inbox bench: `node inbox-server.ts <contender> <file>`. Exits with its parent.
 import type { AddressInfo } from 'node:net'
 import { DatabaseSync } from 'node:sqlite'
 import type { InboxConnection } from '@scrapenest-webhooks/core'
@@ -11,9 +11,9 @@ const [contender = '', file = ''] = process.argv.slice(2)
 let inbox: Inbox | undefined
 let handled = 0
 
-/** The same statements and settings, one transaction for each request: what a store without group commit does. */
+/** The same statements and settings with one transaction per request, as in a store without group commit. */
 async function committingEach(): Promise<InboxConnection> {
-  // Makes the file with its schema.
+  // Creates the file with its schema.
   const opened = sqliteInbox({ file })
   await opened.stats()
   await opened.close()

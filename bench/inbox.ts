@@ -72,7 +72,7 @@ interface Part {
   readonly targets: readonly Target[]
 }
 
-/** What the disk itself takes: the floor below every commit. */
+/** The time of the disk itself, the floor for every commit. */
 function measureSync(folder: string): Part {
   const descriptor = openSync(join(folder, 'sync'), 'w')
   const page = Buffer.alloc(4096, 1)
@@ -92,7 +92,7 @@ async function measureHttp(folder: string, mode: Mode): Promise<Part> {
   const { kinds, requests, warmUp, rounds } = amounts[mode]
   const scenario = `fastify, ${connections} connections, ${bytes} B`
   const servers = await Promise.all(kinds.map((kind) => startServer(kind, join(folder, `${kind}.db`))))
-  // All at once, off the clock: a server whose code is not compiled yet says nothing of its inbox.
+  // Warms up all servers at once, without measuring: uncompiled code says nothing about the inbox.
   await Promise.all(servers.map(({ port }) => loadWithEvents(port, { bytes, amount: warmUp, connections })))
   const contenders = kinds.map((kind, index): Contender => {
     const { port } = servers[index] as ChildServer
@@ -122,8 +122,8 @@ async function measureHttp(folder: string, mode: Mode): Promise<Part> {
 }
 
 /**
- * The time of a put into an empty file and into files with many finished events, one put at a time and many together; and
- * into one with a backlog, of which nothing is promised.
+ * Measures puts into an empty file and into files with many finished events, one at a time and many together. Also into a
+ * file with a backlog, for which nothing is promised.
  */
 async function measureRows(folder: string, mode: Mode): Promise<Part> {
   const { finished, unfinished, puts, putRounds } = amounts[mode]
@@ -143,7 +143,7 @@ async function measureRows(folder: string, mode: Mode): Promise<Part> {
   const targets: Target[] = []
   for (const together of [1, connections]) {
     const scenario = `put, ${together} at a time`
-    // One at a time, each waits for the disk.
+    // When put one at a time, each waits for the disk.
     const load = { together, puts: together === 1 ? puts / 10 : puts }
     let round = 0
     const intoEmpty: Contender = {
@@ -194,9 +194,9 @@ async function microsecondsPerPut(
 }
 
 /**
- * Finishes what was put, as workers would, so that a round leaves no backlog to the next one, and syncs it, so that none
- * of it waits for the disk then. And reads the index that a put looks at: at the rate that is measured all of it is in
- * memory, and a machine that lays out what was long untouched shall not be measured instead.
+ * Finishes the stored events, as workers would, so a round leaves no backlog for the next, and syncs them, so later commits
+ * do not wait for them. Also reads the index that a put uses. At the measured rate it is entirely in memory, and pages
+ * swapped out by the machine must not distort the result.
  */
 function settle(file: string): void {
   const db = new DatabaseSync(file)
@@ -208,7 +208,7 @@ function settle(file: string): void {
   db.close()
 }
 
-/** How long the slowest of a hundred deliveries waits, in turns while done events are purged and while none is. */
+/** How long the slowest of a hundred deliveries waits, alternately during a purge and without one. */
 async function measurePurge(folder: string, mode: Mode): Promise<Part> {
   const { deliveries, deliveryRounds, purged } = amounts[mode]
   const rows = purged * (deliveryRounds + 1)
@@ -231,7 +231,7 @@ async function measurePurge(folder: string, mode: Mode): Promise<Part> {
     const meanwhile: number[] = []
     while (isPurging) {
       const sample = await p99()
-      // The last one may have been measured after the end.
+      // The last sample may have been taken after the purge.
       if (isPurging || meanwhile.length === 0) meanwhile.push(sample)
     }
     const reply = await done
@@ -266,7 +266,10 @@ function figureOf(scenario: string, contender: string, samples: readonly number[
   }
 }
 
-/** Many events, still ready or done one by one from a time on, a millisecond apart; written by SQLite itself. */
+/**
+ * Fills a file with many events, either ready, or done a millisecond apart from a given time on. SQLite itself generates
+ * them.
+ */
 async function fill(
   file: string,
   { rows, finishedAtMs }: { readonly rows: number; readonly finishedAtMs?: number },
@@ -275,7 +278,7 @@ async function fill(
   await inbox.stats()
   await inbox.close()
   const db = new DatabaseSync(file)
-  // Nothing is lost if this file is; a quarter of a GiB holds what the random keys touch.
+  // This file can be lost. A quarter of a GiB holds the pages that the random keys touch.
   db.exec('PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; PRAGMA cache_size = -262144; BEGIN')
   const firstMs = finishedAtMs ?? Date.now() - rows
   for (let done = 0; done < rows; done += 50_000) {
@@ -294,7 +297,7 @@ async function fill(
   }
   db.exec('COMMIT; PRAGMA journal_mode = WAL')
   db.close()
-  // Else the first commits that are measured would wait for all of it.
+  // Otherwise, the first measured commits would wait for all of it.
   const descriptor = openSync(file, 'r+')
   fsyncSync(descriptor)
   closeSync(descriptor)

@@ -1,8 +1,8 @@
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
 
-// Not autocannon, which builds each request and parses each reply in JavaScript: it is slower than the fastest servers here
-// and would measure itself. Not wrk, which cannot send each of a set of signed requests once and stop.
+// Why not autocannon: it builds each request and parses each reply in JavaScript, so it is slower than the fastest servers
+// here and would measure itself. Why not wrk: it cannot send each of a set of signed requests once and stop.
 
 export interface LoadResult {
   readonly repliesPerSecond: number
@@ -11,7 +11,8 @@ export interface LoadResult {
 }
 
 /**
- * Sends each raw HTTP request once over keep-alive connections, one at a time on each, and expects the same reply to all.
+ * Sends each raw HTTP request once over keep-alive connections, one at a time per connection, and expects the same reply to
+ * all.
  *
  * @throws {Error} if a reply differs or a connection ends.
  */
@@ -25,8 +26,8 @@ export async function load(
   let next = 0
   const startedAtMs = performance.now()
   let isRunning = true
-  // The generator never sleeps. Otherwise each reply of a slow server would have to wake the generator's core, which costs
-  // that server time in the write; a fast one would not pay it.
+  // The generator never sleeps. Otherwise, each reply of a slow server would have to wake the generator's core, which costs
+  // the server time in the write. A fast server would not pay for that.
   const stayAwake = (): void => {
     if (isRunning) setImmediate(stayAwake)
   }

@@ -2,7 +2,7 @@ import { cpus } from 'node:os'
 import process from 'node:process'
 import { styleText } from 'node:util'
 
-/** `short` gives an impression; published figures come from `full`. */
+/** `short` gives a first impression. Published figures come from `full`. */
 export type Mode = 'short' | 'full'
 
 /** Replaces the amounts of a mode, in the sections that send deliveries over HTTP. */
@@ -11,7 +11,7 @@ export interface Overrides {
   readonly deliveries?: number | undefined
 }
 
-/** One measured figure: the median of its rounds, and the spread that says how far to trust it. */
+/** One measured figure: the median of its rounds, and their spread, which shows how far to trust it. */
 export interface Figure {
   readonly section: string
   readonly scenario: string
@@ -20,7 +20,7 @@ export interface Figure {
   readonly median: number
   readonly min: number
   readonly max: number
-  /** Medians of what was measured in the same rounds. */
+  /** Medians of other values measured in the same rounds. */
   readonly also?: readonly { readonly unit: string; readonly median: number }[]
 }
 
@@ -32,13 +32,13 @@ export interface Target {
   readonly atMost?: number
   /** Printed after the ratio. */
   readonly note?: string
-  /** What a miss costs. Printed only if the bound is missed. */
+  /** The cost of a miss. Only printed if the bound is missed. */
   readonly excess?: string
 }
 
 interface Comparison {
   readonly what: string
-  /** What ours takes; less is better. */
+  /** Our figure. Less is better. */
   readonly ours: number
   readonly theirs: number
   readonly unit: string
@@ -49,7 +49,7 @@ export function timesCheaper({ what, ours, theirs, unit, atLeast }: Comparison &
   return { what, ratio: theirs / ours, atLeast, excess: `${(ours - theirs / atLeast).toFixed(2)} ${unit}` }
 }
 
-/** A bound on `ours / theirs`: how many times dearer ours is. */
+/** A bound on `ours / theirs`: how many times more expensive ours is. */
 export function timesDearer({ what, ours, theirs, unit, atMost }: Comparison & { readonly atMost: number }): Target {
   return { what, ratio: ours / theirs, atMost, excess: `${(ours - theirs * atMost).toFixed(2)} ${unit}` }
 }

@@ -1,14 +1,14 @@
 import type { Figure } from './report.ts'
 
-/** One way to do what is measured. A round returns one figure, in the unit of its section. */
+/** One way to do the measured work. A round returns one figure, in the unit of its section. */
 export interface Contender {
   readonly name: string
   round(): Promise<number>
 }
 
 /**
- * Runs the contenders in turns, each round starting with a different one, so that all of them share whatever the machine
- * does meanwhile. The first round warms up and is not counted.
+ * Runs the contenders in turns, starting each round with a different one, so all of them share whatever the machine does in
+ * the meantime. The first round warms up and is not counted.
  */
 export async function interleave(
   contenders: readonly Contender[],
@@ -44,7 +44,7 @@ export function medianOf(samples: readonly number[]): number {
   return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] as number) + upper) / 2
 }
 
-/** The median of one contender, out of the figures of one scenario. */
+/** The median of one contender in one scenario. */
 export function medianFor(figures: readonly Figure[], scenario: string, contender: string): number {
   const figure = figures.find((candidate) => candidate.scenario === scenario && candidate.contender === contender)
   if (figure === undefined) throw new Error(`No figure for ${contender} in ${scenario}.`)

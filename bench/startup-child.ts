@@ -1,5 +1,5 @@
-// `node startup-child.ts [--count] <module>…` imports the modules one after the other and prints the CPU milliseconds that
-// took; with --count, the bytes of source and the number of files instead, because counting takes time.
+// `node startup-child.ts [--count] <module>…` imports the modules one after the other and prints the CPU milliseconds it
+// took. With --count, prints the bytes of source and the number of files instead, because counting takes time.
 import { registerHooks } from 'node:module'
 
 const specifiers = process.argv.slice(2)

@@ -14,7 +14,7 @@ interface Import {
   readonly specifiers: readonly string[]
 }
 
-/** The built scripts, as users import them: sources would be slower, because their types are stripped at each start. */
+/** The built scripts, as users import them. Sources would be slower, because their types are stripped at each start. */
 const packages: readonly Import[] = [
   { name: 'ours: core', specifiers: [built('core/dist/index.js')] },
   { name: 'ours: core/fetch', specifiers: [built('core/dist/fetch.js')] },
@@ -25,7 +25,7 @@ const packages: readonly Import[] = [
   ...['svix', 'standardwebhooks', '@octokit/webhooks'].map((name) => ({ name, specifiers: [name] })),
 ]
 
-/** An application imports its framework too, and the two share what they load of Node. */
+/** An application also imports its framework, and both share the Node modules that they load. */
 const frameworks = ['express', 'fastify', 'koa', 'node'].map((name) => {
   const framework = name === 'node' ? 'node:http' : installed(name)
   return {
@@ -45,7 +45,7 @@ function installed(name: string): string {
 
 const atMost = 1.2
 
-/** CPU time and bytes to import an entry point in a new process. */
+/** CPU time and bytes of importing an entry point in a new process. */
 export const startupSection: Section = {
   name: 'startup',
   async run(mode) {
@@ -90,7 +90,7 @@ function boundsOf(figures: readonly Figure[]): readonly Target[] {
 }
 
 function contender({ name, specifiers }: Import): Contender {
-  // CPU time: on a busy machine, waiting for a turn would count as importing.
+  // CPU time, because on a busy machine, elapsed time would include waiting for a core.
   return { name, round: async () => await runChild(specifiers) }
 }
 
@@ -102,7 +102,7 @@ async function size({ name, specifiers }: Import): Promise<Figure> {
 }
 
 async function runChild<Result = number>(childArguments: readonly string[]): Promise<Result> {
-  // Without the workspace's condition, so that packages resolve each other to what is built.
+  // Without the workspace's condition, so packages resolve each other to their built scripts.
   const { stdout } = await run(process.execPath, [child, ...childArguments], {
     env: { ...process.env, NODE_OPTIONS: '' },
   })

@@ -68,7 +68,10 @@ function targetsFor({ scenario, svixAtLeast }: (typeof sizes)[number], figures: 
   ]
 }
 
-/** Every contender checks the same bytes with a key of the same length. What an application builds once is built once. */
+/**
+ * Every contender checks the same bytes with a key of the same length. Objects that an application creates once are created
+ * once.
+ */
 function contendersFor({ bytes, batch }: (typeof sizes)[number], mode: Mode): Contender[] {
   const text = eventOfSize(bytes)
   const body = Buffer.from(text)
@@ -125,7 +128,7 @@ function contendersFor({ bytes, batch }: (typeof sizes)[number], mode: Mode): Co
   return all.map(([name, check]) => contender(name, check, batch, mode))
 }
 
-/** Checks in batches, so that reading the clock is not part of what is measured. */
+/** Checks in batches, so reading the clock does not distort the result. */
 function contender(name: string, check: () => unknown, batch: number, mode: Mode): Contender {
   const isAsync = check() instanceof Promise
   const run = isAsync

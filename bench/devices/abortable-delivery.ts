@@ -1,4 +1,4 @@
-// A delivery whose `signal` is created when a handler first asks for it, as most never do.
+// A delivery that creates its `signal` when a handler first asks for it, which most handlers never do.
 
 interface Facts {
   readonly messageId: string

@@ -1,19 +1,19 @@
-/** A piece of code that is there for speed alone, or was. */
+/** A piece of code that exists, or existed, only for speed. */
 export interface Device {
   readonly name: string
-  /** For a device that stayed: takes it out. For one that went: puts it back in. */
+  /** Removes a device that stayed, or restores one that went. */
   readonly patch: Patch
-  /** The sizes of body that show it, in bytes. */
+  /** The body sizes that show its effect, in bytes. */
   readonly sizes: readonly number[]
-  /** What is measured. @default 'http': deliveries to a Fastify server */
+  /** What to measure. @default 'http': deliveries to a Fastify server */
   readonly measuredIn?: 'http' | 'verify'
   /** Signs the deliveries. @default the first key of the server's secret */
   readonly senderKey?: Buffer
-  /** Not for speed: it stays whatever it costs. */
+  /** The device is a guarantee and stays whatever it costs. */
   readonly isGuarantee?: boolean
 }
 
-/** A change of the code under test, small enough to be read. */
+/** A change to the code under test, small enough to read. */
 export interface Patch {
   readonly edits: readonly Edit[]
   /** A module of this folder that the edits import from. */
@@ -28,6 +28,6 @@ export interface Edit {
   /** The end of the passage, if it does not end with `from`. Everything between the two is replaced as well. */
   readonly through?: string
   readonly to: string
-  /** What the file then needs of the patch's module. Files of core only. */
+  /** What the file then imports from the patch's module. Only for files of core. */
   readonly imports?: string
 }

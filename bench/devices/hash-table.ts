@@ -1,4 +1,4 @@
-// Keys by the hash of their text, in a Map of numbers: a Map of strings reads memory in more places per lookup.
+// Stores keys by the hash of their text, in a Map of numbers. A Map of strings accesses memory in more places per lookup.
 
 interface Entry {
   readonly key: string
@@ -29,7 +29,7 @@ export class HashTable {
     this.#entries.set(this.#placeOf(key, hashOf(key)), { key, untilMs })
   }
 
-  /** The hash, or the next number that no other key has taken. */
+  /** The hash, or the next number that no other key uses. */
   #placeOf(key: string, hash: number): number {
     let place = hash
     while ((this.#entries.get(place)?.key ?? key) !== key) place = (place + 1) | 0

@@ -1,4 +1,4 @@
-// Open deliveries in a doubly linked ring, oldest first: all have the same time limit, so the oldest expires first.
+// Open deliveries in a doubly linked ring, oldest first. All have the same time limit, so the oldest expires first.
 
 interface Linked {
   older?: Linked | undefined

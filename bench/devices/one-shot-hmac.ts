@@ -1,5 +1,5 @@
-// HMAC-SHA256 as two calls of `crypto.hash` (RFC 2104), in buffers that all keys share: making an HMAC object is much of
-// the cost of hashing little.
+// HMAC-SHA256 as two calls of `crypto.hash` (RFC 2104), in buffers shared by all keys. Creating an HMAC object is much of
+// the cost of hashing short messages.
 import { createHmac, createSecretKey, hash, timingSafeEqual } from 'node:crypto'
 
 const blockBytes = 64

@@ -1,4 +1,4 @@
-// Awaits only what has to be waited for: awaiting what is there already costs a turn of the microtask queue.
+// Awaits only pending promises, because awaiting an available value costs a turn of the microtask queue.
 
 export function isThenable<Value>(value: Value | PromiseLike<Value>): value is PromiseLike<Value> {
   return typeof (value as Partial<PromiseLike<Value>> | null | undefined)?.then === 'function'
@@ -6,7 +6,7 @@ export function isThenable<Value>(value: Value | PromiseLike<Value>): value is P
 
 type Handler = (event: unknown, delivery: unknown) => unknown
 
-/** Runs handlers in order, whether or not one fails. @returns a promise only if one of them has to be waited for. */
+/** Runs all handlers in order, even if one fails. @returns a promise only if a handler returned one. */
 export function runHandlers(
   handlers: readonly Handler[],
   event: unknown,
