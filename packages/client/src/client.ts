@@ -25,7 +25,10 @@ export interface ClientOptions extends DownloadDefaults {
    * @default the global fetch
    */
   readonly fetch?: typeof globalThis.fetch | undefined
-  /** Time limit for each attempt of a call, and for each pause in the data of a download, in milliseconds. @default 30000 */
+  /**
+   * Time limit for each attempt of a call, and for each gap between two chunks of a download, in milliseconds.
+   * @default 30000
+   */
   readonly timeoutMs?: number | undefined
   /** Maximum retries of a call that is safe to repeat. @default 2 */
   readonly maxRetries?: number | undefined
@@ -43,7 +46,7 @@ const knownOptions = {
 } as const satisfies Record<keyof ClientOptions, true>
 
 /**
- * A client for ScrapeNest's API: webhook endpoints, jobs, artifacts. Methods are named as in ScrapeNest's Python SDK, in
+ * A client for ScrapeNest's API: webhook endpoints, jobs, artifacts. Methods have the names of ScrapeNest's Python SDK, in
  * camelCase. Fields keep their wire names.
  *
  * @throws {ConfigurationError} `configuration_invalid`: an option is missing, malformed or unknown.

@@ -18,11 +18,11 @@ export async function hastenJob(job: EventJob): Promise<boolean> {
 }
 
 /**
- * Makes jobs due now whose last attempt ended in the future: they were delayed by a clock since set back, and would wait for
- * as long as it was set back.
+ * Makes jobs due now if their last attempt ended in the future. They were delayed before the clock was set back, and would
+ * wait for as long as it was set back.
  *
  * @param ask queries the queue, with a time limit for each call.
- * @param latestMs attempts that ended after this time ended by such a clock, in milliseconds since 1970.
+ * @param latestMs attempts that ended after this time, in milliseconds since 1970, ended before the clock was set back.
  */
 export async function hastenMisdated(
   ask: <Answer>(query: (queue: Queue) => Promise<Answer>) => Promise<Answer>,

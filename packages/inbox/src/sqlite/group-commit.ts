@@ -1,4 +1,4 @@
-// Real timers, even in a test that has replaced the global ones: a store must answer all the same.
+// Real timers, even in a test that has replaced the global ones, because a store must still answer.
 import { setImmediate, setTimeout } from 'node:timers'
 export interface GroupCommitOptions<Connection> {
   /** Runs the work in one transaction. Throws if it was rolled back. */

@@ -176,7 +176,7 @@ describe('GroupCommit', () => {
     })
 
     // Retried, because a busy machine may pause for as long as the timer between any two statements.
-    it('continues at once if this process is alone', { retry: 4 }, async () => {
+    it('continues immediately if this process is alone', { retry: 4 }, async () => {
       expect(await leavesGap(createGroupCommit())).toBe(false)
     })
   })

@@ -33,7 +33,7 @@ describe('an attempt', () => {
     expect(ending).toMatchObject({ state: 'done', isUnhandled: true, keepsPayload: true })
   })
 
-  it('that failed permanently makes its event dead at once', () => {
+  it('that failed permanently makes its event dead immediately', () => {
     expect(endingAfter(failed(new PermanentError('no')))).toMatchObject({ state: 'dead' })
   })
 

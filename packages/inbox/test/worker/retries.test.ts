@@ -60,7 +60,7 @@ describe.each(engines)('retries in $engine, by a clock that stands still', ({ cr
     expect((await inbox.get(event.eventId))?.attempts).toBe(4)
   })
 
-  it('is dead at once after a permanent error, and done when it is replayed', async () => {
+  it('is dead immediately after a permanent error, and done when it is replayed', async () => {
     const { inbox } = createInbox()
     const event = createInboxEvent()
     let isMended = false
