@@ -3,7 +3,7 @@ import { hasProgram } from './installed-engines.ts'
 import { cases, type HostName, type InboxName, runCase, startEngine } from './lifecycles.ts'
 import type { EngineServer } from './servers.ts'
 
-/** `npx -y pnpm@12 test:engines` runs every case on each host and each inbox. Here, one of each class. */
+/** `pnpm test:engines` runs every case on each host and each inbox. Here, one of each class. */
 const chosen: readonly (readonly [name: string, host: HostName, inbox: InboxName])[] = [
   ['clock set forward by 5 d', 'koa', 'SQLite'],
   ['clock set back by 5 d', 'fetch', 'bullmq'],
