@@ -62,7 +62,7 @@ function inboxChart(): Chart {
 }
 
 function startupChart(): Chart {
-  const figures = figuresOf('startup', ({ scenario }) => scenario === 'import')
+  const figures = figuresOf('startup', ({ scenario }) => scenario.startsWith('import'))
   const bars = figures.map((figure) => bar(figure.contender, figure))
   return { file: 'startup.svg', title: 'import in a new process', unit: unitOf(figures), bars }
 }

@@ -11,29 +11,22 @@ const run = promisify(execFile)
 
 interface Import {
   readonly name: string
+  /** Only the last one is measured. */
   readonly specifiers: readonly string[]
 }
 
-/** The built scripts, as users import them. Sources would be slower, because their types are stripped at each start. */
+/** The built scripts, as users import them: sources would be slower, because their types are stripped at each start. */
 const packages: readonly Import[] = [
   { name: 'ours: core', specifiers: [built('core/dist/index.js')] },
   { name: 'ours: core/fetch', specifiers: [built('core/dist/fetch.js')] },
-  ...['express', 'fastify', 'koa', 'node'].map((name) => ({
-    name: `ours: ${name}`,
-    specifiers: [built(`${name}/dist/index.js`)],
-  })),
   ...['svix', 'standardwebhooks', '@octokit/webhooks'].map((name) => ({ name, specifiers: [name] })),
 ]
 
-/** An application also imports its framework, and both share the Node modules that they load. */
-const frameworks = ['express', 'fastify', 'koa', 'node'].map((name) => {
-  const framework = name === 'node' ? 'node:http' : installed(name)
-  return {
-    adapter: name,
-    alone: { name: framework === 'node:http' ? framework : name, specifiers: [framework] },
-    together: { name: `${name} with ours`, specifiers: [framework, built(`${name}/dist/index.js`)] },
-  }
-})
+/** After their frameworks, which an application imports anyway: the two share what they load of Node. */
+const adapters: readonly Import[] = ['express', 'fastify', 'koa', 'node'].map((name) => ({
+  name: `ours: ${name}`,
+  specifiers: [name === 'node' ? 'node:http' : installed(name), built(`${name}/dist/index.js`)],
+}))
 
 function built(path: string): string {
   return new URL(`../packages/${path}`, import.meta.url).href
@@ -45,48 +38,30 @@ function installed(name: string): string {
 
 const atMost = 1.2
 
-/** CPU time and bytes of importing an entry point in a new process. */
+/** CPU time and bytes to import an entry point in a new process. */
 export const startupSection: Section = {
   name: 'startup',
   async run(mode) {
     await buildPackages()
-    const alone = { section: 'startup', scenario: 'import', unit: 'ms CPU' }
-    const together = { section: 'startup', scenario: 'import of a framework', unit: 'ms CPU' }
-    const pairs = frameworks.flatMap((one) => [one.alone, one.together])
     // One interleaved run, because the bounds compare its figures.
-    const times = await interleave([...packages, ...pairs].map(contender), {
-      rounds: mode === 'full' ? 25 : 5,
-      ...alone,
+    const times = await interleave([...packages, ...adapters].map(contender), {
+      rounds: mode === 'full' ? 25 : 7,
+      section: 'startup',
+      scenario: 'import',
+      unit: 'ms CPU',
     })
-    const isPair = ({ contender }: Figure): boolean => pairs.some(({ name }) => name === contender)
-    const figures = times.map((figure) => (isPair(figure) ? { ...figure, ...together } : figure))
-    return { figures: [...figures, ...(await Promise.all(packages.map(size)))], targets: boundsOf(figures) }
+    const isAdapter = ({ contender }: Figure): boolean => adapters.some(({ name }) => name === contender)
+    const figures = times.map((figure) =>
+      isAdapter(figure) ? { ...figure, scenario: 'import after the framework' } : figure,
+    )
+    return { figures: [...figures, ...(await Promise.all(packages.map(size)))], targets: times.flatMap(boundOf) }
   },
 }
 
-function boundsOf(figures: readonly Figure[]): readonly Target[] {
-  const unit = 'ms'
-  const theirs = medianFor(figures, 'import', 'svix')
-  const timeOf = (name: string): number => medianFor(figures, 'import of a framework', name)
-  const entryPoints = ['core', 'core/fetch'].map((name) =>
-    timesDearer({
-      what: `import of ${name} ÷ svix`,
-      ours: medianFor(figures, 'import', `ours: ${name}`),
-      theirs,
-      unit,
-      atMost,
-    }),
-  )
-  const adapters = frameworks.map(({ adapter, alone, together }) =>
-    timesDearer({
-      what: `import of ${adapter}, beyond that of ${alone.name} ÷ svix`,
-      ours: timeOf(together.name) - timeOf(alone.name),
-      theirs,
-      unit,
-      atMost,
-    }),
-  )
-  return [...entryPoints, ...adapters]
+function boundOf({ contender, median: ours }: Figure, _: number, times: readonly Figure[]): readonly Target[] {
+  const theirs = medianFor(times, 'import', 'svix')
+  const [, name] = /^ours: (.+)/.exec(contender) ?? []
+  return name === undefined ? [] : [timesDearer({ what: `import of ${name} ÷ svix`, ours, theirs, unit: 'ms', atMost })]
 }
 
 function contender({ name, specifiers }: Import): Contender {
