@@ -13,7 +13,7 @@ import { readInboxOptions } from '../../src/options.ts'
 import { SqliteStore } from '../../src/sqlite/store.ts'
 import { StoredInbox } from '../../src/store/stored-inbox.ts'
 import { temporaryFile } from '../temporary-file.ts'
-import { watchEventLoop } from './event-loop.ts'
+import { countTurns } from './event-loop.ts'
 
 /** A receiver with an inbox in a file, whose connection and file the test can break. */
 async function receiverOf(file: string): Promise<{
@@ -123,24 +123,20 @@ describe('a disk that is full when a purge begins', () => {
 })
 
 describe('a lock that another process holds', () => {
-  // Retried, because a busy machine blocks the event loop too; a lock would block it every time.
-  it('answers 503 after about a second, and never blocks the event loop for 50 ms', {
-    retry: 4,
-  }, async ({ annotate }) => {
+  it('answers 503 after about a second, and does not block the event loop until then', async () => {
     const file = temporaryFile()
     const { deliver, handled, inbox } = await receiverOf(file)
     expect((await deliver()).status).toBe(202)
     const holder = await holdLock(file)
-    const longestDelayMs = watchEventLoop()
+    const turns = countTurns()
     const startedAtMs = performance.now()
     const replies = await Promise.all(Array.from({ length: 20 }, () => deliver()))
     const waitedMs = performance.now() - startedAtMs
-    const delayMs = longestDelayMs()
-    await annotate(`503 after ${Math.round(waitedMs)} ms, longest event loop delay ${delayMs.toFixed(1)} ms`)
+    // About 150 on an idle machine; at most 2 if SQLite itself waited for the lock.
+    expect(turns()).toBeGreaterThan(10)
     for (const reply of replies) expect(reply).toMatchObject(unavailable)
     expect(waitedMs).toBeGreaterThan(900)
-    expect(waitedMs).toBeLessThan(2000)
-    expect(delayMs).toBeLessThan(50)
+    expect(waitedMs, 'the sender waits for 10 s').toBeLessThan(9000)
     await expect(inbox.check()).rejects.toMatchObject({ code: 'store_unavailable', fault: 'locked' })
     await holder.release()
     await inbox.check()

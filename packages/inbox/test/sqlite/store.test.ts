@@ -4,7 +4,7 @@ import { createInboxEvent } from '@scrapenest-webhooks/testing'
 import { describe, expect, it, onTestFinished } from 'vitest'
 import { type Inbox, sqliteInbox } from '../../src/index.ts'
 import { temporaryFile } from '../temporary-file.ts'
-import { watchEventLoop } from './event-loop.ts'
+import { countTurns } from './event-loop.ts'
 
 const day = 86_400_000
 const begin = Date.UTC(2026, 0, 1)
@@ -68,14 +68,12 @@ describe('many events in a file', () => {
     expect(second.nextCursor).toBeUndefined()
   })
 
-  // Retried, because a busy machine stops the event loop too. A list that blocks it would fail every time.
-  it('never block the event loop for 50 ms while a list searches them', { retry: 4 }, async ({ annotate }) => {
+  it('do not block the event loop while a list searches them', async () => {
     const inbox = await hugeInbox(400_000)
-    const longestDelayMs = watchEventLoop()
+    const turns = countTurns()
     expect((await inbox.list({ state: 'dead' })).events.map(({ eventId }) => eventId)).toEqual(['event-1'])
-    const delayMs = longestDelayMs()
-    await annotate(`longest event loop delay ${delayMs.toFixed(1)} ms`)
-    expect(delayMs).toBeLessThan(50)
+    // One for each 2 ms of reading; none if the list read all rows in one go.
+    expect(turns()).toBeGreaterThan(5)
   })
 
   it('are listed completely even if the inbox closes in the meantime, and the file stays closed', async () => {
