@@ -10,9 +10,9 @@ import fastify from 'fastify'
 import Koa from 'koa'
 import koaBody from 'koa-body'
 
-export const path = '/webhooks/scrapenest'
+const path = '/webhooks/scrapenest'
 
-export interface RunningServer {
+interface RunningServer {
   readonly url: string
   close(): Promise<void>
 }

@@ -5,7 +5,7 @@ import ts from 'typescript-6'
 const repository: string = join(import.meta.dirname, '../..')
 
 /** One name that an entry point exports. */
-export interface ExportedName {
+interface ExportedName {
   readonly name: string
   /** As the compiler declares it, with the docstrings of its members. */
   readonly declaration: string

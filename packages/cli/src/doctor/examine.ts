@@ -29,7 +29,7 @@ export type Replies = Readonly<Record<ProbeName, ProbeReply>> & {
  * - `chunked`: without a content-length
  * - `get`: a GET request
  */
-export type ProbeName =
+type ProbeName =
   | 'exact'
   | 'plain'
   | 'empty'

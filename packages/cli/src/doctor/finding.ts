@@ -8,7 +8,7 @@ export interface Finding {
   readonly fix?: string
 }
 
-export type FindingId =
+type FindingId =
   | 'body_limit'
   | 'body_reserialized'
   | 'certificate_untrusted'

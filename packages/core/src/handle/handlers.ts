@@ -25,7 +25,7 @@ export type AnyHandler<Context> = (event: WebhookEvent, delivery: Delivery<Conte
 export type DispatchResult = 'handled' | 'unhandled'
 
 /** How an event ended: with a result, or with every failure and the one that decides the reply or the retry. */
-export type Dispatch =
+type Dispatch =
   | { readonly result: DispatchResult }
   | { readonly error: WebhookError; readonly failures: readonly unknown[] }
 

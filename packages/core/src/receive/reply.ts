@@ -8,7 +8,7 @@ export interface WebhookReply {
 }
 
 /** The statuses in the table in `errors.ts`, and 404 for paths other than the webhook's. */
-export type ReplyStatus = ReturnType<typeof rowOf>['status'] | 404
+type ReplyStatus = ReturnType<typeof rowOf>['status'] | 404
 
 /** How a delivery ended: acknowledged, possibly without a handler for its event, or with an error. */
 export type Outcome =

@@ -35,7 +35,7 @@ export type SecretResolver<Context> = (
 export type SecretOption<Context> = Secret | readonly (Secret | undefined)[] | SecretResolver<Context> | undefined
 
 /** The secrets of one request. */
-export interface FoundSecrets {
+interface FoundSecrets {
   readonly secrets: readonly SigningSecret[]
   /** Empty without tenants. */
   readonly scope: string

@@ -26,7 +26,7 @@ export interface JobRequest {
  * - `succeeded`: final; its artifacts are stored. If the target refused, `outcome` is `blocked`
  * - `failed`: final; `failureReason` says why
  */
-export type JobStatus = 'queued' | 'running' | 'succeeded' | 'failed'
+type JobStatus = 'queued' | 'running' | 'succeeded' | 'failed'
 
 export interface Job {
   readonly id: string
