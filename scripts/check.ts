@@ -1,5 +1,5 @@
 // `pnpm check [step…] [--without-engines]` runs the checks that every change must pass, on every platform. `.ci/run` and the
-// workflows call it. Without step names, it runs all steps in this order.
+// workflows call it. Without step names, it runs every step of the first list, in its order.
 import { spawnSync } from 'node:child_process'
 import { parseArgs } from 'node:util'
 import { pnpmCommand } from './pnpm.ts'
@@ -7,7 +7,7 @@ import { pnpmCommand } from './pnpm.ts'
 /** Fixed, so that a run does not fail for a change it does not contain. Run the suite by hand to try other seeds. */
 const hostileSeed = 424242
 
-const steps: Readonly<Record<string, string>> = {
+const everyChange: Readonly<Record<string, string>> = {
   /** First, because a missing engine fails the tests below. */
   engines: 'engines',
   /** The README's own command: types, unit, conformance, stores, examples, docs, packaging. */
@@ -17,7 +17,18 @@ const steps: Readonly<Record<string, string>> = {
   types: 'test:types',
   demo: 'demo',
   hostile: `test:hostile --seed ${hostileSeed}`,
+  /** Versions, packs, publishes to a local registry, installs from it. */
+  release: 'test:release',
 }
+
+/** Runs only when named: jobs of the workflows. */
+const onRequest: Readonly<Record<string, string>> = {
+  unit: 'test:unit',
+  /** The packed packages on every supported Node. */
+  runtimes: 'test:runtimes',
+}
+
+const steps: Readonly<Record<string, string>> = { ...everyChange, ...onRequest }
 
 const { values, positionals } = parseArgs({
   allowPositionals: true,
@@ -33,7 +44,7 @@ const environment = {
   CI: 'true',
   ...(values['without-engines'] ? { WITHOUT_ENGINES: 'true' } : {}),
 }
-const chosen = Object.keys(steps).filter((name) =>
+const chosen = Object.keys(positionals.length > 0 ? steps : everyChange).filter((name) =>
   positionals.length > 0 ? positionals.includes(name) : name !== 'engines' || !values['without-engines'],
 )
 for (const name of chosen) {
