@@ -181,8 +181,8 @@ function npmProgram(): string {
   for (const path of (process.env['PATH'] ?? '').split(delimiter)) {
     const command = join(path, process.platform === 'win32' ? 'npm.cmd' : 'npm')
     if (!existsSync(command)) continue
-    const [beside, linked] = [join(dirname(command), 'node_modules/npm/bin/npm-cli.js'), realpathSync(command)]
-    return existsSync(beside) ? beside : linked
+    const [bundled, linked] = [join(dirname(command), 'node_modules/npm/bin/npm-cli.js'), realpathSync(command)]
+    return existsSync(bundled) ? bundled : linked
   }
   throw new Error('There is no npm on the PATH.')
 }
