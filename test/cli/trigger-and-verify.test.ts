@@ -81,6 +81,19 @@ describe('trigger', () => {
     expect(gone).toMatchObject({ exitCode: 1, stdout: expect.stringContaining('ECONNREFUSED') })
   })
 
+  it('says what to do if the reply is unexpected or no server listens', async () => {
+    const { url } = await startReceiver({ secret: generateSecret() })
+    const refused = await runCli(['trigger', 'job.created', '--to', url], { env: environment })
+    expect(refused.stdout.split('\n')[1]).toBe(`  To find the cause, run: scrapenest-webhooks doctor '${url}'`)
+    const gone = 'http://user:password@127.0.0.1:9/hook'
+    const unreached = await runCli(['trigger', 'job.created', '--to', gone], { env: environment })
+    expect(unreached.stdout).toContain(
+      'Nothing listens at http://127.0.0.1:9/hook. Start your server, or use --to <url>.',
+    )
+    const json = await runCli(['trigger', 'job.created', '--to', url, '--json'], { env: environment })
+    expect(json.json()).toHaveLength(1)
+  })
+
   it('exits with 1 if --drop reaches no server', async () => {
     const gone = await runCli(['trigger', 'job.created', '--to', 'http://127.0.0.1:9/', '--drop'], { env: environment })
     expect(gone).toMatchObject({ exitCode: 1, stdout: expect.stringContaining('✗ job.created') })

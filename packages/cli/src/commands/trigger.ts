@@ -5,6 +5,7 @@ import { type Command, Option } from 'commander'
 import { collect, parseAssignment, parseSeconds, parseUrl, readSecret } from '../arguments.ts'
 import { exitCodes } from '../exit-codes.ts'
 import { dim, green, printJson, printLine, red, yellow } from '../terminal/print.ts'
+import { withoutCredentials } from '../terminal/without-credentials.ts'
 import { isExpectedReply } from '../trigger/expected-reply.ts'
 import { applyOverride, parseOverride } from '../trigger/override.ts'
 
@@ -80,6 +81,8 @@ async function trigger(eventType: string, options: TriggerOptions): Promise<void
     if (options.json) printJson({ event, messageId, ...reply, isExpected })
     else printReply(eventType, reply, isExpected)
   }
+  const unexpected = replies.find((reply) => !isExpectedReply(reply, faults))
+  if (unexpected !== undefined && !options.json) printLine('  ', nextStep(unexpected, options.to))
 }
 
 function printReply(eventType: string, reply: DeliveryReply, isExpected: boolean): void {
@@ -87,4 +90,11 @@ function printReply(eventType: string, reply: DeliveryReply, isExpected: boolean
   const result = statusCode === undefined ? failure : `${statusCode} ${responseBody}`
   printLine(isExpected ? green('✓') : red('✗'), ` ${eventType} ${result} `, dim(`${latencyMs} ms`))
   if (location !== undefined) printLine('  ', yellow(`The reply redirects to ${location}. Redirects are not followed.`))
+}
+
+function nextStep({ failure }: DeliveryReply, to: string): string {
+  const url = withoutCredentials(to)
+  return failure?.includes('ECONNREFUSED')
+    ? `Nothing listens at ${url}. Start your server, or use --to <url>.`
+    : `To find the cause, run: scrapenest-webhooks doctor '${url}'`
 }

@@ -47,7 +47,7 @@ export function diagnoseAcceptance(replies: Replies): Finding {
       id: 'unexpected_reply',
       verdict: 'fault',
       summary: 'There is no webhook handler at this path: a signed delivery is answered 404.',
-      fix: "Check the URL's path, the handler's path and any prefix, and whether the route accepts POST requests.",
+      fix: "Check the URL's path, the handler's path, any prefix or trailing slash, and whether the route accepts POST requests.",
     }
   }
   return {
