@@ -11,6 +11,7 @@ const repository = dirname(import.meta.dirname)
 interface Manifest {
   readonly name: string
   readonly version: string
+  readonly engines: { readonly node: string }
   readonly private?: boolean
   readonly exports?: Readonly<Record<string, string | { readonly default: string }>>
   readonly bin?: Readonly<Record<string, string>>
@@ -26,17 +27,17 @@ export interface PublishedPackage {
 /** Builds every published package. @returns their folders. */
 export async function buildPackages(): Promise<readonly PublishedPackage[]> {
   const packages: PublishedPackage[] = []
-  const entryPoints: string[][] = []
+  const manifests: Manifest[] = []
   for (const directory of await readdir(join(repository, 'packages'))) {
     const folder = join(repository, 'packages', directory)
     const manifest = JSON.parse(await readFile(join(folder, 'package.json'), 'utf8')) as Manifest
     if (manifest.private === true) continue
     packages.push({ name: manifest.name, version: manifest.version, folder })
-    entryPoints.push(scriptsOf(manifest))
+    manifests.push(manifest)
   }
   const folders = packages.map(({ folder }) => folder)
   await compile(folders)
-  await Promise.all(folders.map((folder, index) => bundle(folder, entryPoints[index] as string[])))
+  await Promise.all(folders.map((folder, index) => bundle(folder, manifests[index] as Manifest)))
   return packages
 }
 
@@ -54,9 +55,9 @@ function scriptsOf({ exports = {}, bin = {} }: Manifest): string[] {
   return [...exported, ...Object.values(bin)].filter((target) => target.endsWith('.js'))
 }
 
-async function bundle(folder: string, scripts: readonly string[]): Promise<void> {
+async function bundle(folder: string, manifest: Manifest): Promise<void> {
   const input = Object.fromEntries(
-    scripts.map((script) => {
+    scriptsOf(manifest).map((script) => {
       const name = script.replace(/^\.\/dist\/|\.js$/g, '')
       return [name, join(folder, 'src', `${name}.ts`)]
     }),
@@ -68,7 +69,7 @@ async function bundle(folder: string, scripts: readonly string[]): Promise<void>
     platform: 'node',
     // Everything except the package's own files.
     external: /^[^./]/,
-    plugins: [{ name: 'built-in-modules', renderChunk: withoutLazyExports }],
+    plugins: [{ name: 'built-in-modules', renderChunk: (code) => withoutLazyExports(code, manifest) }],
     onLog(level, log) {
       if (level === 'warn') throw new Error(log.message)
     },
@@ -89,19 +90,22 @@ async function bundle(folder: string, scripts: readonly string[]): Promise<void>
 
 /**
  * Importing a built-in module evaluates all its lazy exports: node:util then loads workers, and node:http loads undici.
- * `process.getBuiltinModule` loads only what is used.
+ * `process.getBuiltinModule` loads only what is used. Node 18 and edge runtimes do not have it.
  */
-function withoutLazyExports(code: string): string {
+function withoutLazyExports(code: string, { name, engines }: Manifest): string {
   const rewritten = code.replaceAll(
     /^import (?:(\w+)(?:, )?)?(\{[^}]*\})? from "(node:[\w/]+)";$/gm,
-    (_, name: string | undefined, names: string | undefined, module: string) => {
-      const constants = [name, names?.replaceAll(' as ', ': ')].filter((one) => one !== undefined)
+    (_, all: string | undefined, names: string | undefined, module: string) => {
+      const constants = [all, names?.replaceAll(' as ', ': ')].filter((one) => one !== undefined)
       return constants.map((constant) => `const ${constant} = process.getBuiltinModule("${module}");`).join('\n')
     },
   )
   const missed = /^import .*"node:.*/m.exec(rewritten)
   if (missed !== null) throw new Error(`Cannot rewrite an import of a built-in module: ${missed[0]}`)
-  return rewritten
+  // The other packages import core first.
+  if (rewritten === code || name !== '@scrapenest-webhooks/core') return rewritten
+  const message = `${name} needs Node.js ${engines.node}, and this is \${process.version ?? "another runtime"}.`
+  return `if (process.getBuiltinModule === undefined) throw new Error(\`${message}\`);\n${rewritten}`
 }
 
 if (import.meta.main) await buildPackages()

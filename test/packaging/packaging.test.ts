@@ -159,6 +159,17 @@ describe('an import in a new process', () => {
     expect(loaded).toContain('NativeModule crypto')
     expect(loaded.filter((name: string) => lazy.includes(name))).toEqual([])
   })
+
+  it('names the Node that is needed, on one that is too old', async () => {
+    const names = packages.map(({ name }) => name).filter((name) => !name.endsWith('/cli'))
+    // What sets Node 18 apart here.
+    const script = `
+      delete process.getBuiltinModule
+      for (const name of ${JSON.stringify(names)}) await import(name).catch(({ message }) => console.log(message))`
+    const messages = await runIn(consumer, workspaceNode, ['--input-type=module', '--eval', script])
+    const expected = '@scrapenest-webhooks/core needs Node.js >=20.19, and this is v24.'
+    expect(messages.trim().split('\n')).toEqual(names.map(() => expect.stringContaining(expected)))
+  })
 })
 
 it(
