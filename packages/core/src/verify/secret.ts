@@ -164,9 +164,14 @@ const mistakes: readonly (Mistake & { readonly pattern: RegExp })[] = [
     problem: 'is a placeholder',
     fix: "Set the endpoint's own secret, which ScrapeNest shows once: whsec_ and base64.",
   },
+  {
+    pattern: /^\s|\s$/,
+    problem: 'contains whitespace at the start or the end',
+    fix: 'Remove it. A secret that is read from a file often ends with a line break: trim it.',
+  },
   { pattern: /\s/, problem: 'contains whitespace' },
   { pattern: /\p{Cf}/u, problem: 'contains an invisible character, such as a zero-width space' },
-  { pattern: /^["'`]|["'`]$/, problem: 'is in quotes' },
+  { pattern: /^["'`]|["'`]$/, problem: 'is in quotes', fix: 'Remove them. Docker keeps the quotes of an --env-file.' },
   {
     pattern: /^sn_(?:live|test)_/,
     problem: 'is an API key',

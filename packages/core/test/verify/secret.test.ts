@@ -21,14 +21,14 @@ const damages: readonly { readonly given: string; readonly text: string; readonl
   {
     given: 'a line break at the end',
     text: `whsec_${marked}\n`,
-    saying: 'contains whitespace',
+    saying: 'A secret that is read from a file often ends with a line break: trim it.',
   },
   {
     given: 'a space at the beginning',
     text: ` whsec_${marked}`,
-    saying: 'contains whitespace',
+    saying: 'contains whitespace at the start or the end. Remove it.',
   },
-  { given: 'double quotes', text: `"whsec_${marked}"`, saying: 'is in quotes' },
+  { given: 'double quotes', text: `"whsec_${marked}"`, saying: 'is in quotes. Remove them.' },
   { given: 'single quotes', text: `'whsec_${marked}'`, saying: 'is in quotes' },
   { given: 'backticks', text: `\`whsec_${marked}\``, saying: 'is in quotes' },
   { given: 'the version of a signature', text: `v1,whsec_${marked}`, saying: 'has something before whsec_' },
@@ -51,7 +51,7 @@ const damages: readonly { readonly given: string; readonly text: string; readonl
   {
     given: 'a space inside',
     text: `whsec_${marked.slice(0, 9)} ${marked.slice(9)}`,
-    saying: 'contains whitespace',
+    saying: 'contains whitespace. Copy it again.',
   },
   {
     given: 'base64url',
