@@ -248,7 +248,7 @@ async function expectDeliveries(server: RunningServer, secret: string): Promise<
   const event = createEvent('artifact.ready')
   const accepted = await deliver(endpoint, signDelivery(event, { secret }))
   expect([accepted.status, accepted.reply]).toEqual([202, { status: 'accepted' }])
-  await server.printed(`A html of job ${event.data.job_id} is ready`)
+  await server.printed(`The html of job ${event.data.job_id} is ready`)
 
   const forged = await deliver(endpoint, signDelivery(createEvent('artifact.ready'), { secret: generateSecret() }))
   expect([forged.status, forged.reply]).toEqual([400, { error: 'signature_mismatch' }])
