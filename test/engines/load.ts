@@ -63,6 +63,11 @@ export interface LoadCounts {
 const webs = 3
 const workers = 4
 const connections = 24
+/**
+ * The latest refusal, in milliseconds. An inbox refuses within a second, and a busy machine adds to it; the sender waits for ten
+ * seconds.
+ */
+export const latestRefusalMs = 4000
 /** The time for a run and its completion: some milliseconds, more on a slow disk. */
 const longestRunMs = 5000
 
@@ -383,8 +388,8 @@ export function isSound(counts: LoadCounts): boolean {
   // An attempt that ends while its engine is stopped for longer than its lease cannot be recorded, so it runs again.
   const ranAgain = counts.outages > 0 ? 0 : counts.ranAgainAlive
   const nothingWrong = lost + acceptedTwice + deadUnasked + ranAgain + unexpected === 0
-  // Deliveries are refused only while the engine is stopped, and within a second.
-  const isRefusedSoon = counts.outages === 0 || counts.slowestRefusalMs < 1000
+  // Deliveries are refused only while the engine is stopped.
+  const isRefusedSoon = counts.outages === 0 || counts.slowestRefusalMs < latestRefusalMs
   return nothingWrong && isKilledOften && isRefusedSoon && acknowledged === events && processed === events
 }
 

@@ -8,7 +8,7 @@ import { environment, startReceiver } from '../cli/local-server.ts'
 import { runCli } from '../cli/run-cli.ts'
 import { newPlaceName, openPlace, serverOf } from './engine-inboxes.ts'
 import { hasProgram } from './installed-engines.ts'
-import { load, type SharedEngine } from './load.ts'
+import { latestRefusalMs, load, type SharedEngine } from './load.ts'
 import { type EngineServer, startPostgres, startRedis } from './servers.ts'
 
 const engines: readonly SharedEngine[] = ['bullmq', 'pg-boss']
@@ -57,7 +57,7 @@ describe.each(engines)('an inbox on %s whose server is unavailable', (engine) =>
   }
 
   it.skipIf(!hasProgram(needed))(
-    'answers 503 with Retry-After within a second, and recovers without a restart',
+    'answers 503 with Retry-After long before the sender gives up, and recovers without a restart',
     async () => {
       const { post, handled, start } = receive()
       await start()
@@ -67,7 +67,7 @@ describe.each(engines)('an inbox on %s whose server is unavailable', (engine) =>
         const { status, body, retryAfter, tookMs } = await post()
         expect({ status, body }).toEqual({ status: 503, body: '{"error":"store_unavailable"}' })
         expect(retryAfter).toBeGreaterThan(0)
-        expect(tookMs).toBeLessThan(1000)
+        expect(tookMs).toBeLessThan(latestRefusalMs)
       }
       await server.start()
       await vi.waitFor(async () => expect((await post()).status).toBe(202), 10_000)
@@ -86,7 +86,7 @@ describe.each(engines)('an inbox on %s whose server is unavailable', (engine) =>
       await start()
       const { status, tookMs } = await post()
       expect(status).toBe(503)
-      expect(tookMs).toBeLessThan(1000)
+      expect(tookMs).toBeLessThan(latestRefusalMs)
       await server.start()
       await vi.waitFor(async () => expect((await post()).status).toBe(202), 10_000)
       await vi.waitFor(() => expect(handled.length).toBeGreaterThan(0), 15_000)
@@ -139,7 +139,7 @@ describe.each(engines)('an inbox on %s whose server is unavailable', (engine) =>
       expect(counts.processed).toBe(counts.events)
       expect(counts.outages).toBeGreaterThan(0)
       expect(counts.refused).toBeGreaterThan(0)
-      expect(counts.slowestRefusalMs).toBeLessThan(1000)
+      expect(counts.slowestRefusalMs).toBeLessThan(latestRefusalMs)
     },
     180_000,
   )

@@ -1,10 +1,13 @@
 import { type InboxTarget, inboxChecks } from '@scrapenest-webhooks/testing'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest'
 import { inboxEngines, newPlaceName, openPlace, openServer, serverOf } from './engine-inboxes.ts'
 import { hasEngine, mustHaveEngines, provideCommand } from './installed-engines.ts'
 
 /** The result of each check on each engine, with the reason unless it passed. */
 const cells = new Map<string, string>()
+
+// All checks share one process and one server. With more at a time, a busy machine cannot answer each put in time.
+vi.setConfig({ maxConcurrency: 6 })
 
 // Engines without a server are checked in `packages/inbox`.
 describe.each(inboxEngines)('an inbox on %s', (engine) => {
@@ -22,7 +25,9 @@ describe.each(inboxEngines)('an inbox on %s', (engine) => {
   }
 
   beforeAll(async () => {
-    if (!isMissing) opened = await openServer(engine)
+    if (isMissing) return
+    opened = await openServer(engine)
+    await warmUp(target)
   })
 
   afterAll(() => opened?.dispose())
@@ -48,3 +53,12 @@ describe.each(inboxEngines)('an inbox on %s', (engine) => {
     expect(Object.fromEntries(exceptions)).toMatchSnapshot()
   })
 })
+
+/** The first commands of a process wait for its modules to load and compile. */
+async function warmUp({ createPlace }: InboxTarget): Promise<void> {
+  const { open, dispose } = await createPlace()
+  const inbox = open({})
+  await vi.waitFor(() => inbox.check?.(), 30_000)
+  await inbox.close()
+  await dispose?.()
+}
