@@ -2,12 +2,12 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { chownSync, mkdtempSync, rmSync } from 'node:fs'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Redis } from 'ioredis'
 import pg from 'pg'
+import { freePort } from '../free-port.ts'
 import { type PostgresUser, postgresUser, program } from './installed-engines.ts'
 
 /** A server that can be stopped and restarted on the same port with the same data. */
@@ -124,13 +124,4 @@ class Server implements EngineServer {
     await this.stop()
     rmSync(this.#options.folder, { recursive: true, force: true, maxRetries: 5 })
   }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, 'close')
-  return port
 }

@@ -4,13 +4,13 @@ import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, realpathSync } from 'node:fs'
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
-import { createServer } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
 import { pnpmVersion } from '../../scripts/pnpm.ts'
 import { repository } from '../docs/code-blocks.ts'
+import { freePort } from '../free-port.ts'
 import { catalog, findNode20, foreignEnvironment, runIn, versionOf } from '../packaging/consumer.ts'
 
 const folder = await mkdtemp(join(tmpdir(), 'scrapenest-release-'))
@@ -101,14 +101,6 @@ async function startRegistry(): Promise<{ readonly url: string; readonly process
     await wait(100)
   }
   return { url, process: started }
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await new Promise((resolve) => server.once('listening', resolve))
-  const { port } = server.address() as { port: number }
-  await new Promise((resolve) => server.close(resolve))
-  return port
 }
 
 async function answers(url: string): Promise<boolean> {
