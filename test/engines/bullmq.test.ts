@@ -69,7 +69,7 @@ describe.skipIf(!hasEngine('redis'))('the inbox on BullMQ', () => {
     expect(await inbox.replay({ eventId: event.eventId })).toEqual({ replayed: 1, withoutPayload: 0 })
   })
 
-  it('distinguishes ids that are long or contain characters with a meaning in Redis or BullMQ', async () => {
+  it('distinguishes ids that are long or contain special characters of Redis or BullMQ', async () => {
     const inbox = createInbox()
     const ids = ['a:b', '0', '12345', 'a'.repeat(300), 'a'.repeat(301), 'é', '\u0000', 'a b', 'sha256.x']
     for (const eventId of ids)

@@ -140,7 +140,7 @@ function signalCase(signal: 'SIGTERM' | 'SIGINT', how: 'heeds' | 'ignores'): Cas
       await server.start()
       if (how === 'ignores') server.tell({ ignoreSignals: true })
       const event = createEvent('artifact.ready')
-      // Without an inbox the reply comes when the handler ends, or is given up.
+      // Without an inbox the reply comes when the handler ends, or is abandoned.
       const reply = server.post(event)
       await server.until(() => server.runsOf(event.event_id) === 1, 'the handler runs')
       if (server.inbox !== 'none') await reply

@@ -1,4 +1,4 @@
-// The inbox on pg-boss with numbers and texts that PostgreSQL cannot store, and with rows that cannot be read.
+// The inbox on pg-boss with numbers and strings that PostgreSQL cannot store, and with rows that cannot be read.
 import { WebhookError } from '@scrapenest-webhooks/core'
 import { type PgBossInbox, type PgBossInboxOptions, pgBossInbox } from '@scrapenest-webhooks/inbox-pg-boss'
 import { createInboxConsumer, createInboxEvent, untilInboxStats } from '@scrapenest-webhooks/testing'

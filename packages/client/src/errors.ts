@@ -41,17 +41,17 @@ export interface ScrapeNestErrorFacts {
   }
   /** The artifact does not match its `content-encoding`, or is incomplete. `cause` is zlib's error. */
   readonly content_decoding_failed: { readonly contentEncoding: string }
-  /** The storage returned an error other than an expired URL. */
+  /** The storage service returned an error other than an expired URL. */
   readonly download_failed: {
     readonly status: number
     /** How often the download was requested. */
     readonly attempts: number
-    /** Seconds until it may be requested again, if the storage states it. */
+    /** Seconds until it may be requested again, if the storage service states it. */
     readonly retryAfterSeconds: number | undefined
   }
   /** The artifact is longer than `maxBytes`, by its declared or actual length. */
   readonly download_too_large: { readonly maxBytes: number }
-  /** The storage refused the URL, which could not be renewed, or refused the renewed URL too. */
+  /** The storage service refused the URL, which could not be renewed, or refused the renewed URL too. */
   readonly download_url_expired: { readonly status: number }
   /** The file could not be written, for example because the disk is full or permission is missing. */
   readonly file_write_failed: {

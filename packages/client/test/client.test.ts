@@ -318,7 +318,7 @@ describe('an explicit undefined means the default', () => {
     expect(await sent(withUndefined)).toEqual(expected)
   })
 
-  it('a submission is retried under one token of ours', async () => {
+  it('a submission is retried under one generated token', async () => {
     const { url, requests } = await startStub(
       { status: 503, headers: { 'retry-after': '0' } },
       { status: 201, ...success },

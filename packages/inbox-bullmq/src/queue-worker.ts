@@ -86,7 +86,7 @@ export class QueueWorker implements ConsumerWork {
     // BullMQ stops claiming. Events that are being claimed right now are released.
     void this.#worker.pause(true).catch(() => {})
     await budget.waitFor(this.#attempts.close(budget))
-    // Forced if Redis is unavailable. Otherwise, BullMQ would wait until it is back.
+    // Forced if Redis is unavailable, because an ordinary close would wait until it is back.
     const closing = this.#worker.close(!(await this.#isReachable())).then(() => true)
     const isWorkerClosed = await Promise.race([closing, later(recoveryDelayMs * 2)])
     this.#isClosed = true
@@ -124,7 +124,7 @@ export class QueueWorker implements ConsumerWork {
     if (jumpMs < 0) void this.#hastenMisdated()
   }
 
-  /** BullMQ decides by the clock of this process which delayed jobs are due. Retries until Redis answers. */
+  /** Needed because BullMQ uses this process's clock to decide which delayed jobs are due. Retries until Redis answers. */
   async #hastenMisdated(): Promise<void> {
     const latestMs = this.#settings.now() + clockSlackMs
     while (!this.#isClosed) {
@@ -159,10 +159,11 @@ export class QueueWorker implements ConsumerWork {
 
   /**
    * Renews the leases of this process. BullMQ would do so by wall time, and not at all for as long as the clock was set back.
-   * A renewal that fails is retried at the next interval. Until then the lease keeps running out.
+   * A renewal that fails is retried at the next interval. In the meantime the lease runs down.
    */
   async #renew(): Promise<void> {
-    // After a stall, this timer may fire before the one that loses ended leases. Extending those would delay their events.
+    // After a stall, this timer may fire before the one that marks leases as lost. Extending lost leases would delay their
+    // events.
     this.#attempts.loseEndedLeases()
     const attempts = this.#attempts.held
     if (attempts.length === 0) return

@@ -46,10 +46,10 @@ import { attemptOf, HeldClaims, leaseOf, nameOf } from './jobs/leases.ts'
 /** How many due times are remembered. The regular poll finds other due events. */
 const rememberedDueTimes = 1000
 
-/** How often attempts that pg-boss itself ended are looked for, in milliseconds. It postpones them by at least 30 s. */
+/** How often to look for attempts that pg-boss itself ended, in milliseconds. It delays their retry by at least 30 s. */
 const resumeIntervalMs = 10_000
 
-/** The outputs of attempts that pg-boss's own watch ended, because the heartbeat or the time limit had passed. */
+/** Matches attempts that pg-boss itself ended because of a missed heartbeat or an exceeded time limit. */
 const endedByWatch = "output->'value'->>'message' IN ('job heartbeat timeout', 'job timed out')"
 
 /** Added to due times, in milliseconds, because PostgreSQL's clock may be that far behind ours. */
@@ -154,8 +154,8 @@ export class BossStore implements EventStore {
   }
 
   /**
-   * Makes attempts that pg-boss itself ended running again, with their ended leases, so that they end as all others do.
-   * pg-boss would postpone an event by 30 s to a minute, twice as long after each attempt: days after ten of them.
+   * Reopens attempts that pg-boss itself ended, as running with an expired lease, so they end like all others. Otherwise,
+   * pg-boss would delay the retry by 30 s to a minute, doubled after each attempt: by days after ten attempts.
    */
   async #resumeEnded(name: string): Promise<void> {
     if (performance.now() < (this.#resumeAtMs.get(name) ?? 0)) return
@@ -257,7 +257,7 @@ export class BossStore implements EventStore {
     }
   }
 
-  /** Events keep their jobs. The copies of dead events are deleted. Events that wait for a retry become due now. */
+  /** Reuses the jobs of the events and deletes the copies of dead events. Events that wait for a retry become due now. */
   async replay(filter: InboxFilter): Promise<ReplayResult> {
     const { schema, deleteAfterSeconds } = this.#boss
     const { where, values } = selection(filter, await this.#boss.queuesOf(filter.name))

@@ -9,7 +9,7 @@ export interface BossOptions {
   readonly source: BossSource
   readonly schema: string
   readonly queuePrefix: string
-  /** Texts that must not be printed. */
+  /** Strings that must not be printed. */
   readonly secrets: readonly string[]
   readonly settings: InboxSettings
 }

@@ -105,8 +105,8 @@ export class Endings {
     const delayMs = delayOf(ending)
     const retryLimit = ending.state === 'dead' ? retryCount : mostRetries
     return await this.#boss.call(nameOf(lease), async ({ boss, queue, db }) => {
-      // Writes to the job what `fail` is to do next. If this process dies in between, the heartbeat expires and pg-boss does
-      // the same. Without `started_on`, the next claim does not count another attempt.
+      // Tells `fail`, through the job's row, what to do. If this process dies in between, the heartbeat expires and pg-boss
+      // does the same. Without `started_on`, the next claim does not count another attempt.
       await this.#boss.sql(
         `UPDATE ${this.#boss.schema}.job
          SET retry_limit = $4, retry_delay = $5, retry_backoff = false,

@@ -40,7 +40,7 @@ const fixesByMessage: readonly (readonly [message: RegExp, fix: string])[] = [
  * Converts an error of PostgreSQL, its client or pg-boss to an inbox error. A lasting refusal has a `ConfigurationError` as
  * its cause, and its message promises no retry.
  *
- * @param secrets texts that must not be printed.
+ * @param secrets strings that must not be printed.
  */
 export function toInboxError(error: unknown, secrets: readonly string[] = []): Error {
   if (isWebhookError(error)) return error.code === 'configuration_invalid' ? cannotOpen(error.message, error) : error

@@ -7,7 +7,7 @@ const hour = 60 * minute
 
 /**
  * The maximum delay after the first failure, the second, and so on: 5 s, 30 s, 2 min, 10 min, 30 min, 2 h, 5 h. Together
- * they outlast most outages. An event that still fails needs a person.
+ * they outlast most outages. An event that still fails needs manual attention.
  */
 export const defaultDelaysMs: readonly number[] = [
   5 * second,

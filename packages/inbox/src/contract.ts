@@ -4,9 +4,9 @@ import type { InboxConnection, WebhookErrorCode, WebhookEvent } from '@scrapenes
  * The states of a stored event. `worker/ending.ts` decides how an attempt ends, and `EventStore.end` records the result. For
  * the states of an attempt, see `RunningAttempt`.
  *
- * - `ready`: waiting to be due. Entered when the event is stored (due immediately), after a failed attempt (due after the
- *   backoff), when a closing process releases it (due immediately; the attempt does not count), and by `replay` (due
- *   immediately; attempts start over). Left when a worker claims it.
+ * - `ready`: waiting for its next attempt. Entered when the event is stored (due immediately), after a failed attempt (due
+ *   after the backoff), when a closing process releases it (due immediately; the attempt does not count), and by `replay`
+ *   (due immediately; attempts start over). Left when a worker claims it.
  * - `running`: claimed by a worker. Claiming counts the attempt before any handler runs, so an event that kills its process
  *   runs out of attempts. The claim is a lease of `leaseMs`, which the worker renews until the result is recorded. Left when
  *   the result is recorded, or when the lease expires because the process died or stalled. Another worker then fails the

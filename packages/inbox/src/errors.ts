@@ -72,7 +72,7 @@ export class LeaseEndedError extends Error {
 }
 
 /**
- * Any error from a store means that the store is unavailable. Without a code of ours, it would be reported as a handler's.
+ * Any error from a store means that the store is unavailable. Without one of our codes, it would pass for a handler's.
  */
 export function toStoreError(error: unknown): WebhookError {
   return isWebhookError(error) ? error : new WebhookError('store_unavailable', undefined, { cause: error })

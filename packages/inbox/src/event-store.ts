@@ -48,8 +48,9 @@ export interface EventStore {
     options: { readonly nowMs: number; readonly endsAtMs: number },
   ): Promise<ReadonlySet<string>>
   /**
-   * Corrects times that were set before the clock was set back: waiting events become due now, and so do leases that are no
-   * longer renewed. Without it, they wait for as long as the clock was set back. Not needed if the store has its own clock.
+   * Corrects times that were set before the clock was set back: waiting events become due now, and leases that are no
+   * longer renewed expire now. Otherwise, both would last longer by as much as the clock was set back. Not needed if the
+   * store has its own clock.
    *
    * @param options.latestMs anything scheduled after this time was scheduled before the clock was set back.
    */
@@ -98,7 +99,7 @@ export interface Claim {
 
 export interface ClaimedEvent {
   readonly lease: Lease
-  /** If `unreadable` is set, only what could be read. */
+  /** If `unreadable` is set, contains only what could be read. */
   readonly event: InboxEvent
   /** Why the stored event cannot be read. No handler is called, and the event is dead immediately. */
   readonly unreadable?: unknown

@@ -1,4 +1,4 @@
-/** U+0000 and half a surrogate pair: PostgreSQL's `jsonb` refuses both, and UTF-8 cannot encode the latter. */
+/** U+0000 and lone surrogates: PostgreSQL's `jsonb` refuses both, and UTF-8 cannot encode the latter. */
 const unstorable = /\0|\p{Surrogate}/gu
 
 /** Replaces characters that an engine may be unable to store with U+FFFD. */

@@ -23,13 +23,13 @@ describe.concurrent('the checks of an inbox', () => {
     },
   )
 
-  it('each fail for one of them', () => {
+  it('each fail for at least one broken inbox', () => {
     const failed = new Set(brokenInboxes.flatMap(({ failing }) => failing))
 
     expect(inboxChecks.map(({ id }) => id).filter((id) => !failed.has(id))).toEqual([])
   })
 
-  it('pass for one that does less and declares it, and name what is missing', async () => {
+  it('pass for an inbox that declares its limits, and name what is missing', async () => {
     const modest: InboxTarget = { name: 'modest', createPlace: () => ({ open: createModestPlace() }) }
     const results = await Promise.all(inboxChecks.map(async ({ id, run }) => [id, await run(modest)] as const))
     const exceptions = results.filter(([, { cell }]) => cell !== 'pass')

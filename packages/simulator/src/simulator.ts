@@ -20,7 +20,7 @@ export interface Simulator {
   /** All messages, oldest first. */
   readonly messages: readonly Message[]
   /**
-   * Registers an endpoint like the API, with a secret that the receiver already has.
+   * Registers an endpoint as the API does, but with a secret that the receiver already has.
    *
    * @throws {ConfigurationError} `configuration_invalid`: the URL is not on this machine, or the secret is malformed.
    */
@@ -37,7 +37,7 @@ export interface Simulator {
   send(event: OutgoingEvent, faults?: readonly Fault[]): readonly Message[]
   /** Replaces the probabilities of the faults. */
   setFaults(shares: FaultShares): void
-  /** Resolves when every job has ended and every message has been accepted or given up. */
+  /** Resolves when every job has ended and every message has been accepted or abandoned. */
   idle(): Promise<void>
   /** Cancels jobs and deliveries, and closes every connection. Idempotent. */
   close(): Promise<void>

@@ -29,7 +29,7 @@ async function download(
   options: ApiOptions & { readonly to: string; readonly sha256?: string; readonly force?: boolean },
 ): Promise<void> {
   const { sha256, force = false } = options
-  // A user typed this path and may mean a `..`, which the client confines in a relative path.
+  // The user typed this path, so any `..` is intentional. The client would confine a relative path.
   const to = resolve(options.to)
   if (!force && existsSync(to)) throw new UsageError(`${to} exists. Add --force to replace it.`)
   const { artifacts } = await createClient(options)
@@ -56,6 +56,6 @@ function explainAddress(error: unknown): unknown {
   const { code } = error as { code?: unknown }
   if (code !== 'url_not_allowed' && code !== 'address_not_allowed') return error
   return new UsageError(
-    'Downloads need https and a public address. From a simulator on this machine, pass its --base-url, as it prints it.',
+    'Downloads need https and a public address. For a simulator on this machine, pass the --base-url that it prints.',
   )
 }

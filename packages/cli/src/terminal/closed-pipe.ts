@@ -9,7 +9,7 @@ export const stdoutClosed: AbortSignal = closed.signal
 
 /**
  * Keeps a command running when its output is no longer read, or cannot be written (a full disk), instead of crashing it. If
- * output is lost for a reason other than its reader, the command fails.
+ * output is lost for any reason other than a closed pipe, the command fails.
  */
 export function tolerateLostOutput(): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
@@ -22,7 +22,7 @@ export function tolerateLostOutput(): void {
     }
     closed.abort()
   })
-  // Nowhere is left to report it.
+  // There is nowhere left to report it.
   process.stderr.on('error', () => {})
 }
 

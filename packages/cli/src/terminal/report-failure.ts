@@ -11,7 +11,7 @@ export function reportFailure(error: unknown): number {
     return error.exitCode === 0 ? exitCodes.ok : exitCodes.usage
   }
   const { message, code } = describe(error)
-  // Our own messages end with the page of their code.
+  // Our own messages already end with a link to the page of their code.
   const isCodeNamed = code === undefined || message.endsWith(`/errors/${code}.md`)
   const [firstLine = '', ...otherLines] = `${message}${isCodeNamed ? '' : ` (${code})`}`.split('\n')
   printErrorLine(red('error'), ` ${firstLine}`)

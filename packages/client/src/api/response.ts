@@ -10,8 +10,8 @@ export interface ApiResponse {
 }
 
 /**
- * Checks the fields that this client relies on. The others are typed from the documentation but not checked, so a field that
- * ScrapeNest adds or omits breaks no caller.
+ * Checks the fields that this client relies on. The others are typed from the documentation but not checked, so
+ * callers do not break when ScrapeNest adds or omits a field.
  *
  * @throws {ScrapeNestError} `response_invalid`
  */

@@ -35,7 +35,7 @@ export interface WebhookEndpoint {
   readonly last_health_checked_at?: string | null
 }
 
-/** A new endpoint. `secret` is only returned this once, so store it first. */
+/** A new endpoint. `secret` is only returned this once, so store it immediately. */
 export interface CreatedWebhookEndpoint extends WebhookEndpoint {
   readonly secret: string
 }
@@ -85,9 +85,9 @@ export interface CursorPage<Item> {
 }
 
 export interface CursorOptions extends CallOptions {
-  /** Maximum number of entries on the page. @default ScrapeNest's */
+  /** Maximum number of entries on the page. @default ScrapeNest's own limit */
   readonly limit?: number | undefined
-  /** Where the page starts: the `iterator` of the page before. @default the first page */
+  /** Where the page starts: the `iterator` of the previous page. @default the first page */
   readonly iterator?: string | undefined
 }
 

@@ -29,8 +29,8 @@ export interface ReadOptions extends DownloadDefaults, CallOptions {
 export interface DownloadOptions extends ReadOptions {
   /**
    * The file to write. A missing directory is created. An existing file is replaced at the end and keeps its mode. A new
-   * file is readable by its owner only. Symbolic links are followed. A relative path cannot leave its first
-   * directory again with `..`, because the rest may come from an event.
+   * file is readable by its owner only. Symbolic links are followed. A relative path is confined to its
+   * first directory: a later `..` cannot leave it, because the rest of the path may come from an event.
    */
   readonly to: string
 }

@@ -24,8 +24,8 @@ function isZlibHeader(firstByte: number | undefined): boolean {
 }
 
 /**
- * Parses a `content-encoding` header. Storages return the header that an object was stored with, whatever the request
- * accepts.
+ * Parses a `content-encoding` header. An object store returns the header that an object was stored with, whatever
+ * the request accepts.
  *
  * @returns the decoders, in the order to apply them.
  * @throws {ScrapeNestError} `content_coding_unsupported`
@@ -61,7 +61,7 @@ async function* applyDecoder(
   createDecoder: Decoder,
 ): AsyncGenerator<Uint8Array, void, void> {
   const first = await body.next()
-  // Storages keep the content-encoding of an empty object, which no decoder accepts.
+  // Object stores send a content-encoding even for an empty object, and no decoder accepts an empty body.
   if (first.done) return
   const { value } = first
   async function* whole(): AsyncGenerator<Uint8Array, void, void> {

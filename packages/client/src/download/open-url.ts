@@ -61,7 +61,7 @@ function isRedirect({ statusCode = 0 }: IncomingMessage): boolean {
   return [301, 302, 303, 307, 308].includes(statusCode)
 }
 
-/** Node decodes header bytes as latin1, but storages send UTF-8 here. Percent-encoding restores the original bytes. */
+/** Node decodes header bytes as latin1, but object stores send UTF-8 here. Percent-encoding restores the original bytes. */
 function encodeBytes(location: string): string {
   return location.replaceAll(/[\x80-\xff]/g, (byte) => `%${byte.charCodeAt(0).toString(16)}`)
 }

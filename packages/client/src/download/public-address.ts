@@ -27,8 +27,8 @@ const nat64Layouts = [
 
 /**
  * 64:ff9b::/96 has one layout. 64:ff9b:1::/48 is for local use (RFC 8215) with an unknown layout, so the address must be
- * public in each of them. An address in 0.0.0.0/8 leads nowhere: it is the result of reading with a layout that is not in
- * use.
+ * public in each of them. Layouts that result in an address in 0.0.0.0/8 are ignored: that address
+ * leads nowhere, so the layout is not the one in use.
  */
 function isPublicBehindNat64(address: ipaddr.IPv6): boolean {
   const bytes = address.toByteArray()

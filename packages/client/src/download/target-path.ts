@@ -2,10 +2,10 @@ import { isAbsolute } from 'node:path'
 import { ConfigurationError } from '@scrapenest-webhooks/core'
 
 /**
- * The path to write. A relative path may begin with `..`, but not leave its first directory again: that is what
- * `data/${job_id}.png` does if an event says `../../etc/x`. As at the root of a file system, `..` then leads nowhere, and
- * the file stays in `data`; a warning says so. An absolute path is not confined, because `${import.meta.dirname}/../data` is a
- * common way to write one.
+ * The path to write. A relative path is confined to its first named directory, so `data/${job_id}.png` stays in `data` even
+ * if the job id in an event is `../../etc/x`. A `..` that would leave the directory is ignored, as at the root of a file
+ * system, and a warning is emitted. A leading `..` is allowed. An absolute path is not confined, because
+ * `${import.meta.dirname}/../data` is a common way to write one.
  *
  * @throws {ConfigurationError} `configuration_invalid`: not the path of a file.
  */

@@ -35,8 +35,8 @@ export async function withDeadline<Result>(
 }
 
 /**
- * One signal may end any number of concurrent calls, which is not the leak that Node 20 warns of by default. A limit that the
- * caller has set stays.
+ * One signal may abort any number of concurrent calls. Node 20 would warn of a leak, so this lifts the default limit on
+ * listeners. A limit set by the caller is kept.
  */
 function allowManyListeners(signal: AbortSignal): void {
   try {

@@ -19,7 +19,7 @@ export function retryAfterSecondsOf(header: HeaderReader, nowMs: number): number
   return Math.max(0, reset > 1e9 ? reset - nowMs / 1000 : reset)
 }
 
-/** Some servers send fractions. A number of any length counts: too long a delay must not become a short one. */
+/** Some servers send fractions. Numbers of any size are accepted: an excessive delay must not turn into a short one. */
 function secondsOf(text: string): number | undefined {
   return /^\d+(\.\d+)?$/.test(text.trim()) ? Math.min(Number(text), Number.MAX_SAFE_INTEGER) : undefined
 }

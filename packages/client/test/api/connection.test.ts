@@ -233,7 +233,7 @@ describe('connections', () => {
     })
   })
 
-  it('rejects with connection_failed if the connection breaks, and does not retry what may have been done', async () => {
+  it('rejects with connection_failed if the connection breaks, and does not retry a request that may have taken effect', async () => {
     let count = 0
     const url = await startServer((request) => {
       count += 1
@@ -277,7 +277,7 @@ describe('connections', () => {
     expect(requests).toEqual([])
   })
 
-  it('sends calls with the global fetch of the moment, which a mock may have replaced', async () => {
+  it('sends calls with the current global fetch, which a mock may have replaced', async () => {
     const { url, requests } = await startStub({ body: { items: [], total: 0 } })
     const client = clientOf(url)
     const mock = vi.fn(async () => Response.json({ items: [], total: 0 }))

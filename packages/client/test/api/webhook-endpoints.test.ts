@@ -51,7 +51,7 @@ describe('webhook endpoints', () => {
   const busy = { status: 503, headers: { 'retry-after': '0' } }
   const limited = { status: 429, headers: { 'retry-after': '0' } }
 
-  it('create and rotateSecret are not retried after a 503, which could do them twice', async () => {
+  it('create and rotateSecret are not retried after a 503, because a retry could repeat them', async () => {
     const { url, requests } = await startStub(busy)
     const { webhookEndpoints } = clientOf(url, { maxRetries: 3 })
     expect(await failureOf(webhookEndpoints.create({ url: 'https://example.com' }))).toMatchObject({ attempts: 1 })

@@ -82,7 +82,7 @@ describe('a download', () => {
     await clientOf().artifacts.download(declared, { to: folder.target, maxBytes: bytes.length })
   })
 
-  it('never sends the API key to the storage', async () => {
+  it('never sends the API key to the storage service', async () => {
     const { url, requests } = await startStub({ body: 'x' })
     await clientOf().artifacts.download(url, { to: folder.target })
     expect(JSON.stringify(requests)).not.toContain(apiKey)
@@ -117,7 +117,7 @@ describe('a download that breaks', () => {
     await folder.expectEmpty()
   })
 
-  it('rejects with request_timeout after a silence of timeoutMs, before the response and in its middle', async () => {
+  it('rejects with request_timeout if nothing arrives for timeoutMs, before or during the response', async () => {
     for (const begins of [false, true]) {
       const url = await startServer((_request, response) => {
         if (begins) response.writeHead(200).write(bytes.subarray(0, 1000))
@@ -370,7 +370,7 @@ it('the documented example keeps a hostile job_id inside its folder', async () =
   }
 })
 
-it('a storage that sends interim responses only is request_timeout', async () => {
+it('rejects with request_timeout if the server sends only interim responses', async () => {
   const url = await startTcpServer((socket) => {
     const timer = setInterval(() => socket.write('HTTP/1.1 103 Early Hints\r\n\r\n'), 20)
     socket.once('close', () => clearInterval(timer))

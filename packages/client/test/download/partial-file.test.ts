@@ -184,7 +184,7 @@ describe.skipIf(process.platform === 'win32')('the mode', () => {
 })
 
 describe.skipIf(process.platform === 'win32')('a symbolic link', () => {
-  it('is followed: what it leads to is replaced, next to which the partial file is', async () => {
+  it('is followed: its target is replaced, and the partial file is written next to the target', async () => {
     const [store, links] = [join(folder.path, 'store'), join(folder.path, 'links')]
     for (const path of [store, links]) await mkdir(path)
     await writeFile(join(store, 'real.html'), 'old')
@@ -205,7 +205,7 @@ describe.skipIf(process.platform === 'win32')('a symbolic link', () => {
     expect(await readdir(store)).toEqual(['real.html'])
   })
 
-  it('that leads to nothing yet gets its file', async () => {
+  it('whose target does not exist yet creates it', async () => {
     await symlink('new/real.html', folder.target)
     await clientOf().artifacts.download(await startStorage(), { to: folder.target })
     expect(await readlink(folder.target)).toBe('new/real.html')

@@ -145,7 +145,7 @@ describe('an address next to a special range is public', () => {
   })
 })
 
-describe('an IPv6 address that stands for an IPv4 address is judged by the latter', () => {
+describe('an IPv6 address that embeds an IPv4 address is judged by the IPv4 address', () => {
   it.each([
     ['::ffff:8.8.8.8', true],
     ['::ffff:127.0.0.1', false],

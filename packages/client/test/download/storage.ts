@@ -13,7 +13,7 @@ export function clientOf(options: object = {}): ScrapeNestClient {
   return new ScrapeNestClient({ apiKey, maxRetries: 0, ...here, ...options })
 }
 
-/** A storage that returns these bytes to every request. */
+/** A storage service that returns these bytes for every request. */
 export function startStorage(headers: Record<string, string> = {}, body: Uint8Array = bytes): Promise<string> {
   return startServer((_request, response) => response.writeHead(200, headers).end(body))
 }

@@ -43,7 +43,7 @@ describe('the path of a download', () => {
     expect(() => confineTargetPath(to)).toThrow('Expected `to` to be the path of a file.')
   })
 
-  it('of a hostile job_id leads nowhere else, and path.resolve says that another one is meant', async () => {
+  it('with a hostile job_id stays in its directory, unless path.resolve opts out', async () => {
     const url = await startServer((_request, response) => response.end('x'))
     await mkdir(join(folder.path, 'app'))
     const cwd = vi.spyOn(process, 'cwd').mockReturnValue(join(folder.path, 'app'))

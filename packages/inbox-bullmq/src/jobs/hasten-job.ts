@@ -37,7 +37,7 @@ export async function hastenMisdated(
     const hastened = await Promise.all(misdated.map((job) => ask(() => hastenJob(job as EventJob))))
     const last = positions.at(-1)
     if (last === undefined || positions.length < batchLength) return
-    // Those that were hastened have left the list.
+    // Jobs that are due now have left the list.
     after = { ...last, index: last.index - hastened.filter(Boolean).length }
   }
 }

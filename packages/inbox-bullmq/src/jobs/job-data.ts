@@ -15,8 +15,8 @@ let countInMs = 0
 
 /**
  * Creates a job id from three parts. The time makes ids sort in the order of storing. A unique part follows, because BullMQ
- * treats a job with a known id as the same job. The event's key comes last, to find the event after its duplicates are no
- * longer recognized. BullMQ forbids colons and ids that consist of digits only.
+ * treats a job with a known id as the same job. The event's key comes last, so the event can be found even after its
+ * duplicates are no longer recognized. BullMQ forbids colons and ids that consist of digits only.
  *
  * @param eventKey the event's `deduplicationId`.
  */

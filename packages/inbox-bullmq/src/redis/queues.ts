@@ -156,7 +156,7 @@ export class Queues {
 
   async #end(queue: Queue): Promise<void> {
     // `close` waits for a reply, and `disconnect` for a connection. Either may never come. After a failed `close`, the
-    // client tries to connect for as long as the process lives.
+    // client keeps trying to connect for as long as the process lives.
     const inTime = async (ending: Promise<unknown>): Promise<boolean> => {
       const late = sleep(answerTimeoutMs, false, { ref: false })
       return await Promise.race([
@@ -206,7 +206,7 @@ export class Queues {
     void replaced.then(() => this.#replaced.delete(queue))
   }
 
-  /** Why a queue did not answer. The connection's error says more than that of a command that could not be sent. */
+  /** Why a queue did not answer. The connection's error is more specific than that of a command that could not be sent. */
   #causeOf(queue: Queue, error: unknown): unknown {
     if (isDemotion(error) && this.ownsConnections) this.#awaitReplacement(queue, error as Error)
     if (error === noAnswer && this.ownsConnections) void dropIfSilent(clientOf(queue))

@@ -96,7 +96,7 @@ function safeCause(error: unknown): Error | undefined {
 
 /**
  * Removes secrets from a message: Redis quotes the arguments of unknown commands, and Node quotes a URL that was passed as a
- * host. Also removes the hash of the failed script, which is of no use.
+ * host. Also removes the hash of the failed script, which helps no one.
  */
 function safeText(text: string): string {
   return text

@@ -25,8 +25,8 @@ export function readJobData(stored: unknown): JobData {
   expectAll({ body: body ?? '', bodyBase64: bodyBase64 ?? '' }, isText, 'text')
   expectAll({ sentAt, receivedAt }, isTime, 'a time')
   expectAll({ secretIndex, replays }, Number.isSafeInteger, 'a whole number')
-  expectAll({ signedHeaders: signedHeaders ?? {} }, isTexts, 'an object of texts')
-  if (exact !== undefined) expectAll({ exact }, isTextsInJson, 'a list of texts in JSON')
+  expectAll({ signedHeaders: signedHeaders ?? {} }, isTexts, 'an object of strings')
+  if (exact !== undefined) expectAll({ exact }, isTextsInJson, 'a JSON list of strings')
   return data as JobData
 }
 

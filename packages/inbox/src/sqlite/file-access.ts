@@ -48,7 +48,7 @@ function createEmpty(file: string): void {
 
 function restrict(path: string): void {
   const found = statSync(path, { throwIfNoEntry: false })
-  // Only a file: a directory or /dev/null, given by mistake, would become unusable for everyone else.
+  // Regular files only: a directory or /dev/null passed by mistake would become unusable for everyone else.
   if (!found?.isFile() || (found.mode & 0o007) === 0) return
   try {
     chmodSync(path, 0o600)
@@ -57,7 +57,7 @@ function restrict(path: string): void {
   }
 }
 
-/** Identifies a file, as long as it is open: after that its inode can be reused. `undefined` if there is no file. */
+/** Identifies a file while it is open. Once it is closed, its inode can be reused. `undefined` if there is no file. */
 export function identityOf(path: string): string | undefined {
   const found = statSync(path, { throwIfNoEntry: false, bigint: true })
   return found && `${found.dev}:${found.ino}`

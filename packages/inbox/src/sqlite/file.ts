@@ -213,7 +213,7 @@ export class SqliteFile<Statements> {
     return failure
   }
 
-  /** Makes room on a full disk: the log may take more space than its contents add to the file. */
+  /** Frees space on a full disk: copying the log into the file may take less space than truncating the log frees. */
   #emptyLog(): void {
     const nowMs = performance.now()
     if (nowMs - this.#emptiedAtMs < checkIntervalMs) return
@@ -255,7 +255,7 @@ export function canBeShared(version: string): boolean {
 
 function openExclusively(db: DatabaseSync, file: string, version: string): void {
   try {
-    // The order matters: with the mode set before the log is first read, that read takes the lock and keeps it.
+    // The order matters: only if the mode is set before the log is first read does that read take the lock and keep it.
     db.exec('PRAGMA locking_mode = EXCLUSIVE; BEGIN IMMEDIATE; COMMIT')
   } catch (error) {
     if (!isLocked(toInboxError(error, file))) throw error

@@ -111,7 +111,7 @@ export class SqliteStore implements EventStore {
   async claim(request: ClaimRequest): Promise<Claim> {
     const { name, nowMs } = request
     if (!this.#writes.isWaiting) {
-      // An idle worker takes no lock and writes nothing. Skipped if writes are pending, because they may store events.
+      // An idle worker only reads. With writes pending, there is no point in reading first: they may store events.
       const nextDueAtMs = await this.#read((statements) => nextDue(statements, name))
       if (nextDueAtMs === undefined || nextDueAtMs > nowMs) return { claimed: [], nextDueAtMs }
     }

@@ -26,7 +26,7 @@ export class Retention {
   async stop(): Promise<void> {
     clearInterval(this.#timer)
     this.#timer = undefined
-    // A long purge must not delay the end of the process. The next purge deletes the rest.
+    // A long purge must not delay shutdown. The next purge deletes the rest.
     this.#stopping.abort()
     await this.#purging
     this.#stopping = new AbortController()

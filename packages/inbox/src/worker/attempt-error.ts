@@ -8,7 +8,7 @@ const maxTextLength = 8192
 
 /**
  * Converts any thrown value to text that can be stored. Stores the handler's own error rather than the `handler_failed`
- * around it. Never throws.
+ * that wraps it. Never throws.
  */
 export function toAttemptError(error: unknown): AttemptError {
   const code = codeOf(error) ?? 'handler_failed'

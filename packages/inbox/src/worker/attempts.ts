@@ -14,7 +14,7 @@ export interface AttemptsOptions {
   readonly settings: InboxSettings
 }
 
-/** An attempt that no longer runs: its handlers have settled or were given up. */
+/** An attempt that no longer runs: its handlers have settled or were abandoned. */
 export interface EndedAttempt {
   readonly claimed: ClaimedEvent
   /** What to record, unless `isLeaseLost`. */
@@ -88,7 +88,7 @@ export class Attempts {
     this.#reportIfDead(claimed, ending)
   }
 
-  /** Marks leases as lost that were not renewed in time. Called by a timer while there are attempts. */
+  /** Marks leases that were not renewed in time as lost. Called by a timer while there are attempts. */
   loseEndedLeases(): void {
     for (const attempt of this.held) attempt.checkLease()
   }

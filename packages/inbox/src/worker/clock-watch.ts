@@ -1,6 +1,6 @@
 import type { InboxSettings } from '../options.ts'
 
-/** Smaller differences, in milliseconds, are drift or NTP slewing the clock. */
+/** In milliseconds. Smaller differences are drift, or NTP slewing the clock. */
 const noticedMs = 1000
 
 /** Detects that the system clock was set, which makes wall time and monotonic time diverge. */

@@ -47,7 +47,7 @@ export class InboxConsumers<Work extends ConsumerWork> {
   readonly #openings = new Set<Promise<void>>()
   /** Consumers that are waiting for an unavailable store to open. */
   readonly #waiting = new Set<InboxConsumer>()
-  /** The number of departures whose work still uses the store. */
+  /** How many leaving consumers have work that still uses the store. */
   #leavingWorks = 0
   /** Closing that continues after its budget, until the store has answered. */
   readonly #background = new Set<Promise<void>>()
@@ -98,7 +98,7 @@ export class InboxConsumers<Work extends ConsumerWork> {
       void this.#retryOpening(consumer, open)
       const failure = toStoreError(error)
       if (isPermanent(failure)) throw failure
-      // With a processor, the work reports it itself when a claim fails.
+      // If the consumer has a processor, its work reports the outage when a claim fails.
       if (consumer.process === undefined) consumer.report(failure)
     }
   }

@@ -58,7 +58,7 @@ export function endingOfExpired({ attempt, startedAtMs }: ExpiredAttempt, settin
   return { state: 'ready', dueAtMs: nowMs + delayAfter(undefined, attempt, settings), isCounted: true, ...facts }
 }
 
-/** What the handlers threw. If they were aborted and threw an error without a code of ours, the reason for the abort. */
+/** What the handlers threw. If they were aborted and threw an error without one of our codes, the reason for the abort. */
 function failureOf({ abortReason }: RunningAttempt, outcome: Outcome): unknown {
   if (outcome.kind !== 'failed') return abortReason
   const hasOwnCode = (codeOf(outcome.error) ?? 'handler_failed') !== 'handler_failed'

@@ -30,7 +30,7 @@ export type Outcome =
  * - *running*: until they settle.
  * - *aborted*: entered at the time limit, when the lease is lost, or when the worker closes. Their `signal` is aborted. They
  *   have `graceMs` to settle, or less if the `CloseBudget` ends first. Their result still counts, unless the lease is lost.
- * - *given up*: entered when that time is over. They may keep running, but their result is ignored.
+ * - *abandoned*: entered when that time is over. They may keep running, but their result is ignored.
  *
  * The lease:
  * - *held*: from the claim on. `renewLease` extends it.

@@ -142,7 +142,7 @@ export class WorkLoop implements ConsumerWork {
   async #endExpired(nowMs: number): Promise<void> {
     const held = new Set(this.#attempts.held.map(({ claimed }) => keyOf(claimed.lease)))
     for (const expired of await this.#store.expired(this.#consumer.name, { nowMs })) {
-      // This process judges its own leases by monotonic time. By a wall clock that was set, they may look expired.
+      // Not for leases of this process, which are judged by monotonic time: after the clock is set, they may look expired.
       if (held.has(keyOf(expired.lease))) continue
       const ending = endingOfExpired(expired, this.#settings)
       if (await this.#store.end(expired.lease, ending)) this.#attempts.reportExpired(expired, ending)

@@ -167,7 +167,7 @@ describe('an inbox file', () => {
       expect(await inbox.put(createInboxEvent({ eventId: 'dead' }))).toBe('stored')
     })
 
-    it('stores no event twice while a process of the first release still has it open', async () => {
+    it('does not store an event twice while a process of the first release still has it open', async () => {
       const { file, store } = fileOfFirstRelease()
       await openStore({ file }).open()
       expect(eventIds.map(store)).toEqual([undefined, undefined, undefined, undefined])

@@ -101,7 +101,7 @@ describe('the mode of a file', () => {
     for (const suffix of ['', '-wal', '-shm']) expect(statSync(file + suffix).mode & 0o777).toBe(0o600)
   })
 
-  it('is kept if it is a directory, given by mistake', async () => {
+  it('is kept if the path is that of a directory, passed by mistake', async () => {
     const directory = dirname(temporaryFile())
     chmodSync(directory, 0o755)
     await expect(openInbox(directory).put(createInboxEvent())).rejects.toMatchObject({ code: 'store_unavailable' })

@@ -98,7 +98,7 @@ function slowStore(delays: Partial<Record<'open' | 'claim' | 'end' | 'close', Pr
 }
 
 describe('the time that close may take', () => {
-  it('is 8 s by default: handlers are aborted one second before the end, and given up half a second later', async () => {
+  it('is 8 s by default: handlers are aborted one second before the end, and abandoned half a second later', async () => {
     stopTimers()
     const { inbox, signals } = await busyInbox()
     const closed = inbox.close()

@@ -1,5 +1,5 @@
 /**
- * Serializes an event with spaces and escapes that `JSON.stringify` does not produce, like many senders. A receiver that
+ * Serializes an event as many senders do, with spaces and escapes that `JSON.stringify` does not produce. A receiver that
  * re-serializes the body before verifying it then fails here rather than in production.
  */
 export function eventBody(event: object): Buffer {

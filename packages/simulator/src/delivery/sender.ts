@@ -59,7 +59,7 @@ const maxHoldMs = 1_000
 /** A head start for the overtaking message, in milliseconds. */
 const overtakeMs = 20
 
-/** Sends events to endpoints at least once, with retries and faults, until they are accepted or given up. */
+/** Sends events to endpoints at least once, with retries and faults, until they are accepted or abandoned. */
 export class Sender {
   readonly #options: SenderOptions
   readonly #timers = new Timers()
@@ -111,7 +111,7 @@ export class Sender {
     return message
   }
 
-  /** Resolves when every message has been accepted or given up. */
+  /** Resolves when every message has been accepted or abandoned. */
   idle(): Promise<void> {
     if (this.#pendingCount === 0) return Promise.resolve()
     return new Promise((resolve) => this.#idleWaiters.push(resolve))

@@ -58,7 +58,7 @@ describe('a delivery', () => {
     expect(attempts).toBe(2)
   })
 
-  it('is given up after the last retry', async () => {
+  it('is abandoned after the last retry', async () => {
     const { simulator, client, endpointId } = await subscribe({ retryDelaysMs: [1_000] }, { maxBodyBytes: 10 })
     const [message] = simulator.send(sampleEvent('job.completed'))
     await simulator.idle()
