@@ -17,7 +17,7 @@ export { codeOf, messageOf, pageUrl, retryAfterSecondsOf, withPage } from './err
 export { type EventIdentity, eventKey, keyText } from './handle/event-key.ts'
 export type { DispatchResult } from './handle/handlers.ts'
 export { createInboxProcessor } from './handle/inbox-processor.ts'
-// Otherwise the compiler could not name the inferred types of what an adapter exports.
+// Lets the compiler name the types it infers for an adapter's exports.
 export type * from './index.ts'
 export { bodyTooLarge, findKeptBody, readWebBody } from './receive/body.ts'
 export { checkGraceMs, Deadline } from './receive/close-deadline.ts'

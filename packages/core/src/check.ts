@@ -13,7 +13,7 @@ export function unexpected(name: string, value: unknown, expectation: string): C
 }
 
 /**
- * Returns the value if it is a whole number from `min` to `max`, both included.
+ * Returns the value if it is a whole number from `min` to `max`, inclusive.
  *
  * @throws {ConfigurationError} `configuration_invalid`
  */
@@ -26,13 +26,13 @@ export function checkWholeNumber(
   throw unexpected(name, value, `a whole number from ${min} to ${max}`)
 }
 
-/** The known word that a misspelled one probably means: at most two edits away. */
+/** The known word that was probably meant: at most two edits away. */
 export function closestTo(word: string, known: readonly string[]): string | undefined {
-  // No known word is longer, and the time to compare grows with the length.
+  // No known word is that long, and comparing longer words takes longer.
   return word.length > 64 ? undefined : known.find((one) => distanceBetween(word, one) <= 2)
 }
 
-/** The Levenshtein distance: how many letters to insert, delete or replace to turn one word into the other. */
+/** The Levenshtein distance: the fewest insertions, deletions and substitutions that turn one word into the other. */
 function distanceBetween(one: string, other: string): number {
   let previous = Array.from({ length: other.length + 1 }, (_, index) => index)
   for (const [row, letter] of [...one].entries()) {
@@ -103,7 +103,7 @@ export function withoutUndefined<Properties extends object>(properties: Properti
   return Object.fromEntries(Object.entries(properties).filter(([, value]) => value !== undefined)) as Properties
 }
 
-/** Options with a default, once it has been filled in. */
+/** The options, with the named ones always set because their defaults have been filled in. */
 export type AlwaysSet<Options, Names extends keyof Options> = {
   readonly [Name in Names]-?: NonNullable<Options[Name]>
 }

@@ -142,7 +142,7 @@ export function rowOf(code: WebhookErrorCode): Row {
   return rows[code]
 }
 
-/** Codes whose errors have additional fields, which only their classes can fill. */
+/** Codes whose errors have additional fields, which only their own classes can set. */
 type ClassifiedCode = 'retry_later' | 'schema_mismatch'
 /** Codes that a plain WebhookError can carry. */
 export type PlainErrorCode = Exclude<WebhookErrorCode, ClassifiedCode>
@@ -160,7 +160,7 @@ export function withPage(text: string, code: ReportCode): string {
   return `${text} ${pageUrl(`errors/${code}.md`)}`
 }
 
-/** Facts about a refusal. Each is present only with the codes named. */
+/** Facts about a refusal. Each is present only for the codes listed with it. */
 export interface WebhookErrorFacts {
   /** `missing_header`, `duplicate_header`: the name of the header. */
   readonly header?: string | undefined
@@ -221,7 +221,7 @@ export class WebhookError<Code extends WebhookErrorCode = WebhookErrorCode> exte
   }
 }
 
-/** What handlers throw keeps the message that its author wrote. */
+/** Codes that handlers throw. These errors keep their author's message. */
 const thrownByHandlers: Readonly<Partial<Record<WebhookErrorCode, true>>> = {
   permanent_failure: true,
   retry_later: true,
@@ -316,7 +316,7 @@ export function isWebhookError(value: unknown): value is AnyWebhookError {
 
 /**
  * The code of an error of this library, or `undefined` for any other value, including a look-alike without the fields
- * of its code. Never throws.
+ * that its code requires. Never throws.
  */
 export function codeOf(value: unknown): WebhookErrorCode | undefined {
   try {
@@ -376,7 +376,7 @@ function isCode(value: unknown): value is WebhookErrorCode {
   return typeof value === 'string' && Object.hasOwn(table, value)
 }
 
-/** Rounds up to whole seconds that a timer can hold. Anything but a finite number means the default. */
+/** Rounds up to whole seconds that a timer can hold. Returns the default for anything but a finite number. */
 function wholeDelay(seconds: unknown): number {
   if (!Number.isFinite(seconds)) return table.retry_later.retryAfterSeconds
   return Math.min(2_147_483_647, Math.max(1, Math.ceil(seconds as number)))

@@ -77,7 +77,7 @@ export const probeEventType = 'scrapenest-webhooks.probe'
  * @typeParam Type a literal, so that a union of events narrows on `event_type`.
  */
 export interface WebhookEvent<Type extends string = string, Data = unknown> {
-  /** Unique per event. If the sender omits it, the signed `svix-id`. */
+  /** Unique per event. Filled with the signed `svix-id` if the sender omits it. */
   readonly event_id: string
   /** Such as `job.completed`. Discriminates a union of events. */
   readonly event_type: Type
@@ -89,7 +89,7 @@ export interface WebhookEvent<Type extends string = string, Data = unknown> {
   readonly occurred_at?: string
   /** The ScrapeNest organization that the event belongs to. */
   readonly org_id?: string
-  /** The readable name of the organization in URLs. */
+  /** The organization's readable name, as used in URLs. */
   readonly org_slug?: string
   /** The facts of the event, by type. See `ScrapeNestEvents`. */
   readonly data: Data
@@ -107,8 +107,9 @@ export type AnyEvent<Events extends object> = {
 export type ScrapeNestEvent = AnyEvent<ScrapeNestEvents>
 
 /**
- * For the compiler only; at run time it is a plain string. It is an enum because no string literal is comparable to one:
- * comparing `event_type` with a known type rules out `UnknownEvent`, and comparing it with a misspelled one is an error.
+ * Exists only for the compiler; at run time, the value is a plain string. It is an enum because the compiler rejects
+ * comparing an enum with a string literal. So comparing `event_type` with a known type rules out `UnknownEvent`, and
+ * comparing it with a misspelled type does not compile.
  */
 export declare enum UnlistedEventType {
   Unlisted = 'a type that is not in the catalogue',
@@ -117,7 +118,7 @@ export declare enum UnlistedEventType {
 /** An event whose type is not in the catalogue. */
 export type UnknownEvent = WebhookEvent<UnlistedEventType>
 
-/** The family of a type, named by the part before the first period: `'job.created'` belongs to `'job.*'`. */
+/** The family of a type, named after the part before the first period: `'job.created'` belongs to `'job.*'`. */
 type FamilyOf<Type extends string> = Type extends `${infer Family}.${string}` ? `${Family}.*` : never
 
 /** What a handler can subscribe to: one type, one family, or every event of the catalogue. */

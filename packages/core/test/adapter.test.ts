@@ -4,7 +4,7 @@ import * as fetchEntry from '../src/fetch.ts'
 import * as core from '../src/index.ts'
 
 describe('the kit for adapters', () => {
-  it('has all that an adapter is built with', () => {
+  it('has everything an adapter needs', () => {
     expect(Object.keys(adapter)).toEqual(
       expect.arrayContaining([
         'checkPath',

@@ -159,7 +159,7 @@ describe('allowedSources on fetch', () => {
     expect(await from('203.0.113.7')).toEqual(refused)
   })
 
-  it('may be decided by the context of the host', async () => {
+  it("may use an address from the host's context", async () => {
     const remoteAddress = (_request: Request, context: unknown) => (context as { readonly ip: string }).ip
     const handle = handlerWith({ allowedSources, remoteAddress })
     expect(await shown(await handle(await signedRequest(), { ip: '192.0.2.7' }))).toEqual(accepted)
@@ -178,7 +178,7 @@ describe('allowedSources on fetch', () => {
     expect(logger.lines).toMatchObject([{ level: 'warn', fields: { code: 'source_not_allowed' } }])
   })
 
-  it('is not needed for a remoteAddress that throws to do no harm', async () => {
+  it('does no harm if it is unset and remoteAddress throws', async () => {
     const remoteAddress = failing(new Error('no proxy header'))
     expect(await shown(await handlerWith({ remoteAddress })(await signedRequest()))).toEqual(accepted)
   })
@@ -277,7 +277,7 @@ describe('a ready receiver on fetch', () => {
     expect(await shown(await webhooks(await signedRequest()))).toEqual(accepted)
   })
 
-  it('does not go together with the options of a receiver', () => {
+  it('cannot be combined with the options of a receiver', () => {
     const receiver = createReceiver({ secret, logger: recordingLogger() })
     expect(() => scrapenestWebhooks({ receiver, secret } as object as { receiver: typeof receiver })).toThrow(
       refusal('configuration_invalid', 'Unknown option "secret"'),

@@ -49,7 +49,7 @@ export interface ExpressOptions {
 export type ScrapenestWebhooksOptions<Schemas = object> = ExpressOptions &
   (ReceiverOptions<ScrapeNestEvents, ExpressRequest, Schemas> | WithReceiver<ReadyReceiver<ExpressRequest>>)
 
-/** The members of Express 4's and 5's request that are used. Makes the package independent of @types/express. */
+/** The members of an Express 4 or 5 request that this package uses. Keeps it independent of @types/express. */
 export interface ExpressRequest extends IncomingMessage {
   readonly path: string
   readonly baseUrl: string
@@ -118,7 +118,7 @@ export function scrapenestWebhooks(options: ExpressOptions & object): ExpressMid
       return
     }
     if (path !== undefined && pathWithin(request) !== path) {
-      // The mount path is repeated, so no delivery can match: a mistake. Reported once, then counted.
+      // `path` repeats the mount path, so no delivery can match. Reported once, then counted.
       if (pathOf(request.originalUrl) === path) receiver.report?.(pathTwice(path))
       if (next === undefined) writeReply(response, notFoundReply, receiver)
       else next()
@@ -151,7 +151,7 @@ function pathWithin({ path, url }: Partial<ExpressRequest>): string | undefined 
   return path ?? pathOf(url)
 }
 
-/** A functions framework passes no `next`. It has chosen this handler, as a route does. */
+/** A functions framework passes no `next`. Like a route, it has already chosen this handler. */
 function isGlobalMount({ route, baseUrl }: ExpressRequest, next: unknown): boolean {
   return next !== undefined && route === undefined && baseUrl === ''
 }

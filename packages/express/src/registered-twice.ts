@@ -1,17 +1,17 @@
 import { pathOf } from '@scrapenest-webhooks/node'
 
-/** The part of Express 4's and 5's router that is used here. */
+/** The members of an Express 4 or 5 router layer that are used here. */
 interface Layer {
   readonly handle: object
   readonly route?: { readonly stack: readonly Layer[]; readonly methods: Readonly<Record<string, boolean>> } | undefined
-  /** The matched part of the path, set by `match` unless it returns it. */
+  /** The matched part of the path. Set by `match`, unless `match` returns the path instead. */
   readonly path?: string
   match(path: string): boolean | { readonly path: string } | null
 }
 
 interface Application {
   readonly router?: { readonly stack: readonly Layer[] }
-  /** Express 4 only, whose `router` throws. */
+  /** Express 4 only. Read first, because `router` throws there. */
   readonly _router?: { readonly stack: readonly Layer[] }
 }
 

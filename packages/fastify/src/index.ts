@@ -157,11 +157,11 @@ function decorate(app: FastifyInstance, name: string | false, receiver: ReadyRec
 }
 
 function addRoute(child: FastifyInstance, path: string, receiver: ReadyReceiver<FastifyRequest>): void {
-  /** The streams with which preParsing hooks have replaced the request. */
+  /** Streams that preParsing hooks substituted for the request. */
   const replacedStreams = new WeakMap<IncomingMessage, Readable>()
   child.removeAllContentTypeParsers()
   // Leaves the body unread and `request.body` undefined, so that application hooks cannot log or copy the body. JSON is
-  // listed by name because for `'*'` alone, Fastify compares the content type with every parser.
+  // listed by name because with `'*'` alone, Fastify compares the content type with every parser.
   child.addContentTypeParser(['application/json', '*'], (request, payload, done) => {
     const stream = payload as unknown as Readable
     if (stream !== request.raw) {
@@ -243,7 +243,7 @@ function addUnlessTaken(child: FastifyInstance, route: RouteOptions): boolean {
   }
 }
 
-/** Without a logger, `Fastify()` has one that discards everything. It lacks a `level`. */
+/** If no logger is configured, Fastify uses one that discards everything and has no `level`. */
 function loggerOf({ log }: Pick<FastifyInstance, 'log'>): Logger | undefined {
   return 'level' in log ? log : undefined
 }

@@ -247,7 +247,7 @@ describe.each([
     expect(written.join('')).not.toContain('parsed body')
   })
 
-  it('reads the stream that a preParsing hook has put in the place of the request', async () => {
+  it('reads the stream that a preParsing hook substituted for the request', async () => {
     const app = keep(framework())
     app.addHook('preParsing', async (_request, _reply, payload) => payload.pipe(new PassThrough()))
     await app.register(scrapenestWebhooks, { path, secret })
@@ -255,7 +255,7 @@ describe.each([
   })
 
   // A refused body is never read, so nothing else listens. Without a listener, an error of the stream ends the process.
-  it('listens for the error of the stream that a preParsing hook has put in the place of the request', async () => {
+  it('listens for the error of the stream that a preParsing hook substituted for the request', async () => {
     const app = keep(framework())
     const streams: Gunzip[] = []
     app.addHook('preParsing', async (_request, _reply, payload) => {

@@ -42,7 +42,7 @@ export interface KoaOptions {
 export type ScrapenestWebhooksOptions<Schemas = object> = KoaOptions &
   (ReceiverOptions<ScrapeNestEvents, KoaContext, Schemas> | WithReceiver<ReadyReceiver<KoaContext>>)
 
-/** The members of Koa 2's and 3's context that are used. Makes the package independent of @types/koa. */
+/** The members of a Koa 2 or 3 context that this package uses. Keeps it independent of @types/koa. */
 export interface KoaContext {
   readonly req: IncomingMessage
   readonly request: { readonly req: IncomingMessage; readonly body?: unknown; readonly rawBody?: unknown }
@@ -101,7 +101,7 @@ export function scrapenestWebhooks(options: KoaOptions & object): KoaMiddleware<
       return write(ctx, closingConnection(errorReply(error)))
     }
     if (path !== undefined && ctx.path !== path) {
-      // The mount path is repeated, so no delivery can match: a mistake. Reported once, then counted.
+      // `path` repeats the mount path, so no delivery can match. Reported once, then counted.
       if (pathOf(ctx.originalUrl) === path) receiver.report?.(pathTwice(path))
       return await next()
     }

@@ -50,7 +50,7 @@ export function writeReply(
 ): void {
   if (response.destroyed) return
   if (response.headersSent) {
-    // An ended response is complete, for example one that timeout middleware sent. One that has not ended may hang.
+    // A response that has ended is complete, such as one sent by timeout middleware. One that has not ended may hang.
     if (!response.writableEnded) receiver?.report?.('The reply was not sent: something else had already sent headers.')
     return
   }
@@ -65,7 +65,7 @@ export function writeReply(
 
 /**
  * Closes the connection and reports the error if something that wraps the response throws, such as session middleware. The
- * sender then retries. The host might leave the request hanging or end the process.
+ * sender then retries. Otherwise, the host might leave the request hanging or end the process.
  */
 export function abandonReply(response: ServerResponse, cause: unknown, receiver?: Pick<ReadyReceiver, 'report'>): void {
   response.destroy()

@@ -85,8 +85,8 @@ export async function readBody(stream: Readable, { maxBytes }: BodyLimits): Prom
 }
 
 /**
- * The body of a stream that ended unread. A request had none, unless the client disconnected. Any other stream, such as a
- * platform's imitation of a request, may have had one that is lost.
+ * The body of a stream that ended unread. A real request had no body, unless the client disconnected. Any other stream,
+ * such as a platform's imitation of a request, may have had a body that is now lost.
  */
 function withoutBody(stream: Readable & { readonly aborted?: boolean }): Uint8Array {
   if (stream.aborted === true) throw aborted(null)
@@ -179,7 +179,7 @@ class JoinChunks extends Transform {
   }
 }
 
-/** The part of the HTTP/2 stream in a node:http2 request that is used here. */
+/** The members used here of an HTTP/2 stream, which a node:http2 request carries as `stream`. */
 interface Http2Stream {
   once(event: 'finish', listener: () => void): unknown
   close(): void

@@ -41,7 +41,7 @@ function recordingLogger(): { readonly lines: string[]; readonly logger: Logger 
   }
 }
 
-it('is a request listener that answers its path, and 404 to every other', async () => {
+it('is a request listener that receives on its path and answers 404 on every other', async () => {
   const origin = await serve(scrapenestWebhooks({ path, secret }))
   expect((await deliver(`${origin}${path}?from=scrapenest`, signed())).reply).toEqual({ status: 'accepted' })
   expect(await deliver(`${origin}/elsewhere`, signed())).toMatchObject({ status: 404, reply: { error: 'not_found' } })

@@ -5,8 +5,8 @@ import { checkHooks, checkWholeNumber } from '../check.ts'
  *
  * To a store, an event is in one of three states:
  * - *unknown*: never claimed, or its claim was released or has expired. `claim` succeeds.
- * - *in progress*: claimed, with a token and an expiry. Ends with `complete`, with `release`, or when the claim expires, so
- *   that a handler that never ends does not block the event.
+ * - *in progress*: claimed, with a token and an expiry. Ends with `complete` or `release`, or when the claim expires.
+ *   The expiry keeps a handler that never ends from blocking the event.
  * - *done*: completed. Stays done for as long as the store remembers it: at least three days, because ScrapeNest retries
  *   for that long.
  *
@@ -24,7 +24,7 @@ export interface DuplicateStore {
   claim(key: string, options: { readonly expiresInMs: number }): ClaimResult | Promise<ClaimResult>
   /** Marks the event as done, unless another claim is in progress. */
   complete(key: string, token: string): void | Promise<void>
-  /** Ends the claim without marking the event as done. Does nothing if the claim is no longer this one. */
+  /** Ends the claim without marking the event as done. Does nothing if this claim has already ended. */
   release(key: string, token: string): void | Promise<void>
   /** Rejects if the store is unavailable. Called for probes only. */
   check?(): void | Promise<void>
@@ -67,7 +67,7 @@ export function memoryDuplicates(options: MemoryDuplicatesOptions = {}): Duplica
   const rememberMs = checkWholeNumber('rememberSeconds', rememberSeconds, { min: 1 }) * 1000
   const halfOfMax = Math.floor(checkWholeNumber('maxEvents', maxEvents, { min: 2 }) / 2)
   const running = new Map<string, { readonly token: string; readonly expiresAtMs: number }>()
-  // When each done event is forgotten, in two generations: when the younger is full, the older is dropped.
+  // The time at which each done event is forgotten, in two generations. When the younger is full, the older is dropped.
   let younger = new Map<string, number>()
   let older = new Map<string, number>()
   let youngerSinceMs = now()
@@ -81,7 +81,7 @@ export function memoryDuplicates(options: MemoryDuplicatesOptions = {}): Duplica
     older = younger
     younger = new Map()
     youngerSinceMs = nowMs
-    // Events in progress alone never make a generation full.
+    // Added on top, so that events in progress alone never fill a generation.
     maxYounger = running.size + halfOfMax
   }
 
@@ -100,7 +100,7 @@ export function memoryDuplicates(options: MemoryDuplicatesOptions = {}): Duplica
     },
     complete(key, token) {
       const claim = running.get(key)
-      // No claim in progress: this one has expired and no other followed, so the completion counts.
+      // With no claim in progress, this one expired and no other replaced it, so the completion counts.
       if (claim !== undefined && claim.token !== token) return
       running.delete(key)
       younger.set(key, now() + rememberMs)

@@ -18,13 +18,13 @@ const maxPlainLength = 256
  * readable if it is short and well-formed, as ScrapeNest's ids are.
  */
 export function eventKey({ name, scope = '', eventId }: EventIdentity): string {
-  // JSON, because no character could separate the two safely.
+  // JSON, because either text may contain any separator.
   return scope === '' ? `${name}/${keyText(eventId)}` : `${name}#${keyText(JSON.stringify([scope, eventId]))}`
 }
 
 /**
- * Returns the text if every store can hold it exactly, otherwise a hash. Different texts have different results. Not every
- * store can hold long texts, U+0000 (PostgreSQL) or unpaired surrogates (UTF-8).
+ * Returns the text if every store can hold it exactly, otherwise a hash. Different texts yield different results. Not
+ * every store can hold long texts, U+0000 (PostgreSQL) or unpaired surrogates (UTF-8).
  */
 export function keyText(text: string): string {
   const isPlain = text.length <= maxPlainLength && !/[\0\p{Surrogate}]/u.test(text) && !text.startsWith('sha256:')

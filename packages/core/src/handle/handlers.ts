@@ -24,7 +24,7 @@ export type AnyHandler<Context> = (event: WebhookEvent, delivery: Delivery<Conte
 /** `unhandled`: nothing failed, but no handler is registered for the event. */
 export type DispatchResult = 'handled' | 'unhandled'
 
-/** How an event ended: with a result, or with every failure and the one that decides the reply or the retry. */
+/** How an event ended: a result, or all failures and the error that decides the reply or the retry. */
 type Dispatch =
   | { readonly result: DispatchResult }
   | { readonly error: WebhookError; readonly failures: readonly unknown[] }
@@ -71,7 +71,7 @@ export function createHandlers<Context>(
     }
     if (typeof handler !== 'function') throw unexpected(`the handler of '${pattern}'`, handler, 'a function')
     byPattern.set(pattern, [...(byPattern.get(pattern) ?? []), handler])
-    // A handler for a type adds the type: a catalogue that is only a type parameter does not exist at run time.
+    // Adds the type to the known ones: a catalogue that is only a type parameter does not exist at run time.
     if (!pattern.endsWith('*')) byType.set(pattern, [])
     // New lists, so that an event in progress keeps the list it started with.
     for (const type of byType.keys())
@@ -164,8 +164,8 @@ function patternsOf(eventType: string): string[] {
 }
 
 /**
- * The failure that decides the reply. Retryable failures take precedence over permanent ones, and among the retryable
- * ones, those without a delay. Of several delays, the longest applies.
+ * The failure that decides the reply. Retryable failures take precedence over permanent ones, and those without a delay
+ * over those with one. Of several delays, the longest applies.
  */
 export function combineFailures(failures: readonly unknown[]): WebhookError {
   const retries = failures.filter((failure) => codeOf(failure) === 'retry_later')

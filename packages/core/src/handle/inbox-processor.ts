@@ -8,9 +8,9 @@ import type { InboxAttempt, InboxConsumer, InboxEvent } from './inbox.ts'
 import { type HandlingOptions, type HandlingSettings, handlingOptions, readHandlingOptions } from './options.ts'
 
 /**
- * Creates the consumer that a worker starts an inbox with: it handles stored events and receives no deliveries.
+ * Creates the consumer that a worker passes to `inbox.start`. It handles stored events and receives no deliveries.
  *
- * @param otherOptions names that the caller handles itself. The message for an unknown option lists them, too.
+ * @param otherOptions the caller's own options. The message for an unknown option lists them too.
  * @throws {ConfigurationError} `configuration_invalid`: an option is malformed or unknown.
  */
 export function createInboxProcessor<
@@ -41,7 +41,7 @@ export function inboxConsumer<Context>({
   readonly reporter: Reporter
   readonly processing: boolean
 }): InboxConsumer {
-  /** What the handlers threw, by the error that the processor rejected with. */
+  /** The errors that handlers threw, keyed by the error that the processor rejected with. */
   const failuresOf = new WeakMap<WebhookError, readonly unknown[]>()
 
   async function processEvent(stored: InboxEvent, { attempt, signal }: InboxAttempt): Promise<DispatchResult> {

@@ -51,7 +51,7 @@ export interface InboxConsumer {
   note?(message: string): void
 }
 
-/** A verified event for an inbox, with all that is needed to process it later and to prove what was received. */
+/** A verified event for an inbox, with everything needed to process it later and to prove what was received. */
 export interface InboxEvent {
   /** The receiver's name. With `scope` and `eventId`, it identifies the event (`eventKey`). */
   readonly name: string

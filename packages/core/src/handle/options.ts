@@ -29,8 +29,8 @@ export interface HandlingOptions<Events extends object, Context = unknown, Schem
    */
   readonly onEvent?: EventHandlers<SchemaOutputs<Events, NoInfer<Schemas>>, Context> | undefined
   /**
-   * Called for verified events whose type is not in the catalogue. They are acknowledged whatever it does, because
-   * ScrapeNest may add event types before this library knows them.
+   * Called for verified events whose type is not in the catalogue. They are acknowledged whether or not it fails,
+   * because ScrapeNest may add event types before this library knows them.
    * @default undefined: such events are acknowledged and otherwise ignored
    */
   readonly onUnknownEvent?: ((event: WebhookEvent, delivery: Delivery<Context>) => unknown) | undefined
@@ -41,14 +41,14 @@ export interface HandlingOptions<Events extends object, Context = unknown, Schem
    */
   readonly onError?: ((error: unknown, context: ErrorContext) => unknown) | undefined
   /**
-   * A Standard Schema (zod, valibot, arktype, …) per event type. Its output replaces `data`, also in the types. If it
-   * rejects, no handler runs and the reply is 500 `schema_mismatch`.
+   * A Standard Schema (zod, valibot, arktype, …) per event type. Its output replaces `data`, at run time and in the types.
+   * If it rejects, no handler runs and the reply is 500 `schema_mismatch`.
    * @default {}: `data` is not checked
    */
   readonly schemas?: (Schemas & OnlyEventTypes<Events, Schemas>) | undefined
   /**
-   * The event types of a custom catalogue. Types named in `onEvent` or `schemas` are known anyway; `'*'` and families match
-   * other types only if they are listed here.
+   * The event types of a custom catalogue. Types named in `onEvent` or `schemas` need not be listed. `'*'` and
+   * families match other types only if they are listed here.
    * @default scrapeNestEventTypes
    */
   readonly eventTypes?: readonly EventType<Events>[] | undefined
@@ -83,7 +83,7 @@ export const handlingOptions: Readonly<Record<keyof HandlingOptions<object>, tru
 /**
  * Validates the handling options and fills in their defaults.
  *
- * @param options other options must already have their defaults.
+ * @param options may include other options, whose defaults must already be filled in.
  * @throws {ConfigurationError} `configuration_invalid`, with the option and the fix.
  */
 export function readHandlingOptions<Settings extends HandlingSettings<never>>(options: object): Settings {

@@ -8,7 +8,7 @@ import { unexpected } from '../check.ts'
  * @throws {ConfigurationError} `configuration_invalid`: the list is empty, or an entry is not an address or range.
  */
 export function compileAllowedSources(sources: readonly string[]): (address: string) => boolean {
-  // Not imported: few receivers have the option, and node:net makes a cold start longer.
+  // Loaded here, not imported: few receivers set this option, and loading node:net slows a cold start.
   const { BlockList } = process.getBuiltinModule('node:net')
   const allowed = new BlockList()
   if (!Array.isArray(sources) || sources.length === 0) throw unexpected('allowedSources', sources, expectation)

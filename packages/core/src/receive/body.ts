@@ -6,7 +6,7 @@ import type { BodyLimits, WebhookRequest } from './request.ts'
 /**
  * Checks the headers that describe the body, before any of it is read.
  *
- * @throws {WebhookError} `content_encoding_unsupported`, or `body_too_large` by its declared length.
+ * @throws {WebhookError} `content_encoding_unsupported`, or `body_too_large` for its declared length.
  */
 export function checkBodyHeaders(headers: CollectedHeaders, maxBytes: number): void {
   const encoding = headers['content-encoding']
@@ -118,7 +118,7 @@ export async function readWebBody(
   // Leaving the loop early cancels the stream.
   for await (const chunk of request.body) {
     if (length + chunk.byteLength > maxBytes) throw bodyTooLarge(maxBytes)
-    // One growing buffer: kept chunks would cost a few hundred bytes each, even those of one byte.
+    // One growing buffer, because each chunk that is kept costs a few hundred bytes, even if it holds a single one.
     if (length + chunk.byteLength > bytes.byteLength) {
       const longer = new Uint8Array(Math.max(2 * bytes.byteLength, length + chunk.byteLength))
       longer.set(bytes.subarray(0, length))

@@ -60,7 +60,7 @@ export interface OpenDeliveries<Context> {
   all(): readonly OpenDelivery<Context>[]
   /** Resolves when no delivery is open. */
   empty(): Promise<void>
-  /** Clears the timer, which keeps the receiver in memory, and the process alive while a handler is cut off. */
+  /** Clears the timer. Otherwise it keeps the receiver in memory, and the process alive while a delivery is open. */
   stop(): void
 }
 

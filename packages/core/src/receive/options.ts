@@ -123,7 +123,7 @@ interface ReadOptions {
    * @default 'at once'
    */
   readonly reportUnsetSecret?: 'at once' | 'late'
-  /** Options that the adapter has taken out already. They are listed if an option is unknown. @default {} */
+  /** Options the adapter has already taken out. The message for an unknown option lists them too. @default {} */
   readonly otherOptions?: Readonly<Record<string, unknown>>
 }
 

@@ -5,8 +5,8 @@ export type Phase = 'headers' | 'secret' | 'body' | 'verify' | 'store' | 'handle
 
 interface PhaseRow {
   /**
-   * The reply if `replyTimeoutMs` passes in this phase. Absent in synchronous phases, in which it cannot pass, and in
-   * `ending`, in which the reply is the handlers' result.
+   * The reply if `replyTimeoutMs` passes in this phase. Absent in synchronous phases, where it cannot pass, and in
+   * `ending`, where the reply is the handlers' result.
    */
   readonly lateCode?: PlainErrorCode
   /**
@@ -21,7 +21,7 @@ interface PhaseRow {
 /**
  * The phases of a delivery, in order. The reply is sent once. After an early reply, the work of `store`, `handlers` and
  * `ending` continues and the delivery stays open until it ends. In the other phases, an early reply ends the delivery.
- * The phases below list regular endings only.
+ * The comments below list only the regular endings.
  *
  * At the reply deadline, `replyTimeoutMs` after the call of `receive`, the delivery is answered with the `lateCode` of its
  * phase:

@@ -66,7 +66,7 @@ export function createPipeline<Context>(
     return { acknowledgement: await storeEvent(inbox, event, stored) }
   }
 
-  /** The cheap checks. A request that fails them causes no read and no hash. */
+  /** The cheap checks. If one fails, the body is neither read nor hashed. */
   function checkHeaders(request: WebhookRequest): {
     readonly headers: CollectedHeaders
     readonly candidates: readonly SignedHeaders[]

@@ -166,15 +166,15 @@ export function createReceiverFrom<Events extends object, Context>(
   }
 
   /**
-   * Answers a delivery whose work has not ended: with the handlers' result if there is one, otherwise with the reason,
-   * which also aborts the handlers.
+   * Answers a delivery whose work has not ended, with the handlers' result if there is one. Otherwise, aborts the
+   * handlers with the reason and answers with it.
    */
   function cutOff(delivery: OpenDelivery<Context>, reason?: WebhookError): void {
     delivery.inContext(() => {
       if (delivery.result === undefined) delivery.controller?.abort(reason)
       answer(delivery, delivery.result ?? { error: reason })
     })
-    // Its secret or body may never arrive, and would not be used.
+    // Its secret or body may never arrive, and is no longer needed.
     if (!phases[delivery.phase].outlivesReply) openDeliveries.delete(delivery)
   }
 

@@ -25,7 +25,7 @@ export function replyTo(outcome: Outcome): WebhookReply {
   return 'error' in outcome ? errorReply(outcome.error) : acknowledgements[outcome.acknowledgement]
 }
 
-/** The reply to an error, by the table in `errors.ts`. Errors of other libraries count as a failed handler. */
+/** The reply to an error, from the table in `errors.ts`. Errors of other libraries count as a failed handler. */
 export function errorReply(error: unknown): WebhookReply {
   const code = codeOf(error) ?? 'handler_failed'
   const row = rowOf(code)
@@ -37,7 +37,7 @@ export function errorReply(error: unknown): WebhookReply {
   return buildReply(row.status, body, { 'retry-after': String(seconds) })
 }
 
-/** For adapters that are the whole server: the reply for other paths. Not a delivery, so it has no code. */
+/** The reply for other paths, for adapters that are the whole server. It answers no delivery, so it has no code. */
 export const notFoundReply: WebhookReply = buildReply(404, { error: 'not_found' })
 
 /** The same reply, but it closes the connection, so that an unread body is not parsed as the next request. */

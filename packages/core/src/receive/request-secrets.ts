@@ -51,7 +51,7 @@ export interface RequestSecrets<Context> {
     request: WebhookRequest,
     context: Context | undefined,
   ) => FoundSecrets | undefined | Promise<FoundSecrets | undefined>
-  /** Rejects `start()` if the secret is unset and that is reported late. */
+  /** What `start()` rejects with. Set if the secret is unset and `reportUnset` is `late`. */
   readonly startError?: ConfigurationError
   /** Warnings about the secrets, for the operator. Empty if a function looks them up. */
   readonly warnings: readonly string[]

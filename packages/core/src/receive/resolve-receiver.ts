@@ -64,8 +64,8 @@ export interface ResolveOptions {
  *
  * @param source the options as the user passed them, including the adapter's own.
  * @returns the receiver, and whether the adapter owns it. Only an owner starts and closes it.
- * @throws {ConfigurationError} `configuration_invalid`: an option is malformed or unknown, or there are options in
- * addition to a ready receiver.
+ * @throws {ConfigurationError} `configuration_invalid`: an option is malformed or unknown, or receiver options
+ * accompany a ready receiver.
  */
 export function resolveReceiver<Context>(
   source: ReceiverOrOptions<Context>,

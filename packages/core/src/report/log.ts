@@ -82,8 +82,8 @@ export function createRateLimitedLog(prefix: string): RateLimitedLog {
 }
 
 /**
- * Writes one line. A logger that throws or rejects does not affect the caller. The error in the line may be the reason (if
- * it is frozen, or has a getter that throws), so the line is then written without it.
+ * Writes one line. A logger that throws or rejects does not affect the caller. If it does, the line is written again
+ * without its error, which may be the reason: it may be frozen, or have a getter that throws.
  */
 export function writeLine({ logger, level, fields, message }: LogLine): void {
   const { err, ...others } = fields as { readonly err?: unknown }

@@ -76,8 +76,8 @@ export interface Reporter {
   warn(message: string): void
   /**
    * Records that a delivery was verified, which proves that this server keeps the raw body of genuine deliveries. From then
-   * on, a lost raw body is logged but not passed to `onError`: anyone can cause one with a content type that has another
-   * parser, and must not be able to page you.
+   * on, a lost raw body is logged but not passed to `onError`: anyone can cause one by sending a content type that
+   * another parser reads, and must not be able to page you.
    */
   deliveryVerified(): void
   /** Calls a hook without waiting for it. Logs what it throws. */
@@ -119,7 +119,7 @@ export function createReporter({ name, logger, onError, onDelivery }: ReporterOp
     void safely(() => {
       const isThrown = code === 'handler_failed' || code === 'permanent_failure'
       const message = isThrown ? withPage(rowOf('handler_failed').message, 'handler_failed') : (error as Error).message
-      // Without the stack for reports of an inbox, such as `lease_ended`: it says nothing, and a crash causes many.
+      // Reports from an inbox, such as `lease_ended`, omit the stack: it says nothing, and a crash causes many.
       const err = codeOf(error) === undefined && !isThrown ? (error as Error).cause : error
       const line = {
         logger: subject.logger ?? logger,
@@ -142,7 +142,7 @@ export function createReporter({ name, logger, onError, onDelivery }: ReporterOp
         // Inside `safely`, because an error from another copy of this library may have getters that throw.
         const { message, cause } = error as WebhookError
         const line = { logger: subject.logger ?? logger, fields: fieldsOf(code, subject, cause), message }
-        // Reports each distinct configuration error.
+        // By message, so that each distinct configuration error is reported.
         isFirst = log.write(code === 'configuration_invalid' ? message : code, {
           ...line,
           level: report === 'error' ? 'error' : 'warn',

@@ -36,7 +36,7 @@ type ReadName = (typeof readNames)[number]
 
 const readNameSet: ReadonlySet<string> = new Set(readNames)
 
-/** One value per header. Values that are not strings are kept, and refused by the grammar of their header. */
+/** One value per header. Values that are not strings are kept; the header's grammar refuses them later. */
 export type CollectedHeaders = { [Name in ReadName]?: unknown }
 
 /**

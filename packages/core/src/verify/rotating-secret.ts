@@ -20,8 +20,8 @@ export interface RotatingSecretOptions {
    */
   readonly maxAgeMs?: number
   /**
-   * Minimum time between two calls of `load`, in milliseconds. Forged deliveries mismatch too, and must not trigger a
-   * call each.
+   * Minimum time between two calls of `load`, in milliseconds. Forged deliveries also mismatch, and must not each
+   * trigger a call.
    * @default 1000: during a flood of forgeries, `load` is called once a second
    */
   readonly minIntervalMs?: number
@@ -79,7 +79,7 @@ export function rotatingSecret(options: RotatingSecretOptions): RotatingSecret {
 
   function reload(): void {
     askedAtMs = now()
-    // A mismatch during the read sets it again, because the read may have missed the new secret.
+    // A mismatch during this read sets it to true again, because the read may have missed the new secret.
     isSuspect = false
     startedReads += 1
     const number = startedReads

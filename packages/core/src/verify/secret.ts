@@ -23,7 +23,7 @@ const recommendedKeyBytes = 24
  * accepting both weakens nothing. See `docs/decisions/0003-two-keys-per-secret.md`.
  */
 export interface SigningSecret {
-  /** The decoded key, which `sign` uses, then the text as a key. */
+  /** First the decoded key, which `sign` uses, then the text of the secret as a key. */
   readonly keys: readonly [decoded: KeyObject, text: KeyObject]
   readonly isShort: boolean
   /** Whether it is a placeholder or an example from a guide, so that anyone can sign with it. */

@@ -12,7 +12,7 @@ export type SignatureHeaders = {
 }
 
 /**
- * Signs a delivery as ScrapeNest does: for tests, a local sender, or a proxy that signs deliveries again.
+ * Signs a delivery as ScrapeNest does: for tests, a local sender, or a proxy that re-signs deliveries.
  *
  * @param message.id 1 to 256 printable ASCII characters, without periods or commas.
  * @param message.timestamp Unix time in whole SECONDS (`Math.floor(Date.now() / 1000)`), or a `Date`.

@@ -33,7 +33,7 @@ const timestampGrammar = /^(0|[1-9]\d{0,14})$/
 // ", ", which leaves a comma at the end of a token.
 const signatureGrammar = /^v1,([A-Za-z0-9+/]{42}[AEIMQUYcgkosw048]=),?$/
 
-/** A delivery signed during a rotation carries two. Anything close to this limit is an attack on the CPU. */
+/** A delivery signed during a rotation carries two signatures. Anything close to this limit is an attack on the CPU. */
 const maxSignatures = 16
 /** Bounds the split: double spaces produce empty tokens, which do not count as signatures. */
 const maxTokens = 1_000

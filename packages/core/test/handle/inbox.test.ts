@@ -21,7 +21,7 @@ function receiverWithInbox(options: TestOptions = {}, put: InboxConnection['put'
 }
 
 describe('a receiver with an inbox', () => {
-  it('stores all that is needed to process the event later, and runs no handler', async () => {
+  it('stores everything needed to process the event later, and runs no handler', async () => {
     const handler = vi.fn()
     const { receiver, put } = receiverWithInbox({ name: 'tenant-1', onEvent: { '*': handler } })
     const request = deliver(eventOf('job.created'), { sentAtMs: startMs - 5000 })

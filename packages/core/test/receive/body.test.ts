@@ -220,12 +220,15 @@ describe('readWebBody', () => {
     expect(await readWebBody(request, limits)).toEqual(new Uint8Array())
   })
 
-  it.each([1, 2, 7, 1024, 40_000])('returns the same bytes in chunks of %d, also empty ones between', async (size) => {
-    const bytes = Buffer.from(Array.from({ length: 40_000 }, (_, index) => index % 251))
-    const chunks: Uint8Array[] = []
-    for (let at = 0; at < bytes.length; at += size) chunks.push(bytes.subarray(at, at + size), new Uint8Array())
-    expect(Buffer.from(await readWebBody(requestWith(streamOf(chunks)), limits)).equals(bytes)).toBe(true)
-  })
+  it.each([1, 2, 7, 1024, 40_000])(
+    'returns the same bytes in chunks of %d, with empty chunks between',
+    async (size) => {
+      const bytes = Buffer.from(Array.from({ length: 40_000 }, (_, index) => index % 251))
+      const chunks: Uint8Array[] = []
+      for (let at = 0; at < bytes.length; at += size) chunks.push(bytes.subarray(at, at + size), new Uint8Array())
+      expect(Buffer.from(await readWebBody(requestWith(streamOf(chunks)), limits)).equals(bytes)).toBe(true)
+    },
+  )
 
   it('holds a body of one-byte chunks in a buffer of at most twice its length', async () => {
     const chunks = Array.from({ length: 5000 }, () => Uint8Array.of(7))

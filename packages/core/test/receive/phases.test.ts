@@ -118,7 +118,7 @@ describe('a delivery that hangs', () => {
     },
   )
 
-  it('has one limit for its secret, its body and its handlers together', async () => {
+  it('has one time limit, shared by its secret, its body and its handlers', async () => {
     const handler = vi.fn(hang)
     const after = <Value>(milliseconds: number, value: Value) =>
       new Promise<Value>((resolve) => setTimeout(resolve, milliseconds, value))
@@ -171,7 +171,7 @@ describe('a store that answers late', () => {
     expect(handler).not.toHaveBeenCalled()
   })
 
-  it('and cannot release that claim is reported, and the claim expires', async () => {
+  it('is reported if it cannot release that claim, which then expires', async () => {
     const late = deferred<ClaimResult>()
     const onError = vi.fn()
     const duplicates = storeWith({ claim: () => late.promise, release: failing(new Error('down')) })

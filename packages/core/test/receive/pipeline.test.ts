@@ -649,7 +649,7 @@ describe('the probe of doctor', () => {
     expect(check).not.toHaveBeenCalled()
   })
 
-  it('is not checked for any other event', async () => {
+  it('is the only event for which the inbox is checked', async () => {
     const check = vi.fn()
     await testReceiver({ inbox: { ...inboxOf(async () => 'stored'), check } }).receive(deliver())
     expect(check).not.toHaveBeenCalled()

@@ -66,7 +66,7 @@ function storeWith(methods: Partial<DuplicateStore> = {}) {
 }
 
 describe('start', () => {
-  it('is reminded of when events are stored and no one calls it', async () => {
+  it('causes one warning if events are stored and it is never called', async () => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] })
     onTestFinished(() => void vi.useRealTimers())
     const forgetful = testReceiver({ inbox: inboxWith() })
@@ -127,7 +127,7 @@ describe('start', () => {
     expect(onError).toHaveBeenCalledExactlyOnceWith(error, { code: 'configuration_invalid' })
   })
 
-  it('does not keep deliveries waiting, nor out', async () => {
+  it('neither delays nor refuses deliveries while it is pending', async () => {
     const receiver = testReceiver({ inbox: inboxWith({ start: hang }) })
     void receiver.start()
     expect(await answer(receiver)).toEqual(accepted)
@@ -417,7 +417,7 @@ describe('a second close', () => {
     expect([first.isSettled, second.isSettled]).toEqual([true, true])
   })
 
-  it('tells an inbox that is already closing of the shorter time', async () => {
+  it('passes the shorter time to an inbox that is already closing', async () => {
     const closing = deferred()
     const inbox = inboxWith({ close: () => closing.promise })
     const receiver = testReceiver({ inbox })

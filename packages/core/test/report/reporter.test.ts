@@ -242,7 +242,7 @@ describe('onDelivery', () => {
     expect(ids).toEqual(['msg_1'])
   })
 
-  it('gets handler_failed for an error that is not of this library', async () => {
+  it('gets handler_failed for an error from outside this library', async () => {
     const outcomes: DeliveryOutcome[] = []
     const request = Object.defineProperty({ ...deliver() }, 'method', { get: failing(new Error('no')) })
     await testReceiver({ onDelivery: (outcome) => void outcomes.push(outcome) }).receive(request)

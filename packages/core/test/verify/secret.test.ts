@@ -164,7 +164,7 @@ describe('parseSecret', () => {
     expect(hmac(text, 'a.', Buffer.from('b')).toString()).toBe(expected)
   })
 
-  it('returns keys that no way of printing shows', () => {
+  it('returns keys that are never shown, however they are printed', () => {
     const parsed = parseSecret(`whsec_${marked}`)
     const shown = [
       inspect(parsed, { showHidden: true, depth: 9 }),

@@ -107,8 +107,8 @@ export class CheckContext {
   }
 
   /**
-   * Sends a delivery under the condition, and requires the reply of the check or of the condition, whichever step comes
-   * first.
+   * Sends a delivery under the condition. Requires the reply that the check expects, unless the condition stops the
+   * delivery at an earlier step.
    *
    * @throws {ConformanceFailure} the reply differs.
    */
@@ -147,7 +147,7 @@ export class CheckContext {
     }
   }
 
-  /** Waits for an effect of another connection. Resolves with `undefined` if it does not happen in time. */
+  /** Waits for something that another connection causes. Resolves with `undefined` if it does not happen in time. */
   async waitFor<Result>(find: () => Result | undefined): Promise<Result | undefined> {
     const endsAtMs = performance.now() + this.#timeoutMs
     for (;;) {

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises'
 
-/** Waits long enough for something that must not happen. */
+/** Gives something that must not happen the time to happen. */
 export async function pause(): Promise<void> {
   await sleep(30)
 }

@@ -3,7 +3,7 @@ import type { CheckDefinition } from '../check-definition.ts'
 import { accepted, duplicate, refused } from '../expectation.ts'
 import { withoutBody } from '../not-under.ts'
 
-/** What a signed body must hold. */
+/** What a signed body must contain. */
 export const envelopeChecks: readonly CheckDefinition[] = [
   {
     id: 'P01',

@@ -4,10 +4,10 @@ import type { CheckDefinition } from '../check-definition.ts'
 import { ConformanceFailure } from '../conformance-failure.ts'
 import { accepted, duplicate, reachesHandlers, refused } from '../expectation.ts'
 
-/** Short, because the check waits for it, and long enough for a loaded machine to call the handler before. */
+/** Short, because the check waits for it, but long enough that even a loaded machine calls the handler first. */
 const handlerDeadlineMs = 400
 
-/** How a verified event is handled, and what its sender is answered. */
+/** How a verified event is handled, and which reply the sender gets. */
 export const handlingChecks: readonly CheckDefinition[] = [
   {
     id: 'D01',

@@ -2,7 +2,7 @@ import type { CheckDefinition } from '../check-definition.ts'
 import { refused } from '../expectation.ts'
 import { withoutBody } from '../not-under.ts'
 
-/** Which methods are answered. */
+/** Which methods are accepted. */
 export const methodChecks: readonly CheckDefinition[] = [
   {
     id: 'M01',

@@ -28,7 +28,7 @@ export const secretChecks: readonly CheckDefinition[] = [
     async run(context) {
       for (const none of [undefined, null, '', []]) {
         context.createReceiver({ secret: () => none })
-        // After the body was read, so that a stranger cannot tell a tenant without a secret from one with another.
+        // After the body was read, so that a stranger cannot tell which tenants have a secret.
         await context.expectReply(context.sign(), refused('signature', 400, 'signature_mismatch'))
       }
       context.createReceiver({

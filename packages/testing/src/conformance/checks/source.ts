@@ -1,7 +1,7 @@
 import type { CheckDefinition } from '../check-definition.ts'
 import { accepted, refused } from '../expectation.ts'
 
-/** Which client addresses are answered. */
+/** Which client addresses are accepted. */
 export const sourceChecks: readonly CheckDefinition[] = [
   {
     id: 'S01',

@@ -3,7 +3,7 @@ import type { InboxCheckDefinition } from '../check-definition.ts'
 import { createInboxConsumer } from '../inbox-consumer.ts'
 import { createInboxEvent } from '../inbox-event.ts'
 
-/** What an engine declares that it can do holds, and what no engine can do is refused. */
+/** An engine has the capabilities it declares, and refuses what no engine supports. */
 export const capabilityChecks: readonly InboxCheckDefinition[] = [
   {
     id: 'I32',

@@ -61,7 +61,7 @@ export const closingChecks: readonly InboxCheckDefinition[] = [
       await context.until(() => signals.length === 1, 'the handler is called')
       await inbox.close({ graceMs: 1000 })
       assert.deepEqual(signals.map(codeOfAbort), ['receiver_closing'])
-      // On a busy machine, recording may take longer than closing waits for it.
+      // On a busy machine, the record may be written only after `close` has stopped waiting for it.
       await context.untilStats(inbox, { ready: 1, running: 0 })
       assert.equal((await inbox.get(event.eventId))?.attempts, 0)
     },

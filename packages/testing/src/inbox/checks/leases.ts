@@ -55,7 +55,7 @@ export const leaseChecks: readonly InboxCheckDefinition[] = [
       await other.start({ ...consumer, report })
       await context.until(() => runs.length === 2, 'the handler is called for attempt 2')
       clock.advance(leaseMs + 1)
-      // Wakes the first one, which has no part in attempt 2.
+      // Wakes the stalled inbox, which does not run attempt 2.
       await stalled.put(createInboxEvent())
       await context.untilStats(stalled, { dead: 1, done: 1 })
       const record = await stalled.get(event.eventId)

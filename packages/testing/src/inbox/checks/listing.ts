@@ -82,7 +82,7 @@ export const listingChecks: readonly InboxCheckDefinition[] = [
       await inbox.put(waiting)
       await inbox.put(latest)
       await context.untilStats(inbox, { done: 2 })
-      // One event per page: an order state by state holds across pages only.
+      // One event per page: each page is sorted by storage time, so an order by state shows only across pages.
       const pages = await listPages(inbox, 1)
       context.expectOrder(idsOf(pages.flat()), {
         stored: idsOf([latest, waiting, oldest]),
@@ -124,7 +124,7 @@ async function listPages(inbox: Inbox, limit: number): Promise<readonly (readonl
     const page = await inbox.list({ limit, cursor })
     pages.push(page.events)
     cursor = page.nextCursor
-    // An inbox that starts over would never end.
+    // The limit stops an inbox that starts over after its last page.
   } while (cursor !== undefined && pages.length < 10)
   return pages
 }
