@@ -1,61 +1,14 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { createReceiver } from '@scrapenest-webhooks/core'
-import {
-  type Inbox,
-  type InboxAttemptRecord,
-  type InboxOptions,
-  memoryInbox,
-  sqliteInbox,
-} from '@scrapenest-webhooks/inbox'
+import { type Inbox, type InboxAttemptRecord, memoryInbox } from '@scrapenest-webhooks/inbox'
 import { createEvent, generateSecret, signDelivery, untilInboxStats } from '@scrapenest-webhooks/testing'
-import { afterAll, describe, expect, it, onTestFinished, vi } from 'vitest'
-import { inboxEngines, newPlaceName, openPlace, openServer, serverOf } from '../engines/engine-inboxes.ts'
-import { hasEngine } from '../engines/installed-engines.ts'
+import { describe, expect, it, onTestFinished, vi } from 'vitest'
+import { everyInbox } from '../inbox/every-inbox.ts'
 import { realms, type ThrownValue, throwFrom, thrownValues } from './thrown-values.ts'
 
 const secret = generateSecret()
-const opened = new Map<string, ReturnType<typeof openServer>>()
 
-afterAll(async () => {
-  for (const server of opened.values()) await (await server).dispose()
-})
-
-interface Kind {
-  readonly name: string
-  readonly isMissing: boolean
-  create(options: InboxOptions): Inbox | Promise<Inbox>
-}
-
-const kinds: readonly Kind[] = [
-  { name: 'memory', isMissing: false, create: memoryInbox },
-  {
-    name: 'SQLite',
-    isMissing: false,
-    create(options) {
-      const folder = mkdtempSync(join(tmpdir(), 'scrapenest-thrown-'))
-      onTestFinished(() => rmSync(folder, { recursive: true }))
-      return sqliteInbox({ file: join(folder, 'webhooks.db'), ...options })
-    },
-  },
-  ...inboxEngines.map(
-    (engine): Kind => ({
-      name: engine,
-      isMissing: !hasEngine(serverOf[engine]),
-      async create(options) {
-        const server = opened.get(engine) ?? openServer(engine)
-        opened.set(engine, server)
-        const place = openPlace(engine, { url: (await server).url, name: newPlaceName() })
-        onTestFinished(() => place.dispose())
-        return place.createInbox(options)
-      },
-    }),
-  ),
-]
-
-describe.each(kinds)('an inbox in $name', ({ create, isMissing }) => {
+describe.each(everyInbox)('an inbox in $name', ({ create, isMissing }) => {
   it.skipIf(isMissing).each(realms)(
     'records each attempt that ends with any value thrown in %s, and handles other events',
     async (realm) => {
