@@ -116,7 +116,7 @@ describe('the classes for applications', () => {
   it.each([
     [new PermanentError('The fix.', { cause: 7 }), 'PermanentError', 'permanent_failure'],
     [new RetryLaterError('The fix.', { cause: 7 }), 'RetryLaterError', 'retry_later'],
-  ])('keep the whole message, also in the stack: %s', (error, name, code) => {
+  ])('keep the whole message, including in the stack: %s', (error, name, code) => {
     expect(error).toBeInstanceOf(WebhookError)
     expect(error).toMatchObject({ name, code, message: 'The fix.', cause: 7 })
     expect(error.stack).toContain('The fix.')
@@ -165,7 +165,7 @@ describe('RetryLaterError', () => {
   })
 })
 
-describe('an error made by hand', () => {
+describe('a hand-made error', () => {
   const byHand = (fields: object): object => ({ library: 'scrapenest-webhooks', ...fields })
 
   it('counts as retry_later with a delay that a header and a timer can carry', () => {

@@ -129,7 +129,6 @@ describe.each([
     expect((await deliver((await serve(app)) + path, delivery)).reply).toEqual({ status: 'accepted' })
   })
 
-  // koa-body 4 to 6, with includeUnparsed: the parsed body carries its text under this symbol.
   // With includeUnparsed, the parsed body carries its text under this symbol.
   it("uses the text that koa-body 4 to 6 keep under Symbol.for('unparsedBody')", async () => {
     const app = new Framework()

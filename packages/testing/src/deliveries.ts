@@ -69,7 +69,7 @@ export async function deliver(
 }
 
 function toBytes(payload: object | string | Uint8Array | ArrayBuffer): Buffer<ArrayBuffer> {
-  // Copied, and not recognized by `instanceof`: the bytes may come from another realm, such as a test runner's.
+  // Copied. Not checked with `instanceof`, because the bytes may come from another realm, such as a test runner's.
   if (ArrayBuffer.isView(payload)) {
     return Buffer.from(new Uint8Array(payload.buffer, payload.byteOffset, payload.byteLength))
   }

@@ -46,8 +46,8 @@ export interface MemoryDuplicatesOptions {
    */
   readonly rememberSeconds?: number
   /**
-   * Maximum number of remembered events, besides those in progress. When full, the older half is evicted; events in
-   * progress never are.
+   * Maximum number of remembered events, not counting those in progress. When full, the older half is evicted; events
+   * in progress never are.
    * @default 100000: a retry of an evicted event runs the handlers again
    */
   readonly maxEvents?: number

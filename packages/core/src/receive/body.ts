@@ -71,7 +71,7 @@ export async function readBody(
  * Finds a body that the host's parsers kept. Text is encoded as UTF-8. Other values and getters that throw are ignored.
  *
  * A copy whose length differs from the declared one is not the body: text parsers drop a byte order mark, decoding
- * anything but UTF-8 changes the length, and some middleware sets the field later. Without a declared length, an empty
+ * anything but UTF-8 changes the length, and some middleware fills the field later. Without a declared length, an empty
  * copy does not count.
  *
  * @param kept the places to look, most exact first.

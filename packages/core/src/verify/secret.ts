@@ -26,7 +26,7 @@ export interface SigningSecret {
   /** First the decoded key, which `sign` uses, then the text of the secret as a key. */
   readonly keys: readonly [decoded: KeyObject, text: KeyObject]
   readonly isShort: boolean
-  /** Whether it is a placeholder or an example from a guide, so that anyone can sign with it. */
+  /** Whether it is a placeholder or an example from a guide, which lets anyone sign with it. */
   readonly isPublic: boolean
 }
 

@@ -50,7 +50,7 @@ export interface VerifiedMessage {
  * @param secrets one `whsec_…`, or up to eight during a rotation. Any of them may match.
  * @throws {WebhookError} `missing_header`, `duplicate_header`, `message_id_invalid`, `timestamp_invalid`,
  * `timestamp_outside_tolerance`, `no_supported_signature`, `signature_mismatch`, `raw_body_unavailable` (the body is
- * not bytes) or `configuration_invalid` (a secret or an option). Nothing else, whatever the sender sends.
+ * not bytes) or `configuration_invalid` (a secret or an option). Throws nothing else, whatever the sender sends.
  *
  * @example
  * const { messageId, body } = verify({ headers: request.headers, body: bytes }, process.env.SCRAPENEST_WEBHOOK_SECRET)

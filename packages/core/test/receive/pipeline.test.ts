@@ -336,7 +336,7 @@ describe('the order of the steps', () => {
     body: failing(new Error('broken')),
   }
 
-  /** The result of each step, and what fixes it: then the next step decides. */
+  /** The result of each step, and the fix after which the next step decides. */
   const steps: readonly (readonly [result: string, fix: Partial<Situation>])[] = [
     ['method_not_allowed', { method: 'POST' }],
     ['source_not_allowed', { remoteAddress: '192.0.2.7' }],
@@ -503,7 +503,7 @@ describe('receive', () => {
     ['a bigint', 7n],
     ['a symbol', Symbol('thrown')],
     ['a proxy that throws', new Proxy({}, { get: failing(new Error('no')) })],
-    ['a retry_later made by hand', { library: 'scrapenest-webhooks', code: 'retry_later' }],
+    ['a hand-made retry_later', { library: 'scrapenest-webhooks', code: 'retry_later' }],
   ])('answers handler_failed to whatever a handler throws: %s', async (_given, thrown) => {
     const reply = await testReceiver({ onEvent: { '*': failing(thrown) } }).receive(deliver())
     expect(reply.body).toBe('{"error":"handler_failed"}')

@@ -15,7 +15,7 @@ export class NotApplicable extends Error {
   }
 }
 
-/** The tools of a check: opens inboxes on one place, waits for them, and records what the engine cannot do. */
+/** The tools of a check: opens inboxes in one place, waits for them, and records what the engine cannot do. */
 export class InboxCheckContext {
   readonly #place: InboxPlace
   readonly #timeoutMs: number
@@ -36,7 +36,7 @@ export class InboxCheckContext {
     return (this.#inboxes[0] ?? this.open()).capabilities
   }
 
-  /** Opens an inbox on the check's place. */
+  /** Opens an inbox in the check's place. */
   open(options: InboxCheckOptions = {}): Inbox {
     const inbox = this.#place.open(options)
     this.#inboxes.push(inbox)

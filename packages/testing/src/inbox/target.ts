@@ -3,7 +3,7 @@
 /** @ts-ignore */
 import type { Inbox, InboxOptions } from '@scrapenest-webhooks/inbox'
 
-/** An engine under test. Creates empty places for events and opens inboxes on them. */
+/** An engine under test. Creates empty places for events and opens inboxes in them. */
 export interface InboxTarget {
   readonly name: string
   /** Creates an empty place: a file, a schema, a key prefix. Called once per check. */
@@ -18,7 +18,7 @@ export interface InboxTarget {
 /** Where the events of one check are stored. */
 export interface InboxPlace {
   /**
-   * Opens an inbox on this place. The checks of `isDurable` and `isShared` call it twice, as two processes would. Every
+   * Opens an inbox in this place. The checks of `isDurable` and `isShared` call it twice, as two processes would. Every
    * inbox is closed at the end of its check.
    */
   open(options: InboxCheckOptions): Inbox

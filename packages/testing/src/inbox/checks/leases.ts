@@ -91,7 +91,7 @@ export const leaseChecks: readonly InboxCheckDefinition[] = [
   },
 ]
 
-/** Two inboxes on one place, as in two processes. Advancing the clock ends leases as if their process had stalled. */
+/** Two inboxes in one place, as in two processes. Advancing the clock ends leases as if their process had stalled. */
 function openTwo(context: InboxCheckContext): {
   readonly clock: FakeClock
   readonly stalled: Inbox
