@@ -28,7 +28,7 @@ function send(report: Report): void {
   if (process.connected) process.send?.(report)
 }
 
-/** Sets the clock of this process, as an operator sets that of a machine. Monotonic time and timers go on as before. */
+/** Sets the clock of this process, as an operator sets that of a machine. Monotonic time and timers are unaffected. */
 function setClock(byMs: number): void {
   const RealDate = Date
   const now = (): number => RealDate.now() + byMs

@@ -1,5 +1,5 @@
-// What happens to a server and its inbox: a clock that is set, a blocked event loop, signals, an engine that is away at the
-// start. On each host and each inbox:
+// What can happen to a server and its inbox: the clock is set, the event loop is blocked, a signal arrives, or the engine is
+// down at startup. Runs each case on every host and every inbox:
 // node --conditions=@scrapenest-webhooks/source test/engines/lifecycles.ts [--host koa] [--inbox SQLite] [--case SIGTERM]
 import { type ChildProcess, fork } from 'node:child_process'
 import { once } from 'node:events'
@@ -39,22 +39,22 @@ const minute = 60 * second
 const hour = 60 * minute
 const day = 24 * hour
 
-/** What a handler's lease is in the servers of the cases. */
+/** The `leaseMs` of the servers under test. */
 const leaseMs = 6 * second
 
-/** `closeGraceMs` by default, and what a busy machine adds. Kubernetes waits 30 s. */
+/** The default `closeGraceMs`, plus the delay of a busy machine. Kubernetes waits 30 s. */
 const closesWithinMs = 8 * second + 6 * second
 
-/** Halves the time of a start. */
+/** Halves the startup time. */
 const compileCache = join(tmpdir(), 'scrapenest-lifecycles-compiled')
 
-/** How long a start, a delivery or a handler may take on a busy machine. */
+/** How long startup, a delivery or a handler may take on a busy machine. */
 const soonMs = minute
 
 export interface Case {
   readonly name: string
   readonly isFor: (inbox: InboxName) => boolean
-  /** Throws where a promise is broken. @returns what to print. */
+  /** @returns what to print. @throws {Error} if the server breaks a promise of the guides. */
   run(server: Subject): Promise<string>
 }
 
@@ -74,7 +74,7 @@ export const cases: readonly Case[] = [
       await server.until(() => server.logs(/event loop was blocked for \d/), 'the block is logged')
       server.tell({ finish: true })
       await server.untilStats({ done: 1, running: 0, ready: 0, dead: 0 })
-      // No process was there to take the event over: a block costs no second run, or one that is reported.
+      // No other process could take over the event, so it ran once, or the second run was reported.
       const again = server.runsOf(event) - 1
       insist(again === 0 || server.reports.includes('lease_ended'), `${again} further runs, unreported`)
       return again === 0 ? 'once' : `${again + 1} runs, reported`
@@ -88,7 +88,7 @@ export const cases: readonly Case[] = [
       const restore = await server.takeEngineAway()
       await server.start()
       insist((await server.post('job.created')).status === 503, 'a delivery was not refused with 503')
-      // By the refused delivery, and by the worker that cannot claim.
+      // Once by the refused delivery, and once by the worker that cannot claim.
       const outages = (): number => server.reports.filter((code) => code === 'store_unavailable').length
       await server.until(() => outages() >= 2, 'the outage is reported')
       await restore()
@@ -100,7 +100,7 @@ export const cases: readonly Case[] = [
   },
 ]
 
-/** An event that is running, one that waits for its retry and one that comes later: each is handled, none twice. */
+/** A running event, one waiting for its retry and one that arrives later are all handled, without extra runs. */
 function clockCase(byMs: number): Case {
   const amount = [`${Math.abs(byMs) / second} s`, `${Math.abs(byMs) / hour} h`, `${Math.abs(byMs) / day} d`]
   const unit = Math.abs(byMs) < hour ? 0 : Math.abs(byMs) < day ? 1 : 2
@@ -112,7 +112,7 @@ function clockCase(byMs: number): Case {
       const running = await server.send('artifact.ready')
       const retried = await server.send('job.completed')
       await server.until(() => server.runsOf(running) + server.runsOf(retried) === 2, 'both handlers run')
-      // Its attempt is recorded, and it waits for the next.
+      // The failed attempt is recorded, and the event waits for its retry.
       await server.untilStats({ running: 1, ready: 1 })
       server.tell({ setClockByMs: byMs })
       const setAtMs = performance.now()
@@ -120,7 +120,7 @@ function clockCase(byMs: number): Case {
       const retriedAfterMs = performance.now() - setAtMs
       const later = await server.send('job.created', byMs)
       await server.until(() => server.runsOf(later) === 1, 'a later event is handled')
-      // Longer than the lease: it is renewed.
+      // Outlasts the lease, which must be renewed.
       await sleep(Math.max(0, 1.5 * leaseMs - (performance.now() - setAtMs)))
       server.tell({ finish: true })
       await server.untilStats({ done: 3, ready: 0, running: 0, dead: 0 })
@@ -131,7 +131,10 @@ function clockCase(byMs: number): Case {
   }
 }
 
-/** During a handler of 30 s. If it heeds its `signal`, the process ends on its own; otherwise it calls `process.exit`. */
+/**
+ * Sends a signal during a handler of 30 s. If the handler heeds its `signal`, the process ends on its own; otherwise the
+ * server calls `process.exit`.
+ */
 function signalCase(signal: 'SIGTERM' | 'SIGINT', how: 'heeds' | 'ignores'): Case {
   return {
     name: `${signal}, and a handler of 30 s that ${how} its signal`,
@@ -140,7 +143,7 @@ function signalCase(signal: 'SIGTERM' | 'SIGINT', how: 'heeds' | 'ignores'): Cas
       await server.start()
       if (how === 'ignores') server.tell({ ignoreSignals: true })
       const event = createEvent('artifact.ready')
-      // Without an inbox the reply comes when the handler ends, or is abandoned.
+      // Without an inbox, the reply is sent when the handler ends or is abandoned.
       const reply = server.post(event)
       await server.until(() => server.runsOf(event.event_id) === 1, 'the handler runs')
       if (server.inbox !== 'none') await reply
@@ -272,7 +275,7 @@ export class Subject {
     }
   }
 
-  /** What is left of an event in a store that outlives its process. */
+  /** The state of an event in a store that outlives its process; `undefined` for other stores. */
   async recordOf(eventId: string): Promise<string | undefined> {
     const inbox = this.#openInbox()
     if (inbox === undefined) return undefined
@@ -284,7 +287,7 @@ export class Subject {
     }
   }
 
-  /** Stops the engine; for SQLite, locks its file as a program does that has it open. @returns the way back. */
+  /** Stops the engine. For SQLite, locks the file as another program could. @returns a function that restores it. */
   async takeEngineAway(): Promise<() => Promise<void>> {
     const engine = this.#engine
     if (engine === undefined) {
@@ -323,7 +326,7 @@ export interface Combination {
   readonly inbox: InboxName
 }
 
-/** @returns what was seen. @throws {Error} where a promise is broken. */
+/** @returns a summary of the run. @throws {Error} if the server breaks a promise of the guides. */
 export async function runCase({ name, host, inbox }: Combination, engine: EngineServer | undefined): Promise<string> {
   const server = new Subject(host, inbox, engine)
   try {
@@ -338,7 +341,7 @@ export async function startEngine(inbox: InboxName): Promise<EngineServer | unde
   return inbox === 'pg-boss' ? await startPostgres() : undefined
 }
 
-/** Several at a time, because most of them wait; those that stop their engine run one by one, each on a separate engine. */
+/** Runs several at a time, because most of them wait. Those that stop their engine run one by one, each on its own engine. */
 async function runAll(combinations: readonly Combination[], atOnce: number): Promise<Map<string, string>> {
   const results = new Map<string, string>()
   const engines = new Map<InboxName, EngineServer | undefined>()

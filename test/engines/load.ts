@@ -31,18 +31,18 @@ export interface LoadCounts {
   /** Requests, including retries of unacknowledged ones. */
   readonly requests: number
   readonly acknowledged: number
-  /** Acknowledged and handled, and then done, or dead if a handler gave it up. */
+  /** Acknowledged and handled, and then done, or dead because a handler rejected it permanently. */
   readonly processed: number
   readonly lost: number
   readonly acceptedTwice: number
   readonly dead: number
-  /** Dead events that no handler gave up. Must be 0. */
+  /** Dead events that no handler rejected. Must be 0. */
   readonly deadUnasked: number
   /** Repeated runs of an event's handlers. */
   readonly ranAgain: number
   /** Repeated runs whose process survived the earlier run. Must be 0, unless the engine was stopped. */
   readonly ranAgainAlive: number
-  /** The most attempts of an event that no handler gave up. */
+  /** The most attempts of an event that no handler rejected. */
   readonly mostAttempts: number
   readonly killedWebs: number
   readonly killedWorkers: number

@@ -17,7 +17,8 @@ const range = peerDependencies['pg-boss']
 const folder = mkdtempSync(join(tmpdir(), 'scrapenest-pg-boss-'))
 
 try {
-  // The last version without an export that the inbox imports, the last that ends no attempt, and the one npm installs on Node 20.
+  // The last version that lacks an export the inbox imports, the last that cannot end a single attempt, and the one that npm
+  // installs on Node 20.
   for (const version of ['12.17.0', '12.34.0', '10.4.2']) expectRefusal(version)
   for (const version of [range.replace('^', ''), range]) test(version)
 } finally {

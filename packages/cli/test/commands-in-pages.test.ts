@@ -33,7 +33,7 @@ function withoutActions(command: Command): void {
 describe('the commands in the pages are valid', async () => {
   const lines = await commandLines()
 
-  it('and not missed by the search', () => {
+  it('and found by the search', () => {
     expect(lines.length).toBeGreaterThan(15)
   })
 

@@ -179,7 +179,7 @@ async function recordingServer(): Promise<{ url: string; received: Received[] }>
   return { url, received }
 }
 
-/** What `verify` says to what a command sent, under the secret of the environment or another one. */
+/** What `verify` says about what a command sent, with the secret from the environment or another one. */
 async function sentWith(
   { run }: Trial,
   more: readonly string[],

@@ -12,7 +12,7 @@ type Call = (client: ScrapeNestClient) => Promise<unknown>
 const url = 'https://example.com/hooks'
 const submission = { job_type: 'light', target_url: 'https://shop.example' } as const
 
-/** Each call, what it sends (ScrapeNest's SDK, `_ops.py`), and a response of the API's form. */
+/** Each call, the request it sends (see `_ops.py` in ScrapeNest's SDK), and a response in the API's format. */
 const calls: readonly (readonly [string, Call, string, object | undefined, object])[] = [
   [
     'jobs.get',

@@ -20,7 +20,7 @@ const response = {
   body: 'what was sent',
 }
 
-/** One error of each code. The compiler reports a code that is missing here, and a fact that is missing in an error. */
+/** One error of each code. The compiler reports missing codes and missing facts. */
 const examples: { readonly [Code in ScrapeNestErrorCode]: Extract<ScrapeNestErrorOptions, { readonly code: Code }> } = {
   address_not_allowed: { code: 'address_not_allowed', message: 'x', address: '127.0.0.1' },
   artifact_not_found: { code: 'artifact_not_found', message: 'x' },
@@ -75,7 +75,7 @@ describe('an error of the client', () => {
     expect('cause' in new ScrapeNestError(examples.connection_failed)).toBe(false)
   })
 
-  it('is named in logs that print the stack alone, and shows its code when it is inspected', () => {
+  it('is named in logs that print only the stack, and shows its code when it is inspected', () => {
     const error = new ScrapeNestError(examples.rate_limited)
 
     expect(error.stack).toMatch(/^ScrapeNestError: GET \/v1\/jobs/)

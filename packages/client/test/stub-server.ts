@@ -40,7 +40,7 @@ export async function startTlsServer(listener: RequestListener, onConnection: ()
   return `https://127.0.0.1:${await listen(createTlsServer(selfSigned, listener).on('connection', onConnection))}`
 }
 
-/** A server below HTTP. `onConnection` gets each connection. */
+/** A raw TCP server. `onConnection` receives each connection. */
 export async function startTcpServer(onConnection: (socket: Socket) => void): Promise<string> {
   return `http://127.0.0.1:${await listen(createTcpServer(onConnection))}`
 }

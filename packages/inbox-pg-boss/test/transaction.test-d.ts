@@ -5,7 +5,7 @@ import type { Knex } from 'knex'
 import type pg from 'pg'
 import { fromDrizzle, type PrismaTransactionLike } from 'pg-boss'
 
-// Compiled, never run: what may be given to completeIn, and what may not.
+// Compiled, never run: what completeIn accepts and rejects.
 
 declare const client: pg.Client
 declare const poolClient: pg.PoolClient
@@ -32,7 +32,7 @@ export function accepted(): readonly Promise<void>[] {
 export function refused(): readonly Promise<void>[] {
   const inbox = pgBossInbox({ connectionString: '' })
   return [
-    // @ts-expect-error Drizzle's own transaction: it builds its queries with a tag that only its user has.
+    // @ts-expect-error Drizzle's own transaction. It needs Drizzle's `sql` tag, which only the application has.
     inbox.completeIn(tx, delivery),
     // @ts-expect-error A connection string is not a transaction.
     inbox.completeIn('postgres://localhost', delivery),
@@ -41,6 +41,6 @@ export function refused(): readonly Promise<void>[] {
   ]
 }
 
-/** Nothing here became `any`: then this would not compile. */
+/** Does not compile if any type here is `any`. */
 export const isNotAny: 0 extends 1 & TransactionLike ? never : true = true
 export const isPrismaNotAny: 0 extends 1 & PrismaTransactionLike ? never : true = true

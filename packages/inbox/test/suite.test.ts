@@ -21,7 +21,7 @@ const targets: readonly InboxTarget[] = [
   },
 ]
 
-/** The result of each check per engine, with the reason if it is less than a pass. */
+/** The result of each check per engine, with the reason unless it passed. */
 const cells = new Map<string, string>()
 
 describe.concurrent.each(targets)('an inbox in $name', (target) => {

@@ -4,7 +4,7 @@ import { confirm } from '../../src/terminal/confirm.ts'
 
 afterEach(() => vi.restoreAllMocks())
 
-/** Input that looks like a terminal, with the keys of a person. */
+/** Input that looks like a terminal on which a person types. */
 function terminal(keys: string): NodeJS.ReadStream {
   const input = Object.assign(new PassThrough(), { isTTY: true })
   input.end(keys)

@@ -23,7 +23,7 @@ describe('an override', () => {
     expect(override({}, 'data', `{"ids":[${number}]}`)).toBe(`{"data":{"ids":[${number}]}}`)
   })
 
-  it('takes for text what is not JSON', () => {
+  it('treats anything that is not JSON as text', () => {
     expect(override({}, 'a', '{broken')).toBe('{"a":"{broken"}')
     expect(override({}, 'a', '0123')).toBe('{"a":"0123"}')
     expect(override({}, 'a', '"12"')).toBe('{"a":"12"}')

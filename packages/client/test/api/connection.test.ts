@@ -17,7 +17,7 @@ function clientOf(baseUrl: string, options: object = {}): ScrapeNestClient {
   return new ScrapeNestClient({ apiKey, baseUrl, maxRetries: 0, ...options })
 }
 
-/** The error that an error response of the API became. */
+/** The error that the client creates from an error response. */
 async function responseErrorOf(promise: Promise<unknown>): Promise<AnyScrapeNestError & ErrorResponseFacts> {
   const error = await failureOf(promise)
   if (isScrapeNestError(error) && 'body' in error) return error

@@ -8,7 +8,7 @@ import { startStub } from '../stub-server.ts'
 const token = 'eyJhbGciOi/IUzI1+NiJ9.c2Vj=='
 const quoted = JSON.stringify({ error: { code: 'x', message: `token ${token} expired` } })
 
-/** What an error shows of a response with this body. */
+/** The part of this response body that an error shows. */
 async function shownOf(body: string): Promise<string> {
   const { url } = await startStub({ status: 400, body })
   const client = new ScrapeNestClient({ accessToken: token, baseUrl: url, maxRetries: 0 })

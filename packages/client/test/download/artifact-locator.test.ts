@@ -10,7 +10,7 @@ const folder = useTemporaryFolder()
 
 it('takes a URL from another realm, as under Jest or jsdom', async () => {
   const href = await startStorage()
-  // What a URL of jsdom is to this realm: an object with the getters of a URL.
+  // In this realm, a URL from jsdom is just an object with the getters of a URL.
   const foreign = new (class {
     get href(): string {
       return href

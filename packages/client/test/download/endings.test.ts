@@ -21,7 +21,7 @@ const codings = [
 const framings = ['chunked', 'content-length'] as const
 type Framing = (typeof framings)[number]
 
-/** A response as it is sent, split where it can end. `bodyEnd` ends the message. */
+/** The raw bytes of a response, split at the points where it can break off. `bodyEnd` ends the message. */
 function responseOf(coding: string, body: Uint8Array, framing: Framing) {
   const isChunked = framing === 'chunked'
   const frame = isChunked ? 'transfer-encoding: chunked' : `content-length: ${body.length}`
@@ -52,7 +52,7 @@ interface Ending {
   readonly outcome: string
 }
 
-/** Each way in which a response can end too early, and one in which it does not. */
+/** Every way for a response to end early, and one complete response. */
 function endingsOf(framing: Framing, coding: string, encoded: Uint8Array): readonly Ending[] {
   const { headers, body, bodyEnd } = responseOf(coding, encoded, framing)
   const moments = {
@@ -61,7 +61,7 @@ function endingsOf(framing: Framing, coding: string, encoded: Uint8Array): reado
     'after the headers': headers,
     'in the body': [...headers, body[0]],
     'in a chunk of the body': [...headers, body[0].subarray(0, -1000)],
-    // With a length, the response is then complete.
+    // With a content-length, the response is complete at this point.
     ...(framing === 'chunked' && { 'after the body': [...headers, ...body] }),
   }
   const broken = Object.entries(moments).flatMap(([moment, sent]) =>
@@ -69,7 +69,7 @@ function endingsOf(framing: Framing, coding: string, encoded: Uint8Array): reado
       return { name: `${how} ${moment}`, sent, end, outcome: how === 'stall' ? 'request_timeout' : 'connection_failed' }
     }),
   )
-  // Complete for HTTP, and cut for everyone else.
+  // Complete as far as HTTP is concerned, but truncated.
   const undecodable = coding === 'identity' ? 'integrity_mismatch' : 'content_decoding_failed'
   const whole = { name: 'whole', sent: [...headers, ...body, bodyEnd], outcome: 'whole' }
   const cut = [
@@ -81,7 +81,7 @@ function endingsOf(framing: Framing, coding: string, encoded: Uint8Array): reado
   return [...broken, ...complete.map((ending) => ({ ...ending, end: endConnection.stall }))]
 }
 
-/** What a download of a response that ends like this settles with, and the files that it leaves. */
+/** Downloads a response that ends this way. @returns the outcome, and the files that are left. */
 async function downloadEnding({
   name,
   sent,

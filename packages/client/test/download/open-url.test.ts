@@ -142,7 +142,7 @@ describe('where a download may lead', () => {
     const { stdout } = await run('env', ['NODE_USE_ENV_PROXY=1', `HTTP_PROXY=${proxy.url}`, 'NO_PROXY=', ...node])
     expect(stdout.trim()).toBe('direct')
     expect(storage.requests).toHaveLength(1)
-    // The proxy is in use where Node knows the variable.
+    // Only versions of Node that know the variable use the proxy.
     const isKnown = process.allowedNodeEnvironmentFlags.has('--use-env-proxy')
     expect(proxy.requests.map(({ url }) => url)).toEqual(isKnown ? ['http://other.invalid/'] : [])
   })

@@ -69,7 +69,7 @@ describe('a process that dies in the middle', () => {
     expect(await readdir(folder.path)).toHaveLength(2)
   })
 
-  it('the next run removes what another machine left a day ago, and nothing younger', async () => {
+  it('the next run removes what another machine left a day ago, and nothing newer', async () => {
     const prefix = `.scrapenest-${createHash('sha256').update('page.html').digest('hex').slice(0, 16)}`
     const dayAgo = new Date(Date.now() - 25 * 60 * 60 * 1000)
     for (const name of ['old', 'new']) await writeFile(join(folder.path, `${prefix}-ffffffff-1-${name}-x.partial`), '')
@@ -188,7 +188,7 @@ describe.skipIf(process.platform === 'win32')('a symbolic link', () => {
     const [store, links] = [join(folder.path, 'store'), join(folder.path, 'links')]
     for (const path of [store, links]) await mkdir(path)
     await writeFile(join(store, 'real.html'), 'old')
-    // Through a linked directory, from which `..` leads to the parent of where it leads.
+    // Through a linked directory, whose `..` is the parent of the link's target.
     await mkdir(join(folder.path, 'deep', 'links'), { recursive: true })
     await symlink('../../links/second.html', join(folder.path, 'deep', 'links', 'first.html'))
     await symlink('../store/real.html', join(links, 'second.html'))
@@ -236,7 +236,7 @@ it('a partial file of another user that cannot be removed does not fail a downlo
 it.skipIf(process.platform === 'win32')(
   'a directory that may be written and not be read gets the whole file',
   async () => {
-    // A process with all permissions could read it.
+    // Root could read it.
     const script = `
       import { ScrapeNestClient } from '@scrapenest-webhooks/client'
       if (process.getuid() === 0) process.setuid(65534)

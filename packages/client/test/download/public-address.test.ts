@@ -61,7 +61,7 @@ const ipv6Registry = [
   ['fe80::/10', 'Link-Local Unicast', 'RFC 4291'],
 ] as const
 
-/** In other registries of IANA, or in none any more. */
+/** Blocks that are in other IANA registries, or no longer in any. */
 const others = [
   ['224.0.0.0/4', 'Multicast', 'RFC 5771'],
   ['::/96', 'IPv4-compatible Address, deprecated', 'RFC 4291'],
@@ -167,7 +167,7 @@ describe('an IPv6 address that embeds an IPv4 address is judged by the IPv4 addr
     ['64:ff9b:1:a:0:100::', false],
     ['64:ff9b:1:808:8:800::', true],
     ['64:ff9b:1:a00:0:100::', false],
-    // Public with a prefix of 96 bits and private with one of 48: which one is in use cannot be seen.
+    // Public with a 96-bit prefix and private with a 48-bit one. The address does not show which one is in use.
     ['64:ff9b:1:a00:0:100:808:808', false],
     ['64:ff9b:1::', false],
   ])('%s: %o', (address, isPublic) => {

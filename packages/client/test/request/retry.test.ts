@@ -19,7 +19,7 @@ const download = { code: 'download_failed', message: 'x', attempts: 1, retryAfte
 const systemError = (code: string): Error => Object.assign(new Error(code), { code })
 const connection = (cause: Error) => ({ code: 'connection_failed', message: 'x', attempts: 1, cause }) as const
 
-/** Failures, and whether they are retried if the request is idempotent, and if it is not. */
+/** Failures, and whether each is retried for an idempotent request and for any other. */
 const failures: readonly (readonly [name: string, failure: ScrapeNestErrorOptions, retried: readonly boolean[]])[] = [
   ['429', { ...response, code: 'rate_limited', status: 429 }, [true, true]],
   ['500', { ...response, code: 'server_error', status: 500 }, [true, false]],

@@ -21,7 +21,7 @@ describe('an event as JSON', () => {
     (text) => {
       const event = { ...createInboxEvent(), scope: text, eventId: text, eventType: `job.${text}` }
       const json = toEventJson(event)
-      // jsonb refuses these escapes, and UTF-8 cannot encode half a surrogate pair.
+      // jsonb refuses these escapes, and UTF-8 cannot encode lone surrogates.
       expect(JSON.stringify({ ...json, exact: undefined })).not.toMatch(/\\u(0000|d[89a-f])/)
       expect(fromEventJson(JSON.parse(JSON.stringify(json)))).toMatchObject({
         scope: text,
