@@ -187,10 +187,10 @@ describe('scrape', () => {
     })
 
     const { url: running } = await startStub(submitted, { body: { job_id: 'j1', status: 'running' } })
-    await expect(clientOf(running).scrape(submission, { timeoutMs: 100, pollMs: 20 })).rejects.toMatchObject({
+    await expect(clientOf(running).scrape(submission, { timeoutMs: 1500, pollMs: 20 })).rejects.toMatchObject({
       code: 'job_timeout',
       jobId: 'j1',
-      timeoutMs: 100,
+      timeoutMs: 1500,
     })
   })
 
