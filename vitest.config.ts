@@ -11,8 +11,11 @@ const resolution = {
 
 const files = ['packages/*/test/**/*.test.ts', 'test/**/*.test.ts']
 
-/** Kills a process every second and fails if a stalled one repeats a run, so it needs the machine to itself. */
-const alone = ['test/engines/load.test.ts']
+/**
+ * Suites that need the machine to themselves: the one kills a process each second and counts what a stalled process would do
+ * twice; in the other, engines must answer dozens of concurrent calls within their time limits.
+ */
+const alone = ['test/engines/load.test.ts', 'test/engines/suite.test.ts']
 
 const perTest = {
   // Child processes of the tests import sources too.
