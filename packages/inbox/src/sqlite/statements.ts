@@ -66,7 +66,7 @@ const sql: Readonly<Record<StatementName, string>> = {
     INSERT INTO events (due_at_ms, scheduled_at_ms, name, scope, event_id, event_type, exact, message_id, secret_index, sent_at_ms,
       received_at_ms, state)
     VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 'ready')
-    ON CONFLICT DO NOTHING RETURNING id`,
+    ON CONFLICT DO NOTHING`,
   insertPayload: 'INSERT INTO payloads (event, signed_headers, body) VALUES (?, ?, ?)',
   // Also deletes the event's payload and attempts. Its row in `counts` remains, at 0.
   discardEvent: 'DELETE FROM events WHERE id = :id',

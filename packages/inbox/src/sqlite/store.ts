@@ -87,9 +87,9 @@ export class SqliteStore implements EventStore {
     const columns = toColumns(event)
     const signedHeaders = JSON.stringify(event.signedHeaders)
     return await this.#write((statements) => {
-      const inserted = statements.insertEvent.get(nowMs, nowMs, ...columns)
-      if (inserted === undefined) return 'duplicate'
-      statements.insertPayload.run(inserted['id'] as number, signedHeaders, event.body)
+      const { changes, lastInsertRowid } = statements.insertEvent.run(nowMs, nowMs, ...columns)
+      if (changes === 0) return 'duplicate'
+      statements.insertPayload.run(lastInsertRowid, signedHeaders, event.body)
       return 'stored'
     })
   }
@@ -101,7 +101,7 @@ export class SqliteStore implements EventStore {
   async check(): Promise<void> {
     const columns = toColumns(checkEvent)
     await this.#write((statements) => {
-      const { id } = statements.insertEvent.get(0, 0, ...columns) as { readonly id: number }
+      const { lastInsertRowid: id } = statements.insertEvent.run(0, 0, ...columns)
       statements.insertPayload.run(id, '{}', checkEvent.body)
       statements.discardEvent.run({ id })
       statements.discardCounts.run({ name: checkEvent.name })
