@@ -17,7 +17,7 @@ import { dirname } from 'node:path'
 // process holds on it (fcntl(2)), and another process would then treat a database in use as abandoned.
 
 /** The suffixes of the files that SQLite keeps next to an open database. */
-export const logSuffixes = ['-wal', '-shm'] as const
+const logSuffixes = ['-wal', '-shm'] as const
 
 /**
  * Creates the file if it is missing, readable by its owner only, because events contain personal data and credentials.
@@ -61,6 +61,21 @@ function restrict(path: string): void {
 export function identityOf(path: string): string | undefined {
   const found = statSync(path, { throwIfNoEntry: false, bigint: true })
   return found && `${found.dev}:${found.ino}`
+}
+
+/** A file as it was when the database was opened. */
+export interface OpenedFile {
+  readonly path: string
+  /** `undefined` if there was no file. */
+  readonly identity: string | undefined
+}
+
+export function openedFile(path: string): OpenedFile {
+  return { path, identity: identityOf(path) }
+}
+
+export function isAsOpened({ path, identity }: OpenedFile): boolean {
+  return identityOf(path) === identity
 }
 
 export function isEmpty(file: string): boolean {

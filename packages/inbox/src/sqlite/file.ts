@@ -1,8 +1,17 @@
+import { existsSync, realpathSync } from 'node:fs'
 import type { DatabaseSync } from 'node:sqlite'
 import { ConfigurationError } from '@scrapenest-webhooks/core'
 import { InboxUnavailableError } from '../errors.ts'
 import { inboxFault, isFileFault, isFull, isLocked, toInboxError } from './errors.ts'
-import { ensurePrivateFile, identityOf, isEmpty, isMountedAlone, logSuffixes } from './file-access.ts'
+import {
+  ensurePrivateFile,
+  identityOf,
+  isAsOpened,
+  isEmpty,
+  isMountedAlone,
+  type OpenedFile,
+  openedFile,
+} from './file-access.ts'
 import { checkOwnership, migrate, rollBack } from './schema.ts'
 
 export interface SqliteFileOptions<Statements> {
@@ -20,9 +29,11 @@ export interface SqliteFileOptions<Statements> {
 interface Connection<Statements> {
   readonly db: DatabaseSync
   readonly statements: Statements
-  /** The identities of the files when the connection was opened. */
-  readonly file: string | undefined
-  readonly logs: readonly (string | undefined)[]
+  readonly file: OpenedFile
+  /** The `-wal` file. */
+  readonly log: OpenedFile
+  /** The `-shm` file. There is none if the database was opened exclusively. */
+  readonly index: OpenedFile
 }
 
 /** How often an idle connection checks that its files still exist, in milliseconds. */
@@ -108,7 +119,7 @@ export class SqliteFile<Statements> {
     const connection = this.#connection
     this.#connection = undefined
     if (connection === undefined) return
-    forget(connection.file)
+    forget(connection.file.identity)
     connection.db.close()
   }
 
@@ -129,11 +140,19 @@ export class SqliteFile<Statements> {
     return connection
   }
 
-  #checkFiles({ db, file: opened, logs }: Connection<Statements>): void {
+  /**
+   * Only checks that the log exists. Reading its times would slow down the next commit: since 6.13, Linux gives a file new
+   * times at the next write after they were read (multigrain timestamps). The timer compares the log too.
+   */
+  #checkFiles(connection: Connection<Statements>): void {
+    const { file, log, index } = connection
+    if (!isAsOpened(file)) throw inboxFault('moved', file.path)
+    if (!existsSync(log.path) || !isAsOpened(index)) this.#saveLog(connection)
+  }
+
+  /** The open connection can still read a deleted log and copy it into the database. */
+  #saveLog({ db }: Connection<Statements>): never {
     const { file } = this.#options
-    if (identityOf(file) !== opened) throw inboxFault('moved', file)
-    if (logSuffixes.every((suffix, index) => identityOf(file + suffix) === logs[index])) return
-    // The open connection can still read the log and copy it into the database.
     const saved = db.prepare('PRAGMA wal_checkpoint(TRUNCATE)').get() as { readonly busy: number }
     if (saved.busy !== 0) throw inboxFault('locked', file)
     throw inboxFault('log_deleted', file)
@@ -147,9 +166,12 @@ export class SqliteFile<Statements> {
       migrate(db, file)
       onOpen?.(db)
       const statements = prepare(db)
-      const logs = logSuffixes.map((suffix) => identityOf(file + suffix))
-      const connection = { db, statements, file: identityOf(file), logs }
-      remember(connection.file)
+      // SQLite puts them next to the file that a symbolic link points to.
+      const path = realpathSync(file)
+      const log = openedFile(`${path}-wal`)
+      const index = openedFile(`${path}-shm`)
+      const connection = { db, statements, file: openedFile(file), log, index }
+      remember(connection.file.identity)
       this.#connection = connection
       this.#checkTimer = setInterval(() => this.#checkIdle(), checkIntervalMs).unref()
       return connection
@@ -197,6 +219,7 @@ export class SqliteFile<Statements> {
     if (this.#connection === undefined) return
     try {
       this.#checkFiles(this.#connection)
+      if (!isAsOpened(this.#connection.log)) this.#saveLog(this.#connection)
     } catch (error) {
       this.#fault = this.#failed(error)
     }

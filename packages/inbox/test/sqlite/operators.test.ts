@@ -1,4 +1,15 @@
-import { chmodSync, copyFileSync, readdirSync, readFileSync, realpathSync, renameSync, rmSync, statSync } from 'node:fs'
+import {
+  chmodSync,
+  copyFileSync,
+  readdirSync,
+  readFileSync,
+  realpathSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { dirname } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { createInboxConsumer, createInboxEvent, untilInboxStats } from '@scrapenest-webhooks/testing'
@@ -65,6 +76,28 @@ describe('a log that is deleted', () => {
     expect(eventsAfterKill(file)).toBe(5)
     expect(await inbox.put(createInboxEvent())).toBe('stored')
     expect(eventsAfterKill(file)).toBe(6)
+  })
+
+  it('is saved too if the inbox opened the file through a symbolic link', async () => {
+    const target = temporaryFile()
+    const link = temporaryFile()
+    symlinkSync(target, link)
+    const inbox = openInbox(link)
+    await inbox.put(createInboxEvent())
+    rmSync(`${target}-wal`)
+    await expect(inbox.put(createInboxEvent())).rejects.toMatchObject({ fault: 'log_deleted' })
+    expect(eventsAfterKill(target)).toBe(1)
+  })
+
+  it('is saved within seconds if another file has taken its place', async () => {
+    const file = temporaryFile()
+    const inbox = openInbox(file)
+    await inbox.put(createInboxEvent())
+    rmSync(`${file}-wal`)
+    writeFileSync(`${file}-wal`, '')
+    await expect.poll(() => eventsAfterKillIfAny(file), { timeout: 5000 }).toBe(1)
+    await expect(inbox.put(createInboxEvent())).rejects.toMatchObject({ fault: 'log_deleted' })
+    expect(await inbox.put(createInboxEvent())).toBe('stored')
   })
 
   it('is saved within seconds while no delivery arrives', async () => {
