@@ -7,7 +7,7 @@ import { fileInbox } from './file-inbox.ts'
 
 const target: InboxTarget = {
   name: 'a file',
-  async createPlace() {
+  async createStorage() {
     const folder = await mkdtemp(join(tmpdir(), 'inbox-'))
     return {
       open: (options) => fileInbox({ path: join(folder, 'events.jsonl'), ...options }),

@@ -34,7 +34,7 @@ describe('trigger', () => {
     expect(events[0]?.data).not.toHaveProperty('artifact_count')
   })
 
-  it('sends event types outside the catalogue', async () => {
+  it('sends event types outside the catalog', async () => {
     const unknown: unknown[] = []
     const { url } = await startReceiver({ onUnknownEvent: (event) => void unknown.push(event) })
     await runCli(['trigger', 'monitor.changed', '--to', url, '-o', 'data.ratio=0.5'], { env: environment })

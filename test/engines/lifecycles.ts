@@ -156,7 +156,7 @@ function signalCase(signal: 'SIGTERM' | 'SIGINT', how: 'heeds' | 'ignores'): Cas
       insist(status === (server.inbox === 'none' ? 503 : 202), `answered ${status}`)
       const record = await server.recordOf(event.event_id)
       insist(record === undefined || record === 'ready, 0 attempts', `left ${record}`)
-      return `ends after ${(tookMs / second).toFixed(1)} s${record === undefined ? '' : ', gives back'}`
+      return `ends after ${(tookMs / second).toFixed(1)} s${record === undefined ? '' : ', releases it'}`
     },
   }
 }

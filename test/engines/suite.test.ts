@@ -18,7 +18,7 @@ describe.each(inboxEngines)('an inbox on %s', (engine) => {
   const target: InboxTarget = {
     name: engine,
     timeoutMs: 10_000,
-    createPlace() {
+    createStorage() {
       const place = openPlace(engine, { url: opened.url, name: newPlaceName() })
       return { open: (options) => place.createInbox(options), dispose: () => place.dispose() }
     },
@@ -55,8 +55,8 @@ describe.each(inboxEngines)('an inbox on %s', (engine) => {
 })
 
 /** The first commands of a process wait for its modules to load and compile. */
-async function warmUp({ createPlace }: InboxTarget): Promise<void> {
-  const { open, dispose } = await createPlace()
+async function warmUp({ createStorage }: InboxTarget): Promise<void> {
+  const { open, dispose } = await createStorage()
   const inbox = open({})
   await vi.waitFor(() => inbox.check?.(), 30_000)
   await inbox.close()

@@ -17,7 +17,7 @@ describe.each(hosts)('$name', (host) => {
     await close()
   })
 
-  it('answers 404 to an absolute target with another path', async () => {
+  it('replies with 404 to an absolute target with another path', async () => {
     const { port, close } = await host.serve({ secret, logger: new Reports().logger })
     const delivery = signDelivery(createEvent('job.created'), { secret })
     expect(await statusOf(port, `http://127.0.0.1:${port}/elsewhere`, delivery)).toBe(404)

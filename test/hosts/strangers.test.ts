@@ -25,7 +25,7 @@ function parserOf(contentType: RegExp): Before {
 
 describe.each(nodeHosts)('$name', (host) => {
   it.each(['application/x-www-form-urlencoded', 'multipart/form-data; boundary=x', 'text/plain', 'json'])(
-    'answers 415 to a body of type %s whose bytes a parser has lost, with one warning and no alarm',
+    'replies with 415 to a body of type %s whose bytes a parser has lost, with one warning and no alarm',
     async (contentType) => {
       const reports = new Reports()
       const { url, close } = await host.serve(

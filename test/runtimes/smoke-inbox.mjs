@@ -17,8 +17,8 @@ const folder = await mkdtemp(join(tmpdir(), 'scrapenest-runtimes-'))
 const failures = []
 try {
   const results = {
-    memory: await tryInbox({ name: 'memory', timeoutMs: 15_000, createPlace: () => ({ open: memoryInbox }) }),
-    sqlite: await tryInbox({ name: 'sqlite', timeoutMs: 15_000, createPlace: createFile }),
+    memory: await tryInbox({ name: 'memory', timeoutMs: 15_000, createStorage: () => ({ open: memoryInbox }) }),
+    sqlite: await tryInbox({ name: 'sqlite', timeoutMs: 15_000, createStorage: createFile }),
   }
   for (const attempt of [tryJob, tryCommandLine]) {
     await attempt().catch((error) => failures.push(`${attempt.name}: ${error.stack}`))

@@ -8,7 +8,7 @@ const secret = generateSecret()
 
 describe.each(hosts)('$name without an inbox', ({ serve }) => {
   it.each(realms)(
-    'answers 500 to any value thrown in %s, and handles the retry and other deliveries',
+    'replies with 500 to any value thrown in %s, and handles the retry and other deliveries',
     async (realm) => {
       const failures = new Map<string, unknown>()
       const reported = new Map<string, unknown>()

@@ -76,7 +76,7 @@ receiver.onEvent(['job.created', 'artifact.*'], (event) => {
   else expectTypeOf(event.data).toEqualTypeOf<JobCreatedData>()
 })
 
-// The whole catalogue
+// The whole catalog
 receiver.onEvent('*', (event) => {
   expectTypeOf(event).toEqualTypeOf<ScrapeNestEvent>()
   switch (event.event_type) {
@@ -144,7 +144,7 @@ void ofTenants.receive({ method: 'POST', headers: {}, body: async () => new Uint
 // @ts-expect-error The context is a tenant.
 void ofTenants.receive({ method: 'POST', headers: {}, body: async () => new Uint8Array() }, { id: '1' })
 
-// A custom catalogue
+// A custom catalog
 interface ShopEvents {
   'order.paid': { readonly total: number }
   'order.sent': { readonly carrier: string }
@@ -159,11 +159,11 @@ shop.onEvent('order.*', (event) => expectTypeOf(event.event_type).toEqualTypeOf<
 shop.onEvent('ping', (event) => expectTypeOf(event.data).toEqualTypeOf<{ readonly at: string }>())
 expectTypeOf<EventPattern<ShopEvents>>().toEqualTypeOf<'order.paid' | 'order.sent' | 'ping' | 'order.*' | '*'>()
 expectTypeOf<EventOf<ShopEvents, 'ping'>['data']>().toEqualTypeOf<{ readonly at: string }>()
-// @ts-expect-error Another catalogue.
+// @ts-expect-error Another catalog.
 shop.onEvent('job.created', noop)
 // @ts-expect-error A type without a period has no family.
 shop.onEvent('ping.*', noop)
-// @ts-expect-error A type that is not in the catalogue.
+// @ts-expect-error A type that is not in the catalog.
 createReceiver<ShopEvents>({ secret, eventTypes: ['order.lost'] })
 
 // What must not compile
@@ -201,9 +201,9 @@ expectTypeOf(message.secretIndex).toEqualTypeOf<number>()
 const event = verifyEvent({ headers: { 'svix-id': ['a'] }, body: '' }, secret, { toleranceSeconds: 60 })
 expectTypeOf(event).toEqualTypeOf<ScrapeNestEvent | UnknownEvent>()
 if (event.event_type === 'job.created') expectTypeOf(event.data).toEqualTypeOf<JobCreatedData>()
-// @ts-expect-error Not an event of the catalogue.
+// @ts-expect-error Not an event of the catalog.
 if (event.event_type === 'job.creatd') noop()
-// Only an event outside the catalogue remains after every known type.
+// Only an event outside the catalog remains after every known type.
 switch (event.event_type) {
   case 'job.created':
   case 'job.completed':

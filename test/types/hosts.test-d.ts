@@ -103,7 +103,7 @@ onHono.receiver.onEvent('*', (_event, { context }) => expectTypeOf(context).toEq
 // @ts-expect-error A handler that expects Hono's context must get one.
 onHono(new Request('https://shop.example'))
 
-// A ready receiver of any catalogue fits every host and is exposed as `.receiver`.
+// A ready receiver of any catalog fits every host and is exposed as `.receiver`.
 interface ShopEvents {
   'order.paid': { readonly total: number }
 }

@@ -68,12 +68,12 @@ createReceiver({ secret, schemas: { 'artifact.ready': (data: unknown) => data } 
 createReceiver({ secret, schemas: { 'artifact.redy': artifactZod } })
 // @ts-expect-error A misspelled event type next to a known one.
 createReceiver({ secret, schemas: { 'artifact.ready': artifactZod, 'artifact.redy': artifactZod } })
-// Fastify's `register` cannot infer types from options, so there a schema must keep the shape of the catalogue.
+// Fastify's `register` cannot infer types from options, so there a schema must keep the shape of the catalog.
 await Fastify().register(fastifyWebhooks, { path: '/w', secret, schemas: { 'artifact.ready': artifactZod } })
 // @ts-expect-error Its output does not match the type that handlers have.
 await Fastify().register(fastifyWebhooks, { path: '/w', secret, schemas: { 'artifact.ready': withUrl } })
 
-// The outputs of schemas can form a catalogue.
+// The outputs of schemas can form a catalog.
 interface PageEvents {
   'page.saved': z.output<typeof pageSaved>
 }

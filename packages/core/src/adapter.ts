@@ -24,7 +24,7 @@ export { checkGraceMs, Deadline } from './receive/close-deadline.ts'
 export { defaultCloseGraceMs } from './receive/options.ts'
 export { closingConnection, errorReply, notFoundReply } from './receive/reply.ts'
 export {
-  type CatalogueSchemas,
+  type CatalogSchemas,
   type ReadyReceiver,
   type ReceiverOrOptions,
   type ResolveOptions,

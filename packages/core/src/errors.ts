@@ -26,8 +26,8 @@ type Row = CodeRow &
 /**
  * The reply table: every code with its status, report level and message. Codes and statuses are stable across releases.
  *
- * ScrapeNest retries anything but a 2xx for up to three days. Its guide answers 400 to a stale timestamp and to a bad
- * signature (docs.scrapenest.com/webhooks/verifying-signatures).
+ * ScrapeNest retries anything but a 2xx for up to three days. Its guide rejects a stale timestamp and a bad signature
+ * with 400 (docs.scrapenest.com/webhooks/verifying-signatures).
  *
  * To add a code, add a row here and a page `docs/errors/<code>.md`. The compiler checks the row, a test checks the
  * page. Add a new status to the type above. The reply follows from the fields of the row.

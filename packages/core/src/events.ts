@@ -1,5 +1,5 @@
 /**
- * ScrapeNest's catalogue: each event type with its `data` (docs.scrapenest.com/webhooks/events). Fields keep their wire
+ * ScrapeNest's catalog: each event type with its `data` (docs.scrapenest.com/webhooks/events). Fields keep their wire
  * names.
  */
 export interface ScrapeNestEvents {
@@ -57,7 +57,7 @@ export interface ArtifactReadyData {
   readonly download_url: string
 }
 
-/** The event types of the catalogue, for use at run time. */
+/** The event types of the catalog, for use at run time. */
 export const scrapeNestEventTypes: readonly EventType<ScrapeNestEvents>[] = [
   'job.created',
   'job.completed',
@@ -95,10 +95,10 @@ export interface WebhookEvent<Type extends string = string, Data = unknown> {
   readonly data: Data
 }
 
-/** The type names of a catalogue: an interface whose keys are event types and whose values are the shapes of `data`. */
+/** The type names of a catalog: an interface whose keys are event types and whose values are the shapes of `data`. */
 export type EventType<Events extends object> = keyof Events & string
 
-/** Every event of a catalogue, as a union discriminated by `event_type`. */
+/** Every event of a catalog, as a union discriminated by `event_type`. */
 export type AnyEvent<Events extends object> = {
   [Type in EventType<Events>]: WebhookEvent<Type, Events[Type]>
 }[EventType<Events>]
@@ -112,16 +112,16 @@ export type ScrapeNestEvent = AnyEvent<ScrapeNestEvents>
  * comparing it with a misspelled type does not compile.
  */
 export declare enum UnlistedEventType {
-  Unlisted = 'a type that is not in the catalogue',
+  Unlisted = 'a type that is not in the catalog',
 }
 
-/** An event whose type is not in the catalogue. */
+/** An event whose type is not in the catalog. */
 export type UnknownEvent = WebhookEvent<UnlistedEventType>
 
 /** The family of a type, named after the part before the first period: `'job.created'` belongs to `'job.*'`. */
 type FamilyOf<Type extends string> = Type extends `${infer Family}.${string}` ? `${Family}.*` : never
 
-/** What a handler can subscribe to: one type, one family, or every event of the catalogue. */
+/** What a handler can subscribe to: one type, one family, or every event of the catalog. */
 export type EventPattern<Events extends object> = EventType<Events> | FamilyOf<EventType<Events>> | '*'
 
 /** The event, or union of events, that a pattern selects. Distributes over a union of patterns. */
@@ -157,7 +157,7 @@ export type EventSchemas<Events extends object> = {
 }
 
 /**
- * The catalogue with the output of each schema in place of its type's `data`. Without schemas, the catalogue unchanged.
+ * The catalog with the output of each schema in place of its type's `data`. Without schemas, the catalog unchanged.
  */
 export type SchemaOutputs<Events extends object, Schemas> = [keyof Schemas] extends [never]
   ? Events

@@ -99,7 +99,7 @@ describe.each([
     expect((await deliver(`${origin}/hooks/other`, signed())).status).toBe(404)
   })
 
-  it('answers 500 to every request if it runs for all of them without a path, and reports it once', async () => {
+  it('replies with 500 to every request if it runs for all of them without a path, and reports it once', async () => {
     const { lines, logger } = recordingLogger()
     const alarms: unknown[] = []
     const warnings: unknown[] = []
@@ -188,7 +188,7 @@ describe.each([
     expect(lines).toEqual([expect.stringContaining('express.json({ verify: captureRawBody })')])
   })
 
-  it('answers 415 to a form that a neighboring parser has read, without calling onError', async () => {
+  it('replies with 415 to a form that a neighboring parser has read, without calling onError', async () => {
     const { lines, logger } = recordingLogger()
     const alarms: unknown[] = []
     const app = framework()

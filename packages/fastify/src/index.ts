@@ -65,7 +65,7 @@ export interface FastifyOptions {
 
 /**
  * All options of `scrapenestWebhooks`. `register` cannot infer types from options, so schemas must keep the shape of the
- * catalogue here. For a schema that transforms `data`, pass a receiver from `createReceiver`.
+ * catalog here. For a schema that transforms `data`, pass a receiver from `createReceiver`.
  */
 export type ScrapenestWebhooksOptions = FastifyOptions & ReceiverOrOptions<FastifyRequest>
 

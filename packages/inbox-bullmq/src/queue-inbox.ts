@@ -28,13 +28,13 @@ import {
   readStatsOptions,
   toEventJson,
 } from '@scrapenest-webhooks/inbox/kit'
-import { hastenJob } from './jobs/hasten-job.ts'
 import { deduplicationId, eventKeyOf, newJobId } from './jobs/job-data.ts'
 import { listsOf, readIds, stateOf, states } from './jobs/job-lists.ts'
 import { type EventJob, notesOf, writeNotes } from './jobs/job-notes.ts'
 import { cursorForm, type QueueReader, readPage } from './jobs/job-pages.ts'
 import { readJob, toRecord, toSummary } from './jobs/job-record.ts'
 import { falseIfRefused, jobRefusalOf } from './jobs/job-refusal.ts'
+import { makeDue } from './jobs/make-due.ts'
 import { oldestReadyAt } from './jobs/oldest-ready.ts'
 import { countUnhandled } from './jobs/unhandled-count.ts'
 import { QueueWorker } from './queue-worker.ts'
@@ -171,7 +171,7 @@ export class QueueInbox implements Inbox {
     let withoutPayload = 0
     for await (const { job, summary } of this.#select(filter)) {
       const { state, name } = summary
-      if (state === 'ready') replayed += Number(await this.#queues.answer(name, () => hastenJob(job)))
+      if (state === 'ready') replayed += Number(await this.#queues.answer(name, () => makeDue(job)))
       if (state !== 'done' && state !== 'dead') continue
       if (job.data.signedHeaders === undefined) withoutPayload += 1
       else replayed += Number(await this.#queues.answer(name, () => replayJob(job, state)))

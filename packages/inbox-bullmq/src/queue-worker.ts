@@ -18,10 +18,10 @@ import {
 } from '@scrapenest-webhooks/inbox/kit'
 import { type RedisQueueBackend, UnrecoverableError, WaitingError } from 'bullmq'
 import { EventWorker, later, recoveryDelayMs } from './event-worker.ts'
-import { hastenMisdated } from './jobs/hasten-job.ts'
 import { eventKeyOf, readEvent, toUnreadable } from './jobs/job-data.ts'
 import { type EventJob, type JobNotes, notesOf, writeNotes } from './jobs/job-notes.ts'
 import { jobRefusalOf } from './jobs/job-refusal.ts'
+import { makeMisdatedDue } from './jobs/make-due.ts'
 import { isClient } from './redis/connection.ts'
 import { clientOf, type Queues } from './redis/queues.ts'
 import { unavailable } from './redis/redis-faults.ts'
@@ -121,15 +121,15 @@ export class QueueWorker implements ConsumerWork {
     const jumpMs = this.#clock.jump()
     if (jumpMs === 0) return
     this.#consumer.note?.(jumpMessage(jumpMs))
-    if (jumpMs < 0) void this.#hastenMisdated()
+    if (jumpMs < 0) void this.#makeMisdatedDue()
   }
 
   /** Needed because BullMQ uses this process's clock to decide which delayed jobs are due. Retries until Redis answers. */
-  async #hastenMisdated(): Promise<void> {
+  async #makeMisdatedDue(): Promise<void> {
     const latestMs = this.#settings.now() + clockSlackMs
     while (!this.#isClosed) {
       try {
-        return await hastenMisdated((query) => this.#queues.answer(this.#consumer.name, query), latestMs)
+        return await makeMisdatedDue((query) => this.#queues.answer(this.#consumer.name, query), latestMs)
       } catch {
         // The worker itself reports the outage.
         await later(recoveryDelayMs)

@@ -1,11 +1,11 @@
 import { AssertionError } from 'node:assert'
 import { type InboxTarget, inboxChecks } from '@scrapenest-webhooks/testing'
 import { describe, expect, it } from 'vitest'
-import { brokenInboxes, createModestPlace, intactInboxes } from './broken-inboxes.ts'
+import { brokenInboxes, createModestStorage, intactInboxes } from './broken-inboxes.ts'
 
 describe.concurrent('the checks of an inbox', () => {
-  describe.each(brokenInboxes)('fail for one that $that', ({ that, failing, createPlace }) => {
-    const target: InboxTarget = { name: that, createPlace: () => ({ open: createPlace() }), timeoutMs: 300 }
+  describe.each(brokenInboxes)('fail for one that $that', ({ that, failing, createStorage }) => {
+    const target: InboxTarget = { name: that, createStorage: () => ({ open: createStorage() }), timeoutMs: 300 }
 
     it.each(failing)('%s', async (id) => {
       const check = inboxChecks.find((one) => one.id === id)
@@ -17,8 +17,8 @@ describe.concurrent('the checks of an inbox', () => {
 
   it.each(intactInboxes)(
     'pass for one that is wrapped like the broken ones, with nothing broken: $that',
-    async ({ that, createPlace }) => {
-      const target: InboxTarget = { name: that, createPlace: () => ({ open: createPlace() }) }
+    async ({ that, createStorage }) => {
+      const target: InboxTarget = { name: that, createStorage: () => ({ open: createStorage() }) }
       await Promise.all(inboxChecks.map(({ run }) => run(target)))
     },
   )
@@ -30,7 +30,7 @@ describe.concurrent('the checks of an inbox', () => {
   })
 
   it('pass for an inbox that declares its limits, and name what is missing', async () => {
-    const modest: InboxTarget = { name: 'modest', createPlace: () => ({ open: createModestPlace() }) }
+    const modest: InboxTarget = { name: 'modest', createStorage: () => ({ open: createModestStorage() }) }
     const results = await Promise.all(inboxChecks.map(async ({ id, run }) => [id, await run(modest)] as const))
     const exceptions = results.filter(([, { cell }]) => cell !== 'pass')
 
@@ -45,13 +45,13 @@ describe.concurrent('the checks of an inbox', () => {
     ])
   })
 
-  it('close what they opened and delete the place, even if they fail', async () => {
+  it('close what they opened and delete the storage, even if they fail', async () => {
     const calls: string[] = []
     const broken: InboxTarget = {
       name: 'broken',
-      createPlace: () => ({
+      createStorage: () => ({
         open: (options) => {
-          const inbox = createModestPlace()(options)
+          const inbox = createModestStorage()(options)
           const close = async (): Promise<void> => void calls.push('closed')
           return Object.assign(Object.create(inbox), { put: async () => 'lost', close })
         },

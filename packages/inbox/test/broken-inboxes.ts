@@ -14,15 +14,15 @@ export interface BrokenInbox {
   readonly that: string
   /** The ids of the checks that must fail. */
   readonly failing: readonly string[]
-  /** Creates a place, and returns a function that opens inboxes on it. */
-  readonly createPlace: () => (options: InboxCheckOptions) => Inbox
+  /** Creates storage, and returns a function that opens inboxes on it. */
+  readonly createStorage: () => (options: InboxCheckOptions) => Inbox
 }
 
 export const brokenInboxes: readonly BrokenInbox[] = [
   {
     that: 'reports every event as stored',
     failing: ['I01', 'I02'],
-    createPlace: inboxWith((inbox) => ({
+    createStorage: inboxWith((inbox) => ({
       put: async (event) => {
         await inbox.put(event)
         return 'stored'
@@ -32,7 +32,7 @@ export const brokenInboxes: readonly BrokenInbox[] = [
   {
     that: 'checks for a duplicate before it stores, in two steps',
     failing: ['I02'],
-    createPlace: inboxWith((inbox) => ({
+    createStorage: inboxWith((inbox) => ({
       put: async (event) => {
         const { name, scope, eventId } = event
         if ((await inbox.get(eventId, { name, scope })) !== undefined) return 'duplicate'
@@ -45,7 +45,7 @@ export const brokenInboxes: readonly BrokenInbox[] = [
   {
     that: 'recognizes duplicates by id alone, across receivers',
     failing: ['I03'],
-    createPlace: storeWith((store) => {
+    createStorage: storeWith((store) => {
       const ids = new Set<string>()
       return {
         put: async (event, options) =>
@@ -56,21 +56,21 @@ export const brokenInboxes: readonly BrokenInbox[] = [
   {
     that: 'drops the scope',
     failing: ['I06', 'I41'],
-    createPlace: storeWith((store) => ({
+    createStorage: storeWith((store) => ({
       put: async ({ scope: _, ...event }, options) => await store.put(event, options),
     })),
   },
   {
     that: 'loses the signed headers',
     failing: ['I04'],
-    createPlace: storeWith((store) => ({
+    createStorage: storeWith((store) => ({
       put: async (event, options) => await store.put({ ...event, signedHeaders: {} }, options),
     })),
   },
   {
     that: 'keeps the bytes of its caller without a copy',
     failing: ['I05'],
-    createPlace: storeWith((store) => {
+    createStorage: storeWith((store) => {
       const bodies = new Map<string, Uint8Array>()
       return {
         put: async (event, options) => {
@@ -87,7 +87,7 @@ export const brokenInboxes: readonly BrokenInbox[] = [
   {
     that: 'decodes bytes as text',
     failing: ['I06'],
-    createPlace: storeWith((store) => ({
+    createStorage: storeWith((store) => ({
       put: async (event, options) =>
         await store.put({ ...event, body: Buffer.from(Buffer.from(event.body).toString('utf8')) }, options),
     })),
@@ -95,7 +95,7 @@ export const brokenInboxes: readonly BrokenInbox[] = [
   {
     that: 'loses events put after it started',
     failing: ['I07'],
-    createPlace: inboxWith((inbox) => {
+    createStorage: inboxWith((inbox) => {
       let isWorking = false
       return {
         start: async (consumer) => {
@@ -109,7 +109,7 @@ export const brokenInboxes: readonly BrokenInbox[] = [
   {
     that: 'handles each event twice',
     failing: ['I07'],
-    createPlace: handlersWith(async (process, ...parameters) => {
+    createStorage: handlersWith(async (process, ...parameters) => {
       await process(...parameters)
       return await process(...parameters)
     }),
@@ -117,12 +117,12 @@ export const brokenInboxes: readonly BrokenInbox[] = [
   {
     that: 'handles events for a consumer that does not process them',
     failing: ['I08'],
-    createPlace: consumersWith((consumer) => ({ process: async () => 'handled', ...consumer })),
+    createStorage: consumersWith((consumer) => ({ process: async () => 'handled', ...consumer })),
   },
   {
     that: 'counts every attempt as the first',
     failing: ['I09', 'I10', 'I18'],
-    createPlace: storeWith((store) => ({
+    createStorage: storeWith((store) => ({
       claim: async (request) => {
         const { claimed, nextDueAtMs } = await store.claim(request)
         return { claimed: claimed.map((one) => ({ ...one, attempt: 1 })), nextDueAtMs }
@@ -133,7 +133,7 @@ export const brokenInboxes: readonly BrokenInbox[] = [
   {
     that: 'does not count failed attempts',
     failing: ['I09', 'I13'],
-    createPlace: storeWith((store) => ({
+    createStorage: storeWith((store) => ({
       end: async (lease, ending) =>
         await store.end(lease, ending.state === 'ready' ? { ...ending, isCounted: false } : ending),
     })),
@@ -141,7 +141,7 @@ export const brokenInboxes: readonly BrokenInbox[] = [
   {
     that: 'keeps the last attempt, but declares that it keeps every one',
     failing: ['I09', 'I17', 'I21'],
-    createPlace: inboxWith((inbox) => ({
+    createStorage: inboxWith((inbox) => ({
       get: async (...parameters) => {
         const record = await inbox.get(...parameters)
         return record && { ...record, history: record.history.slice(-1) }
@@ -151,22 +151,22 @@ export const brokenInboxes: readonly BrokenInbox[] = [
   {
     that: 'keeps every attempt, but declares that it keeps the last',
     failing: ['I09', 'I17', 'I21'],
-    createPlace: declaring({ attempts: 'last' }),
+    createStorage: declaring({ attempts: 'last' }),
   },
   {
     that: 'makes one attempt too many',
     failing: ['I10'],
-    createPlace: optionsWith((options) => ({ maxAttempts: (options.maxAttempts ?? 8) + 1 })),
+    createStorage: optionsWith((options) => ({ maxAttempts: (options.maxAttempts ?? 8) + 1 })),
   },
   {
     that: 'reports nothing',
     failing: ['I10', 'I13', 'I18'],
-    createPlace: consumersWith((consumer) => ({ ...consumer, report() {} })),
+    createStorage: consumersWith((consumer) => ({ ...consumer, report() {} })),
   },
   {
     that: 'treats every failure as a failed handler',
     failing: ['I11.1', 'I11.2', 'I11.3', 'I12'],
-    createPlace: handlersWith(async (process, ...parameters) => {
+    createStorage: handlersWith(async (process, ...parameters) => {
       try {
         return await process(...parameters)
       } catch (error) {
@@ -179,29 +179,29 @@ export const brokenInboxes: readonly BrokenInbox[] = [
   {
     that: 'sets no time limit',
     failing: ['I13', 'I14'],
-    createPlace: optionsWith(() => ({ handlerTimeoutMs: 2_000_000_000 })),
+    createStorage: optionsWith(() => ({ handlerTimeoutMs: 2_000_000_000 })),
   },
   {
     that: 'lets an overdue handler keep its slot',
     failing: ['I14'],
-    createPlace: optionsWith(() => ({ graceMs: 2_000_000_000 })),
+    createStorage: optionsWith(() => ({ graceMs: 2_000_000_000 })),
   },
   {
     that: 'runs a handler for each event at once',
     failing: ['I15', 'I28', 'I29'],
-    createPlace: optionsWith(() => ({ concurrency: 1000 })),
+    createStorage: optionsWith(() => ({ concurrency: 1000 })),
   },
   {
     that: 'passes a consumer the events of another',
     failing: ['I16'],
-    createPlace: storeWith((store) => ({
+    createStorage: storeWith((store) => ({
       claim: async (request) => await store.claim({ ...request, name: request.name === 'one' ? 'two' : request.name }),
     })),
   },
   {
     that: 'lets an attempt end its event after it lost the lease',
     failing: ['I17'],
-    createPlace: storeWith((store) => {
+    createStorage: storeWith((store) => {
       const leases = new Map<string, Lease>()
       return {
         claim: async (request) => {
@@ -216,12 +216,12 @@ export const brokenInboxes: readonly BrokenInbox[] = [
   {
     that: 'never notices that a lease has expired',
     failing: ['I17', 'I18'],
-    createPlace: storeWith(() => ({ expired: async () => [] })),
+    createStorage: storeWith(() => ({ expired: async () => [] })),
   },
   {
     that: 'does not count the attempt of a process that died',
     failing: ['I17', 'I18'],
-    createPlace: storeWith((store) => ({
+    createStorage: storeWith((store) => ({
       end: async (lease, ending) => {
         const isGivenBack = ending.state === 'ready' && ending.error?.code === 'lease_ended'
         return await store.end(lease, isGivenBack ? { ...ending, isCounted: false } : ending)
@@ -231,12 +231,12 @@ export const brokenInboxes: readonly BrokenInbox[] = [
   {
     that: 'lets an attempt complete an event after it was released',
     failing: ['I19'],
-    createPlace: () => openUnfenced,
+    createStorage: () => openUnfenced,
   },
   {
     that: 'treats unhandled events as handled',
     failing: ['I20', 'I27'],
-    createPlace: handlersWith(async (process, ...parameters) => {
+    createStorage: handlersWith(async (process, ...parameters) => {
       await process(...parameters)
       return 'handled'
     }),
@@ -244,7 +244,7 @@ export const brokenInboxes: readonly BrokenInbox[] = [
   {
     that: 'continues the count of attempts after a replay',
     failing: ['I21'],
-    createPlace: storeWith((store) => {
+    createStorage: storeWith((store) => {
       let replays = 0
       return {
         replay: async (filter, options) => {
@@ -261,21 +261,21 @@ export const brokenInboxes: readonly BrokenInbox[] = [
   {
     that: 'replays more than the filter selects',
     failing: ['I22'],
-    createPlace: storeWith((store) => ({
+    createStorage: storeWith((store) => ({
       replay: async ({ eventType: _, ...filter }, options) => await store.replay(filter, options),
     })),
   },
   {
     that: 'purges more than the filter selects',
     failing: ['I23'],
-    createPlace: storeWith((store) => ({
+    createStorage: storeWith((store) => ({
       purge: async ({ finishedBefore: _, ...filter }, options) => await store.purge(filter, options),
     })),
   },
   {
     that: 'treats purged events as duplicates',
     failing: ['I23'],
-    createPlace: storeWith((store) => {
+    createStorage: storeWith((store) => {
       const ids = new Set<string>()
       return {
         put: async (event, options) => {
@@ -289,12 +289,12 @@ export const brokenInboxes: readonly BrokenInbox[] = [
   {
     that: 'keeps bodies despite keepPayload: false',
     failing: ['I24'],
-    createPlace: optionsWith(() => ({ keepPayload: true })),
+    createStorage: optionsWith(() => ({ keepPayload: true })),
   },
   {
     that: 'starts each page with the last event of the previous one',
     failing: ['I25'],
-    createPlace: storeWith((store) => ({
+    createStorage: storeWith((store) => ({
       list: async (filter, { limit, cursor }) =>
         await store.list(filter, { limit, cursor: cursor && String(Number(cursor) + 1) }),
     })),
@@ -302,7 +302,7 @@ export const brokenInboxes: readonly BrokenInbox[] = [
   {
     that: 'lists bodies',
     failing: ['I25'],
-    createPlace: inboxWith((inbox) => ({
+    createStorage: inboxWith((inbox) => ({
       list: async (query) => {
         const { events, ...page } = await inbox.list(query)
         return { ...page, events: events.map((event) => ({ ...event, body: Buffer.alloc(0) })) }
@@ -312,12 +312,12 @@ export const brokenInboxes: readonly BrokenInbox[] = [
   {
     that: 'ignores filters when it lists',
     failing: ['I26', 'I27'],
-    createPlace: storeWith((store) => ({ list: async (_filter, page) => await store.list({}, page) })),
+    createStorage: storeWith((store) => ({ list: async (_filter, page) => await store.list({}, page) })),
   },
   {
     that: 'counts running events as ready',
     failing: ['I28'],
-    createPlace: inboxWith((inbox) => ({
+    createStorage: inboxWith((inbox) => ({
       stats: async (options) => {
         const stats = await inbox.stats(options)
         return { ...stats, ready: stats.ready + stats.running, running: 0 }
@@ -327,12 +327,12 @@ export const brokenInboxes: readonly BrokenInbox[] = [
   {
     that: 'does not wait for handlers when it closes',
     failing: ['I29'],
-    createPlace: inboxWith((inbox) => ({ close: async (options) => await inbox.close({ ...options, graceMs: 0 }) })),
+    createStorage: inboxWith((inbox) => ({ close: async (options) => await inbox.close({ ...options, graceMs: 0 }) })),
   },
   {
     that: 'counts the attempts of released events',
     failing: ['I19', 'I30'],
-    createPlace: storeWith((store) => ({
+    createStorage: storeWith((store) => ({
       end: async (lease, ending) =>
         await store.end(lease, ending.state === 'ready' ? { ...ending, isCounted: true } : ending),
     })),
@@ -340,7 +340,7 @@ export const brokenInboxes: readonly BrokenInbox[] = [
   {
     that: 'cannot be restarted',
     failing: ['I19', 'I31'],
-    createPlace: inboxWith((inbox) => {
+    createStorage: inboxWith((inbox) => {
       let isClosed = false
       return {
         start: async (consumer) => (isClosed ? undefined : await inbox.start(consumer)),
@@ -354,7 +354,7 @@ export const brokenInboxes: readonly BrokenInbox[] = [
   {
     that: 'takes twice graceMs to close',
     failing: ['I37'],
-    createPlace: inboxWith((inbox) => ({
+    createStorage: inboxWith((inbox) => ({
       close: async (options) => {
         await inbox.close(options)
         await sleep(options?.graceMs ?? 0)
@@ -364,14 +364,14 @@ export const brokenInboxes: readonly BrokenInbox[] = [
   {
     that: 'closes in time, but releases no events',
     failing: ['I30', 'I37', 'I38'],
-    createPlace: storeWith((store) => ({
+    createStorage: storeWith((store) => ({
       end: async (lease, ending) => ending.state !== 'ready' && (await store.end(lease, ending)),
     })),
   },
   {
     that: 'ignores the shorter graceMs of a second close',
     failing: ['I38'],
-    createPlace: inboxWith((inbox) => {
+    createStorage: inboxWith((inbox) => {
       let closed: Promise<void> | undefined
       return {
         close: async (options) => {
@@ -384,7 +384,7 @@ export const brokenInboxes: readonly BrokenInbox[] = [
   {
     that: 'ignores a second close of the same consumer',
     failing: ['I38'],
-    createPlace: inboxWith((inbox) => {
+    createStorage: inboxWith((inbox) => {
       const left = new Set<InboxConsumer | undefined>()
       return {
         close: async (options) => {
@@ -396,7 +396,7 @@ export const brokenInboxes: readonly BrokenInbox[] = [
   {
     that: 'fails its own check',
     failing: ['I39'],
-    createPlace: inboxWith(() => ({
+    createStorage: inboxWith(() => ({
       check: async () => {
         throw new WebhookError('store_unavailable')
       },
@@ -405,36 +405,36 @@ export const brokenInboxes: readonly BrokenInbox[] = [
   {
     that: 'keeps the event stored by its check',
     failing: ['I39'],
-    createPlace: inboxWith((inbox) => ({
+    createStorage: inboxWith((inbox) => ({
       check: async () => void (await inbox.put(createInboxEvent({ name: 'check' }))),
     })),
   },
   {
     that: 'lists by state, but declares the order of storing',
     failing: ['I40'],
-    createPlace: inboxWith(listingByState),
+    createStorage: inboxWith(listingByState),
   },
   {
     that: 'lists in the order of storing, but declares the order of states',
     failing: ['I40'],
-    createPlace: declaring({ listOrder: 'state' }),
+    createStorage: declaring({ listOrder: 'state' }),
   },
   // As a package without types could.
-  { that: 'declares no order', failing: ['I32'], createPlace: declaring({ listOrder: undefined as never }) },
+  { that: 'declares no order', failing: ['I32'], createStorage: declaring({ listOrder: undefined as never }) },
   {
     that: 'declares that it is durable, but is not',
     failing: ['I33'],
-    createPlace: () => openAlone({ isDurable: true }),
+    createStorage: () => openAlone({ isDurable: true }),
   },
   {
     that: 'declares that it is shared, but is not',
     failing: ['I34'],
-    createPlace: () => openAlone({ isShared: true }),
+    createStorage: () => openAlone({ isShared: true }),
   },
   {
     that: 'ignores filters that it does not know',
     failing: ['I35'],
-    createPlace: inboxWith((inbox) => ({
+    createStorage: inboxWith((inbox) => ({
       list: async (query = {}) => await inbox.list(withoutColor(query)),
       replay: async (filter) => await inbox.replay(withoutColor(filter)),
       purge: async (filter) => await inbox.purge(withoutColor(filter)),
@@ -443,12 +443,14 @@ export const brokenInboxes: readonly BrokenInbox[] = [
   {
     that: 'replays everything when asked for nothing',
     failing: ['I36'],
-    createPlace: inboxWith((inbox) => ({ replay: async (filter) => await inbox.replay({ state: 'dead', ...filter }) })),
+    createStorage: inboxWith((inbox) => ({
+      replay: async (filter) => await inbox.replay({ state: 'dead', ...filter }),
+    })),
   },
   {
     that: 'purges everything when asked for nothing',
     failing: ['I36'],
-    createPlace: inboxWith((inbox) => ({
+    createStorage: inboxWith((inbox) => ({
       purge: async (filter) => await inbox.purge({ ...filter, state: filter.state ?? 'done' }),
     })),
   },
@@ -456,13 +458,13 @@ export const brokenInboxes: readonly BrokenInbox[] = [
 
 /** Wrapped like the broken ones, with nothing broken: a check that fails there fails because of the broken rule. */
 export const intactInboxes: readonly Omit<BrokenInbox, 'failing'>[] = [
-  { that: 'a store', createPlace: storeWith(() => ({})) },
-  { that: 'an inbox', createPlace: inboxWith(() => ({})) },
-  { that: 'handlers', createPlace: handlersWith(async (process, ...parameters) => await process(...parameters)) },
+  { that: 'a store', createStorage: storeWith(() => ({})) },
+  { that: 'an inbox', createStorage: inboxWith(() => ({})) },
+  { that: 'handlers', createStorage: handlersWith(async (process, ...parameters) => await process(...parameters)) },
 ]
 
 /** Does less than others, and declares it. */
-export const createModestPlace: BrokenInbox['createPlace'] = inboxWith((inbox) => ({
+export const createModestStorage: BrokenInbox['createStorage'] = inboxWith((inbox) => ({
   ...listingByState(inbox),
   capabilities: { ...inbox.capabilities, isShared: false, attempts: 'last', listOrder: 'state', canTakeClock: false },
   get: async (...parameters) => {
@@ -491,7 +493,7 @@ function withoutColor<Filter extends object>({ color: _, ...filter }: Filter & {
 }
 
 /** A memory store that several inboxes can open, with some methods replaced. */
-function storeWith(change: (store: EventStore) => Partial<EventStore>): BrokenInbox['createPlace'] {
+function storeWith(change: (store: EventStore) => Partial<EventStore>): BrokenInbox['createStorage'] {
   return () => {
     const store = new MemoryStore()
     const capabilities = { ...store.capabilities, isShared: true }
@@ -501,7 +503,7 @@ function storeWith(change: (store: EventStore) => Partial<EventStore>): BrokenIn
 }
 
 /** An inbox on such a store with some methods replaced. */
-function inboxWith(change: (inbox: Inbox) => Partial<Inbox>): BrokenInbox['createPlace'] {
+function inboxWith(change: (inbox: Inbox) => Partial<Inbox>): BrokenInbox['createStorage'] {
   return () => {
     const open = storeWith(() => ({}))()
     return (options) => {
@@ -512,7 +514,7 @@ function inboxWith(change: (inbox: Inbox) => Partial<Inbox>): BrokenInbox['creat
 }
 
 /** An inbox on such a store that is opened with other options. */
-function optionsWith(change: (options: InboxCheckOptions) => InboxCheckOptions): BrokenInbox['createPlace'] {
+function optionsWith(change: (options: InboxCheckOptions) => InboxCheckOptions): BrokenInbox['createStorage'] {
   return () => {
     const open = storeWith(() => ({}))()
     return (options) => open({ ...options, ...change(options) })
@@ -528,7 +530,7 @@ function openAlone(capabilities: Partial<InboxCapabilities>): (options: InboxChe
 }
 
 /** The memory inbox with every consumer replaced. */
-function consumersWith(change: (consumer: InboxConsumer) => InboxConsumer): BrokenInbox['createPlace'] {
+function consumersWith(change: (consumer: InboxConsumer) => InboxConsumer): BrokenInbox['createStorage'] {
   return inboxWith((inbox) => {
     const changedOf = new Map<InboxConsumer, InboxConsumer>()
     return {
@@ -547,7 +549,7 @@ function consumersWith(change: (consumer: InboxConsumer) => InboxConsumer): Brok
 /** The memory inbox with another way to run handlers. */
 function handlersWith(
   run: (process: InboxProcessor, ...parameters: Parameters<InboxProcessor>) => ReturnType<InboxProcessor>,
-): BrokenInbox['createPlace'] {
+): BrokenInbox['createStorage'] {
   return consumersWith((consumer) =>
     withProcess(
       consumer,
@@ -558,7 +560,7 @@ function handlersWith(
   )
 }
 
-function declaring(capabilities: Partial<InboxCapabilities>): BrokenInbox['createPlace'] {
+function declaring(capabilities: Partial<InboxCapabilities>): BrokenInbox['createStorage'] {
   return inboxWith((inbox) => ({ capabilities: { ...inbox.capabilities, ...capabilities } }))
 }
 

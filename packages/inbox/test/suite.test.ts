@@ -6,12 +6,12 @@ import { describe, expect, it } from 'vitest'
 import { memoryInbox, sqliteInbox } from '../src/index.ts'
 
 const targets: readonly InboxTarget[] = [
-  { name: 'memory', createPlace: () => ({ open: memoryInbox }) },
+  { name: 'memory', createStorage: () => ({ open: memoryInbox }) },
   {
     name: 'sqlite',
     // All checks share one disk and one thread.
     timeoutMs: 15_000,
-    createPlace() {
+    createStorage() {
       const folder = mkdtempSync(join(tmpdir(), 'scrapenest-inbox-'))
       return {
         open: (options) => sqliteInbox({ file: join(folder, 'webhooks.db'), ...options }),

@@ -87,7 +87,7 @@ describe.each([
     expect((await deliver(`${origin}/hooks/other`, signed())).status).toBe(404)
   })
 
-  it('answers 500 to every request if it runs for all of them without a path, and reports it once', async () => {
+  it('replies with 500 to every request if it runs for all of them without a path, and reports it once', async () => {
     const { lines, logger } = recordingLogger()
     const alarms: unknown[] = []
     const warnings: unknown[] = []
@@ -180,20 +180,23 @@ describe.each([
       '--x\r\ncontent-disposition: form-data; name="a"\r\n\r\n1\r\n--x--\r\n',
       koaBody({ includeUnparsed: true, multipart: true }),
     ],
-  ])('answers 415 to %s that koa-body has read, without calling onError', async (_what, contentType, text, parser) => {
-    const { lines, logger } = recordingLogger()
-    const alarms: unknown[] = []
-    const app = new Framework()
-    app.use(parser)
-    app.use(scrapenestWebhooks({ path, secret, logger, onError: (error) => void alarms.push(error) }))
-    const url = (await serve(app)) + path
-    for (let sent = 0; sent < 3; sent += 1) {
-      const { status, reply } = await deliver(url, forgedForm(contentType, text))
-      expect([status, reply]).toEqual([415, { error: 'content_type_unsupported' }])
-    }
-    expect(lines).toEqual([expect.stringContaining('warn content_type_unsupported: ')])
-    expect(alarms).toEqual([])
-  })
+  ])(
+    'replies with 415 to %s that koa-body has read, without calling onError',
+    async (_what, contentType, text, parser) => {
+      const { lines, logger } = recordingLogger()
+      const alarms: unknown[] = []
+      const app = new Framework()
+      app.use(parser)
+      app.use(scrapenestWebhooks({ path, secret, logger, onError: (error) => void alarms.push(error) }))
+      const url = (await serve(app)) + path
+      for (let sent = 0; sent < 3; sent += 1) {
+        const { status, reply } = await deliver(url, forgedForm(contentType, text))
+        expect([status, reply]).toEqual([415, { error: 'content_type_unsupported' }])
+      }
+      expect(lines).toEqual([expect.stringContaining('warn content_type_unsupported: ')])
+      expect(alarms).toEqual([])
+    },
+  )
 
   it.each(['request', 'req'] as const)('reads the request if ctx.%s.body is a getter that throws', async (owner) => {
     const app = new Framework()

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto'
 import { ConfigurationError } from '@scrapenest-webhooks/core'
 import { checkHooks, checkKnownOptions, checkWholeNumber } from '@scrapenest-webhooks/core/adapter'
-import { checkFaultShares, type FaultShares } from './delivery/faults.ts'
+import { checkFaultProbabilities, type FaultProbabilities } from './delivery/faults.ts'
 import type { AttemptHook } from './delivery/sender.ts'
 import { checkSignatureKey, type SignatureKey } from './delivery/signed-headers.ts'
 
@@ -28,7 +28,7 @@ export interface SimulatorOptions {
   /** The HMAC key (see `SignatureKey`). @default 'decoded', as in ScrapeNest's guide */
   readonly signatureKey?: SignatureKey | undefined
   /** The probability of each fault. @default no faults */
-  readonly faults?: FaultShares | undefined
+  readonly faults?: FaultProbabilities | undefined
   /** How long a `download_url` is valid, in seconds like the API's `ttl_seconds`. @default 300 */
   readonly urlTtlSeconds?: number | undefined
   /** How long a job stays queued, in milliseconds. @default 50 */
@@ -50,7 +50,7 @@ export interface SimulatorSettings {
   readonly replyTimeoutMs: number
   readonly rotationOverlapMs: number
   readonly signatureKey: SignatureKey
-  readonly faults: FaultShares
+  readonly faults: FaultProbabilities
   readonly urlTtlSeconds: number
   readonly jobDelayMs: number
   readonly requestsPerMinute: number
@@ -87,7 +87,7 @@ export function readSimulatorOptions(options: SimulatorOptions): SimulatorSettin
     replyTimeoutMs: checkWholeNumber('replyTimeoutMs', options.replyTimeoutMs ?? 10_000, { min: 1 }),
     rotationOverlapMs: checkWholeNumber('rotationOverlapMs', options.rotationOverlapMs ?? 600_000, { min: 0 }),
     signatureKey: checkSignatureKey(options.signatureKey ?? 'decoded'),
-    faults: checkFaultShares(options.faults ?? {}),
+    faults: checkFaultProbabilities(options.faults ?? {}),
     urlTtlSeconds: checkWholeNumber('urlTtlSeconds', options.urlTtlSeconds ?? 300, { min: 1 }),
     jobDelayMs: checkWholeNumber('jobDelayMs', options.jobDelayMs ?? 50, { min: 0 }),
     requestsPerMinute: checkWholeNumber('requestsPerMinute', options.requestsPerMinute ?? 600, { min: 1 }),

@@ -4,7 +4,7 @@ import { ConfigurationError, type Secret, sign } from '@scrapenest-webhooks/core
 import { createApiServer } from './api/server.ts'
 import { Endpoint } from './delivery/endpoint.ts'
 import { createEvent, type OutgoingEvent } from './delivery/event.ts'
-import { checkFaultShares, type Fault, type FaultShares } from './delivery/faults.ts'
+import { checkFaultProbabilities, type Fault, type FaultProbabilities } from './delivery/faults.ts'
 import { type Message, Sender } from './delivery/sender.ts'
 import { ArtifactStore } from './jobs/artifact-store.ts'
 import { Jobs } from './jobs/jobs.ts'
@@ -36,7 +36,7 @@ export interface Simulator {
    */
   send(event: OutgoingEvent, faults?: readonly Fault[]): readonly Message[]
   /** Replaces the probabilities of the faults. */
-  setFaults(shares: FaultShares): void
+  setFaults(probabilities: FaultProbabilities): void
   /** Resolves when every job has ended and every message has been accepted or abandoned. */
   idle(): Promise<void>
   /** Cancels jobs and deliveries, and closes every connection. Idempotent. */
@@ -94,8 +94,8 @@ export async function startSimulator(options: SimulatorOptions = {}): Promise<Si
       return endpoint
     },
     send,
-    setFaults: (shares) => {
-      sender.shares = checkFaultShares(shares)
+    setFaults: (probabilities) => {
+      sender.faultProbabilities = checkFaultProbabilities(probabilities)
     },
     idle: async () => {
       await jobs.idle()

@@ -38,7 +38,7 @@ forgeries, replays, the size limit, compressed and chunked bodies, and the
 reply time.
 
 Probes are events of the type ${probeEventType}, which is in no
-catalogue, so no handler runs.
+catalog, so no handler runs.
 
 Exit code 1 means that the server has a fault.
 

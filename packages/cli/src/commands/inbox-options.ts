@@ -1,8 +1,8 @@
 import type { InboxFilter, InboxState } from '@scrapenest-webhooks/inbox'
 import { type Command, Option } from 'commander'
-import type { PlaceOptions } from '../inbox/inbox-place.ts'
+import type { LocationOptions } from '../inbox/inbox-location.ts'
 
-export interface InboxOptions extends PlaceOptions {
+export interface InboxOptions extends LocationOptions {
   readonly name?: string
   readonly json?: boolean
 }

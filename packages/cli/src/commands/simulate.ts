@@ -29,7 +29,7 @@ export function addSimulate(program: Command): void {
     .option('--secret <whsec>', 'the secret of --endpoint; default: SCRAPENEST_WEBHOOK_SECRET, or a new one')
     .option('--speed <factor>', 'divide the delays between retries', parseNumber({ min: 0.001 }), 1)
     .option(
-      '--fault <name=share>',
+      '--fault <name=probability>',
       'the probability of a fault, from 0 to 1 (repeatable): duplicate, reorder, tamper, stale, slow, reserialize, drop',
       collect,
     )
@@ -62,11 +62,13 @@ Examples:
 
 async function simulate(options: SimulateOptions): Promise<void> {
   const { startSimulator } = await import('@scrapenest-webhooks/simulator')
-  const shares = (options.fault ?? []).map(parseAssignment).map(([fault, share]) => [fault as Fault, Number(share)])
+  const probabilities = (options.fault ?? [])
+    .map(parseAssignment)
+    .map(([fault, text]) => [fault as Fault, Number(text)])
   const simulator = await startSimulator({
     port: options.port,
     speed: options.speed,
-    faults: Object.fromEntries(shares),
+    faults: Object.fromEntries(probabilities),
     rotationOverlapMs: options.rotationOverlap,
     urlTtlSeconds: Math.round(options.urlTtl),
     signatureKey: options.signatureKey,

@@ -59,7 +59,7 @@ export function createHandlers<Context>(
 ): Handlers<Context> {
   // Maps, not objects: an event of type "constructor" must not find an inherited property.
   const byPattern = new Map<string, readonly AnyHandler<Context>[]>()
-  /** The handlers of each type in the catalogue, in the order they run. */
+  /** The handlers of each type in the catalog, in the order they run. */
   const byType = new Map<string, readonly AnyHandler<Context>[]>(eventTypes.map((type) => [type, []]))
   /** The number of events of each type that ended without a handler. */
   const unhandled = new Map<string, number>()
@@ -71,7 +71,7 @@ export function createHandlers<Context>(
     }
     if (typeof handler !== 'function') throw unexpected(`the handler of '${pattern}'`, handler, 'a function')
     byPattern.set(pattern, [...(byPattern.get(pattern) ?? []), handler])
-    // Adds the type to the known ones: a catalogue that is only a type parameter does not exist at run time.
+    // Adds the type to the known ones: a catalog that is only a type parameter does not exist at run time.
     if (!pattern.endsWith('*')) byType.set(pattern, [])
     // New lists, so that an event in progress keeps the list it started with.
     for (const type of byType.keys())
@@ -120,7 +120,7 @@ export function createHandlers<Context>(
         if (!matching.has(pattern)) reporter.warn(`No event type matches '${pattern}'.`)
         const meant = eventTypes.includes(pattern) ? undefined : closestTo(pattern, eventTypes)
         if (meant !== undefined)
-          reporter.warn(`'${pattern}' is not an event type in the catalogue. Did you mean '${meant}'?`)
+          reporter.warn(`'${pattern}' is not an event type in the catalog. Did you mean '${meant}'?`)
       }
     },
     async run(event, delivery) {

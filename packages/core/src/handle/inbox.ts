@@ -26,7 +26,7 @@ export interface InboxConnection {
   /** Rejects if the store is unavailable. Called for probes only. */
   check?(): Promise<void>
   /**
-   * Stops claiming, waits for running handlers, aborts the rest and gives their events back, all within `graceMs`
+   * Stops claiming, waits for running handlers, aborts the rest and releases their events, all within `graceMs`
    * (milliseconds). With a `consumer`, only for that consumer; the store closes with its last consumer. Another call can
    * only shorten the time.
    */

@@ -29,7 +29,7 @@ export interface HandlingOptions<Events extends object, Context = unknown, Schem
    */
   readonly onEvent?: EventHandlers<SchemaOutputs<Events, NoInfer<Schemas>>, Context> | undefined
   /**
-   * Called for verified events whose type is not in the catalogue. They are acknowledged whether or not it fails,
+   * Called for verified events whose type is not in the catalog. They are acknowledged whether or not it fails,
    * because ScrapeNest may add event types before this library knows them.
    * @default undefined: such events are acknowledged and otherwise ignored
    */
@@ -47,7 +47,7 @@ export interface HandlingOptions<Events extends object, Context = unknown, Schem
    */
   readonly schemas?: (Schemas & OnlyEventTypes<Events, Schemas>) | undefined
   /**
-   * The event types of a custom catalogue. Types named in `onEvent` or `schemas` need not be listed. `'*'` and
+   * The event types of a custom catalog. Types named in `onEvent` or `schemas` need not be listed. `'*'` and
    * families match other types only if they are listed here.
    * @default scrapeNestEventTypes
    */

@@ -19,7 +19,7 @@ import { type RequestSecrets, readSecretOption, type SecretOption } from './requ
 /**
  * The options of a receiver.
  *
- * @typeParam Events the catalogue: an interface from event type to the shape of `data`.
+ * @typeParam Events the catalog: an interface from event type to the shape of `data`.
  * @typeParam Context what the host passes to `receive`.
  * @typeParam Schemas the type of `schemas`, inferred from it.
  */

@@ -15,7 +15,7 @@ import type { WebhookRequest } from './request.ts'
 /** Receives deliveries on any host. An adapter passes it requests and writes its replies. */
 export interface Receiver<Events extends object = ScrapeNestEvents, Context = unknown> {
   /**
-   * Adds a handler for a type, a family (`'job.*'`), every event in the catalogue (`'*'`), or several of these.
+   * Adds a handler for a type, a family (`'job.*'`), every event in the catalog (`'*'`), or several of these.
    *
    * @throws {ConfigurationError} `configuration_invalid`: a pattern is malformed, or the handler is not a function.
    */
@@ -48,7 +48,7 @@ export interface Receiver<Events extends object = ScrapeNestEvents, Context = un
    * 3. Cuts off the remaining deliveries: answers 503 `receiver_closing` and aborts the handlers' `signal`. If the handlers
    *    are done and only the store is not, sends their result instead.
    * 4. Waits for a pending `start`. The inbox then waits for its handlers with the rest of the budget, aborts them shortly
-   *    before it ends, and gives their events back.
+   *    before it ends, and releases their events.
    * 5. Closes the duplicate store and writes the pending counts of the log.
    *
    * Idempotent. Another call can only shorten the budget. If the inbox or the store rejects within the budget, `close`
@@ -76,7 +76,7 @@ export interface CloseOptions {
 /**
  * Creates a receiver.
  *
- * @typeParam Events the catalogue: an interface from event type to the shape of `data`. Default: ScrapeNest's.
+ * @typeParam Events the catalog: an interface from event type to the shape of `data`. Default: ScrapeNest's.
  * @typeParam Context what the host passes to `receive`; handlers find it in `delivery.context`.
  * @typeParam Schemas the type of the `schemas` option: their outputs become the types of `data`.
  * @throws {ConfigurationError} `configuration_invalid`: an option is missing, malformed or unknown.
@@ -90,7 +90,7 @@ export function createReceiver<
   Context = unknown,
   Schemas extends EventSchemas<Events> = Record<never, never>,
 >(
-  // NoInfer: otherwise the compiler would infer the catalogue from the keys of `onEvent`, misspellings included.
+  // NoInfer: otherwise the compiler would infer the catalog from the keys of `onEvent`, misspellings included.
   options: ReceiverOptions<NoInfer<Events>, Context, Schemas>,
 ): Receiver<SchemaOutputs<Events, Schemas>, Context> {
   return createReceiverFrom(readReceiverOptions<Context>(options))
@@ -241,7 +241,7 @@ export function createReceiverFrom<Events extends object, Context>(
     },
     async close({ graceMs = settings.closeGraceMs } = {}) {
       checkGraceMs('graceMs', graceMs)
-      // Reserved for the inbox, which needs time to give its events back.
+      // Reserved for the inbox, which needs time to release its events.
       const reserveMs = inbox === undefined ? 0 : Math.min(1_000, graceMs / 4)
       if (budget === undefined) {
         budget = { forDeliveries: new Deadline(graceMs - reserveMs), forEverything: new Deadline(graceMs) }

@@ -5,7 +5,7 @@ import { type ReceiverOptions, readReceiverOptions } from './options.ts'
 import { createReceiverFrom, type Receiver } from './receiver.ts'
 
 /**
- * The part of a receiver that adapters use, for any catalogue.
+ * The part of a receiver that adapters use, for any catalog.
  *
  * @typeParam Context the context of the adapter's host. A receiver of `unknown` fits every host.
  */
@@ -24,17 +24,17 @@ export interface WithReceiver<Ready = ReadyReceiver> {
 /**
  * The options of a non-generic adapter: those of a receiver, or a ready receiver.
  *
- * Schemas must keep the shape of the catalogue, because their output is not inferred here. For a schema that transforms
+ * Schemas must keep the shape of the catalog, because their output is not inferred here. For a schema that transforms
  * `data`, pass a receiver from `createReceiver`, which infers it.
  */
 export type ReceiverOrOptions<Context> =
   | (Omit<ReceiverOptions<ScrapeNestEvents, Context, Record<never, never>>, 'schemas'> & {
-      readonly schemas?: CatalogueSchemas | undefined
+      readonly schemas?: CatalogSchemas | undefined
     })
   | WithReceiver<ReadyReceiver<Context>>
 
-/** Schemas whose output has the shape of the catalogue. */
-export type CatalogueSchemas = {
+/** Schemas whose output has the shape of the catalog. */
+export type CatalogSchemas = {
   readonly [Type in keyof ScrapeNestEvents]?: StandardSchema<ScrapeNestEvents[Type]> | undefined
 }
 

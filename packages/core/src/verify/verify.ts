@@ -71,8 +71,8 @@ export function verify(
 }
 
 /**
- * Verifies a delivery and parses the event. The catalogue types `data` but does not check it. An event type outside the
- * catalogue has `data: unknown`. Parameters are those of `verify`.
+ * Verifies a delivery and parses the event. The catalog types `data` but does not check it. An event type outside the
+ * catalog has `data: unknown`. Parameters are those of `verify`.
  *
  * @throws {WebhookError} the codes of `verify`, or `envelope_invalid`.
  *

@@ -164,7 +164,7 @@ describe('an event of an unknown type', () => {
   })
 })
 
-describe('a custom catalogue', () => {
+describe('a custom catalog', () => {
   it('includes the types that handlers name', async () => {
     const { receiver, calls, note } = shopReceiver([])
     receiver.onEvent('order.paid', note('exact')).onEvent('order.*', note('family')).onEvent('*', note('all'))
@@ -315,7 +315,7 @@ describe.each<[string, Schema]>([
     expect(await answer(receiver, saved({ url: 'https://shop.example/' }))).toEqual(accepted)
   })
 
-  it('adds its type to the catalogue, so that families and "*" see it', async () => {
+  it('adds its type to the catalog, so that families and "*" see it', async () => {
     const { receiver, handler, onUnknownEvent } = pageReceiver(schema)
     await answer(receiver, saved({ url: 'https://shop.example/' }))
     expect(handler).toHaveBeenCalledTimes(1)

@@ -79,7 +79,7 @@ describe('the processor of an inbox', () => {
 
   it.each([
     ['no handler for its type', storedEvent('artifact.ready')],
-    ['a type outside the catalogue', storedEvent('new.event')],
+    ['a type outside the catalog', storedEvent('new.event')],
   ])('resolves with unhandled for an event with %s', async (_given, event) => {
     const { process } = processorWith({ onEvent: { 'job.created': () => {} } })
     expect(await process(event, attempt)).toBe('unhandled')

@@ -525,7 +525,7 @@ describe('close with an inbox', () => {
     await vi.advanceTimersByTimeAsync(999)
     expect(reply.value?.body).toBe('{"error":"receiver_closing"}')
     expect(closed.isSettled).toBe(false)
-    // The part of the budget that is reserved for giving its events back.
+    // The part of the budget that is reserved for releasing its events.
     expect(inbox.close).toHaveBeenCalledExactlyOnceWith(expect.objectContaining({ graceMs: expect.any(Number) }))
     expect(inbox.close.mock.calls[0]?.[0].graceMs).toBeGreaterThan(0)
     await vi.advanceTimersByTimeAsync(1)

@@ -48,7 +48,7 @@ type StatementName =
   | 'latestInSlice'
   | 'idsInSlice'
   | 'replay'
-  | 'hasten'
+  | 'makeDue'
   | 'isFinal'
   | 'delete'
   | 'counts'
@@ -125,7 +125,7 @@ const sql: Readonly<Record<StatementName, string>> = {
     UPDATE events SET state = 'ready', due_at_ms = :nowMs, scheduled_at_ms = :nowMs, finished_at_ms = NULL, is_unhandled = 0, attempts = 0,
       replays = replays + 1
     WHERE ${fitsAndIsFinal} AND EXISTS (SELECT 1 FROM payloads WHERE event = events.id)`,
-  hasten: `
+  makeDue: `
     UPDATE events SET due_at_ms = :nowMs, scheduled_at_ms = :nowMs
     WHERE id = :id AND ${fits} AND state = 'ready' AND due_at_ms > :nowMs`,
   isFinal: `SELECT 1 FROM events WHERE ${fitsAndIsFinal}`,

@@ -380,7 +380,7 @@ function replayStep(
   for (const id of ids) {
     const parameters = { id, nowMs, ...conditions }
     const { changes } = statements.replay.run(parameters)
-    if (changes === 1 || statements.hasten.run(parameters).changes === 1) replayed += 1
+    if (changes === 1 || statements.makeDue.run(parameters).changes === 1) replayed += 1
     else if (statements.isFinal.get({ id, ...conditions }) !== undefined) withoutPayload += 1
   }
   return { replayed, withoutPayload }

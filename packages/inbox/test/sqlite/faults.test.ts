@@ -63,7 +63,7 @@ async function receiverOf(file: string): Promise<{
 const unavailable = { status: 503, headers: { 'retry-after': '30' }, body: '{"error":"store_unavailable"}' }
 
 describe('a full disk', () => {
-  it('answers 503 to exactly the deliveries that were not stored, and needs no restart once it has room', async () => {
+  it('replies with 503 to exactly the deliveries that were not stored, and needs no restart once it has room', async () => {
     const { db, deliver, errors, handled, inbox } = await receiverOf(temporaryFile())
     expect((await deliver()).status).toBe(202)
     await vi.waitFor(async () => expect(await inbox.stats()).toMatchObject({ done: 1 }))

@@ -24,7 +24,7 @@ export function createEvent(eventType: string, data: object): OutgoingEvent {
 }
 
 /**
- * Creates an event of any type, with sample data if the type is in ScrapeNest's catalogue.
+ * Creates an event of any type, with sample data if the type is in ScrapeNest's catalog.
  *
  * @param data overrides fields of the sample. `{ status: 'failed' }` turns `job.completed` into the event of a failed job.
  */

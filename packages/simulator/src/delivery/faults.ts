@@ -17,27 +17,29 @@ export type Fault = 'duplicate' | 'reorder' | 'tamper' | 'stale' | 'slow' | 'res
 export const faults: readonly Fault[] = ['duplicate', 'reorder', 'tamper', 'stale', 'slow', 'reserialize', 'drop']
 
 /** The probability of each fault, from 0 (never) to 1 (always). */
-export type FaultShares = Readonly<Partial<Record<Fault, number>>>
+export type FaultProbabilities = Readonly<Partial<Record<Fault, number>>>
 
 /** Twice the usual tolerance. */
 export const staleAgeMs: number = 10 * 60 * 1000
 
 /** @throws {ConfigurationError} `configuration_invalid` */
-export function checkFaultShares(shares: FaultShares): FaultShares {
-  for (const [fault, share] of Object.entries(shares)) {
+export function checkFaultProbabilities(probabilities: FaultProbabilities): FaultProbabilities {
+  for (const [fault, probability] of Object.entries(probabilities)) {
     if (!faults.includes(fault as Fault)) {
       throw new ConfigurationError(`Unknown fault ${JSON.stringify(fault)}. The faults are ${faults.join(', ')}.`)
     }
-    if (!(share >= 0 && share <= 1)) {
-      throw new ConfigurationError(`Expected the share of ${fault} to be between 0 and 1, got ${String(share)}.`)
+    if (!(probability >= 0 && probability <= 1)) {
+      throw new ConfigurationError(
+        `Expected the probability of ${fault} to be between 0 and 1, got ${String(probability)}.`,
+      )
     }
   }
-  return shares
+  return probabilities
 }
 
 /** Draws each fault independently, with its own probability. */
-export function drawFaults(shares: FaultShares, random: () => number): ReadonlySet<Fault> {
-  return new Set(faults.filter((fault) => random() < (shares[fault] ?? 0)))
+export function drawFaults(probabilities: FaultProbabilities, random: () => number): ReadonlySet<Fault> {
+  return new Set(faults.filter((fault) => random() < (probabilities[fault] ?? 0)))
 }
 
 /** The bytes to send instead of the signed ones. */

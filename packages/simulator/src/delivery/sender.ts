@@ -5,7 +5,7 @@ import { Timers } from '../timers.ts'
 import type { Endpoint } from './endpoint.ts'
 import type { OutgoingEvent } from './event.ts'
 import { eventBody } from './event-body.ts'
-import { drawFaults, type Fault, type FaultShares } from './faults.ts'
+import { drawFaults, type Fault, type FaultProbabilities } from './faults.ts'
 import { type DeliveryReply, sendDelivery } from './send-delivery.ts'
 import type { SignatureKey } from './signed-headers.ts'
 
@@ -41,7 +41,7 @@ export interface SenderOptions {
   readonly speed: number
   readonly replyTimeoutMs: number
   readonly signatureKey: SignatureKey
-  readonly faults: FaultShares
+  readonly faults: FaultProbabilities
   readonly random: () => number
   readonly onAttempt: AttemptHook | undefined
 }
@@ -71,11 +71,11 @@ export class Sender {
   #messages: PendingMessage[] = []
   #pendingCount = 0
   #idleWaiters: (() => void)[] = []
-  shares: FaultShares
+  faultProbabilities: FaultProbabilities
 
   constructor(options: SenderOptions) {
     this.#options = options
-    this.shares = options.faults
+    this.faultProbabilities = options.faults
   }
 
   /** Newest first. */
@@ -102,7 +102,7 @@ export class Sender {
     if (this.#messages.length >= maxMessages) this.#messages = this.#messages.slice(-maxMessages / 2)
     this.#messages.push(message)
     this.#pendingCount += 1
-    const faults = chosen ?? drawFaults(this.shares, this.#options.random)
+    const faults = chosen ?? drawFaults(this.faultProbabilities, this.#options.random)
     if (faults.has('reorder')) this.#hold(endpoint, () => this.#start(message, faults))
     else {
       this.#start(message, faults)

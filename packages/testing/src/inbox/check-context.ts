@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Inbox, InboxAttemptRecord, InboxCapabilities, InboxRecord, InboxStats } from '@scrapenest-webhooks/inbox'
 import { untilInboxStats } from './inbox-stats.ts'
-import type { InboxCheckOptions, InboxPlace, InboxTarget } from './target.ts'
+import type { InboxCheckOptions, InboxStorage, InboxTarget } from './target.ts'
 
 /** Ends a check of a capability that the engine declares it does not have. */
 export class NotApplicable extends Error {
@@ -15,15 +15,15 @@ export class NotApplicable extends Error {
   }
 }
 
-/** The tools of a check: opens inboxes in one place, waits for them, and records what the engine cannot do. */
+/** The tools of a check: opens inboxes on the same storage, waits for them, and records what the engine cannot do. */
 export class InboxCheckContext {
-  readonly #place: InboxPlace
+  readonly #storage: InboxStorage
   readonly #timeoutMs: number
   readonly #inboxes: Inbox[] = []
   readonly #missing = new Set<string>()
 
-  constructor(place: InboxPlace, { timeoutMs = 5000 }: Pick<InboxTarget, 'timeoutMs'>) {
-    this.#place = place
+  constructor(storage: InboxStorage, { timeoutMs = 5000 }: Pick<InboxTarget, 'timeoutMs'>) {
+    this.#storage = storage
     this.#timeoutMs = timeoutMs
   }
 
@@ -36,9 +36,9 @@ export class InboxCheckContext {
     return (this.#inboxes[0] ?? this.open()).capabilities
   }
 
-  /** Opens an inbox in the check's place. */
+  /** Opens an inbox on the check's storage. */
   open(options: InboxCheckOptions = {}): Inbox {
-    const inbox = this.#place.open(options)
+    const inbox = this.#storage.open(options)
     this.#inboxes.push(inbox)
     return inbox
   }

@@ -1,6 +1,6 @@
 import type { InboxCheckContext } from './check-context.ts'
 
-/** One rule and its check, which gets a separate place. */
+/** One rule and its check, which gets separate storage. */
 export interface InboxCheckDefinition {
   /** Stable across releases. */
   readonly id: string

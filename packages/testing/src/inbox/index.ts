@@ -15,7 +15,7 @@ export interface InboxCheck {
   /** The rule, in the terms of RFC 2119. */
   readonly name: string
   /**
-   * Checks the rule on an engine, in a separate place, and closes the inboxes it opened.
+   * Checks the rule on an engine, on separate storage, and closes the inboxes it opened.
    *
    * @param target the engine under test.
    * @returns whether the engine passed, and what it cannot do.
@@ -48,4 +48,4 @@ export const inboxChecks: readonly InboxCheck[] = [
 export { createInboxConsumer } from './inbox-consumer.ts'
 export { createInboxEvent } from './inbox-event.ts'
 export { untilInboxStats } from './inbox-stats.ts'
-export type { InboxCheckOptions, InboxCheckResult, InboxPlace, InboxTarget } from './target.ts'
+export type { InboxCheckOptions, InboxCheckResult, InboxStorage, InboxTarget } from './target.ts'

@@ -3,13 +3,13 @@ import type { InboxCheckDefinition } from './check-definition.ts'
 import type { InboxCheckResult, InboxTarget } from './target.ts'
 
 /**
- * Runs one check on one engine, in a separate place, and closes the inboxes it opened.
+ * Runs one check on one engine, on separate storage, and closes the inboxes it opened.
  *
  * @throws {Error} the engine breaks the rule.
  */
 export async function runInboxCheck(definition: InboxCheckDefinition, target: InboxTarget): Promise<InboxCheckResult> {
-  const place = await target.createPlace()
-  const context = new InboxCheckContext(place, target)
+  const storage = await target.createStorage()
+  const context = new InboxCheckContext(storage, target)
   try {
     await definition.run(context)
     return { cell: context.missing.length === 0 ? 'pass' : 'pass without', missing: context.missing }
@@ -18,6 +18,6 @@ export async function runInboxCheck(definition: InboxCheckDefinition, target: In
     throw error
   } finally {
     await context.close()
-    await place.dispose?.()
+    await storage.dispose?.()
   }
 }

@@ -3,11 +3,11 @@
 /** @ts-ignore */
 import type { Inbox, InboxOptions } from '@scrapenest-webhooks/inbox'
 
-/** An engine under test. Creates empty places for events and opens inboxes in them. */
+/** An engine under test. Creates empty storage for events and opens inboxes on it. */
 export interface InboxTarget {
   readonly name: string
-  /** Creates an empty place: a file, a schema, a key prefix. Called once per check. */
-  createPlace(): InboxPlace | Promise<InboxPlace>
+  /** Creates empty storage: a file, a schema, a key prefix. Called once per check. */
+  createStorage(): InboxStorage | Promise<InboxStorage>
   /**
    * How long to wait for an expected state, in milliseconds.
    * @default 5000: a slower engine fails the check
@@ -16,13 +16,13 @@ export interface InboxTarget {
 }
 
 /** Where the events of one check are stored. */
-export interface InboxPlace {
+export interface InboxStorage {
   /**
-   * Opens an inbox in this place. The checks of `isDurable` and `isShared` call it twice, as two processes would. Every
+   * Opens an inbox on this storage. The checks of `isDurable` and `isShared` call it twice, as two processes would. Every
    * inbox is closed at the end of its check.
    */
   open(options: InboxCheckOptions): Inbox
-  /** Deletes the place. Called after its inboxes are closed. */
+  /** Deletes the storage. Called after its inboxes are closed. */
   dispose?(): Promise<void> | void
 }
 

@@ -27,7 +27,7 @@ interface Events extends ScrapeNestEvents {
 
 export const receiver = createReceiver({ secret })
 export const { onEvent, receive, start, close, report } = receiver
-export const ofCustomCatalogue = createReceiver<Events>({ secret })
+export const ofCustomCatalog = createReceiver<Events>({ secret })
 export const ofSchema = createReceiver({ secret, schemas: { 'artifact.ready': urlSchema } })
 export const createOurReceiver = (options: ReceiverOptions<ScrapeNestEvents>) => createReceiver(options)
 export const create = createReceiver
@@ -64,7 +64,7 @@ export const codeOf = (error: unknown) => (isWebhookError(error) ? error.code : 
 export const POST = scrapenestWebhooks({ secret, onEvent: { 'artifact.ready': ({ data }) => data.download_url } })
 export const ofFetch = POST.receiver
 export const withContext = scrapenestWebhooks<{ readonly tenant: string }>({ secret })
-export const shared = scrapenestWebhooks({ receiver: ofCustomCatalogue })
+export const shared = scrapenestWebhooks({ receiver: ofCustomCatalog })
 export const sharedReceiver = shared.receiver
 export const response = POST(new Request('http://localhost/webhooks/scrapenest'))
 

@@ -49,7 +49,7 @@ export const bodyChecks: readonly CheckDefinition[] = [
   },
   {
     id: 'B03',
-    name: 'MUST answer 415 to a form or text that a parser has consumed, and accept it where none has',
+    name: 'MUST reply with 415 to a form or text that a parser has consumed, and accept it where none has',
     notUnder: {
       bare: unparsedForm,
       'captured raw body': unparsedForm,

@@ -6,7 +6,7 @@ import { ownTransfer } from '../not-under.ts'
 export const encodingChecks: readonly CheckDefinition[] = [
   {
     id: 'E01',
-    name: 'MUST answer 415 to a compressed body, whatever its encoding',
+    name: 'MUST reply with 415 to a compressed body, whatever its encoding',
     notUnder: {
       'parser first': 'the parser decompresses it',
       'captured raw body': 'the parser decompresses it',

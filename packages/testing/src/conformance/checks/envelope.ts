@@ -7,7 +7,7 @@ import { withoutBody } from '../not-under.ts'
 export const envelopeChecks: readonly CheckDefinition[] = [
   {
     id: 'P01',
-    name: 'MUST answer 400 to an empty body, even if it is signed',
+    name: 'MUST reply with 400 to an empty body, even if it is signed',
     notUnder: withoutBody,
     async run(context) {
       context.createReceiver()
@@ -17,7 +17,7 @@ export const envelopeChecks: readonly CheckDefinition[] = [
   },
   {
     id: 'P02',
-    name: 'MUST answer 400 to signed bytes that are not JSON',
+    name: 'MUST reply with 400 to signed bytes that are not JSON',
     async run(context) {
       context.createReceiver()
       await context.expectReply(
@@ -29,7 +29,7 @@ export const envelopeChecks: readonly CheckDefinition[] = [
   },
   {
     id: 'P03',
-    name: 'MUST answer 400 to signed bytes that are not UTF-8',
+    name: 'MUST reply with 400 to signed bytes that are not UTF-8',
     async run(context) {
       context.createReceiver()
       const bytes = Buffer.from('{"event_type":"job.created","org_slug":"?"}')
@@ -40,7 +40,7 @@ export const envelopeChecks: readonly CheckDefinition[] = [
   },
   {
     id: 'P04',
-    name: 'MUST answer 400 to signed JSON that is not an event',
+    name: 'MUST reply with 400 to signed JSON that is not an event',
     async run(context) {
       context.createReceiver()
       for (const json of ['[]', '{}', '{"event_type":""}', '{"event_type":1}']) {

@@ -144,7 +144,7 @@ export const handlingChecks: readonly CheckDefinition[] = [
   },
   {
     id: 'D08',
-    name: 'MUST answer 500 to data that the schema of its type rejects',
+    name: 'MUST reply with 500 to data that the schema of its type rejects',
     async run(context) {
       context.createReceiver({
         schemas: {

@@ -40,7 +40,7 @@ export const headerChecks: readonly CheckDefinition[] = [
   },
   {
     id: 'H03',
-    name: 'MUST answer 400 to a message id that is malformed or was sent twice',
+    name: 'MUST reply with 400 to a message id that is malformed or was sent twice',
     async run(context) {
       context.createReceiver()
       for (const id of ['msg.1', 'msg 1', 'x'.repeat(257), 'é', ['msg_1', 'msg_2']]) {
@@ -55,7 +55,7 @@ export const headerChecks: readonly CheckDefinition[] = [
   },
   {
     id: 'H04',
-    name: 'MUST answer 400 to a timestamp that is not a plain number of seconds',
+    name: 'MUST reply with 400 to a timestamp that is not a plain number of seconds',
     async run(context) {
       context.createReceiver()
       const seconds = String(Math.floor(context.clock.now() / 1000))
@@ -83,7 +83,7 @@ export const headerChecks: readonly CheckDefinition[] = [
   },
   {
     id: 'H05',
-    name: 'MUST answer 400 to a timestamp 301 s old or 301 s ahead, and accept 300 s',
+    name: 'MUST reply with 400 to a timestamp 301 s old or 301 s ahead, and accept 300 s',
     async run(context) {
       context.createReceiver()
       for (const seconds of [-301, 301]) {

@@ -6,7 +6,7 @@ import { ownTransfer } from '../not-under.ts'
 export const lengthChecks: readonly CheckDefinition[] = [
   {
     id: 'L01',
-    name: 'MUST answer 413 to a body whose declared length is too large, and close the connection',
+    name: 'MUST reply with 413 to a body whose declared length is too large, and close the connection',
     notUnder: {
       'chunked mid-code-point': 'a chunked body declares no length',
       compressed: 'it is refused before its length is checked',
@@ -19,7 +19,7 @@ export const lengthChecks: readonly CheckDefinition[] = [
   },
   {
     id: 'L02',
-    name: 'MUST answer 413 to a body that exceeds the limit while it is read, and close the connection',
+    name: 'MUST reply with 413 to a body that exceeds the limit while it is read, and close the connection',
     notUnder: {
       'parser first': ownTransfer,
       compressed: ownTransfer,

@@ -9,7 +9,7 @@ import { unusualJson } from '../unusual-json.ts'
 export const signatureChecks: readonly CheckDefinition[] = [
   {
     id: 'V01',
-    name: 'MUST answer 400 to a signature made with another secret',
+    name: 'MUST reply with 400 to a signature made with another secret',
     async run(context) {
       context.createReceiver()
       const delivery = signDelivery(createEvent('job.created'), {
@@ -42,7 +42,7 @@ export const signatureChecks: readonly CheckDefinition[] = [
   },
   {
     id: 'V03',
-    name: 'MUST answer 400 to JSON that was parsed and serialized again in transit',
+    name: 'MUST reply with 400 to JSON that was parsed and serialized again in transit',
     async run(context) {
       context.createReceiver()
       const { headers, body } = context.sign(unusualJson)

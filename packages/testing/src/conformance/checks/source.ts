@@ -5,7 +5,7 @@ import { accepted, refused } from '../expectation.ts'
 export const sourceChecks: readonly CheckDefinition[] = [
   {
     id: 'S01',
-    name: 'MUST answer 403 to an address that is not allowed, before any other check',
+    name: 'MUST reply with 403 to an address that is not allowed, before any other check',
     async run(context) {
       context.createReceiver({ allowedSources: ['192.0.2.0/24', '2001:db8::/32'] })
       await context.expectReply(context.sign(), refused('source', 403, 'source_not_allowed'))

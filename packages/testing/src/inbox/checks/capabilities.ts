@@ -40,7 +40,7 @@ export const capabilityChecks: readonly InboxCheckDefinition[] = [
   },
   {
     id: 'I34',
-    name: 'MUST share its events with another inbox in the same place and handle each once, if it is shared',
+    name: 'MUST share its events with another inbox on the same storage and handle each once, if it is shared',
     async run(context) {
       context.require('isShared')
       const inboxes = [context.open(), context.open()]

@@ -7,7 +7,7 @@ import { createInboxConsumer } from '../inbox-consumer.ts'
 import { createInboxEvent } from '../inbox-event.ts'
 import { pause } from '../timing.ts'
 
-/** What `close` waits for and gives back, and that an inbox can be restarted. */
+/** What `close` waits for and releases, and that an inbox can be restarted. */
 export const closingChecks: readonly InboxCheckDefinition[] = [
   {
     id: 'I29',
@@ -41,7 +41,7 @@ export const closingChecks: readonly InboxCheckDefinition[] = [
   },
   {
     id: 'I30',
-    name: 'MUST abort unfinished handlers shortly before graceMs ends, and give their events back without counting the attempt',
+    name: 'MUST abort unfinished handlers shortly before graceMs ends, and release their events without counting the attempt',
     async run(context) {
       const inbox = context.open()
       const event = createInboxEvent()
@@ -84,7 +84,7 @@ export const closingChecks: readonly InboxCheckDefinition[] = [
   },
   {
     id: 'I37',
-    name: 'MUST close within graceMs, and give back the event of a handler that ignores its signal',
+    name: 'MUST close within graceMs, and release the event of a handler that ignores its signal',
     async run(context) {
       const inbox = context.open()
       const event = createInboxEvent()
@@ -117,7 +117,7 @@ export const closingChecks: readonly InboxCheckDefinition[] = [
   },
 ]
 
-/** The inbox leaves half a second of it to record what it gives back. */
+/** The inbox leaves half a second of it to record what it releases. */
 const budgetMs = 2000
 const toleranceMs = 800
 

@@ -70,7 +70,7 @@ export const leaseChecks: readonly InboxCheckDefinition[] = [
   },
   {
     id: 'I19',
-    name: 'MUST ignore what a handler does after its event was given back',
+    name: 'MUST ignore what a handler does after its event was released',
     async run(context) {
       const inbox = context.open({ maxAttempts: 2 })
       const event = createInboxEvent()
@@ -91,7 +91,7 @@ export const leaseChecks: readonly InboxCheckDefinition[] = [
   },
 ]
 
-/** Two inboxes in one place, as in two processes. Advancing the clock ends leases as if their process had stalled. */
+/** Two inboxes on the same storage, as in two processes. Advancing the clock ends leases as if their process had stalled. */
 function openTwo(context: InboxCheckContext): {
   readonly clock: FakeClock
   readonly stalled: Inbox

@@ -8,7 +8,7 @@ import { falseIfRefused } from './job-refusal.ts'
 const batchLength = 100
 
 /** Makes a delayed job due now. @returns false if the job is already due, or was claimed in the meantime. */
-export async function hastenJob(job: EventJob): Promise<boolean> {
+export async function makeDue(job: EventJob): Promise<boolean> {
   if (!(await job.isDelayed())) return false
   await writeNotes(job, { ...notesOf(job), dueAt: Date.now() })
   return await job.promote().then(
@@ -24,7 +24,7 @@ export async function hastenJob(job: EventJob): Promise<boolean> {
  * @param ask queries the queue, with a time limit for each call.
  * @param latestMs attempts that ended after this time, in milliseconds since 1970, ended before the clock was set back.
  */
-export async function hastenMisdated(
+export async function makeMisdatedDue(
   ask: <Answer>(query: (queue: Queue) => Promise<Answer>) => Promise<Answer>,
   latestMs: number,
 ): Promise<void> {
@@ -34,11 +34,11 @@ export async function hastenMisdated(
     const positions = await ask((queue) => readList(queue, 'delayed', { after: from, length: batchLength }))
     const jobs = await Promise.all(positions.map(({ id }) => ask((queue) => readJob(queue, id))))
     const misdated = jobs.filter((job) => job !== undefined && endOf(job) > latestMs)
-    const hastened = await Promise.all(misdated.map((job) => ask(() => hastenJob(job as EventJob))))
+    const madeDue = await Promise.all(misdated.map((job) => ask(() => makeDue(job as EventJob))))
     const last = positions.at(-1)
     if (last === undefined || positions.length < batchLength) return
     // Jobs that are due now have left the list.
-    after = { ...last, index: last.index - hastened.filter(Boolean).length }
+    after = { ...last, index: last.index - madeDue.filter(Boolean).length }
   }
 }
 

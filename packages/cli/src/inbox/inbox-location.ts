@@ -1,7 +1,7 @@
 import { UsageError } from '../usage-error.ts'
 
 /** Options that locate an inbox. */
-export interface PlaceOptions {
+export interface LocationOptions {
   readonly file: string
   /** A URL, or `true` for the one in `REDIS_URL`. */
   readonly redis?: string | true
@@ -12,7 +12,7 @@ export interface PlaceOptions {
   readonly schema?: string
 }
 
-export type InboxPlace =
+export type InboxLocation =
   | { readonly kind: 'sqlite'; readonly file: string }
   | {
       readonly kind: 'redis'
@@ -28,7 +28,7 @@ export type InboxPlace =
     }
 
 /** @throws {UsageError} The message does not quote the URL, which may contain a password. */
-export function readPlace(options: PlaceOptions): InboxPlace {
+export function readLocation(options: LocationOptions): InboxLocation {
   const { file, redis, postgres, queuePrefix, redisPrefix, schema } = options
   if (redisPrefix !== undefined && redis === undefined) throw new UsageError('--redis-prefix requires --redis.')
   if (schema !== undefined && postgres === undefined) throw new UsageError('--schema requires --postgres.')
