@@ -1,6 +1,7 @@
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process'
 import { readdir } from 'node:fs/promises'
 import { dirname } from 'node:path'
+import { stripVTControlCharacters } from 'node:util'
 import { describe, expect, it } from 'vitest'
 import { hostileText, openBench } from './command-bench.ts'
 import { listen } from './local-server.ts'
@@ -69,6 +70,48 @@ describe.each(names)('%s', (name) => {
     expect(output.split('\u001b').filter((code) => colorCode.test(code))).toEqual([])
   })
 })
+
+/** Commands that print the same when they run again. */
+const readOnly = names.filter((name) => / (list|messages|attempts|get|stats|show)$|^verify$/.test(name))
+
+describe.skipIf(!hasScript())('on a terminal of 80 columns', () => {
+  it.each(names)('%s breaks no line but between words', async (name) => {
+    const { commands, env } = await openBench({ text: longText })
+    const output = await onTerminal([...name.split(' '), ...(commands[name] ?? [])], env, name === 'simulate')
+    expect(output.trim()).not.toBe('')
+    const tooWide = plainLines(output).filter((line) => line.length > 80)
+    // The terminal wraps a word that is longer than a line, and JSON, in which a line break would change the content.
+    expect(tooWide.filter((line) => line.trim().includes(' ') && !/^ *"/.test(line))).toEqual([])
+  })
+
+  it.each(readOnly)('%s prints every word that it prints into a pipe', async (name) => {
+    const { commands, env } = await openBench({ text: longText })
+    const parameters = [...name.split(' '), ...(commands[name] ?? [])]
+    const { stdout } = await runCli(parameters, { env })
+    expect(wordsOf(plainLines(await onTerminal(parameters, env)).join('\n'))).toEqual(wordsOf(stdout))
+  })
+})
+
+it.each(readOnly)('%s prints into a pipe the same lines at any COLUMNS', async (name) => {
+  const { commands, env } = await openBench({ text: longText })
+  const parameters = [...name.split(' '), ...(commands[name] ?? [])]
+  const { stdout } = await runCli(parameters, { env })
+  expect((await runCli(parameters, { env: { ...env, COLUMNS: '20' } })).stdout).toBe(stdout)
+})
+
+const longText = ' and a text of many words that fits on no line'.repeat(3)
+
+/** Without colors. Each state of a progress bar, which returns to the first column, is a line. */
+function plainLines(output: string): readonly string[] {
+  return output
+    .replaceAll('\u001b[1G', '\n')
+    .split(/[\r\n]+/)
+    .map((line) => stripVTControlCharacters(line))
+}
+
+function wordsOf(text: string): readonly string[] {
+  return text.split(/\s+/).filter(Boolean).sort()
+}
 
 /** The part after ESC of a color or style code. Other codes move the cursor of a progress bar. */
 const colorCode = /^\[[\d;]*m/
@@ -204,16 +247,17 @@ function hasScript(): boolean {
   }
 }
 
-/** @returns what the command prints on a terminal. */
+/** @returns what the command prints on a terminal of 80 columns. */
 function onTerminal(
   parameters: readonly string[],
   env: Readonly<Record<string, string>>,
   mustStop = false,
 ): Promise<string> {
   const quoted = [process.execPath, main, ...parameters].map((word) => `'${word.replaceAll("'", `'\\''`)}'`).join(' ')
+  const command = `stty cols 80; exec ${quoted}`
   // On CI, Node assumes a terminal without colors.
-  const { CI: _ci, FORCE_COLOR: _force, NO_COLOR: _none, ...clean } = process.env
-  const child = spawn('script', ['--quiet', '--return', '--command', quoted, '/dev/null'], {
+  const { CI: _ci, COLUMNS: _columns, FORCE_COLOR: _force, NO_COLOR: _none, ...clean } = process.env
+  const child = spawn('script', ['--quiet', '--return', '--command', command, '/dev/null'], {
     env: { ...clean, TERM: 'xterm', ...env },
   })
   let output = ''

@@ -118,6 +118,7 @@ const packages: Readonly<Record<string, Rooms>> = {
       ['a.ts', '@scrapenest-webhooks/fastify'],
       ['exit-codes.ts', './terminal/print.ts'],
       ['usage-error.ts', 'commander'],
+      ['commands/f.ts', 'fast-wrap-ansi'],
     ],
     allowed: [
       ['doctor/c.ts', '@scrapenest-webhooks/core'],
@@ -127,6 +128,7 @@ const packages: Readonly<Record<string, Rooms>> = {
       ['verify/b.ts', 'node:stream/consumers'],
       ['terminal/c.ts', '../exit-codes.ts'],
       ['terminal/d.ts', 'commander'],
+      ['terminal/e.ts', 'fast-wrap-ansi'],
       ['commands/c.ts', '../doctor/diagnose.ts'],
       ['commands/d.ts', '../terminal/print.ts'],
       ['b.ts', './commands/doctor.ts'],
