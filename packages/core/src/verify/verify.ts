@@ -122,17 +122,24 @@ export function matchSignature(
  * @throws {WebhookError} `raw_body_unavailable`
  */
 export function toBytes(body: unknown): Uint8Array {
+  const bytes = asBytes(body)
+  if (bytes !== undefined) return bytes
+  const fix = types.isPromise(body)
+    ? 'The body is a promise: await it.'
+    : 'Pass the bytes as received, before any parser runs.'
+  throw new WebhookError('raw_body_unavailable', fix)
+}
+
+/** The same conversion, or `undefined` for anything but bytes. */
+export function asBytes(body: unknown): Uint8Array | undefined {
   try {
     if (ArrayBuffer.isView(body)) {
       // A view from another realm (a vm context, a test runner) is not an instance of this Uint8Array.
       return body instanceof Uint8Array ? body : new Uint8Array(body.buffer, body.byteOffset, body.byteLength)
     }
-    if (types.isAnyArrayBuffer(body)) return new Uint8Array(body)
+    return types.isAnyArrayBuffer(body) ? new Uint8Array(body) : undefined
   } catch {
     // Detached: its memory has been transferred to another thread.
+    return undefined
   }
-  const fix = types.isPromise(body)
-    ? 'The body is a promise: await it.'
-    : 'Pass the bytes as received, before any parser runs.'
-  throw new WebhookError('raw_body_unavailable', fix)
 }
