@@ -33,6 +33,9 @@ const checkIntervalMs = 3000
 /** How far the clocks of processes may differ, in milliseconds. */
 const clockSlackMs = 60_000
 
+/** Tells BullMQ that a job has been dealt with. One for all jobs, because creating an error is slow. */
+const dealtWith = new WaitingError()
+
 /**
  * Runs the handlers of one receiver. BullMQ's worker claims events. This class renews their leases and ends the attempts.
  */
@@ -185,7 +188,7 @@ export class QueueWorker implements ConsumerWork {
 
   /**
    * Called by BullMQ. Ends the job itself rather than by returning a result: if Redis refused to record a success, BullMQ
-   * would fail the job or drop the result. `WaitingError` tells BullMQ that the job is taken care of.
+   * would fail the job or drop the result.
    */
   async #process(job: EventJob, token: string): Promise<never> {
     const claimedAtMs = performance.now()
@@ -194,12 +197,12 @@ export class QueueWorker implements ConsumerWork {
     const event = readEvent(job.data)
     if (event === undefined) {
       await this.#endUnreadable(job, { token, claimedAtMs, notes, attempt })
-      throw new WaitingError()
+      throw dealtWith
     }
     const claimed: ClaimedEvent = { lease: { id: job.id as string, token }, event, attempt }
     if (job.stalledCounter > (notes.stalls ?? 0)) await this.#endStalled(job, { notes, claimed, claimedAtMs })
     else await this.#attempts.run(claimed, { claimedAtMs, finish: (ended) => this.#settle(job, { notes, ended }) })
-    throw new WaitingError()
+    throw dealtWith
   }
 
   async #settle(job: EventJob, { notes, ended }: { notes: JobNotes; ended: EndedAttempt }): Promise<void> {
