@@ -38,6 +38,23 @@ function checkUrl(text: string, example: string): string {
   return text
 }
 
+const isoTime = /^(\d{4}-\d{2}-\d{2})(?:T\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:\d{2})?)?$/
+
+/**
+ * Parses ISO 8601, such as `2026-01-31` (midnight UTC) or `2026-01-31T09:30:00Z`, and nothing else. `Date.parse` also accepts
+ * `1`, `01/02/2026` and `2026-02-31`, and a purge would use a date that no one meant.
+ *
+ * @returns milliseconds since 1970, or `NaN`.
+ */
+export function parseIsoTime(text: string): number {
+  const [, day] = isoTime.exec(text) ?? []
+  if (day === undefined) return Number.NaN
+  const dayMs = Date.parse(day)
+  // `Date.parse` turns February 31 into March 3.
+  const exists = !Number.isNaN(dayMs) && new Date(dayMs).toISOString().startsWith(day)
+  return exists ? Date.parse(text) : Number.NaN
+}
+
 /** For repeatable options. */
 export function collect(text: string, earlier: readonly string[] | undefined): readonly string[] {
   return [...(earlier ?? []), text]

@@ -43,6 +43,7 @@ export function createProgram(): Command {
     .showHelpAfterError('(see --help)')
     .exitOverride()
     .configureOutput({
+      outputError: (text, write) => write(explainDash(text)),
       writeOut: (text) => printText(text.replace(/\n$/, '')),
       writeErr: (text) =>
         text
@@ -55,4 +56,11 @@ export function createProgram(): Command {
   // Added last, because it completes the commands that exist by then.
   addCompletion(program)
   return program
+}
+
+/** Ids come from senders and may start with a dash, which commander takes for an option. */
+function explainDash(text: string): string {
+  return /unknown option '-[^-]/.test(text)
+    ? `${text}An argument that starts with - goes after --, at the end.\n`
+    : text
 }

@@ -517,6 +517,8 @@ const checks: Readonly<Record<string, Readonly<Record<string, Check>>>> = {
     ),
     '--finished-before': async ({ run }) => {
       prints({ purged: 0 })(await run('--finished-before', '2020-01-01', '--json'))
+      const notATime = await run('--finished-before', '9999-02-31', '--json')
+      expect(notATime).toMatchObject({ exitCode: 2, stdout: '', stderr: expect.stringContaining('ISO 8601') })
       prints({ purged: 1 })(await run('--finished-before', '9999-01-01', '--json'))
     },
     '--yes': async ({ usual, runOnly }) => {

@@ -76,6 +76,27 @@ it.each([
   expect(exitCode).not.toBe(0)
 })
 
+describe('an id that starts with a dash', () => {
+  it('is refused as an option, and the message names --', async () => {
+    expect((await parse('inbox', 'show', '-e5PICdUp44')).output).toContain('goes after --, at the end')
+  })
+
+  it('is an argument after --', async () => {
+    const program = createProgram()
+    const ids: string[] = []
+    const show = program.commands
+      .find((command) => command.name() === 'inbox')
+      ?.commands.find((command) => command.name() === 'show')
+    show?.action((id: string) => void ids.push(id))
+    await program.parseAsync(['inbox', 'show', '--json', '--', '-e5PICdUp44'], { from: 'user' })
+    expect(ids).toEqual(['-e5PICdUp44'])
+  })
+
+  it('is not mentioned for a misspelled option', async () => {
+    expect((await parse('inbox', 'show', '--jsn', 'id')).output).not.toContain('goes after --')
+  })
+})
+
 /** Options that check their value: those with choices, and those with a parser that can refuse. */
 const checkedOptions = commandsOf(createProgram()).flatMap(([name, command]) =>
   command.options

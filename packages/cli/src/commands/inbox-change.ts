@@ -1,4 +1,5 @@
 import type { FinalState, ReplayResult } from '@scrapenest-webhooks/inbox'
+import { parseIsoTime } from '../arguments.ts'
 import { exitCodes } from '../exit-codes.ts'
 import { countEvents } from '../inbox/count-events.ts'
 import { withInbox } from '../inbox/open-inbox.ts'
@@ -50,9 +51,12 @@ export async function purge(
 ): Promise<void> {
   const { state } = options
   if (state === undefined) throw new UsageError('Pass --state done or --state dead.')
-  const finishedBefore = options.finishedBefore === undefined ? undefined : new Date(options.finishedBefore)
+  const finishedBefore =
+    options.finishedBefore === undefined ? undefined : new Date(parseIsoTime(options.finishedBefore))
   if (Number.isNaN(finishedBefore?.getTime()))
-    throw new UsageError('Expected --finished-before to be an ISO 8601 time.')
+    throw new UsageError(
+      'Expected --finished-before to be an ISO 8601 time, such as 2026-01-31 or 2026-01-31T09:30:00Z.',
+    )
   await withInbox(options, async (inbox) => {
     const filter = { ...filterOf(options), state: state as FinalState, finishedBefore }
     if (options.yes) {

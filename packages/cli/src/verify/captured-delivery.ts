@@ -1,5 +1,6 @@
 import { readFile } from 'node:fs/promises'
 import { buffer as readAll } from 'node:stream/consumers'
+import { parseIsoTime } from '../arguments.ts'
 import { UsageError } from '../usage-error.ts'
 
 /** A captured delivery, and how to verify it. */
@@ -78,7 +79,7 @@ function parseHeaderLines(lines: readonly string[]): Record<string, string> {
 export function readNow(text: string | undefined, headers: Readonly<Record<string, string>>): number {
   if (text === undefined) return Date.now()
   const time = text === 'sent' ? (headers['svix-timestamp'] ?? headers['webhook-timestamp'] ?? '') : text
-  const timeMs = /^[0-9]{1,12}$/.test(time) ? Number(time) * 1000 : Date.parse(time)
+  const timeMs = /^[0-9]{1,12}$/.test(time) ? Number(time) * 1000 : parseIsoTime(time)
   if (Number.isFinite(timeMs)) return timeMs
   throw new UsageError(
     'Expected --now to be an ISO 8601 time, Unix seconds, or "sent", which requires a timestamp in the headers.',

@@ -61,7 +61,8 @@ describe('--now', () => {
   })
 
   it('is refused if it is not a time, or not known', () => {
-    expect(() => readNow('yesterday', headers)).toThrow(expect.objectContaining({ name: 'UsageError' }))
+    for (const text of ['yesterday', '2025-02-31', '10/09/2025'])
+      expect(() => readNow(text, headers)).toThrow(expect.objectContaining({ name: 'UsageError' }))
     expect(() => readNow('sent', {})).toThrow(expect.objectContaining({ name: 'UsageError' }))
   })
 })

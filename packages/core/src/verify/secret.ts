@@ -165,6 +165,11 @@ const mistakes: readonly (Mistake & { readonly pattern: RegExp })[] = [
     fix: "Set the endpoint's own secret, which ScrapeNest shows once: whsec_ and base64.",
   },
   {
+    pattern: /,\s*$|whsec_[^,]*,\s*whsec_/,
+    problem: 'is a list with commas',
+    fix: "Pass its entries, as in secret: list.split(',').",
+  },
+  {
     pattern: /^\s|\s$/,
     problem: 'contains whitespace at the start or the end',
     fix: 'Remove it. A secret that is read from a file often ends with a line break: trim it.',

@@ -19,7 +19,8 @@ export interface OutgoingDelivery {
   /** The time limit for the reply, in milliseconds. @default 10000, as documented by ScrapeNest */
   readonly timeoutMs?: number | undefined
   readonly signal?: AbortSignal | undefined
-  readonly agent?: Agent | undefined
+  /** `false` opens a new connection. */
+  readonly agent?: Agent | false | undefined
 }
 
 /** The result of one delivery. */
@@ -39,6 +40,8 @@ export interface DeliveryReply {
 
 /** The error of a connection that the fault `drop` closed. */
 const dropped = new Error('connection dropped')
+/** The error of a kept connection that the server had closed, or closed before it could read the request. */
+const stale = new Error('stale connection')
 const maxReplyBytes = 2048
 const slowPieces = 10
 const slowPauseMs = 100
@@ -57,11 +60,21 @@ export async function sendDelivery(delivery: OutgoingDelivery): Promise<Delivery
   const signal = delivery.signal === undefined ? timeout : AbortSignal.any([delivery.signal, timeout])
   const latencyMs = (): number => Math.round(performance.now() - startedMs)
   try {
-    const { location, ...reply } = await post(delivery, signal)
+    const { location, ...reply } = await postAgainIfStale(delivery, signal)
     return { ...reply, ...(location !== undefined && { location }), latencyMs: latencyMs() }
   } catch (error) {
     const failure = timeout.aborted ? `no reply within ${timeoutMs} ms` : reasonOf(error)
     return { responseBody: '', latencyMs: latencyMs(), failure, ...(error === dropped && { isDropped: true }) }
+  }
+}
+
+/** A server may close a kept connection at any time. That is not its reply, so the delivery is sent on a new connection. */
+async function postAgainIfStale(delivery: OutgoingDelivery, signal: AbortSignal): Promise<ReceivedReply> {
+  try {
+    return await post(delivery, signal)
+  } catch (error) {
+    if (error !== stale) throw error
+    return post({ ...delivery, agent: false }, signal)
   }
 }
 
@@ -74,7 +87,7 @@ async function post(delivery: OutgoingDelivery, signal: AbortSignal): Promise<Re
   const request = send(url, {
     method: 'POST',
     signal,
-    ...(delivery.agent !== undefined && url.protocol === 'http:' && { agent: delivery.agent }),
+    ...(isUsable(delivery.agent, url) && { agent: delivery.agent }),
     headers: {
       'content-type': 'application/json',
       'content-length': bytes.length,
@@ -84,7 +97,10 @@ async function post(delivery: OutgoingDelivery, signal: AbortSignal): Promise<Re
   })
   const responded = new Promise<IncomingMessage>((resolve, reject) => {
     request.once('response', resolve)
-    request.on('error', reject)
+    request.on('error', (error: NodeJS.ErrnoException) => {
+      const isReset = error.code === 'ECONNRESET' || error.code === 'EPIPE'
+      reject(request.reusedSocket && isReset ? stale : error)
+    })
   })
   // A slow body may be refused before `responded` is awaited. Without this, that would be an unhandled rejection.
   responded.catch(() => {})
@@ -92,6 +108,11 @@ async function post(delivery: OutgoingDelivery, signal: AbortSignal): Promise<Re
   else if (faults.has('slow')) await writeSlowly(request, bytes, signal)
   else request.end(bytes)
   return readReply(await responded)
+}
+
+/** The simulator's agent is for http. */
+function isUsable(agent: OutgoingDelivery['agent'], { protocol }: URL): boolean {
+  return agent === false || (agent !== undefined && protocol === 'http:')
 }
 
 function dropHalfway(request: ClientRequest, bytes: Buffer): void {

@@ -1,6 +1,8 @@
-import { describe, expect, it } from 'vitest'
+import { once } from 'node:events'
+import { type AddressInfo, createServer } from 'node:net'
+import { describe, expect, it, onTestFinished } from 'vitest'
 import { sampleEvent } from '../../src/index.ts'
-import { accepted, repliesTo, subscribe } from '../local-simulator.ts'
+import { accepted, repliesTo, setUp, subscribe } from '../local-simulator.ts'
 
 describe('a delivery', () => {
   it('is accepted by a receiver, and its bytes are not those of JSON.stringify', async () => {
@@ -42,6 +44,31 @@ describe('a delivery', () => {
     const [one, two, three] = message?.attempts.map(({ dispatchedAt }) => dispatchedAt.getTime()) ?? []
     expect(Number(two) - Number(one)).toBeGreaterThanOrEqual(9)
     expect(Number(three) - Number(two)).toBeGreaterThanOrEqual(19)
+  })
+
+  it('is sent on a new connection if the server closes the kept one, and that is one attempt', async () => {
+    let connections = 0
+    // Answers the first request of each connection, and closes it at the second.
+    const server = createServer((socket) => {
+      connections += 1
+      let requests = 0
+      socket.on('data', () => {
+        requests += 1
+        if (requests === 1) socket.write('HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n')
+        else socket.destroy()
+      })
+    })
+    onTestFinished(() => void server.close())
+    await once(server.listen(0, '127.0.0.1'), 'listening')
+    const { port } = server.address() as AddressInfo
+    const { simulator } = await setUp({ retryDelaysMs: [] })
+    simulator.register({ url: `http://127.0.0.1:${port}/` })
+    for (const type of ['job.created', 'job.completed']) {
+      simulator.send(sampleEvent(type))
+      await simulator.idle()
+    }
+    expect(simulator.messages.map(repliesTo)).toEqual([['200 '], ['200 ']])
+    expect(connections).toBe(2)
   })
 
   it('is retried even if onAttempt throws', async () => {
