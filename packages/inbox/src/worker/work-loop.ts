@@ -140,10 +140,11 @@ export class WorkLoop implements ConsumerWork {
 
   /** Other processes may do this at the same time. The one that ends the attempt reports it. */
   async #endExpired(nowMs: number): Promise<void> {
-    const held = new Set(this.#attempts.held.map(({ claimed }) => keyOf(claimed.lease)))
+    // Before the store is asked: an attempt that ends meanwhile is not expired either.
+    const { held } = this.#attempts
     for (const expired of await this.#store.expired(this.#consumer.name, { nowMs })) {
       // Not for leases of this process, which are judged by monotonic time: after the clock is set, they may look expired.
-      if (held.has(keyOf(expired.lease))) continue
+      if (held.some(({ claimed }) => isSame(claimed.lease, expired.lease))) continue
       const ending = endingOfExpired(expired, this.#settings)
       if (await this.#store.end(expired.lease, ending)) this.#attempts.reportExpired(expired, ending)
     }
@@ -221,6 +222,6 @@ export class WorkLoop implements ConsumerWork {
   }
 }
 
-function keyOf({ id, token }: Lease): string {
-  return `${id} ${token}`
+function isSame(one: Lease, other: Lease): boolean {
+  return one.id === other.id && one.token === other.token
 }
