@@ -166,7 +166,7 @@ describe.skipIf(!hasEngine('postgres'))('the inbox on pg-boss', () => {
     expect(Math.min(...gapsMs)).toBeGreaterThan(100)
   })
 
-  it("is staggered by pg-boss's maintenance too, whatever the last delay of each event was", async () => {
+  it("is staggered by pg-boss's supervisor too, whatever the last delay of each event was", async () => {
     const inbox = createInbox({ backoff: () => 60_000 })
     await inbox.start(
       createInboxConsumer(() => {
@@ -186,7 +186,7 @@ describe.skipIf(!hasEngine('postgres'))('the inbox on pg-boss', () => {
 
     const dueAtMs = await dueTimes()
     expect(dueAtMs).toHaveLength(10)
-    // pg-boss's maintenance spreads them at random over a minute.
+    // pg-boss's supervisor spreads them at random over a minute.
     expect((dueAtMs.at(-1) as number) - (dueAtMs[0] as number)).toBeGreaterThan(1000)
   })
 
@@ -210,8 +210,8 @@ describe.skipIf(!hasEngine('postgres'))('the inbox on pg-boss', () => {
     expect((await inbox.get(event.eventId))?.history).toMatchObject([{ attempt: 3, error: { code: 'lease_ended' } }])
   })
 
-  describe("an attempt that pg-boss's maintenance ended", () => {
-    async function endByMaintenance({
+  describe("an attempt that pg-boss's supervisor ended", () => {
+    async function endBySupervisor({
       retryCount,
       ...options
     }: Partial<PgBossInboxOptions> & { readonly retryCount: number }) {
@@ -232,13 +232,13 @@ describe.skipIf(!hasEngine('postgres'))('the inbox on pg-boss', () => {
     }
 
     it('is read as one whose lease ended', async () => {
-      const { inbox, event } = await endByMaintenance({ retryCount: 0 })
+      const { inbox, event } = await endBySupervisor({ retryCount: 0 })
       expect(await inbox.get(event.eventId)).toMatchObject({ state: 'ready', attempts: 1 })
       expect((await inbox.get(event.eventId))?.history).toMatchObject([{ attempt: 1, error: { code: 'lease_ended' } }])
     })
 
     it('is reported by a worker, and its event retried after the backoff, not hours later', async () => {
-      const { inbox, event } = await endByMaintenance({ retryCount: 6, backoff: () => 100 })
+      const { inbox, event } = await endBySupervisor({ retryCount: 6, backoff: () => 100 })
       const reports: unknown[] = []
       const consumer = createInboxConsumer(() => {})
       await inbox.start({ ...consumer, report: (error) => reports.push((error as { code?: unknown }).code) })
@@ -248,7 +248,7 @@ describe.skipIf(!hasEngine('postgres'))('the inbox on pg-boss', () => {
     })
 
     it('is reported as dead if it was the last', async () => {
-      const { inbox, event } = await endByMaintenance({ retryCount: 2, maxAttempts: 3 })
+      const { inbox, event } = await endBySupervisor({ retryCount: 2, maxAttempts: 3 })
       const reports: unknown[] = []
       const consumer = createInboxConsumer(() => {})
       await inbox.start({ ...consumer, report: (error) => reports.push((error as { code?: unknown }).code) })

@@ -24,9 +24,9 @@ import {
   type BossCall,
   changeTimeoutMs,
   deliveryTimeoutMs,
-  maintenanceRetryDelaySeconds,
   mostRetries,
   scanTimeoutMs,
+  supervisorRetryDelaySeconds,
 } from './boss.ts'
 import { delayOf, Endings } from './endings.ts'
 import { jobIdOf } from './jobs/job-data.ts'
@@ -268,7 +268,7 @@ export class BossStore implements EventStore {
          UPDATE ${schema}.job
          SET state = 'created', retry_count = 0, retry_limit = ${mostRetries}, started_on = NULL,
            completed_on = NULL, heartbeat_on = NULL, start_after = now(), deletion_seconds = ${deleteAfterSeconds},
-           keep_until = now() + (keep_until - created_on), retry_delay = ${maintenanceRetryDelaySeconds}, retry_backoff = true,
+           keep_until = now() + (keep_until - created_on), retry_delay = ${supervisorRetryDelaySeconds}, retry_backoff = true,
            data = data || jsonb_build_object('replays', CASE WHEN jsonb_typeof(data->'replays') = 'number'
              THEN LEAST((data->>'replays')::numeric, 1000000000) + 1 ELSE 1 END)
          WHERE ${final} AND data ? 'signedHeaders'

@@ -48,7 +48,7 @@ const foreverSeconds = 315_360_000
 export const longestDelayMs: number = foreverSeconds * 1000
 
 /** The base of pg-boss's jittered delays, in seconds. Applies if pg-boss finds an expired lease before a worker does. */
-export const maintenanceRetryDelaySeconds = 30
+export const supervisorRetryDelaySeconds = 30
 
 /**
  * How often pg-boss retries: always, because the worker decides when an event is dead. A move to dead letters by pg-boss
@@ -176,7 +176,7 @@ export class Boss {
     return {
       retryLimit: mostRetries,
       // For expired attempts that pg-boss finds, until a worker finds them (`BossStore.expired`).
-      retryDelay: maintenanceRetryDelaySeconds,
+      retryDelay: supervisorRetryDelaySeconds,
       retryBackoff: true,
       heartbeatSeconds: this.heartbeatSeconds,
       expireInSeconds: Math.min(longestExpirySeconds, longestRunSeconds),

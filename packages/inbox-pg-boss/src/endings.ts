@@ -1,7 +1,7 @@
 import { type InboxEvent, isWebhookError } from '@scrapenest-webhooks/core'
 import { type Ending, type InboxSettings, type Lease, leaseEnded } from '@scrapenest-webhooks/inbox/kit'
 import type { Db } from 'pg-boss'
-import { type Boss, longestDelayMs, maintenanceRetryDelaySeconds, mostRetries } from './boss.ts'
+import { type Boss, longestDelayMs, mostRetries, supervisorRetryDelaySeconds } from './boss.ts'
 import type { JobOutput } from './jobs/job-data.ts'
 import { attemptOf, type HeldClaims, nameOf } from './jobs/leases.ts'
 import { isDataRefusal } from './postgres-faults.ts'
@@ -135,7 +135,7 @@ export class Endings {
          SET start_after = now() + LEAST($4::double precision, ${longestDelayMs}) * interval '1 millisecond',
            retry_delay = $5, retry_backoff = true
          WHERE name = $1 AND id = $2 AND state = 'retry' AND retry_count = $3`,
-        [this.#boss.queueOf(nameOf(lease)), id, retryCount, delayMs, maintenanceRetryDelaySeconds],
+        [this.#boss.queueOf(nameOf(lease)), id, retryCount, delayMs, supervisorRetryDelaySeconds],
       )
     } catch {
       // The attempt has ended anyway, and the event is due at the next whole second.
