@@ -31,6 +31,7 @@ await app.register(board.registerPlugin(), { prefix: '/queues' })
 app.addHook('onClose', () => queue.close())
 
 process.once('SIGTERM', () => app.close())
+process.once('SIGINT', () => app.close())
 
 const port = Number(process.env.PORT ?? 3000)
 await app.listen({ port })

@@ -18,6 +18,9 @@ const worker = createWorker({
     },
   },
 })
-process.once('SIGTERM', () => worker.close({ graceMs: 30_000 }))
+// Less than the 30 s after which Kubernetes kills a process.
+const stop = (): Promise<void> => worker.close({ graceMs: 20_000 })
+process.once('SIGTERM', stop)
+process.once('SIGINT', stop)
 await worker.start()
 console.log('Working.')

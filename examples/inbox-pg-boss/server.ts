@@ -43,8 +43,10 @@ async function transaction(work: (client: pg.PoolClient) => Promise<void>): Prom
 const port = Number(process.env.PORT ?? 3000)
 const server = app.listen(port, () => console.log(`Listening at http://localhost:${port}`))
 
-process.once('SIGTERM', async () => {
+async function stop(): Promise<void> {
   server.close()
   await webhooks.receiver.close()
   await pool.end()
-})
+}
+process.once('SIGTERM', stop)
+process.once('SIGINT', stop)

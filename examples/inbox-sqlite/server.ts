@@ -26,6 +26,7 @@ await app.register(scrapenestWebhooks, {
 
 // Refuses new deliveries, waits for running handlers, and releases unfinished events. The next start continues with them.
 process.once('SIGTERM', () => app.close())
+process.once('SIGINT', () => app.close())
 
 const port = Number(process.env.PORT ?? 3000)
 await app.listen({ port })

@@ -25,7 +25,9 @@ const port = Number(process.env.PORT ?? 3000)
 const server = createServer(webhooks)
 server.listen(port, () => console.log(`Listening at http://localhost:${port}`))
 
-process.once('SIGTERM', async () => {
+async function stop(): Promise<void> {
   server.close()
   await webhooks.receiver.close()
-})
+}
+process.once('SIGTERM', stop)
+process.once('SIGINT', stop)

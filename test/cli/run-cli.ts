@@ -64,6 +64,7 @@ function finish(child: ChildProcessWithoutNullStreams, input?: Uint8Array): Prom
 }
 
 export interface RunningCli {
+  readonly pid: number
   /** The lines so far, parsed as JSON. */
   readonly lines: readonly Record<string, unknown>[]
   /** Resolves with the first matching line. */
@@ -92,6 +93,7 @@ export function startCli(parameters: readonly string[], options: CliOptions = {}
   })
   const exited = new Promise<number | null>((resolve) => child.once('close', resolve))
   return {
+    pid: child.pid as number,
     lines,
     line: (fits) =>
       new Promise((resolve) => {

@@ -1,3 +1,5 @@
+import { execFile } from 'node:child_process'
+import { promisify } from 'node:util'
 import { ScrapeNestClient } from '@scrapenest-webhooks/client'
 import { describe, expect, it } from 'vitest'
 import { environment, secret, startReceiver } from './local-server.ts'
@@ -40,6 +42,18 @@ it('simulate prints the secret of an endpoint only if it generated it', async ()
     expect(stdout + stderr).not.toContain(secret)
   }
   expect(given[1]?.json()[0]).toMatchObject({ endpoints: [{ endpoint_id: expect.stringMatching(/^ep_/) }] })
+})
+
+it.skipIf(process.platform === 'win32').each([
+  ['does not show a secret from the environment', [], environment, false],
+  ['shows a secret from an option', ['--secret', secret], {}, true],
+] as const)('the process list %s', async (_does, option, env, isShown) => {
+  const cli = startCli(['simulate', '--port', '0', '--json', ...option], { env })
+  await cli.line((line) => 'apiKey' in line)
+  const { stdout } = await promisify(execFile)('ps', ['-ww', '-o', 'args=', '-p', String(cli.pid)])
+  expect(stdout).toContain('simulate --port 0')
+  expect(stdout.includes(secret)).toBe(isShown)
+  expect(await cli.stop()).toBe(0)
 })
 
 it('simulate and endpoints create never print the password of an endpoint', async () => {

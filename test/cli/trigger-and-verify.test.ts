@@ -34,6 +34,14 @@ describe('trigger', () => {
     expect(events[0]?.data).not.toHaveProperty('artifact_count')
   })
 
+  it('signs with the newest secret of a list, which is separated by commas, as in the guide to rotation', async () => {
+    const { url } = await startReceiver()
+    const accepts = async (list: string): Promise<unknown> =>
+      (await runCli(['trigger', 'job.created', '--to', url], { env: { SCRAPENEST_WEBHOOK_SECRET: list } })).exitCode
+    expect(await accepts(`${secret},${generateSecret()}`)).toBe(0)
+    expect(await accepts(`${generateSecret()},${generateSecret()}`)).toBe(1)
+  })
+
   it('sends event types outside the catalog', async () => {
     const unknown: unknown[] = []
     const { url } = await startReceiver({ onUnknownEvent: (event) => void unknown.push(event) })

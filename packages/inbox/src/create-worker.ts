@@ -45,6 +45,7 @@ export interface InboxWorker extends AsyncDisposable {
  * const worker = createWorker({ inbox: sqliteInbox({ file: './data/webhooks.db' }), onEvent: { 'artifact.ready': save } })
  * await worker.start()
  * process.once('SIGTERM', () => worker.close())
+ * process.once('SIGINT', () => worker.close())
  */
 export function createWorker<
   Events extends object = ScrapeNestEvents,
