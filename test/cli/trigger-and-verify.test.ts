@@ -236,11 +236,29 @@ describe('verify', () => {
   })
 
   const compact = JSON.stringify(event)
+  /** The same JSON as other languages write it. */
+  const escaped = {
+    none: '{"name":"zürich","url":"https://a.example/?b=<c>&d"}',
+    python: String.raw`{"name": "z\u00fcrich", "url": "https://a.example/?b=<c>&d"}`,
+    php: String.raw`{"name":"z\u00fcrich","url":"https:\/\/a.example\/?b=<c>&d"}`,
+    phpSlashes: String.raw`{"name":"zürich","url":"https:\/\/a.example\/?b=<c>&d"}`,
+    go: String.raw`{"name":"zürich","url":"https://a.example/?b=\u003cc\u003e\u0026d"}`,
+  }
   it.each([
     ['a line break added at the end', compact, `${compact}\n`, /ends with a line break/],
     ['a line break removed from the end', `${compact}\r\n`, compact, undefined],
     ['indentation added', compact, JSON.stringify(event, null, 2), /signed form is compact/],
     ['indentation removed', JSON.stringify(event, null, 2), compact, /indented by two spaces/],
+    ['escapes of Python removed', escaped.python, escaped.none, /comma and colon and escapes .* as Python/],
+    ['escapes of PHP removed', escaped.php, escaped.none, /compact and escapes slashes .* ASCII, as PHP/],
+    [
+      'escaped slashes of PHP removed',
+      escaped.phpSlashes,
+      escaped.none,
+      /compact and escapes slashes \(\\\/\), as PHP/,
+    ],
+    ['escapes of Go removed', escaped.go, escaped.none, /compact and escapes <, > and & .* as Go/],
+    ['escapes added', escaped.none, escaped.php, /signed form is compact\./],
     ['a byte order mark added', compact, `\ufeff${compact}`, /byte order mark/],
     ['a letter changed', compact, compact.replace('job.completed', 'job.completes'), undefined],
   ])('explains how the body was modified: %s', async (_what, signed, body, hint) => {

@@ -27,16 +27,52 @@ function restorations(text: string): readonly (readonly [restored: string | unde
     [text.replaceAll('\r\n', '\n'), 'The body has Windows line breaks that were not signed.'],
     [text.replaceAll(/\r?\n/g, '\r\n'), 'The body lost its Windows line breaks.'],
     [text.replace(/^\ufeff/, ''), 'The body starts with a byte order mark that was not signed.'],
-    [serialize(text, (value) => JSON.stringify(value)), 'The JSON was serialized again. The signed form is compact.'],
-    [
-      serialize(text, stringifyLikePython),
-      'The JSON was serialized again. The signed form has a space after each comma and colon.',
-    ],
-    [
-      serialize(text, (value) => JSON.stringify(value, null, 2)),
-      'The JSON was serialized again. The signed form is indented by two spaces.',
-    ],
+    ...serializations(text),
   ]
+}
+
+const layouts: readonly (readonly [stringify: (value: unknown) => string, description: string])[] = [
+  [(value) => JSON.stringify(value), 'is compact'],
+  [stringifyLikePython, 'has a space after each comma and colon'],
+  [(value) => JSON.stringify(value, null, 2), 'is indented by two spaces'],
+]
+
+/** What common writers escape. They can be applied to JSON as a whole, because these characters only occur in strings. */
+const escapings: readonly (readonly [escapeJson: (json: string) => string, description: string])[] = [
+  [(json) => json, ''],
+  [escapeNonAscii, ' and escapes characters outside ASCII (\\u00fc), as Python does'],
+  [
+    (json) => escapeNonAscii(escapeSlashes(json)),
+    ' and escapes slashes (\\/) and characters outside ASCII, as PHP does',
+  ],
+  [escapeSlashes, ' and escapes slashes (\\/), as PHP does'],
+  [escapeHtml, ' and escapes <, > and & (\\u003c), as Go does'],
+]
+
+function serializations(text: string): readonly (readonly [restored: string | undefined, hint: string])[] {
+  return layouts.flatMap(([stringify, layout]) => {
+    const json = serialize(text, stringify)
+    return escapings.map(([escapeJson, escaping]) => {
+      const hint = `The JSON was serialized again. The signed form ${layout}${escaping}.`
+      return [json && escapeJson(json), hint] as const
+    })
+  })
+}
+
+function escapeNonAscii(json: string): string {
+  return json.replace(/[\u0080-\uffff]/g, unicodeEscape)
+}
+
+function escapeSlashes(json: string): string {
+  return json.replaceAll('/', '\\/')
+}
+
+function escapeHtml(json: string): string {
+  return json.replace(/[<>&\u2028\u2029]/g, unicodeEscape)
+}
+
+function unicodeEscape(character: string): string {
+  return `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`
 }
 
 function serialize(text: string, stringify: (value: unknown) => string): string | undefined {
