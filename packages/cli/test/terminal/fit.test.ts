@@ -31,7 +31,7 @@ describe('wrapLine', () => {
     expect(wrapLine(`  Open ${url} now`, 40)).toBe(`  Open\n  ${url}\n  now`)
   })
 
-  it('leaves a line that fits as it is', () => {
+  it('leaves a line that fits unchanged', () => {
     expect(wrapLine('state   done', 12)).toBe('state   done')
   })
 
