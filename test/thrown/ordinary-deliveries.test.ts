@@ -89,7 +89,9 @@ describe.each(kinds)('with $name', ({ isMissing = false, open }) => {
         expect(forged.answer, host).toBe('400 {"error":"signature_mismatch"}')
         expect(forged.thrown[0]?.thrower, host).toMatch(/^matchSignature, packages\/core\/src\/verify\/verify\.ts:/)
       }
-      if (stats !== undefined) expect(stats).toMatchObject({ done: 5 * observed.length, dead: 0 })
+      if (stats === undefined) return
+      expect(stats).toMatchObject({ ready: 0, running: 0, dead: 0 })
+      expect(stats.done).toBeGreaterThanOrEqual(5 * observed.length)
     },
     60_000,
   )
