@@ -145,9 +145,12 @@ describe('errors of the API', () => {
 describe('retries', () => {
   const busy = { status: 503, headers: { 'retry-after': '0' } }
 
-  it('retries a submission under the same idempotency_token', async () => {
+  it.each([
+    ['without one from the caller', submission],
+    ['with an explicit undefined', { ...submission, idempotency_token: undefined }],
+  ])('retries a submission under the same idempotency_token, %s', async (_what, request) => {
     const { url, requests } = await startStub(busy, busy, { status: 201, body: job })
-    await clientOf(url, { maxRetries: 2 }).scrapeAsync(submission)
+    await clientOf(url, { maxRetries: 2 }).scrapeAsync(request)
     const tokens = requests.map(({ body }) => JSON.parse(body).idempotency_token)
     expect(tokens).toHaveLength(3)
     expect(new Set(tokens).size).toBe(1)

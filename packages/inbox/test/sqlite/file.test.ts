@@ -1,6 +1,6 @@
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
-import { readFileSync, statSync } from 'node:fs'
+import { existsSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { createInboxConsumer, createInboxEvent } from '@scrapenest-webhooks/testing'
@@ -47,6 +47,16 @@ describe('an inbox file', () => {
     await store.put(createInboxEvent(), { nowMs: 0 })
     for (const suffix of ['', '-wal', '-shm']) expect(statSync(file + suffix).mode & 0o777).toBe(0o600)
     expect(statSync(join(file, '..')).mode & 0o777).toBe(0o700)
+  })
+
+  it('is closed at the end of a block with `await using`', async () => {
+    const file = temporaryFile()
+    {
+      await using inbox = sqliteInbox({ file })
+      await inbox.put(createInboxEvent())
+      expect(existsSync(`${file}-wal`)).toBe(true)
+    }
+    expect(existsSync(`${file}-wal`)).toBe(false)
   })
 
   it('is searched with indexes that do not grow with done events', async () => {
