@@ -75,8 +75,10 @@ const knownOptions = {
 } as const satisfies Record<keyof SimulatorOptions, true>
 
 /** @throws {ConfigurationError} `configuration_invalid` */
-export function readSimulatorOptions(options: SimulatorOptions): SimulatorSettings {
-  checkKnownOptions(options, knownOptions)
+export function readSimulatorOptions(given: SimulatorOptions): SimulatorSettings {
+  checkKnownOptions(given, knownOptions)
+  // Own properties only: a polluted `Object.prototype` must not set a known API key.
+  const options: SimulatorOptions = Object.assign(Object.create(null), given)
   checkHooks(options, ['onAttempt', 'random'])
   const { apiKey = randomApiKey(), random = Math.random, onAttempt } = options
   return {

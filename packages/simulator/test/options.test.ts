@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest'
 import { type SimulatorOptions, startSimulator } from '../src/index.ts'
+import { readSimulatorOptions } from '../src/options.ts'
 
 it.each([
   [{ faults: { tampered: 1 } }, /Unknown fault/],
@@ -13,4 +14,25 @@ it.each([
   [{ prot: 1 }, /Unknown option/],
 ])('refuses %o', async (options, message) => {
   await expect(startSimulator(options as SimulatorOptions)).rejects.toThrow(message)
+})
+
+it('takes no option from a polluted prototype', () => {
+  Object.assign(Object.prototype, { apiKey: 'known', retryDelaysMs: [1] })
+  try {
+    expect(readSimulatorOptions({})).toMatchObject({ apiKey: expect.stringMatching(/^sn_test_/) })
+    expect(readSimulatorOptions({}).retryDelaysMs.length).toBeGreaterThan(1)
+  } finally {
+    for (const name of ['apiKey', 'retryDelaysMs']) Reflect.deleteProperty(Object.prototype, name)
+  }
+})
+
+it('uses the default of an option that is undefined', () => {
+  const names = ['port', 'apiKey', 'speed', 'retryDelaysMs', 'urlTtlSeconds', 'signatureKey', 'faults', 'random']
+  const { apiKey, random, ...settings } = readSimulatorOptions(
+    Object.fromEntries(names.map((name) => [name, undefined])),
+  )
+  const { apiKey: _key, random: _random, ...defaults } = readSimulatorOptions({})
+  expect(settings).toEqual(defaults)
+  expect(apiKey).toMatch(/^sn_test_/)
+  expect(random).toBe(Math.random)
 })

@@ -28,10 +28,15 @@ export function createEvent<Type extends EventType<ScrapeNestEvents>>(
     occurred_at: occurredAt,
     org_id: '5a3d9f0e-7c41-4c67-9d0c-3f6f2b9a1e77',
     org_slug: 'example-org',
-    ...envelope,
-    data: { ...sampleData(type, data, occurredAt), ...data },
+    ...withoutUndefined(envelope),
+    data: { ...sampleData(type, data, occurredAt), ...withoutUndefined(data ?? {}) },
     // The compiler cannot tell which branch of sampleData belongs to Type.
   } as unknown as EventOf<ScrapeNestEvents, Type>
+}
+
+/** An explicit `undefined` means the default. */
+function withoutUndefined(overrides: object): object {
+  return Object.fromEntries(Object.entries(overrides).filter(([, value]) => value !== undefined))
 }
 
 function sampleData(type: EventType<ScrapeNestEvents>, overrides: object | undefined, at: string): object {

@@ -59,12 +59,14 @@ export interface RotatingSecret {
  * await app.register(scrapenestWebhooks, { path, ...rotatingSecret({ load }), onEvent })
  */
 export function rotatingSecret(options: RotatingSecretOptions): RotatingSecret {
-  const { load, onError = warn, now = () => Date.now() } = options
+  // Own properties only: a polluted `Object.prototype` must not keep a replaced secret valid for longer.
+  const own: RotatingSecretOptions = Object.assign(Object.create(null), options)
+  const { load, onError = warn, now = () => Date.now() } = own
   if (typeof load !== 'function') throw unexpected('load', load, 'a function')
-  checkHooks(options, ['onError'])
-  const overlapMs = checkWholeNumber('overlapMs', options.overlapMs ?? 86_400_000, { min: 0 })
-  const maxAgeMs = checkWholeNumber('maxAgeMs', options.maxAgeMs ?? 60_000, { min: 0 })
-  const minIntervalMs = checkWholeNumber('minIntervalMs', options.minIntervalMs ?? 1_000, { min: 0 })
+  checkHooks(own, ['onError'])
+  const overlapMs = checkWholeNumber('overlapMs', own.overlapMs ?? 86_400_000, { min: 0 })
+  const maxAgeMs = checkWholeNumber('maxAgeMs', own.maxAgeMs ?? 60_000, { min: 0 })
+  const minIntervalMs = checkWholeNumber('minIntervalMs', own.minIntervalMs ?? 1_000, { min: 0 })
 
   /** Newest first. A retired secret has been replaced by a newer one. */
   let known: readonly { readonly secret: Secret; readonly retiredAtMs?: number }[] = []

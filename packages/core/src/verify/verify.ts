@@ -61,7 +61,9 @@ export function verify(
   options: VerifyOptions = {},
 ): VerifiedMessage {
   const parsed = parseSecrets(secrets)
-  const { toleranceSeconds = defaultToleranceSeconds, now = () => Date.now() } = options
+  // Own properties only: a polluted `Object.prototype` must not widen the tolerance.
+  const own: VerifyOptions = Object.assign(Object.create(null), options)
+  const { toleranceSeconds = defaultToleranceSeconds, now = () => Date.now() } = own
   // NaN or Infinity would silently disable the check.
   checkWholeNumber('toleranceSeconds', toleranceSeconds, { min: 1 })
   const candidates = readSignedHeaders(collectHeaders(message?.headers), now(), toleranceSeconds)

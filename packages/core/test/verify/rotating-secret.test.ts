@@ -59,6 +59,24 @@ describe('rotatingSecret', () => {
     expect(await secret()).toEqual([two])
   })
 
+  it('ignores options that a polluted prototype sets', async () => {
+    Object.assign(Object.prototype, { overlapMs: 1_000_000_000_000 })
+    let source: ReturnType<typeof rotating>
+    try {
+      source = rotating({ maxAgeMs: 1_000 })
+    } finally {
+      Reflect.deleteProperty(Object.prototype, 'overlapMs')
+    }
+    const { secret, store, clock } = source
+    await secret()
+    store.secret = two
+    clock.advance(1_000)
+    await secret()
+    await settle()
+    clock.advance(86_400_000)
+    expect(await secret()).toEqual([two])
+  })
+
   it('reloads immediately after a mismatch, at most every minIntervalMs', async () => {
     const { secret, onDelivery, store, clock } = rotating({ minIntervalMs: 1_000 })
     await secret()

@@ -103,6 +103,21 @@ describe('verify', () => {
     )
   })
 
+  it.each([{ toleranceSeconds: 1_000_000_000_000 }, { now: () => startMs }])(
+    'ignores options that a polluted prototype sets: %o',
+    (polluted) => {
+      Object.assign(Object.prototype, polluted)
+      try {
+        for (const options of [undefined, {}])
+          expect(() => verify({ headers: family('svix'), body: 'x' }, secret, options)).toThrow(
+            refusal('timestamp_outside_tolerance'),
+          )
+      } finally {
+        for (const name of Object.keys(polluted)) Reflect.deleteProperty(Object.prototype, name)
+      }
+    },
+  )
+
   it('uses the real clock by default', () => {
     const { headers } = deliver('x', { sentAtMs: Date.now() })
     expect(verify({ headers, body: 'x' }, secret).messageId).toBe('msg_1')

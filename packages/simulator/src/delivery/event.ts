@@ -26,10 +26,11 @@ export function createEvent(eventType: string, data: object): OutgoingEvent {
 /**
  * Creates an event of any type, with sample data if the type is in ScrapeNest's catalog.
  *
- * @param data overrides fields of the sample. `{ status: 'failed' }` turns `job.completed` into the event of a failed job.
+ * @param data overrides fields of the sample, except with `undefined`. `{ status: 'failed' }` turns `job.completed` into the event of a failed job.
  */
 export function sampleEvent(eventType: string, data: Readonly<Record<string, unknown>> = {}): OutgoingEvent {
-  return createEvent(eventType, { ...sampleData(eventType, data['status']), ...data })
+  const overrides = Object.entries(data).filter(([, value]) => value !== undefined)
+  return createEvent(eventType, { ...sampleData(eventType, data['status']), ...Object.fromEntries(overrides) })
 }
 
 function sampleData(eventType: string, status: unknown): object {

@@ -12,6 +12,13 @@ describe('a sample event', () => {
     expect(sampleEvent('artifact.ready').event_id).not.toBe(event.event_id)
   })
 
+  it('keeps a field whose override is undefined', () => {
+    expect(sampleEvent('job.created', { job_id: undefined, status: undefined })['data']).toMatchObject({
+      job_id: expect.any(String),
+      status: 'queued',
+    })
+  })
+
   it('of a failed job has the fields of a failure', () => {
     const { data } = sampleEvent('job.completed', { status: 'failed', failure_reason: 'blocked' })
     expect(data).toMatchObject({ status: 'failed', failure_reason: 'blocked' })
