@@ -19,13 +19,13 @@ interface Source {
 }
 
 /** Where a page ended. */
-interface Place extends ListPosition {
+interface PageEnd extends ListPosition {
   readonly name: string
   readonly list: JobType
 }
 
 interface Found {
-  readonly place: Place
+  readonly end: PageEnd
   readonly summary: InboxSummary
 }
 
@@ -50,10 +50,10 @@ export async function readPage(
   const page = found.slice(0, limit)
   const last = page.at(-1)
   // Ids start with the time.
-  page.sort((one, other) => (one.place.id < other.place.id ? 1 : -1))
+  page.sort((one, other) => (one.end.id < other.end.id ? 1 : -1))
   return {
     events: page.map(({ summary }) => summary),
-    ...(found.length > limit && last !== undefined ? { nextCursor: toCursor(last.place) } : {}),
+    ...(found.length > limit && last !== undefined ? { nextCursor: toCursor(last.end) } : {}),
   }
 }
 
@@ -72,11 +72,11 @@ interface Scan {
 }
 
 async function* eventsAfter(cursor: string | undefined, { sources, read, filter }: Scan): AsyncGenerator<Found> {
-  const place = cursor === undefined ? undefined : readCursor(cursor)
-  const isPlace = ({ name, list }: Source): boolean => name === place?.name && list === place.list
-  const first = Math.max(0, sources.findIndex(isPlace))
+  const start = cursor === undefined ? undefined : readCursor(cursor)
+  const isStart = ({ name, list }: Source): boolean => name === start?.name && list === start.list
+  const first = Math.max(0, sources.findIndex(isStart))
   for (const source of sources.slice(first)) {
-    const after = isPlace(source) ? place : undefined
+    const after = isStart(source) ? start : undefined
     for await (const found of eventsIn(source, { read, after })) {
       if (fitsFilter(found.summary, filter)) yield found
     }
@@ -97,19 +97,19 @@ async function* eventsIn(
       // The job was deleted after its id was read, is unreadable, is one of BullMQ's markers, or is another job in the
       // application's queue.
       if (job === undefined || eventKeyOf(position.id) === undefined) continue
-      yield { place: { ...position, name, list }, summary: toSummary(job, state) }
+      yield { end: { ...position, name, list }, summary: toSummary(job, state) }
     }
     after = positions.at(-1)
     if (positions.length < batchLength) return
   }
 }
 
-function toCursor({ name, list, id, index }: Place): string {
+function toCursor({ name, list, id, index }: PageEnd): string {
   return Buffer.from(JSON.stringify([name, list, index, id])).toString('base64url')
 }
 
 /** @throws {ConfigurationError} `configuration_invalid` */
-function readCursor(cursor: string): Place {
+function readCursor(cursor: string): PageEnd {
   try {
     const [name, list, index, id] = JSON.parse(Buffer.from(cursor, 'base64url').toString())
     if (Number.isSafeInteger(index) && typeof id === 'string') return { name, list, index, id }
