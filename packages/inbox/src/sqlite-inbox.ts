@@ -37,7 +37,7 @@ export function sqliteInbox(options: SqliteInboxOptions): Inbox {
     )
   }
   // SQLite would treat these as file names in the working directory.
-  if (/^(file|sqlite):|^~\//.test(file)) {
+  if (/^(file|sqlite):|^[a-z][a-z0-9+.-]+:\/\/|^~\/|\0/i.test(file)) {
     throw new ConfigurationError(
       `Expected file to be a plain path, got ${JSON.stringify(file.replace(/^([^/]*\/\/).*@/, '$1…@'))}. URLs and "~" are not expanded.`,
     )

@@ -31,7 +31,8 @@ const faultOfSystemCode: { readonly [code: string]: InboxFault } = {
 }
 
 const messages: { readonly [Fault in InboxFault]: string } = {
-  cannot_open: 'cannot be opened. Its directory must exist and be writable by this process.',
+  cannot_open:
+    'cannot be opened. It must be a file, not a directory, and its directory must exist and be writable by this process.',
   corrupt:
     'is damaged or is not an SQLite database. Nothing was changed. Restore it from a backup, or move it and its -wal and -shm files away to start with a new one.',
   full: 'cannot grow: the disk, the quota or the database is full. Free some disk space, ideally as much as the -wal file takes up. Then purge events to shrink the file.',

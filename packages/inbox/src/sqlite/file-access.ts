@@ -7,11 +7,12 @@ import {
   mkdirSync,
   openSync,
   readFileSync,
+  readlinkSync,
   realpathSync,
   statSync,
   unlinkSync,
 } from 'node:fs'
-import { dirname } from 'node:path'
+import { dirname, join, resolve } from 'node:path'
 
 // Never open the database, its -wal or its -shm here. Closing any descriptor of a file drops all POSIX locks that this
 // process holds on it (fcntl(2)), and another process would then treat a database in use as abandoned.
@@ -25,17 +26,38 @@ const logSuffixes = ['-wal', '-shm'] as const
  * restricted too. Group access alone is assumed to be intentional.
  */
 export function ensurePrivateFile(file: string): void {
-  const directory = dirname(file)
+  const database = targetOf(file)
+  const directory = dirname(database)
   if (!existsSync(directory)) mkdirSync(directory, { recursive: true, mode: 0o700 })
-  if (!existsSync(file)) createEmpty(file)
-  for (const path of [file, ...logSuffixes.map((suffix) => file + suffix)]) restrict(path)
+  if (!existsSync(database)) createEmpty(database)
+  for (const path of [database, ...logSuffixes.map((suffix) => database + suffix)]) restrict(path)
+}
+
+/** The path that symbolic links lead to, even if nothing is there yet. SQLite puts -wal and -shm next to it. */
+export function targetOf(path: string, linksLeft = 40): string {
+  try {
+    return realpathSync(path)
+  } catch {
+    const target = linksLeft > 0 ? readLink(path) : undefined
+    if (target === undefined) return path
+    return targetOf(resolve(targetOf(dirname(path)), target), linksLeft - 1)
+  }
+}
+
+function readLink(path: string): string | undefined {
+  try {
+    return readlinkSync(path)
+  } catch {
+    return undefined
+  }
 }
 
 /**
  * Creates the file under a temporary name first, so its descriptor is closed before any process can open it as a database.
  */
 function createEmpty(file: string): void {
-  const draft = `${file}-${randomUUID()}`
+  // Independent of the file's name, which may be as long as the file system allows.
+  const draft = join(dirname(file), `.${randomUUID()}`)
   closeSync(openSync(draft, 'wx', 0o600))
   try {
     linkSync(draft, file)
@@ -84,10 +106,10 @@ export function isEmpty(file: string): boolean {
 
 /** Whether the file is mounted without its directory, as with `docker run -v ./webhooks.db:/data/webhooks.db`. */
 export function isMountedAlone(file: string, readMounts: () => string = readMountInfo): boolean {
-  if (statSync(file).dev !== statSync(dirname(file)).dev) return true
+  const path = targetOf(file)
+  if (statSync(path).dev !== statSync(dirname(path)).dev) return true
   // Linux also lists bind mounts from the same device.
   try {
-    const path = realpathSync(file)
     return readMounts()
       .split('\n')
       .some((line) => mountPointOf(line) === path)

@@ -1,4 +1,4 @@
-import { existsSync, realpathSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import type { DatabaseSync } from 'node:sqlite'
 import { ConfigurationError } from '@scrapenest-webhooks/core'
 import { InboxUnavailableError } from '../errors.ts'
@@ -11,6 +11,7 @@ import {
   isMountedAlone,
   type OpenedFile,
   openedFile,
+  targetOf,
 } from './file-access.ts'
 import { checkOwnership, migrate, rollBack } from './schema.ts'
 
@@ -166,8 +167,7 @@ export class SqliteFile<Statements> {
       migrate(db, file)
       onOpen?.(db)
       const statements = prepare(db)
-      // SQLite puts them next to the file that a symbolic link points to.
-      const path = realpathSync(file)
+      const path = targetOf(file)
       const log = openedFile(`${path}-wal`)
       const index = openedFile(`${path}-shm`)
       const connection = { db, statements, file: openedFile(file), log, index }

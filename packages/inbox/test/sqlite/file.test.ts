@@ -1,7 +1,7 @@
 import { execFileSync } from 'node:child_process'
 import { once } from 'node:events'
 import { existsSync, readFileSync, statSync } from 'node:fs'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { createInboxConsumer, createInboxEvent } from '@scrapenest-webhooks/testing'
 import { describe, expect, it, onTestFinished } from 'vitest'
@@ -57,6 +57,12 @@ describe('an inbox file', () => {
       expect(existsSync(`${file}-wal`)).toBe(true)
     }
     expect(existsSync(`${file}-wal`)).toBe(false)
+  })
+
+  it('can have a name to which SQLite can just append the suffix of its journal', async () => {
+    const file = join(dirname(temporaryFile()), 'w'.repeat(247))
+    const store = openStore({ file })
+    expect(await store.put(createInboxEvent(), { nowMs: 0 })).toBe('stored')
   })
 
   it('is searched with indexes that do not grow with done events', async () => {
@@ -296,6 +302,9 @@ it.each([
   'file:./webhooks.db',
   'sqlite:webhooks.db',
   'sqlite://user:password@host/x',
+  'postgres://user:password@host/x',
+  'FILE:webhooks.db',
+  'web\0hooks.db',
   '~/webhooks.db',
   1,
   undefined,

@@ -1,6 +1,8 @@
 import {
   chmodSync,
   copyFileSync,
+  existsSync,
+  mkdtempSync,
   readdirSync,
   readFileSync,
   realpathSync,
@@ -10,7 +12,8 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs'
-import { dirname } from 'node:path'
+import { tmpdir } from 'node:os'
+import { dirname, join, relative } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { createInboxConsumer, createInboxEvent, untilInboxStats } from '@scrapenest-webhooks/testing'
 import { describe, expect, it, onTestFinished } from 'vitest'
@@ -112,6 +115,30 @@ describe('a log that is deleted', () => {
   })
 })
 
+describe('a file behind a symbolic link', () => {
+  it.each([['exists'], ['does not exist yet']])('has private logs next to its target, which %s', async (target) => {
+    const { link, file } = linkedFile()
+    if (target === 'exists') new DatabaseSync(file).close()
+    await openInbox(link).put(createInboxEvent())
+    for (const suffix of ['', '-wal', '-shm']) expect(statSync(file + suffix).mode & 0o777).toBe(0o600)
+  })
+
+  it('is refused if the link leads to itself', async () => {
+    const file = temporaryFile()
+    symlinkSync(file, file)
+    await expect(openInbox(file).put(createInboxEvent())).rejects.toMatchObject({ code: 'store_unavailable' })
+  })
+})
+
+/** A link to a link to a database file in another directory. */
+function linkedFile(): { readonly link: string; readonly file: string } {
+  const file = temporaryFile()
+  const [link, middle] = [temporaryFile(), temporaryFile()]
+  symlinkSync(relative(realpathSync(dirname(middle)), join(realpathSync(dirname(file)), 'webhooks.db')), middle)
+  symlinkSync(middle, link)
+  return { link, file }
+}
+
 describe('a file that is replaced', () => {
   it('is noticed by a process that only reads', async () => {
     const file = temporaryFile()
@@ -167,6 +194,15 @@ function locksOn(file: string): readonly string[] | undefined {
 }
 
 describe('a file that is mounted without its directory', () => {
+  it('is not reported for a symbolic link to a file on another device', () => {
+    const directory = mkdtempSync(join(existsSync('/dev/shm') ? '/dev/shm' : tmpdir(), 'scrapenest-inbox-'))
+    onTestFinished(() => rmSync(directory, { recursive: true }))
+    const [file, link] = [join(directory, 'webhooks.db'), temporaryFile()]
+    new DatabaseSync(file).close()
+    symlinkSync(file, link)
+    expect(isMountedAlone(link, () => '')).toBe(false)
+  })
+
   it('is recognized among the mounts, even with a space in its path', () => {
     const file = realpathSync(dirname(temporaryFile()))
     const path = `${file}/web hooks.db`
