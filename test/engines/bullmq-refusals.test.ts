@@ -111,6 +111,19 @@ describe.skipIf(!hasProgram('redis'))('the inbox on BullMQ', () => {
     await untilInboxStats(inbox, { done: 1 }, 10_000)
   })
 
+  it('acknowledges nothing if Redis lacks the database of the connection, and leaves database 0 alone', async () => {
+    const { server, admin } = await start()
+    const { receiver, post, reports } = receive({ connection: `${server.url}/99` })
+    const refusal = {
+      code: 'store_unavailable',
+      cause: { code: 'configuration_invalid', message: expect.stringMatching(/no database of that number/) },
+    }
+    await expect(receiver.start()).rejects.toMatchObject(refusal)
+    expect(await post()).toBe(503)
+    expect(reports.at(-1)).toMatchObject(refusal)
+    expect(await admin.dbsize()).toBe(0)
+  })
+
   it('names the hash tag that Redis Cluster requires', async () => {
     const { server, admin } = await start(['--cluster-enabled', 'yes'])
     await admin.call('CLUSTER', 'ADDSLOTSRANGE', '0', '16383')

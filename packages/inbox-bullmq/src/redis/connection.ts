@@ -1,6 +1,6 @@
 import { ConfigurationError } from '@scrapenest-webhooks/core'
 import { type ConnectionOptions, Queue, type QueueOptions } from 'bullmq'
-import { isDemotion } from './redis-faults.ts'
+import { isDemotion, isWrongDatabase } from './redis-faults.ts'
 
 /** Whether the application passed a client rather than options to create one. */
 export function isClient(connection: object): boolean {
@@ -20,7 +20,12 @@ export function workerConnection(connection: string | ConnectionOptions): Connec
 function connect(connection: string | ConnectionOptions, fixed: object): ConnectionOptions {
   if (typeof connection !== 'string' && isClient(connection)) return connection
   const options = typeof connection === 'string' ? { url: connection } : connection
-  return { retryStrategy, connectTimeout: 5000, ...options, reconnectOnError: isDemotion, ...fixed }
+  return { retryStrategy, connectTimeout: 5000, ...options, reconnectOnError, ...fixed }
+}
+
+/** Which replies make ioredis replace its connection. */
+function reconnectOnError(error: Error): boolean {
+  return isDemotion(error) || isWrongDatabase(error)
 }
 
 /**
@@ -75,8 +80,9 @@ export function checkQueue(queue: Queue): void {
 }
 
 function checkOptions(options: object): void {
-  const { url, keyPrefix } = options as { url?: unknown; keyPrefix?: unknown }
+  const { url, keyPrefix, db } = options as { url?: unknown; keyPrefix?: unknown; db?: unknown }
   if (typeof url === 'string') checkUrl(url)
+  checkDatabase(db)
   checkNoKeyPrefix(keyPrefix)
 }
 
@@ -97,6 +103,14 @@ function checkClient(client: object, prefix: string): void {
       "On Redis Cluster, all keys of a queue must be on one node. Set a prefix with a hash tag, such as prefix: '{bull}'.",
     )
   }
+}
+
+/** With anything but a number, ioredis ends the process with an unhandled rejection. */
+function checkDatabase(database: unknown): void {
+  if (database === undefined || database === null || /^\d*$/.test(String(database))) return
+  throw new ConfigurationError(
+    'Expected the database of the connection to be a number, as in redis://user:password@host:6379/0.',
+  )
 }
 
 interface ClientOptions {
@@ -123,6 +137,8 @@ function checkUrl(url: string): void {
     )
   }
   checkNoKeyPrefix(parsed.searchParams.get('keyPrefix'))
+  checkDatabase(parsed.pathname.slice(1))
+  checkDatabase(parsed.searchParams.get('db'))
 }
 
 function parseUrl(url: string): URL | undefined {

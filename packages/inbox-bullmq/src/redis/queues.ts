@@ -48,7 +48,10 @@ export class Queues {
     if (existing !== undefined) return existing
     const { queuePrefix, prefix } = this.#source as QueuesOptions
     const queue = new Queue(`${queuePrefix}-${name}`, { connection: queueConnection(this.#connection), prefix })
-    queue.on('error', (error) => this.#faults.set(queue, error))
+    queue.on('error', (error) => {
+      // What could not be sent because the connection was lost does not say why it was lost.
+      if (!isDisconnection(error) || !this.#faults.has(queue)) this.#faults.set(queue, error)
+    })
     queue.waitUntilReady().catch(() => this.#forget(name, queue))
     this.#queues.set(name, queue)
     return queue

@@ -28,6 +28,10 @@ const permanentRefusals: readonly { readonly reply: RegExp; readonly fix: string
   },
   { reply: /\bERR unknown command\b/, fix: 'Redis lacks a command that BullMQ needs. Use Redis 6.2 or later.' },
   {
+    reply: /\bDB index is out of range\b/,
+    fix: 'This Redis has no database of that number. Correct the database of the connection, or increase databases in redis.conf.',
+  },
+  {
     reply: /could not load the optional 'ioredis'/,
     fix: 'The ioredis package is missing. Install it, or pass a client as the connection.',
   },
@@ -36,6 +40,11 @@ const permanentRefusals: readonly { readonly reply: RegExp; readonly fix: string
 /** Whether this Redis has become a replica. A new connection may lead to the new primary. */
 export function isDemotion(error: unknown): boolean {
   return /\bREADONLY\b/.test(textOf(error))
+}
+
+/** Whether the database of the connection does not exist. ioredis would go on with database 0. */
+export function isWrongDatabase(error: unknown): boolean {
+  return /\bDB index is out of range\b/.test(textOf(error))
 }
 
 /** Whether a command could not be sent. Such an error does not say why. */

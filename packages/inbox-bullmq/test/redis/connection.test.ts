@@ -38,6 +38,9 @@ describe('a connection that could store events and never handle them', () => {
       () => ({ connection: new Cluster([{ port: 1 }], { ...lazy, redisOptions: { maxRetriesPerRequest: null } }) }),
       /prefix: '\{bull\}'/,
     ],
+    ['a URL whose database is a name', () => ({ connection: 'redis://localhost/orders' }), /database .* a number/],
+    ['a URL with the parameter db', () => ({ connection: 'redis://localhost?db=orders' }), /database .* a number/],
+    ['options whose db is not a number', () => ({ connection: { db: Number.NaN } }), /database .* a number/],
     ['no options at all', () => ({ connection: 6379 as unknown as string }), /ioredis options, or a client/],
   ])('is refused when the inbox is created: %s', (_what, options, message) => {
     expect(create(options())).toMatchObject({ code: 'configuration_invalid', message: expect.stringMatching(message) })
