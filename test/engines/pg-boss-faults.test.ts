@@ -97,9 +97,9 @@ describe.skipIf(!hasProgram('postgres'))('an inbox on pg-boss', () => {
     return { receiver, worker, send, untilHandled, reports, handled }
   }
 
-  async function createDatabase(settings = ''): Promise<{ name: string; url: string }> {
+  async function createDatabase(settings = '', options = ''): Promise<{ name: string; url: string }> {
     const name = newPlaceName()
-    await client.query(`CREATE DATABASE ${name}`)
+    await client.query(`CREATE DATABASE ${name} ${options}`)
     if (settings !== '') await client.query(`ALTER DATABASE ${name} SET ${settings}`)
     return { name, url: urlOf({ database: name }) }
   }
@@ -151,6 +151,15 @@ describe.skipIf(!hasProgram('postgres'))('an inbox on pg-boss', () => {
     it('reports an isolation level that is too strict', async () => {
       const { url } = await createDatabase("default_transaction_isolation = 'serializable'")
       await expectRefusal({ connectionString: url }, /'read committed', got 'serializable'/)
+    })
+
+    it('reports an encoding that cannot store every event', async () => {
+      const { url } = await createDatabase('', "ENCODING 'LATIN1' TEMPLATE template0 LC_COLLATE 'C' LC_CTYPE 'C'")
+      await expectRefusal({ connectionString: url }, /encoding of the database to be UTF8, got LATIN1/)
+    })
+
+    it('reports a schema whose name is an SQL keyword', async () => {
+      await expectRefusal({ connectionString: server.url, schema: 'order' }, /If schema is an SQL keyword/)
     })
 
     it('reports that the schema of an earlier pg-boss needs a migration', async () => {

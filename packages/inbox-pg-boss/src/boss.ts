@@ -232,24 +232,35 @@ export class Boss {
     // Anything missing when pg-boss starts is not a loss.
     const boss = await source.started().catch((error) => Promise.reject(toInboxError(error, secrets)))
     if (!this.#checked.has(boss)) {
-      await this.#checkIsolation(boss)
+      await this.#checkSettings(boss)
       this.#checked.add(boss)
     }
     return boss
   }
 
-  /** Each statement is a separate transaction, so a stricter isolation level would only make concurrent workers fail. */
-  async #checkIsolation(boss: PgBoss): Promise<void> {
+  /**
+   * Each statement is a separate transaction, so a stricter isolation level would only make concurrent workers fail. Other
+   * encodings lack most characters, and would refuse the events that contain one, while all others are stored.
+   */
+  async #checkSettings(boss: PgBoss): Promise<void> {
     const { rows } = await this.#dbOf(boss, statementTimeoutMs).executeSql(
-      "SELECT current_setting('default_transaction_isolation') AS isolation",
+      "SELECT current_setting('default_transaction_isolation') AS isolation, current_setting('server_encoding') AS encoding",
       [],
     )
-    const isolation: unknown = rows[0]?.isolation
-    if (isolation === 'read committed') return
-    throw new ConfigurationError(
-      `Expected the isolation level of this connection to be 'read committed', got '${isolation}'. At that level, workers ` +
-        "cannot claim events concurrently. Run ALTER ROLE … SET default_transaction_isolation = 'read committed' for the inbox's role.",
-    )
+    const { isolation, encoding } = Object(rows[0]) as { readonly isolation?: unknown; readonly encoding?: unknown }
+    if (isolation !== 'read committed') {
+      throw new ConfigurationError(
+        `Expected the isolation level of this connection to be 'read committed', got '${isolation}'. At that level, workers ` +
+          "cannot claim events concurrently. Run ALTER ROLE … SET default_transaction_isolation = 'read committed' for the inbox's role.",
+      )
+    }
+    // SQL_ASCII stores any bytes unchanged.
+    if (encoding !== 'UTF8' && encoding !== 'SQL_ASCII') {
+      throw new ConfigurationError(
+        `Expected the encoding of the database to be UTF8, got ${encoding}, which cannot store every event. Use a database ` +
+          "that was created with CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0.",
+      )
+    }
   }
 
   async #withQueue(name: string): Promise<PgBoss> {

@@ -74,8 +74,10 @@ export function pgBossInbox(options: PgBossInboxOptions): PgBossInbox {
         'If it comes from an environment variable, check that the variable is set.',
     )
   }
-  if (!/^[A-Za-z_][A-Za-z0-9_]{0,62}$/.test(schema)) {
-    throw new ConfigurationError(`Expected schema to be a plain name, got ${JSON.stringify(schema)}.`)
+  if (!/^(?!pg_)[a-z_][a-z0-9_]{0,49}$/i.test(schema)) {
+    throw new ConfigurationError(
+      `Expected schema to be 1 to 50 letters, digits or "_", not beginning with a digit or "pg_", got ${JSON.stringify(schema)}.`,
+    )
   }
   if (!/^[A-Za-z0-9_.-]{1,64}$/.test(queuePrefix)) {
     throw new ConfigurationError(`Expected queuePrefix to be 1 to 64 letters, digits, "-", "_" or ".".`)

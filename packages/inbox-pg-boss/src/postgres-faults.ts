@@ -20,6 +20,7 @@ const fixes: readonly (readonly [beginning: string, fix: string])[] = [
     '3F000',
     'Create the schema with CREATE SCHEMA and grant the role of this connection USAGE and CREATE on it, or remove createSchema: false.',
   ],
+  ['42601', 'If schema is an SQL keyword, such as order or user, set a different schema.'],
   [
     '42',
     'The tables in the schema do not match the installed pg-boss. Migrate them with pg-boss, or set a different schema.',

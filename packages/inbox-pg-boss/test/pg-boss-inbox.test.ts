@@ -21,7 +21,12 @@ describe('pgBossInbox', () => {
       message: /If it comes from an environment variable, check that the variable is set/,
     },
     { options: { connectionString, conection: 1 }, message: /Unknown option "conection"/ },
-    { options: { connectionString, schema: 'a; DROP' }, message: /Expected schema to be a plain name/ },
+    { options: { connectionString, schema: 'a; DROP' }, message: /Expected schema to be 1 to 50 letters/ },
+    {
+      options: { connectionString, schema: 'pg_hooks' },
+      message: /Expected schema to be .* not beginning with .* "pg_"/,
+    },
+    { options: { connectionString, schema: 's'.repeat(51) }, message: /Expected schema to be 1 to 50 letters/ },
     { options: { connectionString, createSchema: 1 }, message: /Expected createSchema to be true or false/ },
     { options: { connectionString: 'localhost' }, message: /Expected connectionString to be a URL/ },
     { options: { boss: {} }, message: /Expected pg-boss 12\.35\.0 or a later 12\.x/ },
