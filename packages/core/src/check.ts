@@ -103,6 +103,11 @@ export function withoutUndefined<Properties extends object>(properties: Properti
   return Object.fromEntries(Object.entries(properties).filter(([, value]) => value !== undefined)) as Properties
 }
 
+/** A copy without a prototype, so that a polluted `Object.prototype` sets no option. */
+export function ownProperties<Properties extends object>(properties: Properties): Properties {
+  return Object.assign(Object.create(null), properties)
+}
+
 /** The options, with the named ones always set because their defaults have been filled in. */
 export type AlwaysSet<Options, Names extends keyof Options> = {
   readonly [Name in Names]-?: NonNullable<Options[Name]>

@@ -1,4 +1,4 @@
-import { type AlwaysSet, checkHooks, checkMethods, unexpected, withoutUndefined } from '../check.ts'
+import { type AlwaysSet, checkHooks, checkMethods, ownProperties, unexpected, withoutUndefined } from '../check.ts'
 import {
   type EventSchemas,
   type EventType,
@@ -87,14 +87,14 @@ export const handlingOptions: Readonly<Record<keyof HandlingOptions<object>, tru
  * @throws {ConfigurationError} `configuration_invalid`, with the option and the fix.
  */
 export function readHandlingOptions<Settings extends HandlingSettings<never>>(options: object): Settings {
-  const settings = {
+  const settings = ownProperties({
     name: 'scrapenest',
     logger: defaultLogger,
     onEvent: {},
     schemas: {},
     eventTypes: scrapeNestEventTypes,
     ...withoutUndefined(options),
-  } as unknown as Settings
+  }) as unknown as Settings
   const { name, onEvent, logger, eventTypes } = settings
   if (!/^[\w-]{1,64}$/.test(name)) throw unexpected('name', name, '1 to 64 letters, digits, "-" or "_"')
   if (!isRecord(onEvent)) throw unexpected('onEvent', onEvent, 'an object')
@@ -105,7 +105,7 @@ export function readHandlingOptions<Settings extends HandlingSettings<never>>(op
   checkMethods('logger', logger, ['warn', 'error'])
   checkHooks(settings, ['onUnknownEvent', 'onError'])
   const schemas = readSchemas(settings.schemas as EventSchemas<object>)
-  return { ...settings, schemas, eventTypes: [...eventTypes, ...schemas.keys()] }
+  return ownProperties({ ...settings, schemas, eventTypes: [...eventTypes, ...schemas.keys()] })
 }
 
 function isRecord(value: unknown): boolean {

@@ -4,6 +4,7 @@ import {
   checkKnownOptions,
   checkMethods,
   checkWholeNumber,
+  ownProperties,
   unexpected,
   withoutUndefined,
 } from '../check.ts'
@@ -138,7 +139,7 @@ export function readReceiverOptions<Context>(
 ): ReceiverSettings<Context> {
   if (Object(options) !== options) throw unexpected('the options', options, 'an object with at least a secret')
   checkKnownOptions(options, { ...receiverOptions, ...otherOptions })
-  const { secret, allowedSources, ...settings } = readHandlingOptions<
+  const { secret, allowedSources, ...others } = readHandlingOptions<
     ReceiverSettings<Context> & ReceiverOptions<object, Context>
   >({
     closeGraceMs: defaultCloseGraceMs,
@@ -150,6 +151,7 @@ export function readReceiverOptions<Context>(
     toleranceSeconds: defaultToleranceSeconds,
     ...withoutUndefined(options),
   })
+  const settings = ownProperties(others)
   checkHooks(settings, ['onDelivery', 'now'])
   const { inbox, now, duplicates = memoryDuplicates({ now }) } = settings
   checkGraceMs('closeGraceMs', settings.closeGraceMs)
@@ -160,5 +162,6 @@ export function readReceiverOptions<Context>(
   checkMethods('duplicates', duplicates, ['claim', 'complete', 'release'])
   if (inbox !== undefined) checkMethods('inbox', inbox, ['put', 'start', 'close'])
   const isAllowedSource = allowedSources === undefined ? undefined : compileAllowedSources(allowedSources)
-  return { ...settings, duplicates, isAllowedSource, secrets: readSecretOption(secret, reportUnsetSecret) }
+  const secrets = readSecretOption(secret, reportUnsetSecret)
+  return ownProperties({ ...settings, duplicates, isAllowedSource, secrets })
 }

@@ -1,5 +1,5 @@
 import { inspect } from 'node:util'
-import { checkHooks, checkWholeNumber, unexpected } from '../check.ts'
+import { checkHooks, checkWholeNumber, ownProperties, unexpected } from '../check.ts'
 import { isUnsetSecret, maxSecrets, parseSecrets, type Secret, type SecretResult } from './secret.ts'
 
 /** The options of `rotatingSecret`. */
@@ -60,7 +60,7 @@ export interface RotatingSecret {
  */
 export function rotatingSecret(options: RotatingSecretOptions): RotatingSecret {
   // Own properties only: a polluted `Object.prototype` must not keep a replaced secret valid for longer.
-  const own: RotatingSecretOptions = Object.assign(Object.create(null), options)
+  const own = ownProperties(options)
   const { load, onError = warn, now = () => Date.now() } = own
   if (typeof load !== 'function') throw unexpected('load', load, 'a function')
   checkHooks(own, ['onError'])

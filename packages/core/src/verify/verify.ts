@@ -1,6 +1,6 @@
 import { timingSafeEqual } from 'node:crypto'
 import { types } from 'node:util'
-import { checkWholeNumber } from '../check.ts'
+import { checkWholeNumber, ownProperties } from '../check.ts'
 import { WebhookError } from '../errors.ts'
 import type { AnyEvent, ScrapeNestEvents, UnknownEvent } from '../events.ts'
 import { parseEnvelope } from './envelope.ts'
@@ -62,7 +62,7 @@ export function verify(
 ): VerifiedMessage {
   const parsed = parseSecrets(secrets)
   // Own properties only: a polluted `Object.prototype` must not widen the tolerance.
-  const own: VerifyOptions = Object.assign(Object.create(null), options)
+  const own = ownProperties(options)
   const { toleranceSeconds = defaultToleranceSeconds, now = () => Date.now() } = own
   // NaN or Infinity would silently disable the check.
   checkWholeNumber('toleranceSeconds', toleranceSeconds, { min: 1 })

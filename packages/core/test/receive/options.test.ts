@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest'
 import { createReceiver, type ReceiverOptions, type ScrapeNestEvents } from '../../src/index.ts'
+import { readReceiverOptions } from '../../src/receive/options.ts'
 import { answer, atStart, recordingLogger, refusal, secret } from '../deliveries.ts'
 
 const make = (options: object) => () => createReceiver({ secret, ...options } as ReceiverOptions<ScrapeNestEvents>)
@@ -135,5 +136,30 @@ describe('createReceiver', () => {
     ['closeGraceMs', Number.POSITIVE_INFINITY],
   ])('accepts the extreme value of %s: %d', (name, value) => {
     expect(make({ [name]: value, logger: recordingLogger() })).not.toThrow()
+  })
+})
+
+describe('a polluted prototype', () => {
+  it.each<[string, object]>([
+    ['an inbox', { inbox }],
+    ['allowed sources', { allowedSources: ['0.0.0.0/0'] }],
+  ])('does not set %s', (_what, polluted) => {
+    Object.assign(Object.prototype, polluted)
+    try {
+      const settings = readReceiverOptions({ secret })
+      expect(settings.inbox).toBeUndefined()
+      expect(settings.isAllowedSource).toBeUndefined()
+    } finally {
+      for (const name of Object.keys(polluted)) Reflect.deleteProperty(Object.prototype, name)
+    }
+  })
+
+  it('does not replace a secret that is missing', () => {
+    Object.assign(Object.prototype, { secret })
+    try {
+      expect(() => readReceiverOptions({})).toThrow(refusal('configuration_invalid', 'No signing secret'))
+    } finally {
+      Reflect.deleteProperty(Object.prototype, 'secret')
+    }
   })
 })
