@@ -1,10 +1,13 @@
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { createServer as createTlsServer } from 'node:https'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createEvent, generateSecret, signDelivery } from '@scrapenest-webhooks/testing'
-import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { afterEach, beforeEach, describe, expect, it, onTestFinished } from 'vitest'
 import { environment, listen, secret, startReceiver } from './local-server.ts'
 import { runCli } from './run-cli.ts'
+import { untrustedCertificate } from './untrusted-certificate.ts'
 
 describe('trigger', () => {
   it('sends a signed event with overridden fields', async () => {
@@ -119,6 +122,18 @@ describe('trigger', () => {
     })
     const result = await runCli(['trigger', 'job.created', '--to', url], { env: environment })
     expect(result).toMatchObject({ exitCode: 1, stdout: expect.stringContaining('redirects to /hook/') })
+  })
+
+  it('names an untrusted certificate', async () => {
+    const server = createTlsServer(untrustedCertificate, (_request, response) => response.writeHead(202).end())
+    await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening))
+    onTestFinished(() => void server.close())
+    const url = `https://127.0.0.1:${(server.address() as AddressInfo).port}/`
+    const result = await runCli(['trigger', 'job.created', '--to', url], { env: environment })
+    expect(result).toMatchObject({
+      exitCode: 1,
+      stdout: expect.stringMatching(/certificate.*\(DEPTH_ZERO_SELF_SIGNED_CERT\)/),
+    })
   })
 
   it('sends data, nested fields and long numbers exactly as given', async () => {
