@@ -113,7 +113,7 @@ for (const { engine, server, flag, place: placeOption, variable } of engines) {
   })
 
   describe(`inbox ${flag}, without a server`, () => {
-    const secretUrl = `${server}://operator:TOPSECRET%21@127.0.0.1:9/db?password=TOPSECRET`
+    const secretUrl = `${server}://operator:TOPSECRET%21@127.0.0.1:9/0?password=TOPSECRET`
 
     it('exits with 3 and never prints the credentials of its URL', { timeout: 60_000 }, async () => {
       for (const parameters of [[`${flag}=${secretUrl}`], [flag]]) {
