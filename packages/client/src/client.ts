@@ -1,5 +1,5 @@
 import { ConfigurationError } from '@scrapenest-webhooks/core'
-import { checkWholeNumber } from '@scrapenest-webhooks/core/adapter'
+import { checkKnownOptions, checkWholeNumber } from '@scrapenest-webhooks/core/adapter'
 import { ApiConnection, type CallOptions } from './api/connection.ts'
 import type { JobRequest } from './api/job-request.ts'
 import { checkWaitOptions, type Job, Jobs, jobTimedOut, type SubmittedJob, type WaitOptions } from './api/jobs.ts'
@@ -7,7 +7,6 @@ import { WebhookEndpoints } from './api/webhook-endpoints.ts'
 import { Artifacts, type DownloadDefaults } from './download/artifacts.ts'
 import { withDeadline } from './request/deadline.ts'
 import { requestTimedOut } from './request/failures.ts'
-import { ownOptions } from './request/own-options.ts'
 
 export interface ClientOptions extends DownloadDefaults {
   /** `sn_live_…`. Either this or `accessToken`. */
@@ -62,7 +61,7 @@ export class ScrapeNestClient {
   readonly artifacts: Artifacts
 
   constructor(clientOptions: ClientOptions) {
-    const options = ownOptions(clientOptions, knownOptions)
+    const options = checkKnownOptions(clientOptions, knownOptions)
     const { allowPrivateAddresses, allowInsecure } = options
     const timeoutMs = checkWholeNumber('timeoutMs', options.timeoutMs ?? 30_000, { min: 1, max: 2_147_483_647 })
     const maxRetries = checkWholeNumber('maxRetries', options.maxRetries ?? 2, { min: 0, max: 10 })

@@ -49,9 +49,14 @@ function distanceBetween(one: string, other: string): number {
 /**
  * Rejects unknown options. Otherwise a misspelled `toleranceSecond` would silently leave the default in place.
  *
+ * @returns a copy like that of `ownProperties`. Do not destructure it with `...rest`, which creates an object with a
+ * prototype.
  * @throws {ConfigurationError} `configuration_invalid`
  */
-export function checkKnownOptions(options: object, known: Readonly<Record<string, unknown>>): void {
+export function checkKnownOptions<Options extends object>(
+  options: Options,
+  known: Readonly<Record<string, unknown>>,
+): Options {
   for (const name of Object.keys(options)) {
     if (Object.hasOwn(known, name)) continue
     const names = Object.keys(known).sort().join(', ')
@@ -59,6 +64,7 @@ export function checkKnownOptions(options: object, known: Readonly<Record<string
     const hint = meant === undefined ? '' : ` Did you mean ${meant}?`
     throw new ConfigurationError(`Unknown option ${JSON.stringify(name)}. The options are ${names}.${hint}`)
   }
+  return ownProperties(options)
 }
 
 /** The known option whose name contains the word or is contained in it: `tolerance`, `signingSecret`. */

@@ -57,15 +57,15 @@ const week = 604_800_000
  */
 export function bullmqInbox(options: BullmqInboxOptions): Inbox {
   const { now: _now, pollIntervalMs: _pollIntervalMs, ...known } = inboxOptions
-  checkKnownOptions(options ?? {}, { ...known, ...ownOptions })
-  const { connection, queue, queuePrefix = 'webhooks', prefix = 'bull', rememberMs } = options ?? {}
+  const own = checkKnownOptions(options ?? {}, { ...known, ...ownOptions })
+  const { connection, queue, queuePrefix = 'webhooks', prefix = 'bull', rememberMs } = own
   if ((connection === undefined) === (queue === undefined)) {
     throw new ConfigurationError(
       'Expected either connection or queue, such as bullmqInbox({ connection: process.env.REDIS_URL }). ' +
         'If it comes from an environment variable, check that the variable is set.',
     )
   }
-  if (queue !== undefined && (options.queuePrefix ?? options.prefix) !== undefined) {
+  if (queue !== undefined && (own.queuePrefix ?? own.prefix) !== undefined) {
     throw new ConfigurationError(
       'queuePrefix and prefix cannot be combined with queue, which has its own name and prefix.',
     )
@@ -78,7 +78,7 @@ export function bullmqInbox(options: BullmqInboxOptions): Inbox {
   checkVersion()
   if (queue === undefined) checkConnection(connection, { prefix })
   else checkQueue(queue)
-  const settings = readInboxOptions(options)
+  const settings = readInboxOptions(own)
   const remembered = checkWholeNumber('rememberMs', rememberMs ?? Math.max(week, settings.keepDoneMs), { min: 1000 })
   const queues = new Queues(queue ?? { connection: connection as string | ConnectionOptions, queuePrefix, prefix })
   return new QueueInbox(queues, { ...settings, rememberMs: remembered })

@@ -65,9 +65,9 @@ const ownOptions: Readonly<Record<Exclude<keyof PgBossInboxOptions, keyof InboxO
  * const receiver = createReceiver({ secret, inbox, onEvent })
  */
 export function pgBossInbox(options: PgBossInboxOptions): PgBossInbox {
-  const { connectionString, boss, schema = 'pgboss', createSchema, queuePrefix = 'webhooks', ...inbox } = options ?? {}
   supportedPgBoss()
-  checkKnownOptions(options ?? {}, { ...inboxOptions, ...ownOptions })
+  const own = checkKnownOptions(options ?? {}, { ...inboxOptions, ...ownOptions })
+  const { connectionString, boss, schema = 'pgboss', createSchema, queuePrefix = 'webhooks' } = own
   if ((connectionString === undefined) === (boss === undefined) || connectionString === '') {
     throw new ConfigurationError(
       'Expected either connectionString or boss, such as pgBossInbox({ connectionString: process.env.DATABASE_URL }). ' +
@@ -87,7 +87,7 @@ export function pgBossInbox(options: PgBossInboxOptions): PgBossInbox {
       'Expected createSchema to be true or false. It cannot be combined with boss: set it on your PgBoss instead.',
     )
   }
-  const read = readInboxOptions(inbox)
+  const read = readInboxOptions(own)
   const settings = { ...read, leaseMs: Math.max(shortestLeaseMs, read.leaseMs) }
   if (boss !== undefined) checkPgBoss(boss)
   else checkConnectionString(connectionString as string)

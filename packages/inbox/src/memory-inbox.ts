@@ -11,6 +11,5 @@ import { StoredInbox } from './store/stored-inbox.ts'
  * @throws {ConfigurationError} `configuration_invalid`: an option is malformed or unknown.
  */
 export function memoryInbox(options: InboxOptions = {}): Inbox {
-  checkKnownOptions(options, inboxOptions)
-  return new StoredInbox(new MemoryStore(), readInboxOptions(options))
+  return new StoredInbox(new MemoryStore(), readInboxOptions(checkKnownOptions(options, inboxOptions)))
 }

@@ -30,7 +30,8 @@ export interface SqliteInboxOptions extends InboxOptions {
  * const receiver = createReceiver({ secret, inbox: sqliteInbox({ file: './data/webhooks.db' }), onEvent })
  */
 export function sqliteInbox(options: SqliteInboxOptions): Inbox {
-  const file = options?.file
+  const own = checkKnownOptions(options ?? {}, { ...inboxOptions, file: true })
+  const { file } = own
   if (typeof file !== 'string' || file === '' || file === ':memory:') {
     throw new ConfigurationError(
       "Expected file to be a path, such as sqliteInbox({ file: './data/webhooks.db' }). For tests, use memoryInbox().",
@@ -42,7 +43,6 @@ export function sqliteInbox(options: SqliteInboxOptions): Inbox {
       `Expected file to be a plain path, got ${JSON.stringify(file.replace(/^([^/]*\/\/).*@/, '$1…@'))}. URLs and "~" are not expanded.`,
     )
   }
-  checkKnownOptions(options, { ...inboxOptions, file: true })
   // Resolved now, so a later change of the working directory does not create a second file.
-  return new StoredInbox(new SqliteStore({ file: resolve(file) }), readInboxOptions(options))
+  return new StoredInbox(new SqliteStore({ file: resolve(file) }), readInboxOptions(own))
 }

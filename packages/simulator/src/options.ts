@@ -76,9 +76,7 @@ const knownOptions = {
 
 /** @throws {ConfigurationError} `configuration_invalid` */
 export function readSimulatorOptions(given: SimulatorOptions): SimulatorSettings {
-  checkKnownOptions(given, knownOptions)
-  // Own properties only: a polluted `Object.prototype` must not set a known API key.
-  const options: SimulatorOptions = Object.assign(Object.create(null), given)
+  const options = checkKnownOptions(given, knownOptions)
   checkHooks(options, ['onAttempt', 'random'])
   const { apiKey = randomApiKey(), random = Math.random, onAttempt } = options
   return {

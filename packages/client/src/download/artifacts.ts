@@ -1,8 +1,7 @@
-import { checkWholeNumber } from '@scrapenest-webhooks/core/adapter'
+import { checkKnownOptions, checkWholeNumber } from '@scrapenest-webhooks/core/adapter'
 import { type ArtifactUrl, type ArtifactUrlOptions, getArtifactUrl } from '../api/artifact-url.ts'
 import type { ApiConnection, CallOptions } from '../api/connection.ts'
 import type { Jobs } from '../api/jobs.ts'
-import { ownOptions } from '../request/own-options.ts'
 import { type ArtifactSource, createArtifactLocator } from './artifact-locator.ts'
 import { type DownloadProgress, downloadTo } from './download.ts'
 import { PartialFile } from './partial-file.ts'
@@ -94,7 +93,7 @@ export class Artifacts {
    * await client.artifacts.download(event, { to: `data/${encodeURIComponent(event.data.job_id)}.png` })
    */
   async download(source: ArtifactSource, options: DownloadOptions): Promise<DownloadedFile> {
-    const own = ownOptions(options, { ...readOptions, to: true })
+    const own = checkKnownOptions(options, { ...readOptions, to: true })
     const settings = this.#downloadSettings(own, 1024 * 1024 * 1024)
     const to = confineTargetPath(own.to)
     const result = await downloadTo(() => PartialFile.create(to), this.#locator(source), settings)
@@ -104,7 +103,7 @@ export class Artifacts {
 
   /** Downloads an artifact to memory. @throws {ScrapeNestError} like `download` */
   async downloadBytes(source: ArtifactSource, options: ReadOptions = {}): Promise<Uint8Array> {
-    const settings = this.#downloadSettings(ownOptions(options, readOptions), 64 * 1024 * 1024)
+    const settings = this.#downloadSettings(checkKnownOptions(options, readOptions), 64 * 1024 * 1024)
     const { output } = await downloadTo(async () => new MemorySink(), this.#locator(source), settings)
     return output
   }

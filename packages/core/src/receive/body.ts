@@ -89,7 +89,7 @@ export function findKeptBody(kept: readonly (() => unknown)[], contentLength: un
 function bytesOf(value: () => unknown): Uint8Array | undefined {
   try {
     const kept = value()
-    // Not `toBytes`: most deliveries keep nothing, and an error for each costs a fifth of their throughput.
+    // Not `toBytes`: most deliveries keep nothing, and creating an error for each would slow all of them down.
     return asBytes(typeof kept === 'string' ? Buffer.from(kept) : kept)
   } catch {
     return undefined

@@ -113,7 +113,7 @@ function readHeaders({ signed_headers: text }: EventRowWithPayload): Readonly<Re
 
 /** `undefined` if there is no text, or if it is not JSON. */
 function parse(text: string | null): unknown {
-  // Almost every event has a NULL column, and an error per event would cost more than the rest of reading it.
+  // Almost every event has a NULL column, and creating an error is slow.
   if (text === null) return undefined
   try {
     return JSON.parse(text)
