@@ -208,7 +208,7 @@ export class QueueWorker implements ConsumerWork {
   async #settle(job: EventJob, { notes, ended }: { notes: JobNotes; ended: EndedAttempt }): Promise<void> {
     const { ending, claimed } = ended
     const { token } = claimed.lease
-    const recordable = { job, state: ending.state, isHeld: () => !ended.isLeaseLost }
+    const recordable = { job, state: ending.state, isHeld: ended.isHeld }
     if (ending.state === 'done') {
       const result = { isUnhandled: ending.isUnhandled }
       const recording = this.#record(recordable, () => job.moveToCompleted(result, token, false))

@@ -19,13 +19,12 @@ export function isTime(value: unknown): value is number {
  * @throws {ConfigurationError} `configuration_invalid`
  */
 export function checkEnding(ending: Ending): void {
-  const times = {
-    startedAtMs: ending.startedAtMs,
-    nowMs: ending.nowMs,
-    dueAtMs: 'dueAtMs' in ending ? ending.dueAtMs : 0,
-  }
-  for (const [name, value] of Object.entries(times)) {
-    if (isTime(value) && Number.isInteger(value)) continue
-    throw new ConfigurationError(`Expected ${name} to be whole milliseconds since 1970, got ${value}.`)
-  }
+  checkTime('startedAtMs', ending.startedAtMs)
+  checkTime('nowMs', ending.nowMs)
+  if (ending.state === 'ready') checkTime('dueAtMs', ending.dueAtMs)
+}
+
+function checkTime(name: string, value: number): void {
+  if (isTime(value) && Number.isInteger(value)) return
+  throw new ConfigurationError(`Expected ${name} to be whole milliseconds since 1970, got ${value}.`)
 }

@@ -41,6 +41,15 @@ export interface EventRowWithPayload extends EventRow {
   readonly body: Uint8Array | null
 }
 
+/** What an attempt needs of a row. */
+export type ClaimedRow = Omit<
+  EventRowWithPayload,
+  'state' | 'is_unhandled' | 'replays' | 'due_at_ms' | 'finished_at_ms'
+>
+
+type Names = Pick<EventRow, 'scope' | 'event_id' | 'event_type' | 'exact'>
+type Headers = Pick<EventRowWithPayload, 'signed_headers'>
+
 export interface AttemptRow {
   readonly attempt: number
   readonly replay: number
@@ -55,18 +64,11 @@ export type Parameters = Record<string, SQLInputValue>
 /** The values of an event, in the order of the columns in `insertEvent`. */
 export function toColumns(event: InboxEvent): readonly SQLInputValue[] {
   const { name, scope = '', eventId, eventType, messageId, secretIndex, sentAt, receivedAt } = event
-  const columns = [keyText(scope), keyText(eventId), toStorableText(eventType)]
-  const exact = [scope, eventId, eventType]
-  const isExact = exact.every((text, index) => text === columns[index])
-  return [
-    name,
-    ...columns,
-    isExact ? null : JSON.stringify(exact),
-    messageId,
-    secretIndex,
-    sentAt.getTime(),
-    receivedAt.getTime(),
-  ]
+  const keys = { scope: keyText(scope), eventId: keyText(eventId) }
+  const type = toStorableText(eventType)
+  const isExact = keys.scope === scope && keys.eventId === eventId && type === eventType
+  const exact = isExact ? null : JSON.stringify([scope, eventId, eventType])
+  return [name, keys.scope, keys.eventId, type, exact, messageId, secretIndex, sentAt.getTime(), receivedAt.getTime()]
 }
 
 /** All conditions except `eventId`, which has an index and therefore separate statements. */
@@ -85,12 +87,11 @@ export function toConditions(filter: InboxFilter): Parameters {
 }
 
 /** An event as its handlers receive it. `unreadable` if the row was modified and no longer holds an event. */
-export function toEvent(row: EventRowWithPayload): Pick<ClaimedEvent, 'event' | 'unreadable'> {
+export function toEvent(row: ClaimedRow): Pick<ClaimedEvent, 'event' | 'unreadable'> {
   const { scope, eventId, eventType } = namesOf(row)
   const signedHeaders = readHeaders(row)
-  const event = {
+  const unscoped = {
     name: row.name,
-    ...(scope === '' ? {} : { scope }),
     eventId,
     eventType,
     messageId: row.message_id,
@@ -100,12 +101,13 @@ export function toEvent(row: EventRowWithPayload): Pick<ClaimedEvent, 'event' | 
     body: row.body ?? new Uint8Array(),
     secretIndex: row.secret_index,
   }
+  const event = scope === '' ? unscoped : { ...unscoped, scope }
   if (row.body === null) return { event, unreadable: new Error('The body is missing.') }
   if (signedHeaders === undefined) return { event, unreadable: new Error('The signed headers are not a JSON object.') }
   return { event }
 }
 
-function readHeaders({ signed_headers: text }: EventRowWithPayload): Readonly<Record<string, string>> | undefined {
+function readHeaders({ signed_headers: text }: Headers): Readonly<Record<string, string>> | undefined {
   const headers = parse(text)
   const isObject = typeof headers === 'object' && headers !== null && !Array.isArray(headers)
   return isObject ? (headers as Record<string, string>) : undefined
@@ -123,7 +125,7 @@ function parse(text: string | null): unknown {
 }
 
 /** Scope, id and type as received. */
-function namesOf({ scope, event_id: eventId, event_type: eventType, exact }: EventRow): ExactNames {
+function namesOf({ scope, event_id: eventId, event_type: eventType, exact }: Names): ExactNames {
   const names = parse(exact)
   if (!Array.isArray(names)) return { scope, eventId, eventType }
   const [exactScope, exactId, exactType] = names as [string, string, string]

@@ -23,6 +23,12 @@ const identified = `
   SELECT id FROM events WHERE event_id = :eventId AND finished_at_ms IS NULL
   UNION ALL SELECT id FROM events WHERE event_id = :eventId AND finished_at_ms IS NOT NULL`
 
+/** A claimed event with its payload. Without the columns that only records need, because this is read for each attempt. */
+const claimedEvent = `
+  id, name, scope, event_id, event_type, exact, message_id, secret_index, sent_at_ms, received_at_ms, attempts,
+  (SELECT signed_headers FROM payloads WHERE event = events.id) AS signed_headers,
+  (SELECT body FROM payloads WHERE event = events.id) AS body`
+
 type StatementName =
   | 'dataVersion'
   | 'insertEvent'
@@ -36,8 +42,8 @@ type StatementName =
   | 'renew'
   | 'correctReady'
   | 'correctRunning'
-  | 'end'
   | 'insertAttempt'
+  | 'end'
   | 'deletePayload'
   | 'identify'
   | 'identifyOne'
@@ -61,7 +67,8 @@ type StatementName =
 
 const sql: Readonly<Record<StatementName, string>> = {
   dataVersion: 'PRAGMA data_version',
-  // Positional parameters: these two run for each delivery, and binding by name costs a lookup each time.
+  // Positional parameters in these two, `insertAttempt`, `end` and `deletePayload`, which run for each event. Binding by name
+  // costs a lookup each time.
   insertEvent: `
     INSERT INTO events (due_at_ms, scheduled_at_ms, name, scope, event_id, event_type, exact, message_id, secret_index, sent_at_ms,
       received_at_ms, state)
@@ -79,14 +86,14 @@ const sql: Readonly<Record<StatementName, string>> = {
       SELECT * FROM (SELECT due_at_ms FROM events WHERE name = :name AND state = 'running' ORDER BY due_at_ms LIMIT 1))`,
   // A hundred at a time. The next claim handles the rest.
   expired: `
-    SELECT id, lease_token AS token, claimed_at_ms AS startedAtMs FROM events
+    SELECT ${claimedEvent}, lease_token AS token, claimed_at_ms AS startedAtMs FROM events
     WHERE name = :name AND state = 'running' AND due_at_ms <= :nowMs ORDER BY due_at_ms LIMIT 100`,
   claim: `
     UPDATE events SET state = 'running', attempts = attempts + 1, lease_token = :token, due_at_ms = :leaseEndsAtMs,
       claimed_at_ms = :nowMs, scheduled_at_ms = :nowMs
     WHERE id IN (
       SELECT id FROM events WHERE name = :name AND state = 'ready' AND due_at_ms <= :nowMs ORDER BY due_at_ms, id LIMIT :limit)
-    RETURNING id`,
+    RETURNING ${claimedEvent}`,
   event: `
     SELECT events.*, signed_headers, body FROM events LEFT JOIN payloads ON payloads.event = events.id WHERE id = :id`,
   renew:
@@ -98,16 +105,16 @@ const sql: Readonly<Record<StatementName, string>> = {
   correctRunning: `
     UPDATE events SET due_at_ms = :nowMs, scheduled_at_ms = :nowMs
     WHERE name = :name AND state = 'running' AND due_at_ms > :nowMs AND scheduled_at_ms > :latestMs`,
-  end: `
-    UPDATE events SET state = :state, is_unhandled = :isUnhandled, due_at_ms = :dueAtMs, scheduled_at_ms = :nowMs,
-      finished_at_ms = :finishedAtMs,
-      attempts = attempts - :givenBack, lease_token = NULL
-    WHERE id = :id AND lease_token = :token AND state = 'running' RETURNING attempts + :givenBack AS attempt, replays`,
+  // Inserts nothing if the lease was lost.
   insertAttempt: `
     INSERT INTO attempts (event, sequence, attempt, replay, started_at_ms, duration_ms, error)
-    SELECT :id, coalesce(max(sequence), 0) + 1, :attempt, :replay, :startedAtMs, :durationMs, :error
-    FROM attempts WHERE event = :id`,
-  deletePayload: 'DELETE FROM payloads WHERE event = :id',
+    SELECT id, (SELECT coalesce(max(sequence), 0) + 1 FROM attempts WHERE event = id), attempts, replays, ?, ?, ?
+    FROM events WHERE id = ? AND lease_token = ? AND state = 'running'`,
+  end: `
+    UPDATE events SET state = ?, is_unhandled = ?, due_at_ms = ?, scheduled_at_ms = ?, finished_at_ms = ?,
+      attempts = attempts - ?, lease_token = NULL
+    WHERE id = ?`,
+  deletePayload: 'DELETE FROM payloads WHERE event = ?',
 
   identify: `SELECT id FROM events WHERE id IN (${identified}) AND (:name IS NULL OR name = :name)
     AND (:scope IS NULL OR scope = :scope)`,

@@ -9,6 +9,7 @@ import { canBeShared, SqliteFile, type SqliteFileOptions } from './file.ts'
 import { GroupCommit, lockRetryMs } from './group-commit.ts'
 import {
   type AttemptRow,
+  type ClaimedRow,
   type EventRow,
   type EventRowWithPayload,
   type Parameters,
@@ -123,9 +124,9 @@ export class SqliteStore implements EventStore {
 
   async expired(name: string, { nowMs }: { readonly nowMs: number }): Promise<readonly ExpiredAttempt[]> {
     return await this.#read((statements) =>
-      (statements.expired.all({ name, nowMs }) as unknown as ExpiredRow[]).map(({ id, token, startedAtMs }) => ({
-        ...claimedEvent(statements, id, token),
-        startedAtMs,
+      (statements.expired.all({ name, nowMs }) as unknown as ExpiredRow[]).map((row) => ({
+        ...toClaimed(row, row.token),
+        startedAtMs: row.startedAtMs,
       })),
     )
   }
@@ -148,31 +149,19 @@ export class SqliteStore implements EventStore {
 
   async end(lease: Lease, ending: Ending): Promise<boolean> {
     checkEnding(ending)
-    const { state, startedAtMs, nowMs, error } = ending
-    const parameters = {
-      ...leaseParameters(lease),
-      state,
-      isUnhandled: Number(state === 'done' && ending.isUnhandled),
-      dueAtMs: state === 'ready' ? ending.dueAtMs : null,
-      nowMs,
-      finishedAtMs: state === 'ready' ? null : nowMs,
-      givenBack: Number(state === 'ready' && !ending.isCounted),
-    }
+    const { id, token } = leaseParameters(lease)
+    const { state, startedAtMs, nowMs } = ending
+    const error = ending.error === undefined ? null : JSON.stringify(ending.error)
     const durationMs = Math.max(0, nowMs - startedAtMs)
+    const isUnhandled = Number(state === 'done' && ending.isUnhandled)
+    const dueAtMs = state === 'ready' ? ending.dueAtMs : null
+    const finishedAtMs = state === 'ready' ? null : nowMs
+    const givenBack = Number(state === 'ready' && !ending.isCounted)
     return await this.#write((statements) => {
-      const ended = statements.end.get(parameters)
-      if (ended === undefined) return false
-      const { id } = parameters
-      const { attempt, replays } = ended as { readonly attempt: number; readonly replays: number }
-      statements.insertAttempt.run({
-        id,
-        attempt,
-        replay: replays,
-        startedAtMs,
-        durationMs,
-        error: error === undefined ? null : JSON.stringify(error),
-      })
-      if (state === 'done' && !ending.keepsPayload) statements.deletePayload.run({ id })
+      const { changes } = statements.insertAttempt.run(startedAtMs, durationMs, error, id, token)
+      if (changes === 0) return false
+      statements.end.run(state, isUnhandled, dueAtMs, nowMs, finishedAtMs, givenBack, id)
+      if (state === 'done' && !ending.keepsPayload) statements.deletePayload.run(id)
       return true
     })
   }
@@ -386,23 +375,21 @@ function replayStep(
   return { replayed, withoutPayload }
 }
 
-interface ExpiredRow {
-  readonly id: number
+interface ExpiredRow extends ClaimedRow {
   readonly token: string
   readonly startedAtMs: number
 }
 
 function claimReady(statements: Statements, request: ClaimRequest): ClaimedEvent[] {
   const { name, limit, token, nowMs, leaseEndsAtMs } = request
-  const ids = statements.claim.all({ name, limit, token, nowMs, leaseEndsAtMs }) as unknown as { readonly id: number }[]
+  const rows = statements.claim.all({ name, limit, token, nowMs, leaseEndsAtMs }) as unknown as ClaimedRow[]
   // RETURNING has no defined order; smaller ids are older.
-  ids.sort((one, other) => one.id - other.id)
-  return ids.map(({ id }) => claimedEvent(statements, id, token))
+  rows.sort((one, other) => one.id - other.id)
+  return rows.map((row) => toClaimed(row, token))
 }
 
-function claimedEvent(statements: Statements, id: number, token: string): ClaimedEvent {
-  const row = readRow(statements, id)
-  return { lease: { id: String(id), token }, ...toEvent(row), attempt: row.attempts }
+function toClaimed(row: ClaimedRow, token: string): ClaimedEvent {
+  return { ...toEvent(row), lease: { id: String(row.id), token }, attempt: row.attempts }
 }
 
 interface PageRequest {

@@ -17,10 +17,10 @@ export interface AttemptsOptions {
 /** An attempt that no longer runs: its handlers have settled or were abandoned. */
 export interface EndedAttempt {
   readonly claimed: ClaimedEvent
-  /** What to record, unless `isLeaseLost`. */
+  /** What to record while the lease is held. */
   readonly ending: Ending
-  /** Whether another worker may have the event. Can become `true` at any time until the result is recorded. */
-  readonly isLeaseLost: boolean
+  /** Whether the lease is still held. Otherwise another worker may have the event, and the ending is not recorded. */
+  isHeld(): boolean
   /** Reports the event if it is dead. Call it once the result is recorded. */
   report(): void
 }
@@ -128,9 +128,7 @@ export class Attempts {
     return await finish({
       claimed,
       ending,
-      get isLeaseLost() {
-        return attempt.isLeaseLost
-      },
+      isHeld: () => !attempt.isLeaseLost,
       report: () => this.#reportIfDead(claimed, ending),
     })
   }

@@ -172,7 +172,7 @@ export class WorkLoop implements ConsumerWork {
    * @returns whether the result was recorded by this process.
    */
   async #record(ended: EndedAttempt): Promise<boolean> {
-    while (!ended.isLeaseLost) {
+    while (ended.isHeld()) {
       try {
         const isEnded = await this.#store.end(ended.claimed.lease, ended.ending)
         this.#storeAnswered()
