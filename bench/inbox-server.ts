@@ -5,6 +5,7 @@ import type { InboxConnection } from '@scrapenest-webhooks/core'
 import { scrapenestWebhooks } from '@scrapenest-webhooks/fastify'
 import { type Inbox, sqliteInbox } from '@scrapenest-webhooks/inbox'
 import fastify from 'fastify'
+import { announce } from './child-server.ts'
 
 const [contender = '', file = ''] = process.argv.slice(2)
 
@@ -63,9 +64,9 @@ await app.register(scrapenestWebhooks, {
 })
 await app.listen({ port: 0, host: '127.0.0.1' })
 
-process.on('message', async ({ purgeFinishedBeforeMs }: { readonly purgeFinishedBeforeMs: number }) => {
+process.on('message', async ({ purgeFinishedBeforeMs }: { readonly purgeFinishedBeforeMs?: number }) => {
+  if (purgeFinishedBeforeMs === undefined) return
   const purged = await inbox?.purge({ state: 'done', finishedBefore: new Date(purgeFinishedBeforeMs) })
   process.send?.({ purged, handled })
 })
-process.on('disconnect', () => process.exit())
-process.send?.({ port: (app.server.address() as AddressInfo).port })
+announce((app.server.address() as AddressInfo).port)

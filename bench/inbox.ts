@@ -10,9 +10,9 @@ import { parseArgs, styleText } from 'node:util'
 import type { InboxEvent } from '@scrapenest-webhooks/core'
 import { sqliteInbox } from '@scrapenest-webhooks/inbox'
 import { type ChildServer, startChild } from './child-server.ts'
-import { loadWithEvents } from './http.ts'
+import { loadWithEvents, measureDeliveries } from './http.ts'
 import { type Figure, isMet, type Mode, machineLine, printReport, type Section, type Target, write } from './report.ts'
-import { type Contender, interleave, medianFor } from './rounds.ts'
+import { type Contender, interleave, medianFor, medianOf } from './rounds.ts'
 
 const bytes = 500
 const connections = 32
@@ -94,15 +94,23 @@ async function measureHttp(folder: string, mode: Mode): Promise<Part> {
   const servers = await Promise.all(kinds.map((kind) => startServer(kind, join(folder, `${kind}.db`))))
   // Warms up all servers at once, without measuring: uncompiled code says nothing about the inbox.
   await Promise.all(servers.map(({ port }) => loadWithEvents(port, { bytes, amount: warmUp, connections })))
+  const microseconds = kinds.map((): number[] => [])
   const contenders = kinds.map((kind, index): Contender => {
-    const { port } = servers[index] as ChildServer
-    return {
-      name: names[kind],
-      round: async () => (await loadWithEvents(port, { bytes, amount: requests, connections })).repliesPerSecond,
+    const server = servers[index] as ChildServer
+    const round = async (): Promise<number> => {
+      const result = await measureDeliveries(server, { bytes, amount: requests, connections })
+      microseconds[index]?.push(result.cpuPerDelivery)
+      return result.repliesPerSecond
     }
+    return { name: names[kind], round }
   })
-  const figures = await interleave(contenders, { rounds, section: 'inbox', scenario, unit: 'req/s' })
+  const rates = await interleave(contenders, { rounds, section: 'inbox', scenario, unit: 'req/s' })
   for (const { child } of servers) child.kill()
+  const figures = rates.map((figure, index) => {
+    // The first round warms up.
+    const counted = (microseconds[index] as number[]).slice(1)
+    return { ...figure, also: [{ unit: 'µs CPU', median: medianOf(counted) }] }
+  })
   const stored = medianFor(figures, scenario, names.put)
   return {
     figures,
