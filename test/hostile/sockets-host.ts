@@ -45,7 +45,7 @@ tally.remark(`${scenarios.length} scenarios, the heap grew by at most ${megabyte
 console.log(JSON.stringify(tally.result))
 
 async function runScenario(scenario: SocketScenario): Promise<Arena> {
-  const replyTimeoutMs = scenario.replyTimeoutMs?.(budget as Budget) ?? 400
+  const replyTimeoutMs = scenario.replyTimeoutMs?.(budget as Budget) ?? 10_000
   const arena = new Arena({ budget: budget as Budget, seed: Number(seed), replyTimeoutMs })
   const server = await listen(arena.ready)
   arena.port = server.port
