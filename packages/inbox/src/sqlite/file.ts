@@ -1,5 +1,5 @@
 import { existsSync } from 'node:fs'
-import type { DatabaseSync } from 'node:sqlite'
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { ConfigurationError } from '@scrapenest-webhooks/core'
 import { InboxUnavailableError } from '../errors.ts'
 import { inboxFault, isFileFault, isFull, isLocked, toInboxError } from './errors.ts'
@@ -29,6 +29,7 @@ export interface SqliteFileOptions<Statements> {
 
 interface Connection<Statements> {
   readonly db: DatabaseSync
+  readonly boundaries: Boundaries
   readonly statements: Statements
   readonly file: OpenedFile
   /** The `-wal` file. */
@@ -36,6 +37,9 @@ interface Connection<Statements> {
   /** The `-shm` file. There is none if the database was opened exclusively. */
   readonly index: OpenedFile
 }
+
+/** The beginning and end of a transaction. Prepared, because each transaction would parse them again. */
+type Boundaries = Readonly<Record<'beginRead' | 'beginWrite' | 'commit', StatementSync>>
 
 /** How often an idle connection checks that its files still exist, in milliseconds. */
 const checkIntervalMs = 1000
@@ -81,21 +85,21 @@ export class SqliteFile<Statements> {
 
   /** Runs read-only statements, which all see the same state. Takes no lock. */
   read<Result>(work: (statements: Statements) => Result): Result {
-    return this.#inTransaction('BEGIN', work)
+    return this.#inTransaction('beginRead', work)
   }
 
   /** Runs the work in one transaction: either all of it is committed and on disk, or none of it. */
   transact<Result>(work: (statements: Statements) => Result): Result {
-    return this.#inTransaction('BEGIN IMMEDIATE', work)
+    return this.#inTransaction('beginWrite', work)
   }
 
-  #inTransaction<Result>(begin: string, work: (statements: Statements) => Result): Result {
+  #inTransaction<Result>(begin: 'beginRead' | 'beginWrite', work: (statements: Statements) => Result): Result {
     return this.#attempt(() => {
-      const { db, statements } = this.#usable()
-      db.exec(begin)
+      const { db, boundaries, statements } = this.#usable()
+      boundaries[begin].run()
       try {
         const result = work(statements)
-        db.exec('COMMIT')
+        boundaries.commit.run()
         return result
       } catch (error) {
         rollBack(db)
@@ -170,7 +174,8 @@ export class SqliteFile<Statements> {
       const path = targetOf(file)
       const log = openedFile(`${path}-wal`)
       const index = openedFile(`${path}-shm`)
-      const connection = { db, statements, file: openedFile(file), log, index }
+      const boundaries = prepareBoundaries(db)
+      const connection = { db, boundaries, statements, file: openedFile(file), log, index }
       remember(connection.file.identity)
       this.#connection = connection
       this.#checkTimer = setInterval(() => this.#checkIdle(), checkIntervalMs).unref()
@@ -264,6 +269,14 @@ function loadSqlite(): typeof import('node:sqlite') {
     )
   }
   return sqlite
+}
+
+function prepareBoundaries(db: DatabaseSync): Boundaries {
+  return {
+    beginRead: db.prepare('BEGIN'),
+    beginWrite: db.prepare('BEGIN IMMEDIATE'),
+    commit: db.prepare('COMMIT'),
+  }
 }
 
 function versionOf(db: DatabaseSync): string {
