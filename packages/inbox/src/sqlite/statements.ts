@@ -48,7 +48,7 @@ type StatementName =
   | 'identify'
   | 'identifyOne'
   | 'history'
-  | 'firstIdFrom'
+  | 'firstFrom'
   | 'lastIdBefore'
   | 'latestOfId'
   | 'latestInSlice'
@@ -122,7 +122,7 @@ const sql: Readonly<Record<StatementName, string>> = {
   history: `
     SELECT attempt, replay, started_at_ms AS startedAtMs, duration_ms AS durationMs, error FROM attempts
     WHERE event = :id ORDER BY sequence`,
-  firstIdFrom: 'SELECT min(id) AS id FROM events WHERE id >= :fromId',
+  firstFrom: 'SELECT id, received_at_ms FROM events WHERE id >= :fromId ORDER BY id LIMIT 1',
   lastIdBefore: 'SELECT max(id) AS id FROM events WHERE id < :untilId',
   latestOfId: `
     SELECT * FROM events WHERE id IN (${identified}) AND id < :untilId AND ${fits} ORDER BY id DESC LIMIT :limit`,

@@ -19,6 +19,7 @@ import {
   toRecord,
   toSummary,
 } from './rows.ts'
+import { type Found, idsFrom, latestBefore, type Slice, type Step } from './slices.ts'
 import { prepareStatements, type Statements } from './statements.ts'
 
 export type SqliteStoreOptions = Omit<SqliteFileOptions<Statements>, 'prepare'>
@@ -29,14 +30,13 @@ export type SqliteStoreOptions = Omit<SqliteFileOptions<Statements>, 'prepare'>
  */
 const lockTimeoutMs = 1000
 
-/** How many rows a list or a step visits per read, which takes about half a millisecond. */
-const sliceLength = 2000
-
 /** How long a list reads slices before it yields to the event loop, in milliseconds. */
 const maxReadMs = 2
 
-/** How many events are deleted or replayed per transaction. */
-const stepLength = 100
+interface PageRequest {
+  readonly limit: number
+  readonly cursor: string | undefined
+}
 
 /** Events in one SQLite file. Writes in the same turn of the event loop share a transaction. */
 export class SqliteStore implements EventStore {
@@ -390,65 +390,6 @@ function claimReady(statements: Statements, request: ClaimRequest): ClaimedEvent
 
 function toClaimed(row: ClaimedRow, token: string): ClaimedEvent {
   return { ...toEvent(row), lease: { id: String(row.id), token }, attempt: row.attempts }
-}
-
-interface PageRequest {
-  readonly limit: number
-  readonly cursor: string | undefined
-}
-
-interface Slice {
-  readonly untilId: number
-  readonly limit: number
-  readonly conditions: Parameters
-  readonly eventId: string | undefined
-}
-
-interface Found {
-  readonly rows: readonly EventRow[]
-  /** Where the next slice begins; `undefined` after the last. */
-  readonly untilId: number | undefined
-}
-
-/** The latest events before an id, within one slice, and where the next slice begins. */
-function latestBefore(statements: Statements, slice: Slice): Found {
-  const { conditions, limit, eventId } = slice
-  if (eventId !== undefined) {
-    const { untilId } = slice
-    const rows = statements.latestOfId.all({ ...conditions, eventId, untilId, limit }) as unknown as EventRow[]
-    return { rows, untilId: undefined }
-  }
-  const lastId = statements.lastIdBefore.get({ untilId: slice.untilId })?.['id'] as number | null
-  if (lastId === null) return { rows: [], untilId: undefined }
-  const untilId = lastId + 1
-  const fromId = Math.max(0, untilId - sliceLength)
-  const rows = statements.latestInSlice.all({ ...conditions, fromId, untilId, limit }) as unknown as EventRow[]
-  return { rows, untilId: fromId === 0 ? undefined : fromId }
-}
-
-interface Step {
-  readonly ids: readonly number[]
-  /** Where the next step begins; `undefined` after the last. */
-  readonly nextId: number | undefined
-}
-
-/** The ids of one step, beginning at `fromId`, and where the next step begins. */
-function idsFrom(
-  statements: Statements,
-  fromId: number,
-  filter: { readonly conditions: Parameters; readonly finishedBeforeMs: number | undefined },
-): Step {
-  const first = statements.firstIdFrom.get({ fromId })?.['id'] as number | null
-  if (first === null) return { ids: [], nextId: undefined }
-  // Ids are in order of arrival, and no event finishes before it is received, so all the following ones are too recent.
-  if (filter.finishedBeforeMs !== undefined && readRow(statements, first).received_at_ms >= filter.finishedBeforeMs) {
-    return { ids: [], nextId: undefined }
-  }
-  const untilId = first + sliceLength
-  const rows = statements.idsInSlice.all({ ...filter.conditions, fromId: first, untilId, limit: stepLength })
-  const ids = rows.map(({ id }) => id as number)
-  const lastId = ids.length === stepLength ? (ids.at(-1) as number) + 1 : untilId
-  return { ids, nextId: lastId }
 }
 
 function readStats(
