@@ -45,10 +45,15 @@ describe('trigger', () => {
     expect(await accepts(`${generateSecret()},${generateSecret()}`)).toBe(1)
   })
 
-  it('sends event types outside the catalog', async () => {
+  it('sends event types outside the catalog, and names those of the catalog', async () => {
     const unknown: unknown[] = []
     const { url } = await startReceiver({ onUnknownEvent: (event) => void unknown.push(event) })
-    await runCli(['trigger', 'monitor.changed', '--to', url, '-o', 'data.ratio=0.5'], { env: environment })
+    const { stdout } = await runCli(['trigger', 'monitor.changed', '--to', url, '-o', 'data.ratio=0.5'], {
+      env: environment,
+    })
+    expect(stdout).toContain(
+      "monitor.changed is not one of ScrapeNest's event types: job.created, job.completed, artifact.ready.",
+    )
     expect(unknown).toMatchObject([{ event_type: 'monitor.changed', data: { ratio: 0.5 } }])
   })
 
@@ -92,10 +97,18 @@ describe('trigger', () => {
     expect(gone).toMatchObject({ exitCode: 1, stdout: expect.stringContaining('ECONNREFUSED') })
   })
 
+  it('names the status of an HTML error page and refers to the log, without printing the page', async () => {
+    const url = await listen((_request, response) => {
+      response.writeHead(500, { 'content-type': 'text/html' }).end('<!DOCTYPE html><html>…</html>')
+    })
+    const { stdout } = await runCli(['trigger', 'job.created', '--to', url], { env: environment })
+    expect(stdout).toMatch(/^✗ job\.created 500 \(an HTML page\) \d+ ms\n {2}The server's log shows the cause\.\n$/)
+  })
+
   it('says what to do if the reply is unexpected or no server listens', async () => {
     const { url } = await startReceiver({ secret: generateSecret() })
     const refused = await runCli(['trigger', 'job.created', '--to', url], { env: environment })
-    expect(refused.stdout.split('\n')[1]).toBe(`  To find the cause, run: scrapenest-webhooks doctor '${url}'`)
+    expect(refused.stdout.split('\n')[1]).toBe(`  To find the cause, run: npx scrapenest-webhooks doctor '${url}'`)
     const gone = 'http://user:password@127.0.0.1:9/hook'
     const unreached = await runCli(['trigger', 'job.created', '--to', gone], { env: environment })
     expect(unreached.stdout).toContain(

@@ -6,7 +6,9 @@ import { collect, parseAssignment, parseSeconds, parseUrl, readSecret } from '..
 import { exitCodes } from '../exit-codes.ts'
 import { dim, green, printJson, printLine, red, yellow } from '../terminal/print.ts'
 import { withoutCredentials } from '../terminal/without-credentials.ts'
+import { describeBody } from '../trigger/describe-body.ts'
 import { isExpectedReply } from '../trigger/expected-reply.ts'
+import { nextStep } from '../trigger/next-step.ts'
 import { applyOverride, parseOverride } from '../trigger/override.ts'
 
 /** Faults of a single request, each with its option. */
@@ -81,20 +83,18 @@ async function trigger(eventType: string, options: TriggerOptions): Promise<void
     if (options.json) printJson({ event, messageId, ...reply, isExpected })
     else printReply(eventType, reply, isExpected)
   }
+  if (options.json) return
   const unexpected = replies.find((reply) => !isExpectedReply(reply, faults))
-  if (unexpected !== undefined && !options.json) printLine('  ', nextStep(unexpected, options.to))
+  if (unexpected !== undefined) printLine('  ', nextStep(unexpected, withoutCredentials(options.to)))
+  if (!scrapeNestEventTypes.some((known) => known === eventType)) {
+    // The reply to a misspelled type is the same 202.
+    printLine('  ', yellow(`${eventType} is not one of ScrapeNest's event types: ${scrapeNestEventTypes.join(', ')}.`))
+  }
 }
 
 function printReply(eventType: string, reply: DeliveryReply, isExpected: boolean): void {
   const { statusCode, responseBody, location, failure, latencyMs } = reply
-  const result = statusCode === undefined ? failure : `${statusCode} ${responseBody}`
+  const result = statusCode === undefined ? failure : `${statusCode} ${describeBody(responseBody)}`
   printLine(isExpected ? green('✓') : red('✗'), ` ${eventType} ${result} `, dim(`${latencyMs} ms`))
   if (location !== undefined) printLine('  ', yellow(`The reply redirects to ${location}. Redirects are not followed.`))
-}
-
-function nextStep({ failure }: DeliveryReply, to: string): string {
-  const url = withoutCredentials(to)
-  return failure?.includes('ECONNREFUSED')
-    ? `Nothing listens at ${url}. Start your server, or use --to <url>.`
-    : `To find the cause, run: scrapenest-webhooks doctor '${url}'`
 }
