@@ -2,7 +2,7 @@ import { createServer, type IncomingMessage, type RequestListener, type Server, 
 import type { AddressInfo } from 'node:net'
 import type { Logger } from '@scrapenest-webhooks/core'
 import { createEvent, deliver, generateSecret, signDelivery } from '@scrapenest-webhooks/testing'
-import express from 'express'
+import express, { type ErrorRequestHandler } from 'express'
 import express4 from 'express4'
 import { afterEach, describe, expect, it } from 'vitest'
 import { captureRawBody, type ExpressRequest, scrapenestWebhooks } from '../src/index.ts'
@@ -50,6 +50,19 @@ describe.each([
   ['express 4', express4 as unknown as typeof express],
 ])('the %s middleware', (_name, framework) => {
   type App = ReturnType<typeof express>
+
+  it('says how to mount it if it is mounted without a call, or called with the application', async () => {
+    const app = framework()
+    const errors: unknown[] = []
+    app.use(scrapenestWebhooks as never)
+    app.use(((error, _request, response, _next) => {
+      errors.push(error)
+      response.sendStatus(500)
+    }) satisfies ErrorRequestHandler)
+    expect((await deliver((await serve(app)) + path, signed())).status).toBe(500)
+    expect(errors.map(String)).toEqual([expect.stringContaining('and mount what it returns')])
+    expect(() => scrapenestWebhooks(app as never)).toThrow('and mount what it returns')
+  })
 
   it('finds the path of a request of another framework that runs Express middleware', async () => {
     const webhooks = scrapenestWebhooks({ path, secret })

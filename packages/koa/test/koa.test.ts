@@ -54,6 +54,16 @@ describe.each([
   ['koa 3', Koa],
   ['koa 2', Koa2 as unknown as typeof Koa],
 ])('the %s middleware', (_name, Framework) => {
+  it('says how to mount it if it is mounted without a call, or called with the application', async () => {
+    const app = new Framework()
+    const errors: Error[] = []
+    app.on('error', (error: Error) => errors.push(error))
+    app.use(scrapenestWebhooks as never)
+    await deliver(`${await serve(app)}${path}`, signed())
+    expect(errors.map(String)).toEqual([expect.stringContaining('and mount what it returns')])
+    expect(() => scrapenestWebhooks(app as never)).toThrow('and mount what it returns')
+  })
+
   it('passes a typed event to its handler, and leaves other paths to the next middleware', async () => {
     const app = new Framework()
     const seen: string[] = []

@@ -97,7 +97,8 @@ export function readHandlingOptions<Settings extends HandlingSettings<never>>(op
   }) as unknown as Settings
   const { name, onEvent, logger, eventTypes } = settings
   if (!/^[\w-]{1,64}$/.test(name)) throw unexpected('name', name, '1 to 64 letters, digits, "-" or "_"')
-  if (!isRecord(onEvent)) throw unexpected('onEvent', onEvent, 'an object')
+  if (!isRecord(onEvent))
+    throw unexpected('onEvent', onEvent, "an object of handlers, such as { 'job.completed': handler }")
   if (!isRecord(settings.schemas)) throw unexpected('schemas', settings.schemas, 'an object')
   if (!Array.isArray(eventTypes) || eventTypes.some((type) => typeof type !== 'string')) {
     throw unexpected('eventTypes', eventTypes, 'a list of event types')

@@ -1,5 +1,6 @@
 import { setImmediate } from 'node:timers'
 import { checkKnownOptions, unexpected } from '../check.ts'
+import { ConfigurationError } from '../errors.ts'
 import type { ScrapeNestEvents, StandardSchema } from '../events.ts'
 import { type ReceiverOptions, readReceiverOptions } from './options.ts'
 import { createReceiverFrom, type Receiver } from './receiver.ts'
@@ -72,6 +73,11 @@ export function resolveReceiver<Context>(
   { startedBy = 'adapter', reportUnsetSecret = 'at once', adapterOptions = {} }: ResolveOptions = {},
 ): { readonly receiver: ReadyReceiver<Context>; readonly isOwned: boolean } {
   if (Object(source) !== source) throw unexpected('the options', source, 'an object, such as { path, secret, onEvent }')
+  if (belongsToHost(source)) {
+    throw new ConfigurationError(
+      'Expected the options of scrapenestWebhooks, got a request, a context or an application. Call scrapenestWebhooks({ path, secret, onEvent }), and mount what it returns.',
+    )
+  }
   const options: Record<string, unknown> = { ...source }
   for (const [name, check] of Object.entries(adapterOptions)) {
     check(options[name])
@@ -92,4 +98,14 @@ export function resolveReceiver<Context>(
     setImmediate(() => void receiver.start().catch(() => {}))
   }
   return { receiver, isOwned: true }
+}
+
+/**
+ * Whether the value is a request, a context or an application of a framework: `app.use(scrapenestWebhooks)` or
+ * `scrapenestWebhooks(app, options)`. Their own properties would be reported as unknown options.
+ */
+function belongsToHost(source: object): boolean {
+  if (typeof source === 'function') return true
+  const prototype = Object.getPrototypeOf(source)
+  return prototype !== null && prototype !== Object.prototype && ('headers' in prototype || 'on' in prototype)
 }

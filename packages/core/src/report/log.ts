@@ -13,7 +13,9 @@ export interface Logger {
  */
 export const defaultLogger: Logger = {
   warn(fields: { code?: string }, message) {
-    process.emitWarning(message, { type: 'ScrapeNestWebhooks', detail: inspect(fields), code: fields.code })
+    // An empty `{}` below the message would only raise questions.
+    const detail = Object.keys(fields).length === 0 ? undefined : inspect(fields)
+    process.emitWarning(message, { type: 'ScrapeNestWebhooks', detail, code: fields.code })
   },
   error(fields, message) {
     process.stderr.write(`${message} ${inspect(fields)}\n`)

@@ -18,9 +18,9 @@ describe('createReceiver', () => {
     ['a name with a slash', { name: 'a/b' }, 'name to be 1 to 64 letters'],
     ['an empty name', { name: '' }, 'name to be 1 to 64 letters'],
     ['a long name', { name: 'a'.repeat(65) }, 'name to be 1 to 64 letters'],
-    ['text as onEvent', { onEvent: 'save' }, "Expected onEvent to be an object, got 'save'"],
-    ['null as onEvent', { onEvent: null }, 'Expected onEvent to be an object, got null'],
-    ['a list as onEvent', { onEvent: [() => {}] }, 'Expected onEvent to be an object, got object'],
+    ['text as onEvent', { onEvent: 'save' }, "such as { 'job.completed': handler }, got 'save'"],
+    ['null as onEvent', { onEvent: null }, "such as { 'job.completed': handler }, got null"],
+    ['a list as onEvent', { onEvent: [() => {}] }, "such as { 'job.completed': handler }, got object"],
     ['null as the schemas', { schemas: null }, 'Expected schemas to be an object, got null'],
     ['a number as the schemas', { schemas: 7 }, 'Expected schemas to be an object, got 7'],
     [
@@ -29,7 +29,7 @@ describe('createReceiver', () => {
       'Expected eventTypes to be a list of event types',
     ],
     ['text as processing', { processing: 'false' }, "Expected processing to be true or false, got 'false'"],
-    ['a function as onEvent', { onEvent: () => {} }, 'Expected onEvent to be an object, got function'],
+    ['a function as onEvent', { onEvent: () => {} }, "such as { 'job.completed': handler }, got function"],
     [
       'a handler that is not a function',
       { onEvent: { 'job.created': 'save' } },

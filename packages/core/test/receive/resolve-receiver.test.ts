@@ -1,3 +1,6 @@
+import { EventEmitter } from 'node:events'
+import { IncomingMessage } from 'node:http'
+import { Socket } from 'node:net'
 import { describe, expect, it, vi } from 'vitest'
 import { checkOptionalPath, resolveReceiver } from '../../src/adapter.ts'
 import { createReceiver, type InboxConnection } from '../../src/index.ts'
@@ -35,9 +38,21 @@ describe('resolveReceiver', () => {
     ['no options', undefined, 'Expected the options to be an object'],
     ['null', null, 'Expected the options to be an object'],
     ['text', 'whsec_', 'Expected the options to be an object'],
+    ['an application of Koa or Fastify', new EventEmitter(), 'and mount what it returns'],
+    ['an application of Express', Object.assign(() => {}, { path: () => '' }), 'and mount what it returns'],
+    ['a request of Node', new IncomingMessage(new Socket()), 'and mount what it returns'],
+    ['a context of Koa', Object.create({ headers: {} }), 'and mount what it returns'],
+    ['a request of fetch', new Request('http://localhost/'), 'and mount what it returns'],
   ])('rejects %s', (_given, source, saying) => {
     expect(() => resolveReceiver(source as { secret: string })).toThrow(refusal('configuration_invalid', saying))
   })
+})
+
+it('accepts options from an instance of a class', () => {
+  class Settings {
+    readonly secret = secret
+  }
+  expect(resolveReceiver(new Settings()).isOwned).toBe(true)
 })
 
 describe('the options of the adapter itself', () => {

@@ -156,6 +156,7 @@ describe('the default logger', () => {
     const emit = vi.spyOn(process, 'emitWarning').mockImplementation(() => {})
     defaultLogger.warn({ code: 'signature_mismatch', remoteAddress: '192.0.2.7' }, 'No secret matched.')
     defaultLogger.warn({ other: 1 }, 'Without a code.')
+    defaultLogger.warn({}, 'Without fields.')
     expect(emit.mock.calls).toEqual([
       [
         'No secret matched.',
@@ -166,6 +167,7 @@ describe('the default logger', () => {
         },
       ],
       ['Without a code.', { type: 'ScrapeNestWebhooks', detail: '{ other: 1 }' }],
+      ['Without fields.', { type: 'ScrapeNestWebhooks' }],
     ])
   })
 
