@@ -29,14 +29,13 @@ export interface EndedAttempt {
  * The attempts of one consumer in this process. The caller claims events, calls `run`, renews the leases in `held` and
  * records the results. Everything else about an attempt happens here, the same way for every engine.
  *
- * Handlers run in the async context in which the instance was created, which is that of the inbox's `start`.
+ * Handlers and reports run in the async context in which the instance was created, which is that of the inbox's `start`.
  */
 export class Attempts {
   readonly #consumer: InboxConsumer
   readonly #settings: InboxSettings
   readonly #held = new Map<RunningAttempt, Promise<unknown>>()
-  // The context of `start`. Without it, handlers would run in the context of the last request that woke the inbox, and see
-  // its tenant, trace and user.
+  // The context of `start`. An engine may call `run` in any other.
   readonly #inContext = AsyncLocalStorage.snapshot()
   #leaseTimer: NodeJS.Timeout | undefined
   #isClosing = false
@@ -77,7 +76,7 @@ export class Attempts {
     const processor = this.#consumer.process as InboxProcessor
     const attempt = new RunningAttempt({ claimed, claimedAtMs, processor, handlerTimeoutMs, graceMs, leaseMs })
     this.#startLeaseTimer()
-    const finished = this.#runAndFinish(attempt, finish).finally(() => this.#release(attempt))
+    const finished = this.#inContext(() => this.#runAndFinish(attempt, finish)).finally(() => this.#release(attempt))
     this.#held.set(attempt, finished)
     return finished
   }
@@ -136,9 +135,7 @@ export class Attempts {
   async #runToEnding(attempt: RunningAttempt): Promise<Ending> {
     const startedAtMs = this.#settings.now()
     if (this.#isClosing) attempt.abort(new WebhookError('receiver_closing'))
-    const outcome: Outcome = this.#isClosing
-      ? { kind: 'given_up' }
-      : await this.#inContext(async () => await attempt.run())
+    const outcome: Outcome = this.#isClosing ? { kind: 'given_up' } : await attempt.run()
     const ending = endingOf(attempt, outcome, { startedAtMs, settings: this.#settings })
     this.#reportFailure(attempt, outcome, ending)
     return ending

@@ -1,3 +1,4 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { InboxConsumer } from '@scrapenest-webhooks/core'
@@ -31,6 +32,9 @@ export class WorkLoop implements ConsumerWork {
   readonly #consumer: InboxConsumer
   readonly #settings: InboxSettings
   readonly #attempts: Attempts
+  // The context of `start`. Without it, everything the loop does would run in the context of the request that woke it, and
+  // `onError` and the log would see its tenant, trace and user.
+  readonly #inContext = AsyncLocalStorage.snapshot()
   #freeSlots: number
   #claiming: Promise<void> = Promise.resolve()
   #isClaiming = false
@@ -61,7 +65,7 @@ export class WorkLoop implements ConsumerWork {
     this.#isWoken = true
     if (this.#isClosing || this.#isClaiming) return
     clearTimeout(this.#timer)
-    this.#claiming = this.#claimWhileWoken()
+    this.#claiming = this.#inContext(() => this.#claimWhileWoken())
   }
 
   /** Stops claiming. Resolves when every result is recorded or the budget has ended. */
