@@ -232,7 +232,7 @@ export class QueueWorker implements ConsumerWork {
     const { token } = claimed.lease
     const died: ClaimedEvent = { ...claimed, attempt: claimed.attempt - 1 }
     const startedAtMs = notes.dueAt ?? job.timestamp
-    const ending = endingOfExpired({ ...died, startedAtMs }, this.#settings)
+    const ending = endingOfExpired({ ...died, startedAtMs }, { settings: this.#settings, consumer: this.#consumer })
     const settled = { ...notes, stalls: job.stalledCounter, uncounted: (notes.uncounted ?? 0) + 1 }
     const recordable = { job, state: ending.state, isHeld: this.#untilLeaseEnds(claimedAtMs) }
     const isRecorded = await this.#record(recordable, async () => {

@@ -17,7 +17,8 @@ export interface InboxOptions {
   readonly maxAttempts?: number | undefined
   /**
    * Returns the delay before the next attempt, in milliseconds, given the number of failed attempts. The delay of a
-   * `RetryLaterError` takes precedence.
+   * `RetryLaterError` takes precedence. If it throws, or returns anything but a number of 0 or more, that is logged and the
+   * delay is a minute.
    * @default jitteredBackoff(): exponential with full jitter, a random delay of up to 5 s, 30 s, … 5 h
    */
   readonly backoff?: Backoff | undefined

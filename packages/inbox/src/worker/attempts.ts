@@ -136,7 +136,7 @@ export class Attempts {
     const startedAtMs = this.#settings.now()
     if (this.#isClosing) attempt.abort(new WebhookError('receiver_closing'))
     const outcome: Outcome = this.#isClosing ? { kind: 'given_up' } : await attempt.run()
-    const ending = endingOf(attempt, outcome, { startedAtMs, settings: this.#settings })
+    const ending = endingOf(attempt, outcome, { startedAtMs, settings: this.#settings, consumer: this.#consumer })
     this.#reportFailure(attempt, outcome, ending)
     return ending
   }

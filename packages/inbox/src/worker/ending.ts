@@ -1,4 +1,7 @@
-import { codeOf, retryAfterSecondsOf } from '@scrapenest-webhooks/core/adapter'
+import { inspect } from 'node:util'
+import { isPromise } from 'node:util/types'
+import type { InboxConsumer } from '@scrapenest-webhooks/core'
+import { codeOf, messageOf, retryAfterSecondsOf } from '@scrapenest-webhooks/core/adapter'
 import type { Ending, ExpiredAttempt } from '../event-store.ts'
 import type { InboxSettings } from '../options.ts'
 import { eventUnreadable, leaseEnded, toAttemptError } from './attempt-error.ts'
@@ -10,6 +13,13 @@ const permanentFailures: ReadonlySet<string> = new Set(['permanent_failure', 'sc
 
 /** Ten years, in milliseconds. Longer delays are a mistake, and some engines cannot store them. */
 const longestDelayMs = 315_360_000_000
+
+/** Who ends an attempt, and how events are retried. */
+export interface EndingOptions {
+  readonly settings: InboxSettings
+  /** Its `note` reports what is wrong with the option `backoff`. */
+  readonly consumer: Pick<InboxConsumer, 'note'>
+}
 
 /**
  * Decides the next state of an event after an attempt in this process. `EventStore.end` records it. The first match wins:
@@ -23,8 +33,9 @@ const longestDelayMs = 315_360_000_000
 export function endingOf(
   attempt: RunningAttempt,
   outcome: Outcome,
-  { startedAtMs, settings }: { readonly startedAtMs: number; readonly settings: InboxSettings },
+  { startedAtMs, ...options }: EndingOptions & { readonly startedAtMs: number },
 ): Ending {
+  const { settings } = options
   const nowMs = settings.now()
   if (outcome.kind === 'unreadable') {
     return { state: 'dead', startedAtMs, nowMs, error: eventUnreadable(outcome.cause) }
@@ -42,7 +53,7 @@ export function endingOf(
   }
   const failedAttempts = attempt.claimed.attempt
   if (failedAttempts >= settings.maxAttempts) return { state: 'dead', startedAtMs, nowMs, error }
-  const delayMs = delayAfter(failure, failedAttempts, settings)
+  const delayMs = delayAfter(failure, failedAttempts, options)
   return { state: 'ready', dueAtMs: nowMs + delayMs, isCounted: true, startedAtMs, nowMs, error }
 }
 
@@ -51,11 +62,12 @@ export function endingOf(
  * backoff. An event that kills its process takes others down with it. The backoff separates them; otherwise they would be
  * claimed together each time, and all of them would end up dead.
  */
-export function endingOfExpired({ attempt, startedAtMs }: ExpiredAttempt, settings: InboxSettings): Ending {
+export function endingOfExpired({ attempt, startedAtMs }: ExpiredAttempt, options: EndingOptions): Ending {
+  const { settings } = options
   const nowMs = settings.now()
   const facts = { startedAtMs, nowMs, error: leaseEnded }
   if (attempt >= settings.maxAttempts) return { state: 'dead', ...facts }
-  return { state: 'ready', dueAtMs: nowMs + delayAfter(undefined, attempt, settings), isCounted: true, ...facts }
+  return { state: 'ready', dueAtMs: nowMs + delayAfter(undefined, attempt, options), isCounted: true, ...facts }
 }
 
 /** What the handlers threw. If they were aborted and threw an error without one of our codes, the reason for the abort. */
@@ -65,12 +77,19 @@ function failureOf({ abortReason }: RunningAttempt, outcome: Outcome): unknown {
   return hasOwnCode || abortReason === undefined ? outcome.error : abortReason
 }
 
-function delayAfter(failure: unknown, failedAttempts: number, { backoff }: InboxSettings): number {
+function delayAfter(failure: unknown, failedAttempts: number, { settings, consumer }: EndingOptions): number {
   if (codeOf(failure) === 'retry_later') return Math.min(longestDelayMs, retryAfterSecondsOf(failure) * 1000)
+  let problem: string
   try {
-    const delayMs: unknown = backoff(failedAttempts)
+    const delayMs: unknown = settings.backoff(failedAttempts)
     if (typeof delayMs === 'number' && delayMs >= 0) return Math.round(Math.min(longestDelayMs, delayMs))
-  } catch {}
-  // A custom backoff that throws or returns an unusable number neither stops the work nor causes an immediate retry.
+    problem = `returned ${isPromise(delayMs) ? 'a promise' : inspect(delayMs, { depth: -1 })}`
+  } catch (error) {
+    problem = `threw: ${messageOf(error)}`
+  }
+  // Neither stops the work nor causes an immediate retry.
+  consumer.note?.(
+    `The option backoff must return milliseconds, 0 or more, but ${problem}. Such retries wait for a minute.`,
+  )
   return 60_000
 }

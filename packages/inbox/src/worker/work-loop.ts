@@ -149,7 +149,7 @@ export class WorkLoop implements ConsumerWork {
     for (const expired of await this.#store.expired(this.#consumer.name, { nowMs })) {
       // Not for leases of this process, which are judged by monotonic time: after the clock is set, they may look expired.
       if (held.some(({ claimed }) => isSame(claimed.lease, expired.lease))) continue
-      const ending = endingOfExpired(expired, this.#settings)
+      const ending = endingOfExpired(expired, { settings: this.#settings, consumer: this.#consumer })
       if (await this.#store.end(expired.lease, ending)) this.#attempts.reportExpired(expired, ending)
     }
   }

@@ -1,6 +1,6 @@
 import { PermanentError, RetryLaterError, WebhookError } from '@scrapenest-webhooks/core'
 import { createInboxEvent } from '@scrapenest-webhooks/testing'
-import { describe, expect, it } from 'vitest'
+import { describe, expect, it, vi } from 'vitest'
 import { type InboxOptions, readInboxOptions } from '../../src/options.ts'
 import { checkEnding } from '../../src/times.ts'
 import { endingOf, endingOfExpired } from '../../src/worker/ending.ts'
@@ -16,7 +16,7 @@ function attemptOf(attempt: number): RunningAttempt {
 
 function endingAfter(outcome: Outcome, options: InboxOptions = {}, attempt = 1) {
   const settings = readInboxOptions({ now: () => nowMs, ...options })
-  const ending = endingOf(attemptOf(attempt), outcome, { startedAtMs: nowMs, settings })
+  const ending = endingOf(attemptOf(attempt), outcome, { startedAtMs: nowMs, settings, consumer: {} })
   checkEnding(ending)
   return ending
 }
@@ -46,7 +46,10 @@ describe('an attempt', () => {
     expect(endingAfter(failed(new Error('no')), { maxAttempts: 3 }, 3)).toMatchObject({ state: 'dead' })
     const expired = { lease: { id: '1', token: 't' }, event: createInboxEvent(), attempt: 3, startedAtMs: nowMs }
     const settings = readInboxOptions({ maxAttempts: 3, now: () => nowMs })
-    expect(endingOfExpired(expired, settings)).toMatchObject({ state: 'dead', error: { code: 'lease_ended' } })
+    expect(endingOfExpired(expired, { settings, consumer: {} })).toMatchObject({
+      state: 'dead',
+      error: { code: 'lease_ended' },
+    })
   })
 })
 
@@ -74,6 +77,28 @@ describe('the delay before the next attempt', () => {
       throw new Error('broken')
     }
     expect(endingAfter(failed(new Error('no')), { backoff })).toMatchObject({ dueAtMs: nowMs + 60_000 })
+  })
+
+  it.each<[string, () => unknown]>([
+    ['returned undefined', () => [1000, 5000][2]],
+    ["returned '5 s'", () => '5 s'],
+    ['returned NaN', () => Number.NaN],
+    ['returned a promise', async () => 5000],
+    ['returned [Object]', () => ({ delay: 5000 })],
+    [
+      'threw: broken',
+      () => {
+        throw new Error('broken')
+      },
+    ],
+  ])('is noted as a mistake if the backoff %s, after a failure and after a lost lease', (problem, backoff) => {
+    const settings = readInboxOptions({ backoff: backoff as () => number })
+    const note = vi.fn()
+    const options = { settings, consumer: { note } }
+    endingOf(attemptOf(1), failed(new Error('no')), { startedAtMs: nowMs, ...options })
+    endingOfExpired({ ...attemptOf(1).claimed, startedAtMs: nowMs }, options)
+    const text = `The option backoff must return milliseconds, 0 or more, but ${problem}. Such retries wait for a minute.`
+    expect(note.mock.calls).toEqual([[text], [text]])
   })
 
   it.each([1, 1e9, Number.NaN, -5, 1e308])('follows a RetryLaterError with %d seconds', (retryAfterSeconds) => {
