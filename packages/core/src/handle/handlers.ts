@@ -95,7 +95,8 @@ export function createHandlers<Context>(
   async function checkData(event: WebhookEvent, schema: StandardSchema): Promise<WebhookEvent | SchemaMismatchError> {
     try {
       const result = await schema['~standard'].validate(event.data)
-      if (result.issues !== undefined) return new SchemaMismatchError(event.event_type, result.issues)
+      // Hand-written schemas may return a single issue, or null for none.
+      if (result.issues) return new SchemaMismatchError(event.event_type, [result.issues].flat())
       return { ...event, data: result.value }
     } catch (cause) {
       return new SchemaMismatchError(event.event_type, [], { cause })

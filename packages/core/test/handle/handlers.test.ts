@@ -345,6 +345,23 @@ describe('a schema', () => {
     expect(onError.mock.calls[0]?.[0]).toMatchObject({ code: 'schema_mismatch', issues: [], cause })
   })
 
+  it.each([
+    ['text', 'no url'],
+    ['true', true],
+    ['an object', { message: 'no url' }],
+  ])('that was written by hand and returns %s as its issues rejects the data, once', async (_given, issues) => {
+    const { receiver, onError } = pageReceiver(standard(() => ({ issues }) as never))
+    expect(await answer(receiver, saved({}))).toEqual({ status: 500, body: { error: 'schema_mismatch' } })
+    expect(onError).toHaveBeenCalledOnce()
+    expect(onError.mock.calls[0]?.[0]).toMatchObject({ code: 'schema_mismatch', issues: [issues] })
+  })
+
+  it('that was written by hand and returns null as its issues accepts the data', async () => {
+    const { receiver, handler } = pageReceiver(standard(() => ({ value: { size: 2 }, issues: null }) as never))
+    await answer(receiver, saved({}))
+    expect(handler.mock.calls[0]?.[0].data).toEqual({ size: 2 })
+  })
+
   it('is not called for events of other types', async () => {
     const validate = vi.fn(() => ({ issues: [] }))
     const { receiver } = pageReceiver(standard(validate))
