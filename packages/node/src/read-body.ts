@@ -1,7 +1,7 @@
 import { IncomingMessage } from 'node:http'
 import { pipeline, type Readable, Transform, type TransformCallback } from 'node:stream'
 import { setImmediate } from 'node:timers'
-import { type BodyLimits, WebhookError } from '@scrapenest-webhooks/core'
+import { type BodyLimits, ConfigurationError, WebhookError } from '@scrapenest-webhooks/core'
 import { bodyTooLarge, findKeptBody } from '@scrapenest-webhooks/core/adapter'
 
 /** Where to find the raw body of a request. */
@@ -63,7 +63,7 @@ function readReplayed(request: IncomingMessage, { maxBytes }: BodyLimits): Uint8
  * limit it stops reading, and the reply must close the connection.
  *
  * @throws {WebhookError} `body_too_large`: the bytes exceed the limit. `body_aborted`: the client disconnected.
- * `raw_body_unavailable`: something else read the stream.
+ * `raw_body_unavailable`: something else read the stream. `configuration_invalid`: raw-body cannot be loaded.
  */
 export async function readBody(stream: Readable, { maxBytes }: BodyLimits): Promise<Uint8Array> {
   closeHttp2StreamAfterReply(stream)
@@ -115,7 +115,12 @@ async function readChunks(stream: Readable, maxBytes: number): Promise<Uint8Arra
   pipeline(stream, joined, () => {})
   // Imported here, because raw-body and its dependencies double the import time of this package, and most processes only
   // see bodies that arrive with their headers.
-  const { default: getRawBody } = await import('raw-body')
+  const { default: getRawBody } = await import('raw-body').catch((cause) => {
+    throw new ConfigurationError(
+      'raw-body, a dependency of @scrapenest-webhooks/node, cannot be loaded. It is loaded with the first body that arrives in pieces, so keep node_modules for as long as the process runs.',
+      { cause },
+    )
+  })
   if (joined.destroyed) throw aborted(joined.errored)
   return await new Promise((resolve, reject) => {
     // The callback, because the promise form can lose a race against 'close'.

@@ -38,6 +38,22 @@ describe('readBody', () => {
     await expect(reading).rejects.toMatchObject({ code: 'body_aborted', ...(cause && { cause }) })
   })
 
+  it('blames the installation, not the client, if raw-body cannot be loaded', async () => {
+    vi.doMock('raw-body', () => {
+      throw new Error('node_modules was deleted')
+    })
+    vi.resetModules()
+    onTestFinished(() => {
+      vi.doUnmock('raw-body')
+      vi.resetModules()
+    })
+    const fresh = await import('../src/read-body.ts')
+    await expect(fresh.readBody(Readable.from([Buffer.from('hello')]), limits)).rejects.toMatchObject({
+      code: 'configuration_invalid',
+      message: expect.stringContaining('raw-body, a dependency of @scrapenest-webhooks/node, cannot be loaded.'),
+    })
+  })
+
   it.each([
     ['nothing', []],
     ['one chunk', ['hello']],
