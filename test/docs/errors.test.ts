@@ -153,7 +153,7 @@ describe('every page', async () => {
 describe('the option tables', () => {
   it.each(['core', 'fastify', 'koa', 'express', 'node'])('list exactly the options of a receiver: %s', async (name) => {
     const page = await readPage(`packages/${name}/README.md`)
-    const [, section = ''] = /^## Options of the receiver\n([\s\S]*?)^(?:Instead|## )/m.exec(page) ?? []
+    const [, section = ''] = /^## Receiver options\n([\s\S]*?)^(?:Instead|## )/m.exec(page) ?? []
     const named = [...section.matchAll(/^\| `(\w+)` +\|/gm)].map(([, option]) => option)
 
     expect(named.sort()).toEqual(receiverOptions())

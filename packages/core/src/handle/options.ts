@@ -29,8 +29,8 @@ export interface HandlingOptions<Events extends object, Context = unknown, Schem
    */
   readonly onEvent?: EventHandlers<SchemaOutputs<Events, NoInfer<Schemas>>, Context> | undefined
   /**
-   * Called for verified events whose type is not in the catalog. They are acknowledged whether or not it fails,
-   * because ScrapeNest may add event types before this library knows them.
+   * Called for verified events whose type is not in the catalog. They are acknowledged even if it fails, because
+   * ScrapeNest may add event types before this library knows them.
    * @default undefined: such events are acknowledged and otherwise ignored
    */
   readonly onUnknownEvent?: ((event: WebhookEvent, delivery: Delivery<Context>) => unknown) | undefined
@@ -47,8 +47,8 @@ export interface HandlingOptions<Events extends object, Context = unknown, Schem
    */
   readonly schemas?: (Schemas & OnlyEventTypes<Events, Schemas>) | undefined
   /**
-   * The event types of a custom catalog. Types named in `onEvent` or `schemas` need not be listed. `'*'` and
-   * families match other types only if they are listed here.
+   * The event types of a custom catalog, instead of ScrapeNest's: include `scrapeNestEventTypes` to extend them. Types
+   * named in `onEvent` or `schemas` need not be listed. `'*'` and families match other types only if they are listed here.
    * @default scrapeNestEventTypes
    */
   readonly eventTypes?: readonly EventType<Events>[] | undefined

@@ -181,6 +181,18 @@ describe('a custom catalog', () => {
     expect(calls).toEqual(['family', 'all', 'all'])
   })
 
+  it('has the types in eventTypes instead of those of ScrapeNest', async () => {
+    const { calls, note } = recordCalls()
+    const receiver = testReceiver({
+      eventTypes: ['artifact.ready'],
+      onEvent: { '*': note('all') },
+      onUnknownEvent: note('unknown'),
+    })
+    await answer(receiver, deliver(eventOf('artifact.ready', {}, 'event_1')))
+    await answer(receiver, deliver(eventOf('job.created', {}, 'event_2')))
+    expect(calls).toEqual(['all', 'unknown'])
+  })
+
   it('has no family for a type without a period', async () => {
     const { calls, note } = recordCalls()
     const receiver = createReceiver<{ ping: object; 'undefined.x': object; 'pin.x': object }>({ secret, ...atStart })
