@@ -31,7 +31,9 @@ describe('a process that is stopped', () => {
   })
 
   it('would have too little time under the default of PM2 only', async () => {
-    const defaults = /Kubernetes waits (\d+) s, Docker\s+(\d+) s, and PM2 only ([\d.]+) s/.exec(await readPage(page))
+    const defaults = /Kubernetes waits (\d+) s,\s+Docker\s+(\d+)\s+s,\s+and PM2 only ([\d.]+) s/.exec(
+      await readPage(page),
+    )
     const [kubernetes, docker, pm2] = (defaults ?? []).slice(1).map((seconds) => Number(seconds) * 1000)
 
     expect(kubernetes).toBeGreaterThan(defaultCloseGraceMs)

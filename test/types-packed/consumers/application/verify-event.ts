@@ -40,12 +40,12 @@ export function summaryOf(headers: Headers, body: Uint8Array): string {
 }
 
 interface Events extends ScrapeNestEvents {
-  readonly 'job.cancelled': { readonly job_id: string; readonly cancelled_by: string }
+  readonly 'job.canceled': { readonly job_id: string; readonly canceled_by: string }
 }
 
-export function cancellerOf(headers: Record<string, string>, body: string): string | undefined {
+export function cancelerOf(headers: Record<string, string>, body: string): string | undefined {
   const event = verifyEvent<Events>({ headers, body }, [secret, undefined])
-  return event.event_type === 'job.cancelled' ? event.data.cancelled_by : undefined
+  return event.event_type === 'job.canceled' ? event.data.canceled_by : undefined
 }
 
 export function verifiedOrCode(body: string): string {

@@ -22,7 +22,7 @@ const message = { headers: {}, body: '' }
 declare const urlSchema: StandardSchema<{ readonly download_url: URL }>
 
 interface Events extends ScrapeNestEvents {
-  'job.cancelled': { readonly job_id: string }
+  'job.canceled': { readonly job_id: string }
 }
 
 export const receiver = createReceiver({ secret })
