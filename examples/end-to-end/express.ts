@@ -23,7 +23,7 @@ const expected = new Map<string, number>()
 const webhooks = {
   // Both secrets are valid during a rotation. A signature mismatch reloads the secret.
   ...rotatingSecret({ load: () => signingSecret, maxAgeMs: 1_000 }),
-  // Events are stored before they are acknowledged. Handlers run afterwards, and again after a crash.
+  // Events are stored before they are acknowledged. Handlers run afterward, and again after a crash.
   inbox: sqliteInbox({ file: 'data/webhooks.db' }),
   onEvent: {
     'artifact.ready': async (event, { signal }) => {
