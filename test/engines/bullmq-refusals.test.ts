@@ -116,7 +116,7 @@ describe.skipIf(!hasProgram('redis'))('the inbox on BullMQ', () => {
     const { receiver, post, reports } = receive({ connection: `${server.url}/99` })
     const refusal = {
       code: 'store_unavailable',
-      cause: { code: 'configuration_invalid', message: expect.stringMatching(/no database of that number/) },
+      cause: { code: 'configuration_invalid', message: expect.stringMatching(/no database with that number/) },
     }
     await expect(receiver.start()).rejects.toMatchObject(refusal)
     expect(await post()).toBe(503)

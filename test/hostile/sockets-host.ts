@@ -53,7 +53,7 @@ async function runScenario(scenario: SocketScenario): Promise<Arena> {
     await scenario.run(arena)
     if (!isHttp2)
       arena.expectStatuses(
-        'an honest delivery afterwards',
+        'an honest delivery afterward',
         (await exchange(arena.port, [whole(arena.sign())])).replies,
         202,
       )

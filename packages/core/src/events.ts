@@ -107,8 +107,8 @@ export type AnyEvent<Events extends object> = {
 export type ScrapeNestEvent = AnyEvent<ScrapeNestEvents>
 
 /**
- * Exists only for the compiler; at run time, the value is a plain string. It is an enum because the compiler rejects
- * comparing an enum with a string literal. So comparing `event_type` with a known type rules out `UnknownEvent`, and
+ * Exists only for the compiler; at run time, the value is a plain string. It is an enum, because the compiler refuses to
+ * compare an enum with a string literal. So comparing `event_type` with a known type rules out `UnknownEvent`, and
  * comparing it with a misspelled type does not compile.
  */
 export declare enum UnlistedEventType {

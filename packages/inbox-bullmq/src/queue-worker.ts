@@ -156,7 +156,7 @@ export class QueueWorker implements ConsumerWork {
   }
 
   #reached(): void {
-    if (this.#isUnavailable) this.#consumer.note?.('The store of the inbox is available again.')
+    if (this.#isUnavailable) this.#consumer.note?.("The inbox's store is available again.")
     this.#isUnavailable = false
   }
 

@@ -50,7 +50,7 @@ export class BossInbox extends StoredInbox implements PgBossInbox {
     const db = toDb(transaction)
     const event = this.#running.get(signal)
     if (event === undefined) {
-      throw new ConfigurationError('Expected delivery to be that of a running handler of this inbox.')
+      throw new ConfigurationError('Expected delivery to come from a running handler of this inbox.')
     }
     if (!(await this.#store.completeIn(db, event))) throw new LeaseLostError()
   }

@@ -1,7 +1,7 @@
 import { isWebhookError, WebhookError } from '@scrapenest-webhooks/core'
 import { withPage } from '@scrapenest-webhooks/core/adapter'
 
-/** Why a store is unavailable. No restart is needed once the fault is over. */
+/** Why a store is unavailable. Once the fault is fixed, no restart is needed. */
 export type InboxFault =
   | 'cannot_open'
   | 'corrupt'
@@ -72,7 +72,7 @@ export class LeaseEndedError extends Error {
 }
 
 /**
- * Any error from a store means that the store is unavailable. Without one of our codes, it would pass for a handler's.
+ * Any error from a store means that the store is unavailable. Without one of our codes, it would be taken for a handler's.
  */
 export function toStoreError(error: unknown): WebhookError {
   return isWebhookError(error) ? error : new WebhookError('store_unavailable', undefined, { cause: error })

@@ -11,7 +11,7 @@ import type {
 } from './contract.ts'
 
 /**
- * Stores events. `StoredInbox` turns an implementation into an `Inbox`. Everything that depends on time or chance (leases,
+ * Stores events. `StoredInbox` turns an implementation into an `Inbox`. Everything that depends on time or randomness (leases,
  * backoff, retention) is decided outside the store, in one place for all stores.
  *
  * Each method is atomic, also across processes if the store is shared, and rejects with a `WebhookError` such as

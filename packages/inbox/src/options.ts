@@ -29,7 +29,7 @@ export interface InboxOptions {
    */
   readonly handlerTimeoutMs?: number | undefined
   /**
-   * How long a handler past its time limit keeps its slot, in milliseconds. After that, the attempt fails whatever the
+   * How long a handler keeps its slot past its time limit, in milliseconds. After that, the attempt fails, whatever the
    * handler does.
    * @default 10000
    */
@@ -46,7 +46,7 @@ export interface InboxOptions {
    */
   readonly pollIntervalMs?: number | undefined
   /**
-   * Whether to keep the body and signed headers of done events. `false` saves space and keeps no personal data longer than
+   * Whether to keep the body and signed headers of done events. `false` saves space and keeps personal data no longer than
    * needed, but done events can no longer be replayed.
    * @default true
    */

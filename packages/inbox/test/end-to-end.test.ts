@@ -5,7 +5,7 @@ import { expect, it, onTestFinished, vi } from 'vitest'
 import { createWorker, sqliteInbox } from '../src/index.ts'
 import { temporaryFile } from './temporary-file.ts'
 
-it('stores a delivery before acknowledging it, and handles it afterwards', async () => {
+it('stores a delivery before acknowledging it, and handles it afterward', async () => {
   const secret = generateSecret()
   const file = temporaryFile()
   const handled: unknown[] = []

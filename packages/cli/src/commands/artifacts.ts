@@ -31,7 +31,7 @@ async function download(
   const { sha256, force = false } = options
   // The user typed this path, so any `..` is intentional. The client would confine a relative path.
   const to = resolve(options.to)
-  if (!force && existsSync(to)) throw new UsageError(`${to} exists. Add --force to replace it.`)
+  if (!force && existsSync(to)) throw new UsageError(`${to} already exists. Add --force to replace it.`)
   const { artifacts } = await createClient(options)
   const file = await interruptible((signal) =>
     artifacts.download(id, {

@@ -29,7 +29,7 @@ export function addEndpoints(program: Command): void {
     .option('--yes', 'do not ask')
     .action(deleteEndpoint)
   withPage(
-    withApiOptions(endpoints.command('messages').description('List the events sent to an endpoint, newest first')),
+    withApiOptions(endpoints.command('messages').description('List the messages sent to an endpoint, newest first')),
   )
     .argument('<id>', 'the endpoint_id')
     .option('--reveal', 'with --json: show download_url in full; it is a credential')

@@ -22,7 +22,7 @@ export async function stats(options: InboxOptions): Promise<void> {
     const { ready, running, done, dead, unhandled, oldestReadyAt } = counts
     if (name !== undefined && ready + running + done + dead === 0) {
       process.exitCode = exitCodes.problemFound
-      printErrorLine(`No events of a receiver named ${name}. To count all receivers, omit --name.`)
+      printErrorLine(`This inbox has no events for a receiver named ${name}. Omit --name to count all events.`)
     }
     if (json) return printJson(counts)
     printLine(`ready    ${ready}`, dim(oldestReadyAt === undefined ? '' : `  oldest: ${oldestReadyAt.toISOString()}`))

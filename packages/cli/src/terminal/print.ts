@@ -4,7 +4,7 @@ import { arrangeTable, columnsOf, wrapLine } from './fit.ts'
 
 /**
  * All output of the CLI goes through `write` at the end of this file, which escapes control characters. Colors are added
- * afterwards, so they are separate parts of a line rather than codes in a text.
+ * afterward, so they are separate parts of a line rather than codes in a text.
  */
 export type Part = string | StyledText
 

@@ -105,8 +105,8 @@ function pickArtifact(
   if (same !== undefined) return same
   const message =
     ofType.length === 0
-      ? `Job ${job_id} has no artifact of the type ${artifact_type}. Its retention time may have passed.`
-      : `Job ${job_id} has ${ofType.length} artifacts of the type ${artifact_type}, and none has the URL of the event. ` +
+      ? `Job ${job_id} has no artifact of the type ${artifact_type}. Its retention period may have ended.`
+      : `Job ${job_id} has ${ofType.length} artifacts of the type ${artifact_type}, and none has the URL in the event. ` +
         'Download it by its artifact_id.'
   throw new ScrapeNestError({ code: 'artifact_not_found', message })
 }

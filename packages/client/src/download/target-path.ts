@@ -23,7 +23,7 @@ export function confineTargetPath(to: unknown): string {
   if (!leaves) return to
   if (below.length === 0) throw new ConfigurationError('Expected `to` to be the path of a file.')
   const confined = [...segments.slice(0, root), ...below].join('/')
-  const fix = 'Escape what an event says with encodeURIComponent. If you mean the other path, pass path.resolve(to).'
+  const fix = 'Escape event data with encodeURIComponent. If you mean the other path, pass path.resolve(to).'
   process.emitWarning(`The path of a download leaves its directory. It is written to ${confined} instead. ${fix}`, {
     type: 'ScrapeNestWarning',
     code: 'SCRAPENEST_PATH_CONFINED',

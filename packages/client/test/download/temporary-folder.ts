@@ -10,7 +10,7 @@ export interface TemporaryFolder {
   expectEmpty(): Promise<void>
 }
 
-/** A new folder for each test of the file, removed afterwards. */
+/** A new folder for each test of the file, removed afterward. */
 export function useTemporaryFolder(): TemporaryFolder {
   let path = ''
   beforeEach(async () => {

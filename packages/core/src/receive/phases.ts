@@ -1,6 +1,6 @@
 import type { PlainErrorCode } from '../errors.ts'
 
-/** Where a delivery is on its way from request to reply. */
+/** How far a delivery has progressed from request to reply. */
 export type Phase = 'headers' | 'secret' | 'body' | 'verify' | 'store' | 'handlers' | 'ending'
 
 interface PhaseRow {

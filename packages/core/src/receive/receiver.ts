@@ -59,7 +59,7 @@ export interface Receiver<Events extends object = ScrapeNestEvents, Context = un
   close(options?: CloseOptions): Promise<void>
   /**
    * For adapters: reports incorrect use of the adapter. Logs an error and passes it to `onError`; logs a string as a
-   * warning. Repeats are counted per minute.
+   * warning. Repeats are counted per minute: warnings and configuration errors by text, other errors by code.
    */
   report(problem: WebhookError | string): void
 }

@@ -3,7 +3,7 @@ import type { WebhookHeaders } from '../verify/headers.ts'
 
 /** An HTTP request, in a form that every host can provide. */
 export interface WebhookRequest {
-  /** The HTTP method, in capitals. Anything but `POST` gets 405. */
+  /** The HTTP method, in upper case. Anything but `POST` gets 405. */
   readonly method: string
   /** Path and query as the host reports them, or a full URL. Passed to the secret function only. */
   readonly url?: string | undefined

@@ -84,8 +84,8 @@ export function createRateLimitedLog(prefix: string): RateLimitedLog {
 }
 
 /**
- * Writes one line. A logger that throws or rejects does not affect the caller. If it does, the line is written again
- * without its error, which may be the reason: it may be frozen, or have a getter that throws.
+ * Writes one line. A logger that throws or rejects never affects the caller. The line is then written again without its
+ * error, which may be the cause: it may be frozen, or have a getter that throws.
  */
 export function writeLine({ logger, level, fields, message }: LogLine): void {
   const { err, ...others } = fields as { readonly err?: unknown }

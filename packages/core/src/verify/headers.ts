@@ -60,7 +60,7 @@ export function collectHeaders(headers: WebhookHeaders | undefined | null): Coll
     }
   } catch (error) {
     if (isWebhookError(error)) throw error
-    // No headers, or a getter, iterator or proxy that throws. There may be a body: this header makes
+    // No headers, or a getter, iterator or proxy that throws. The request may have a body, and this header makes
     // `mustCloseIfUnread` assume one.
     collected['transfer-encoding'] = error
   }

@@ -20,14 +20,14 @@ export interface RotatingSecretOptions {
    */
   readonly maxAgeMs?: number
   /**
-   * Minimum time between two calls of `load`, in milliseconds. Forged deliveries also mismatch, and must not each
-   * trigger a call.
+   * Minimum time between two calls of `load`, in milliseconds. A forged delivery mismatches too, and must not
+   * trigger a call each time.
    * @default 1000: during a flood of forgeries, `load` is called once a second
    */
   readonly minIntervalMs?: number
   /**
-   * Called when `load` fails or returns an invalid secret while earlier secrets stay in use: once, until a reload
-   * succeeds. Without earlier secrets, deliveries fail and the receiver reports it instead.
+   * Called when `load` fails or returns an invalid secret, once per outage; the earlier secrets stay in use. If there
+   * are none, deliveries fail and the receiver reports it instead.
    * @default a process warning
    */
   readonly onError?: (error: unknown) => unknown

@@ -66,7 +66,7 @@ export function unsetSecret(position = ''): ConfigurationError {
 
 /**
  * Parses one secret, strictly. If stray characters such as a line break or a quote were skipped, every delivery would
- * fail later without a hint at the cause.
+ * fail later, with no hint of the cause.
  *
  * @throws {ConfigurationError} `configuration_invalid`, with the fix. The message contains no part of the secret.
  */
@@ -166,7 +166,7 @@ const mistakes: readonly (Mistake & { readonly pattern: RegExp })[] = [
   },
   {
     pattern: /,\s*$|whsec_[^,]*,\s*whsec_/,
-    problem: 'is a list with commas',
+    problem: 'is a comma-separated list',
     fix: "Pass its entries, as in secret: list.split(',').",
   },
   {

@@ -45,9 +45,9 @@ const damages: readonly { readonly given: string; readonly text: string; readonl
   {
     given: 'the list of a rotation',
     text: `whsec_${marked},whsec_${marked}`,
-    saying: "is a list with commas. Pass its entries, as in secret: list.split(',').",
+    saying: "is a comma-separated list. Pass its entries, as in secret: list.split(',').",
   },
-  { given: 'a comma at the end', text: `whsec_${marked},`, saying: 'is a list with commas' },
+  { given: 'a comma at the end', text: `whsec_${marked},`, saying: 'is a comma-separated list' },
   { given: 'a quote inside', text: `AAAA"${marked}`, saying: 'is not base64' },
   { given: 'the version of a signature inside', text: `AAAAv1,${marked}`, saying: 'is not base64' },
   { given: 'the prefix of a private key inside', text: `AAAAwhsk_${marked}`, saying: 'is not base64' },

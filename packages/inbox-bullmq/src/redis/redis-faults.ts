@@ -29,7 +29,7 @@ const permanentRefusals: readonly { readonly reply: RegExp; readonly fix: string
   { reply: /\bERR unknown command\b/, fix: 'Redis lacks a command that BullMQ needs. Use Redis 6.2 or later.' },
   {
     reply: /\bDB index is out of range\b/,
-    fix: 'This Redis has no database of that number. Correct the database of the connection, or increase databases in redis.conf.',
+    fix: 'This Redis has no database with that number. Correct the database of the connection, or increase databases in redis.conf.',
   },
   {
     reply: /could not load the optional 'ioredis'/,

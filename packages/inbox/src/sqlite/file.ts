@@ -214,7 +214,7 @@ export class SqliteFile<Statements> {
       )
     }
     // A commit returns once it is on disk. On macOS, fsync alone leaves it in the drive's cache.
-    // The log may grow to 16 MiB instead of 4: a page that changes several times is then copied to the file once (decision
+    // Lets the log grow to 16 MiB instead of 4, so that a page that changes several times is copied to the file once (decision
     // 0008).
     db.exec('PRAGMA synchronous = FULL; PRAGMA wal_autocheckpoint = 4000')
     if (process.platform === 'darwin') db.exec('PRAGMA fullfsync = ON; PRAGMA checkpoint_fullfsync = ON')

@@ -33,7 +33,7 @@ interface Batch<Connection> {
  */
 const maxHoldMs = 10
 
-/** How long after another process wrote or held the lock to expect it to do so again, in milliseconds. */
+/** For how long to expect more writes after another process wrote or held the lock, in milliseconds. */
 const sharedForMs = 10_000
 
 /** The longest gap between two transactions, in milliseconds: enough for several tries at the lock (`lockRetryMs`). */

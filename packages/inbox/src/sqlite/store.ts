@@ -316,7 +316,7 @@ export class SqliteStore implements EventStore {
   }
 }
 
-/** Pauses between the steps of a long task to limit it to about a fifth of the time. */
+/** Pauses between the steps of a long task, so that it takes only about a fifth of the time. */
 async function pauseAfter(startedAtMs: number): Promise<void> {
   await sleep(Math.min(100, 1 + 4 * (performance.now() - startedAtMs)))
 }

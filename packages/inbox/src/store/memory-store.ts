@@ -33,7 +33,7 @@ interface StoredEvent {
   readonly history: InboxAttemptRecord[]
 }
 
-/** Events in memory, lost when the process ends. Every query visits every event, so use it for small numbers only. */
+/** Events in memory, lost when the process ends. Every query visits every event, so use it for small numbers of events. */
 export class MemoryStore implements EventStore {
   readonly capabilities: InboxCapabilities = {
     isDurable: false,

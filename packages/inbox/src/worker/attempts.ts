@@ -56,7 +56,7 @@ export class Attempts {
   }
 
   /**
-   * Runs the handlers of a claimed event, then `finish`. The lease is held until `finish` settles, so the event does not run
+   * Runs the handlers of a claimed event, then `finish`. The lease is held until `finish` settles, so the event is not handled
    * again while its success is being recorded.
    *
    * An event claimed while closing is released without calling its handlers.

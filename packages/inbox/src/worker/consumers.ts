@@ -35,14 +35,14 @@ interface Departure {
 
 /**
  * The consumers of an inbox, with the work of each. A consumer is in one of three states:
- * - *here*: entered by `start`. A receiver that only stores has no processor, and therefore no work.
+ * - *active*: entered by `start`. A receiver that only stores has no processor, and therefore no work.
  * - *leaving*: entered by `close`. Within the budget, its handlers may finish and its events are released. Another `close`
- *   can shorten the budget. `start` makes the consumer *here* again, with new work.
- * - *gone*: it has left. The store closes with the last consumer and opens again for the next.
+ *   can shorten the budget. `start` makes the consumer *active* again, with new work.
+ * - *closed*: it has left. The store closes with the last consumer and opens again for the next.
  */
 export class InboxConsumers<Work extends ConsumerWork> {
   readonly #closeStore: () => Promise<void>
-  readonly #here = new Map<InboxConsumer, Work | undefined>()
+  readonly #active = new Map<InboxConsumer, Work | undefined>()
   readonly #departures = new Set<Departure>()
   readonly #openings = new Set<Promise<void>>()
   /** Consumers that are waiting for an unavailable store to open. */
@@ -60,23 +60,23 @@ export class InboxConsumers<Work extends ConsumerWork> {
   }
 
   has(consumer: InboxConsumer): boolean {
-    return this.#here.has(consumer)
+    return this.#active.has(consumer)
   }
 
-  /** The consumers that are here. */
+  /** The active consumers. */
   all(): readonly InboxConsumer[] {
-    return [...this.#here.keys()]
+    return [...this.#active.keys()]
   }
 
-  /** `undefined` if the consumer has no processor, or is leaving or gone. */
+  /** `undefined` if the consumer has no processor, or is leaving or closed. */
   workOf(consumer: InboxConsumer): Work | undefined {
-    return this.#here.get(consumer)
+    return this.#active.get(consumer)
   }
 
-  /** The work of all consumers that are here, or of those with this name. */
+  /** The work of all active consumers, or of those with this name. */
   works(name?: string): readonly Work[] {
     const works: Work[] = []
-    for (const [consumer, work] of this.#here) {
+    for (const [consumer, work] of this.#active) {
       if (work !== undefined && (name === undefined || consumer.name === name)) works.push(work)
     }
     return works
@@ -90,7 +90,7 @@ export class InboxConsumers<Work extends ConsumerWork> {
   async start(consumer: InboxConsumer, { work, open }: ConsumerStart<Work>): Promise<void> {
     if (!this.has(consumer)) {
       if (consumer.process !== undefined) this.#checkAlone(consumer.name)
-      this.#here.set(consumer, consumer.process === undefined ? undefined : work())
+      this.#active.set(consumer, consumer.process === undefined ? undefined : work())
     }
     try {
       await this.#open(consumer, open)
@@ -122,7 +122,7 @@ export class InboxConsumers<Work extends ConsumerWork> {
       isOpen = this.has(consumer) && (await this.#opens(consumer, open))
     }
     this.#waiting.delete(consumer)
-    if (isOpen && consumer.process === undefined) consumer.note?.('The store of the inbox is available again.')
+    if (isOpen && consumer.process === undefined) consumer.note?.("The inbox's store is available again.")
   }
 
   async #opens(consumer: InboxConsumer, open: () => Promise<void>): Promise<boolean> {
@@ -167,8 +167,8 @@ export class InboxConsumers<Work extends ConsumerWork> {
     budget: CloseBudget,
     earlier: readonly Promise<void>[],
   ): Promise<void> {
-    const works = leaving.map((one) => this.#here.get(one))
-    for (const one of leaving) this.#here.delete(one)
+    const works = leaving.map((one) => this.#active.get(one))
+    for (const one of leaving) this.#active.delete(one)
     const failures: unknown[] = []
     const fail = (error: unknown): void => void failures.push(error)
     this.#leavingWorks += 1
@@ -187,10 +187,10 @@ export class InboxConsumers<Work extends ConsumerWork> {
   }
 
   async #closeStoreWithLast(): Promise<void> {
-    if (this.#here.size > 0 || this.#leavingWorks > 0) return
+    if (this.#active.size > 0 || this.#leavingWorks > 0) return
     // A store that is still opening would otherwise stay open.
     await Promise.allSettled(this.#openings)
-    if (this.#here.size > 0) return
+    if (this.#active.size > 0) return
     const closed = this.#storeClosed.then(this.#closeStore)
     this.#storeClosed = closed.catch(() => {})
     await closed

@@ -87,7 +87,7 @@ function delayAfter(failure: unknown, failedAttempts: number, { settings, consum
   } catch (error) {
     problem = `threw: ${messageOf(error)}`
   }
-  // Neither stops the work nor causes an immediate retry.
+  // Must neither stop the work nor cause an immediate retry.
   consumer.note?.(
     `The option backoff must return milliseconds, 0 or more, but ${problem}. Such retries wait for a minute.`,
   )

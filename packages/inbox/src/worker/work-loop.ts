@@ -40,7 +40,7 @@ export class WorkLoop implements ConsumerWork {
   #isClaiming = false
   #isWoken = false
   #isClosing = false
-  /** Whether the time for closing is up. An attempt whose result is not recorded by then ends when its lease expires. */
+  /** Whether the budget for closing has ended. An attempt whose result is not recorded by then ends when its lease expires. */
   #isOver = false
   #isStoreUnavailable = false
   #timer: NodeJS.Timeout | undefined
@@ -144,10 +144,10 @@ export class WorkLoop implements ConsumerWork {
 
   /** Other processes may do this at the same time. The one that ends the attempt reports it. */
   async #endExpired(nowMs: number): Promise<void> {
-    // Before the store is asked: an attempt that ends meanwhile is not expired either.
+    // Read before asking the store, so that an attempt that ends in the meantime does not count as expired.
     const { held } = this.#attempts
     for (const expired of await this.#store.expired(this.#consumer.name, { nowMs })) {
-      // Not for leases of this process, which are judged by monotonic time: after the clock is set, they may look expired.
+      // Skips the leases of this process. They are timed by a monotonic clock, and may look expired after the system clock is set.
       if (held.some(({ claimed }) => isSame(claimed.lease, expired.lease))) continue
       const ending = endingOfExpired(expired, { settings: this.#settings, consumer: this.#consumer })
       if (await this.#store.end(expired.lease, ending)) this.#attempts.reportExpired(expired, ending)
@@ -221,7 +221,7 @@ export class WorkLoop implements ConsumerWork {
   }
 
   #storeAnswered(): void {
-    if (this.#isStoreUnavailable) this.#consumer.note?.('The store of the inbox is available again.')
+    if (this.#isStoreUnavailable) this.#consumer.note?.("The inbox's store is available again.")
     this.#isStoreUnavailable = false
   }
 }

@@ -51,7 +51,7 @@ describe('starting an inbox whose store is unavailable', () => {
     makeAvailable()
     await untilInboxStats(inbox, { done: 1 })
     expect(consumer.reports).toEqual([outage])
-    expect(consumer.notes).toEqual(['The store of the inbox is available again.'])
+    expect(consumer.notes).toEqual(["The inbox's store is available again."])
   })
 
   it('resolves and reports it for a process that only stores', async () => {
@@ -61,7 +61,7 @@ describe('starting an inbox whose store is unavailable', () => {
     expect(consumer.reports).toEqual([outage])
     makeAvailable()
     await vi.waitFor(() => expect(consumer.notes).toHaveLength(1), { timeout: 5000 })
-    expect(consumer.notes).toEqual(['The store of the inbox is available again.'])
+    expect(consumer.notes).toEqual(["The inbox's store is available again."])
   })
 
   it('reports an unknown error as store_unavailable', async () => {

@@ -135,7 +135,7 @@ export class CheckContext {
     compareReply(isUnread ? ifUnread : ifLost, reply)
     const runs = this.events.length - handledBefore
     if (runs !== (isUnread ? 1 : 0)) {
-      throw new ConformanceFailure(`Expected ${isUnread ? 1 : 0} runs of the handler, got ${runs}.`)
+      throw new ConformanceFailure(`Expected the handler to run ${isUnread ? 1 : 0} times, but it ran ${runs} times.`)
     }
   }
 
@@ -143,7 +143,9 @@ export class CheckContext {
   expectHandled(times: number): void {
     const expected = reachesHandlers(this.condition) ? times : 0
     if (this.events.length !== expected) {
-      throw new ConformanceFailure(`Expected ${expected} runs of the handler, got ${this.events.length}.`)
+      throw new ConformanceFailure(
+        `Expected the handler to run ${expected} times, but it ran ${this.events.length} times.`,
+      )
     }
   }
 
@@ -177,7 +179,7 @@ export class CheckContext {
     const wanted = Object.values(expected.body)[0]
     if (outcome?.result === wanted) return
     throw new ConformanceFailure(
-      `Expected the outcome ${wanted} of an aborted delivery, got ${outcome?.result ?? 'none'}.`,
+      `Expected the outcome of an aborted delivery to be ${wanted}, got ${outcome?.result ?? 'none'}.`,
     )
   }
 }

@@ -137,7 +137,7 @@ export const handlingChecks: readonly CheckDefinition[] = [
       const expected = reachesHandlers(context.condition) ? types.length : 0
       if (context.unknownEvents.length !== expected) {
         throw new ConformanceFailure(
-          `Expected ${expected} calls of onUnknownEvent, got ${context.unknownEvents.length}.`,
+          `Expected ${expected} calls to onUnknownEvent, got ${context.unknownEvents.length}.`,
         )
       }
     },
