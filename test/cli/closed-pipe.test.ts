@@ -64,7 +64,7 @@ it.runIf(process.platform === 'linux')(
     const { url, events } = await startReceiver()
     for (const parameters of [['--help'], ['trigger', 'job.created', '--to', url, '--json', '--duplicate']]) {
       const { stderr, exitCode } = await pipeTo('cat', parameters, '>/dev/full')
-      expect(stderr).toBe('error The output could not be written (ENOSPC).\n')
+      expect(stderr).toBe('error: The output could not be written (ENOSPC).\n')
       expect(exitCode).toBe('3')
     }
     expect(events).toHaveLength(1)

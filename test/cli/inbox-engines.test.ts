@@ -120,7 +120,7 @@ for (const { engine, server, flag, place: placeOption, variable } of engines) {
         const env = { [variable]: secretUrl }
         const { exitCode, stdout, stderr } = await runCli(['inbox', 'stats', ...parameters], { env })
         expect(stdout).toBe('')
-        expect(stderr).toMatch(/^error /)
+        expect(stderr).toMatch(/^error: /)
         expect(stderr).not.toMatch(/TOPSECRET|operator/)
         expect(exitCode).toBe(3)
       }
@@ -154,7 +154,7 @@ for (const { engine, server, flag, place: placeOption, variable } of engines) {
       const env = { NODE_OPTIONS: options, [variable]: `${server}://127.0.0.1:9/` }
       expect(await runCli(['inbox', 'stats', flag], { env })).toMatchObject({
         exitCode: 3,
-        stderr: `error This inbox requires packages that are not installed. Run npm install @scrapenest-webhooks/inbox-${engine} ${engine}\n`,
+        stderr: `error: This inbox requires packages that are not installed. Run npm install @scrapenest-webhooks/inbox-${engine} ${engine}\n`,
       })
     })
   })

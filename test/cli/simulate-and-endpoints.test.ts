@@ -72,7 +72,7 @@ it('simulate suggests --port when the port is in use', async () => {
   const { port } = new URL(String((await cli.line((line) => 'apiKey' in line))['url']))
   expect(await runCli(['simulate', '--port', port])).toMatchObject({
     exitCode: 3,
-    stderr: `error Port ${port} is in use. Choose another port with --port, or any free port with --port 0.\n`,
+    stderr: `error: Port ${port} is in use. Choose another port with --port, or any free port with --port 0.\n`,
   })
   expect(await cli.stop()).toBe(0)
 })

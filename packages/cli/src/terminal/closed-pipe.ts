@@ -15,7 +15,7 @@ export function tolerateLostOutput(): void {
   process.stdout.on('error', (error: NodeJS.ErrnoException) => {
     if (!closed.signal.aborted && error.code !== 'EPIPE') {
       const reason = error.code === undefined ? '' : ` (${error.code})`
-      printErrorLine(red('error'), ` The output could not be written${reason}.`)
+      printErrorLine(red('error:'), ` The output could not be written${reason}.`)
       process.once('exit', () => {
         process.exitCode = exitCodes.failed
       })

@@ -14,7 +14,7 @@ export function reportFailure(error: unknown): number {
   // Our own messages already end with a link to the page of their code.
   const isCodeNamed = code === undefined || message.endsWith(`/errors/${code}.md`)
   const [firstLine = '', ...otherLines] = `${message}${isCodeNamed ? '' : ` (${code})`}`.split('\n')
-  printErrorLine(red('error'), ` ${firstLine}`)
+  printErrorLine(red('error:'), ` ${firstLine}`)
   for (const line of otherLines) printErrorLine(`  ${line}`)
   const isUsage = error instanceof UsageError || code === 'configuration_invalid'
   return isUsage ? exitCodes.usage : exitCodes.failed

@@ -9,11 +9,11 @@ import { UsageError } from '../../src/usage-error.ts'
 afterEach(() => vi.restoreAllMocks())
 
 it.each([
-  [new UsageError('Pass --file.'), exitCodes.usage, 'error Pass --file.\n'],
-  [new ConfigurationError('No.'), exitCodes.usage, `error No. ${pageUrl('errors/configuration_invalid.md')}\n`],
-  [Object.assign(new Error('refused'), { code: 'ECONNREFUSED' }), exitCodes.failed, 'error refused (ECONNREFUSED)\n'],
-  [new Error('one\n✓ two'), exitCodes.failed, 'error one\n  ✓ two\n'],
-  ['a string', exitCodes.failed, 'error a string\n'],
+  [new UsageError('Pass --file.'), exitCodes.usage, 'error: Pass --file.\n'],
+  [new ConfigurationError('No.'), exitCodes.usage, `error: No. ${pageUrl('errors/configuration_invalid.md')}\n`],
+  [Object.assign(new Error('refused'), { code: 'ECONNREFUSED' }), exitCodes.failed, 'error: refused (ECONNREFUSED)\n'],
+  [new Error('one\n✓ two'), exitCodes.failed, 'error: one\n  ✓ two\n'],
+  ['a string', exitCodes.failed, 'error: a string\n'],
   [new CommanderError(1, 'commander.unknownOption', 'printed already'), exitCodes.usage, ''],
   [new CommanderError(0, 'commander.help', 'help was asked for'), exitCodes.ok, ''],
 ])('of %s decides about the exit code and the text', (error, exitCode, text) => {
