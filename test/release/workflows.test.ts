@@ -18,6 +18,7 @@ function jobsOf(workflow: string): ReadonlyMap<string, string> {
   return new Map(parts.flatMap((name, index) => (index % 2 === 0 ? [[name, parts[index + 1] as string] as const] : [])))
 }
 
+const releaseJobs = jobsOf(workflows.get('release.yml') ?? '')
 const publishing = [...workflows.values()].flatMap((workflow) =>
   [...jobsOf(workflow)].filter(([, job]) => job.includes('publish-packages')),
 )
@@ -66,9 +67,28 @@ describe('the jobs that publish', () => {
     expect(job).toContain('environment: npm')
   })
 
-  it('are those of releases and canaries, and test first', () => {
-    expect(publishing.length).toBe(2)
-    for (const [, job] of publishing) expect(job.indexOf(' check')).toBeLessThan(job.indexOf('publish-packages'))
-    for (const [, job] of publishing) expect(job).toContain(pnpmCommand('check'))
+  it('are those of releases and canaries, and wait for the tests', () => {
+    expect(publishing.map(([name]) => name)).toEqual(['publish', 'canary'])
+    for (const [, job] of publishing) expect(job).toContain('needs: [select, check]')
+    expect(releaseJobs.get('check')).toContain(`${pnpmCommand('check')}\n`)
+  })
+
+  it.each(publishing)(
+    '%s runs no test, because tests run packages that must not have the right to publish',
+    (_name, job) => {
+      const commands = [...job.matchAll(/run: npx -y pnpm@[\d.]+ (\S+)/g)].map(([, command]) => command)
+      expect(commands.filter((command) => !['install', 'changeset'].includes(command as string))).toEqual([
+        'publish-packages',
+      ])
+    },
+  )
+
+  it('wait in no group with other jobs, because GitHub cancels a waiting job when another one joins the group', () => {
+    expect(workflows.get('release.yml')).not.toMatch(/^concurrency/m)
+    const groups = [...releaseJobs.values()].map((job) => /^ {4}concurrency: (.+)$/m.exec(job)?.[1])
+    const named = groups.filter((group) => group !== undefined)
+    expect(named).toHaveLength(3)
+    expect(new Set(named).size).toBe(3)
+    for (const [, job] of publishing) expect(job).toMatch(/^ {4}concurrency: /m)
   })
 })
