@@ -43,7 +43,8 @@ export async function buildPackages(): Promise<readonly PublishedPackage[]> {
 
 async function compile(folders: readonly string[]): Promise<void> {
   try {
-    await promisify(execFile)(join(repository, 'node_modules/.bin/tsc'), ['-b', ...folders])
+    const compiler = join(repository, 'node_modules/typescript/bin/tsc')
+    await promisify(execFile)(process.execPath, [compiler, '-b', ...folders])
   } catch (error) {
     throw new Error(`The packages do not compile:\n${(error as { stdout?: string }).stdout}`, { cause: error })
   }

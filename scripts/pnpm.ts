@@ -5,3 +5,8 @@ export const pnpmVersion = '12.21.0'
 export function pnpmCommand(parameters: string): string {
   return `npx -y pnpm@${pnpmVersion} ${parameters}`
 }
+
+/** What `npx` takes to run this repository's pnpm. */
+export function pnpmParameters(...parameters: readonly string[]): readonly string[] {
+  return ['-y', `pnpm@${pnpmVersion}`, ...parameters]
+}

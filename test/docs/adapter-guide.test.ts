@@ -101,8 +101,8 @@ describe('the adapter of the guide', () => {
       files: [...programs.keys()],
     }
     await writeFile(join(folder, 'tsconfig.json'), JSON.stringify(tsconfig))
-    const compiler = join(repository, 'node_modules/.bin/tsc')
-    const { stdout } = await promisify(execFile)(compiler, ['-p', folder]).catch((error) => error)
+    const compiler = join(repository, 'node_modules/typescript/bin/tsc')
+    const { stdout } = await promisify(execFile)(process.execPath, [compiler, '-p', folder]).catch((error) => error)
 
     expect([...programs.keys()]).toEqual(['hono-adapter.ts', 'hono-target.ts', 'hono-adapter.test.ts'])
     expect(stdout).toBe('')

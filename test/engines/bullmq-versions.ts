@@ -1,9 +1,10 @@
 // Runs the tests of the inbox on BullMQ with the oldest supported versions and with the newest:
 // node --conditions=@scrapenest-webhooks/source test/engines/bullmq-versions.ts
-import { execFileSync, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { runVisibly } from '../../scripts/start.ts'
 import { hasProgram, provideCommand } from './installed-engines.ts'
 
 const root = join(import.meta.dirname, '../..')
@@ -23,7 +24,7 @@ function test(packages: readonly string[]): void {
   try {
     writeFileSync(join(folder, 'package.json'), '{ "private": true }')
     const install = ['install', '--no-audit', '--no-fund', '--ignore-scripts', '--loglevel', 'error', ...packages]
-    execFileSync('npm', install, { cwd: folder, stdio: 'inherit' })
+    runVisibly('npm', install, folder)
     const installed = packages.map((one) => {
       const name = one.slice(0, one.indexOf('@'))
       const { version } = readJson(join(folder, 'node_modules', name, 'package.json')) as { version: string }

@@ -1,10 +1,11 @@
 // Runs the tests of the inbox on pg-boss with the oldest supported version and the newest, and checks that earlier versions are
 // rejected:
 // node --conditions=@scrapenest-webhooks/source test/engines/pg-boss-versions.ts
-import { execFileSync, spawnSync } from 'node:child_process'
+import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { runVisibly } from '../../scripts/start.ts'
 import { hasProgram, provideCommand } from './installed-engines.ts'
 
 const root = join(import.meta.dirname, '../..')
@@ -76,7 +77,7 @@ function test(version: string): void {
 function install(version: string): string {
   writeFileSync(join(folder, 'package.json'), '{ "private": true }')
   const options = ['--no-audit', '--no-fund', '--ignore-scripts', '--loglevel', 'error']
-  execFileSync('npm', ['install', ...options, `pg-boss@${version}`], { cwd: folder, stdio: 'inherit' })
+  runVisibly('npm', ['install', ...options, `pg-boss@${version}`], folder)
   return join(folder, 'node_modules/pg-boss')
 }
 

@@ -5,20 +5,26 @@ import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
 import { buildPackages, type PublishedPackage } from '../../scripts/build.ts'
-import { pnpmVersion } from '../../scripts/pnpm.ts'
+import { pnpmParameters } from '../../scripts/pnpm.ts'
+import { startOf } from '../../scripts/start.ts'
 import { repository } from '../docs/code-blocks.ts'
 
 const run = promisify(execFile)
+const nodeFile = process.platform === 'win32' ? 'node.exe' : 'node'
 
 /** A package of this workspace, packed for npm. */
 export interface PackedPackage extends PublishedPackage {
   readonly tarball: string
 }
 
-/** The environment without the condition that resolves our sources, and without the compile cache. */
+/**
+ * The environment of a user's machine: without the condition that resolves our sources, without the compile cache, and without
+ * the identity of a CI job, with which npm signs in and makes provenance.
+ */
 export function foreignEnvironment(): NodeJS.ProcessEnv {
   const { NODE_OPTIONS: _options, NODE_COMPILE_CACHE: _cache, ...environment } = process.env
-  return environment
+  const isOfJob = (name: string): boolean => /^(?:ACTIONS|GITHUB|RUNNER)_/.test(name)
+  return Object.fromEntries(Object.entries(environment).filter(([name]) => !isOfJob(name)))
 }
 
 export async function temporaryFolder(): Promise<string> {
@@ -29,7 +35,7 @@ export async function temporaryFolder(): Promise<string> {
 export async function packAll(destination: string): Promise<readonly PackedPackage[]> {
   const packages = await buildPackages()
   const filters = packages.flatMap(({ name }) => ['--filter', name])
-  await runIn(repository, 'npx', ['-y', `pnpm@${pnpmVersion}`, ...filters, 'pack', '--pack-destination', destination])
+  await runIn(repository, 'npx', pnpmParameters(...filters, 'pack', '--pack-destination', destination))
   return packages.map((one) => ({
     ...one,
     // `@scope/name` packs to `scope-name-<version>.tgz`.
@@ -51,12 +57,12 @@ export async function installTarballs(folder: string, packages: readonly PackedP
 /** Finds a Node 20 on the PATH, or installs the npm package `node` into the folder. */
 export async function findNode20(folder: string): Promise<string> {
   for (const path of (process.env['PATH'] ?? '').split(delimiter)) {
-    const candidate = join(path, 'node')
+    const candidate = join(path, nodeFile)
     if (existsSync(candidate) && (await versionOf(candidate)).startsWith('v20.')) return candidate
   }
   await writeFile(join(folder, 'package.json'), JSON.stringify({ name: 'node-20', private: true }))
   await npmInstall(folder, ['node@20.20.2'])
-  return join(folder, 'node_modules/node/bin/node')
+  return join(folder, 'node_modules/node/bin', nodeFile)
 }
 
 export async function versionOf(node: string): Promise<string> {
@@ -70,9 +76,11 @@ export async function runIn(
   programArguments: readonly string[],
   environment: NodeJS.ProcessEnv = {},
 ): Promise<string> {
+  const start = startOf(program, programArguments)
   try {
-    const { stdout } = await run(program, programArguments, {
+    const { stdout } = await run(start.program, start.parameters, {
       cwd: folder,
+      shell: start.shell,
       env: { ...foreignEnvironment(), ...environment },
       maxBuffer: 32 * 1024 * 1024,
       timeout: 240_000,

@@ -118,8 +118,8 @@ function sourceOf(builtFile: string): string {
 
 /** The specifiers that a script or a declaration imports. */
 export function importsIn(text: string): string[] {
-  const imports = text.matchAll(/^(?:import|export)[^;]*? from ["']([^"']+)["']|\bimport\(["']([^"']+)["']\)/gm)
-  return [...imports].map(([, from, dynamic]) => (from ?? dynamic) as string)
+  const imports = text.matchAll(/^(?:import|export)[^;]*? from ["']([^"']+)["']|\bimport(?:\(| )["']([^"']+)["']/gm)
+  return [...imports].map(([, from, alone]) => (from ?? alone) as string)
 }
 
 export function isDeclared(specifier: string, declared: readonly string[]): boolean {

@@ -21,7 +21,6 @@ import { oncePerRun } from './once-per-run.ts'
 import { asCommonJs, readmeBlocks, readmeFetchHandler, readmeServer, withoutTopLevelAwait } from './readme.ts'
 
 const minutes = 60_000
-const workspaceNode = join(repository, 'node_modules/.bin/node')
 
 let folder: string
 /** An application that has installed the tarballs with npm. */
@@ -124,7 +123,7 @@ it('exports exactly the agreed names from each entry point', async () => {
     const names = {}
     for (const entryPoint of ${JSON.stringify(entryPoints)}) names[entryPoint] = Object.keys(await import(entryPoint)).sort()
     console.log(JSON.stringify(names))`
-  const printed = JSON.parse(await runIn(consumer, workspaceNode, ['--input-type=module', '--eval', script]))
+  const printed = JSON.parse(await runIn(consumer, process.execPath, ['--input-type=module', '--eval', script]))
   expect(Object.keys(printed)).toContain('@scrapenest-webhooks/core/fetch')
   for (const entryPoint of entryPoints) expect(printed[entryPoint]).toMatchSnapshot(entryPoint)
 })
@@ -137,7 +136,7 @@ it('throws errors of the same class from every entry point', async () => {
     for (const provoke of [() => checkPath('hooks'), () => scrapenestWebhooks({ path: 'hooks' })]) {
       try { provoke() } catch (error) { console.log(error instanceof ConfigurationError) }
     }`
-  expect(await runIn(consumer, workspaceNode, ['--input-type=module', '--eval', script])).toBe('true\ntrue\n')
+  expect(await runIn(consumer, process.execPath, ['--input-type=module', '--eval', script])).toBe('true\ntrue\n')
 })
 
 describe('an import in a new process', () => {
@@ -155,7 +154,7 @@ describe('an import in a new process', () => {
       const builtIn = process.moduleLoadList.filter((name) => !before.has(name))
       const installed = Object.keys(createRequire('${consumer}/').cache).map((path) => path.split('/node_modules/').at(-1).split('/')[0])
       console.log(JSON.stringify([...builtIn, ...installed]))`
-    const loaded = JSON.parse(await runIn(consumer, workspaceNode, ['--input-type=module', '--eval', script]))
+    const loaded = JSON.parse(await runIn(consumer, process.execPath, ['--input-type=module', '--eval', script]))
     expect(loaded).toContain('NativeModule crypto')
     expect(loaded.filter((name: string) => lazy.includes(name))).toEqual([])
   })
@@ -166,7 +165,7 @@ describe('an import in a new process', () => {
     const script = `
       delete process.getBuiltinModule
       for (const name of ${JSON.stringify(names)}) await import(name).catch(({ message }) => console.log(message))`
-    const messages = await runIn(consumer, workspaceNode, ['--input-type=module', '--eval', script])
+    const messages = await runIn(consumer, process.execPath, ['--input-type=module', '--eval', script])
     const expected = '@scrapenest-webhooks/core needs Node.js >=20.19, and this is v24.'
     expect(messages.trim().split('\n')).toEqual(names.map(() => expect.stringContaining(expected)))
   })
@@ -198,14 +197,14 @@ it(
         },
       }),
     )
-    await runIn(sources, join(repository, 'node_modules/.bin/tsc'), ['-p', '.'])
+    await runIn(sources, process.execPath, [join(repository, 'node_modules/typescript/bin/tsc'), '-p', '.'])
   },
   2 * minutes,
 )
 
 describe.each([
   { major: 20, node: () => node20 },
-  { major: 24, node: () => workspaceNode },
+  { major: 24, node: () => process.execPath },
 ])('the README on Node $major, with the packages installed by npm', ({ major, node }) => {
   it('runs on that version', async () => {
     expect(await versionOf(node())).toMatch(new RegExp(`^v${major}\\.`))

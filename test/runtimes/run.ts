@@ -125,7 +125,7 @@ function tarballsOf(packed: readonly PackedPackage[], names: readonly string[]):
 async function installNode(root: string, version: string): Promise<string> {
   const folder = join(root, `node-${version}`)
   if (!existsSync(folder)) await installInto(folder, [`node@${version}`])
-  return join(folder, 'node_modules/node/bin/node')
+  return join(folder, 'node_modules/node/bin', process.platform === 'win32' ? 'node.exe' : 'node')
 }
 
 async function installInto(destination: string, specifiers: readonly string[]): Promise<string> {

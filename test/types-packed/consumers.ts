@@ -1,6 +1,6 @@
 import { cp, readdir, readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { pnpmVersion } from '../../scripts/pnpm.ts'
+import { pnpmParameters } from '../../scripts/pnpm.ts'
 import { catalog, type PackedPackage, runIn } from '../packaging/consumer.ts'
 import { importsIn } from '../packaging/installed-package.ts'
 
@@ -63,7 +63,7 @@ export async function installConsumers(folder: string, packed: readonly PackedPa
   await writeFile(join(folder, 'package.json'), JSON.stringify({ name: 'consumers', private: true }))
   await writeFile(join(folder, 'pnpm-workspace.yaml'), JSON.stringify(workspace))
   const install = ['install', '--prefer-offline', '--no-frozen-lockfile', '--ignore-scripts']
-  await runIn(folder, 'npx', ['-y', `pnpm@${pnpmVersion}`, ...install])
+  await runIn(folder, 'npx', pnpmParameters(...install))
   return { folder, all, entryPoints }
 }
 
