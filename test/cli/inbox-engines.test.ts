@@ -65,7 +65,7 @@ for (const { engine, server, flag, place: placeOption, variable } of engines) {
       return done.event_id
     }
 
-    it('counts, lists, shows, replays and purges', async () => {
+    it('counts, lists, shows, replays and purges', { timeout: 60_000 }, async () => {
       const doneId = await fill()
       expect((await inbox('stats', '--json')).json()).toMatchObject([{ done: 1, dead: 1, unhandled: 1 }])
       const list = async (...options: string[]) =>
