@@ -26,6 +26,7 @@ export const giveawayPhrases: readonly (readonly [phrase: string, instead: strin
   ['in the end', 'eventually, or cut it'],
   ['(?<!here )is no (?!longer\\b)[a-z]', 'is not a'],
   ['mend(?:s|ed|ing)?', 'fix'],
+  ['`[\\w.()]+` of `[\\w.()/]+`', 'the possessive, or `one` from `other`'],
   ['of (?:that|this) number', 'with that number'],
   ["of (?:its|one's|our|their) own", 'its own, separate, custom'],
   ['once more', 'again'],

@@ -5,7 +5,7 @@
  * `sqliteInbox`, `memoryInbox`, the pg-boss inbox and `examples/own-inbox` work this way. `EventStore` also suits a queue
  * with calls to claim, renew and complete. If the queue calls you with each event and renews its own leases, implement
  * `Inbox` with `Attempts` and `InboxConsumers` instead, as the BullMQ inbox does (`queue-worker.ts`). Either way, run the
- * `inboxChecks` of `@scrapenest-webhooks/testing` against it.
+ * `inboxChecks` from `@scrapenest-webhooks/testing` against it.
  *
  * @module
  */

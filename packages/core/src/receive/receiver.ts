@@ -68,7 +68,7 @@ export interface Receiver<Events extends object = ScrapeNestEvents, Context = un
 export interface CloseOptions {
   /**
    * The budget, in milliseconds. `Infinity` waits for as long as the handlers take.
-   * @default `closeGraceMs` of the receiver
+   * @default the receiver's `closeGraceMs`
    */
   readonly graceMs?: number | undefined
 }

@@ -44,7 +44,7 @@ export type CollectedHeaders = { [Name in ReadName]?: unknown }
  *
  * @throws {WebhookError} `duplicate_header`: several values, or one name in two spellings with different values. A
  * second content type is ignored, because it is used only to explain a lost body. `missing_header`: the headers are a
- * promise, such as the one that `headers()` of Next.js returns.
+ * promise, such as the one that Next.js's `headers()` returns.
  */
 export function collectHeaders(headers: WebhookHeaders | undefined | null): CollectedHeaders {
   const collected: CollectedHeaders = {}

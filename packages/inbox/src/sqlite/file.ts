@@ -34,7 +34,7 @@ interface Connection<Statements> {
   readonly file: OpenedFile
   /** The `-wal` file. */
   readonly log: OpenedFile
-  /** The `-shm` file. There is none if the database was opened exclusively. */
+  /** The `-shm` file. Missing if the database was opened exclusively. */
   readonly index: OpenedFile
 }
 
