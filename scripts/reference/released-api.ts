@@ -65,7 +65,7 @@ export function bumpsOf(changesets: readonly string[]): PendingBumps {
   const order = ['patch', 'minor', 'major'] as const
   const bumps = new Map<string, 'patch' | 'minor' | 'major'>()
   for (const text of changesets) {
-    const [, front = ''] = /^---\n([\s\S]*?)\n---/.exec(text) ?? []
+    const [, front = ''] = /^---\n([\s\S]*?)\n---/.exec(text.replaceAll('\r\n', '\n')) ?? []
     for (const [, name = '', bump] of front.matchAll(/^["']?(@[\w/-]+)["']?: (patch|minor|major)$/gm)) {
       const larger = Math.max(order.indexOf(bump as 'patch'), order.indexOf(bumps.get(name) ?? 'patch'))
       bumps.set(name, order[larger] as 'patch')

@@ -1,14 +1,17 @@
 // `pnpm test:release`: a whole release against a registry on this machine. Versions a copy of the repository, publishes every
-// package, installs them from the registry on Node 20 and 24, imports and requires every entry point.
+// package, with an interruption, installs them from the registry on Node 20 and 24, imports and requires every entry point, and
+// publishes canaries.
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { existsSync, realpathSync } from 'node:fs'
 import { cp, mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises'
+import { createServer, request, type Server } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { setTimeout as wait } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
-import { pnpmVersion } from '../../scripts/pnpm.ts'
+import { pnpmParameters } from '../../scripts/pnpm.ts'
 import { repository } from '../docs/code-blocks.ts'
 import { freePort } from '../free-port.ts'
 import { catalog, findNode20, foreignEnvironment, runIn, versionOf } from '../packaging/consumer.ts'
@@ -17,10 +20,12 @@ const folder = await mkdtemp(join(tmpdir(), 'scrapenest-release-'))
 const copy = join(folder, 'repository')
 const userConfig = join(folder, 'npmrc')
 const startedAtMs = performance.now()
+/** How many packages the registry accepts before it is gone. */
+const beforeOutage = 5
 const current: string = JSON.parse(await readFile(join(repository, 'packages/core/package.json'), 'utf8')).version
 const [major, minor] = current.split('.').map(Number) as [number, number]
 const next = `${major}.${minor + 1}.0`
-let registry: { readonly url: string; readonly process: ChildProcess } | undefined
+let registry: Registry | undefined
 
 try {
   await copyRepository()
@@ -31,14 +36,16 @@ try {
   await writeFile(userConfig, npmrc(registry.url))
   await expectNoProvenance()
   say('npm refuses provenance on this machine, as it must outside of a workflow it trusts')
-  const published = await publishTwice()
-  say(`published ${published.length} packages, and a second time none`)
+  const published = await publishWithInterruption(registry)
+  say(`published ${published.length} packages, although the registry was gone after ${beforeOutage}`)
   for (const node of [await node20(), process.execPath]) {
     await installAndLoad(node, published)
     say(`installed, imported and required on Node ${await versionOf(node)}`)
   }
+  await publishCanaries(published)
+  say('published canaries, which depend on each other alone')
 } finally {
-  registry?.process.kill()
+  registry?.close()
   await rm(folder, { recursive: true, force: true, maxRetries: 5 })
 }
 
@@ -57,13 +64,13 @@ async function copyRepository(): Promise<void> {
   await runIn(copy, 'git', [...git, 'init', '--quiet'])
   await runIn(copy, 'git', ['add', '--all'])
   await runIn(copy, 'git', [...git, 'commit', '--quiet', '--message', 'rehearsal'])
-  await pnpm('install', '--frozen-lockfile', '--prefer-offline')
+  await pnpm(['install', '--frozen-lockfile', '--prefer-offline'])
 }
 
 async function applyChangeset(): Promise<void> {
   const changeset = '---\n"@scrapenest-webhooks/core": minor\n---\n\nA rehearsed change.\n'
   await writeFile(join(copy, '.changeset/rehearsed.md'), changeset)
-  await pnpm('version-packages')
+  await pnpm(['version-packages'])
   for (const name of await readdir(join(copy, 'packages'))) {
     const manifest = JSON.parse(await readFile(join(copy, 'packages', name, 'package.json'), 'utf8'))
     const changelog = await readFile(join(copy, 'packages', name, 'CHANGELOG.md'), 'utf8')
@@ -76,8 +83,15 @@ async function applyChangeset(): Promise<void> {
   assert.ok(released['@scrapenest-webhooks/core'].verify.startsWith('function verify('))
 }
 
+interface Registry {
+  readonly url: string
+  /** Accepts this many more packages, and then no connection, as if it were gone. */
+  endAfter(packages: number): void
+  close(): void
+}
+
 /** A registry for our scope alone: what else is installed comes from where npm has it from. */
-async function startRegistry(): Promise<{ readonly url: string; readonly process: ChildProcess }> {
+async function startRegistry(): Promise<Registry> {
   const port = await freePort()
   const config = join(folder, 'verdaccio.yaml')
   const access = { access: '$all', publish: '$all', unpublish: '$all' }
@@ -100,7 +114,40 @@ async function startRegistry(): Promise<{ readonly url: string; readonly process
     assert.equal(started.exitCode, null, 'the registry ended')
     await wait(100)
   }
-  return { url, process: started }
+  return await withOutage(url, started)
+}
+
+/** Stands between npm and the registry. */
+async function withOutage(target: string, verdaccio: ChildProcess): Promise<Registry> {
+  let accepted = 0
+  let limit = Number.POSITIVE_INFINITY
+  const server: Server = createServer((incoming, outgoing) => {
+    if (accepted >= limit) {
+      incoming.destroy()
+      return
+    }
+    if (incoming.method === 'PUT') accepted += 1
+    const { method, headers, url = '' } = incoming
+    const forwarded = request(new URL(url, target), { method, headers }, (answer) => {
+      outgoing.writeHead(answer.statusCode ?? 502, answer.headers)
+      answer.pipe(outgoing)
+    })
+    forwarded.on('error', () => outgoing.destroy())
+    incoming.pipe(forwarded)
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  return {
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
+    endAfter(packages) {
+      accepted = 0
+      limit = packages
+    },
+    close() {
+      server.close()
+      server.closeAllConnections()
+      verdaccio.kill()
+    },
+  }
 }
 
 async function answers(url: string): Promise<boolean> {
@@ -115,17 +162,57 @@ function npmrc(url: string): string {
   return `@scrapenest-webhooks:registry=${url}\n${url.replace('http:', '')}:_authToken=rehearsal\n`
 }
 
-async function publishTwice(): Promise<readonly string[]> {
-  const first = await pnpm('publish-packages')
-  const lines = [...first.matchAll(/^\+ (@scrapenest-webhooks\/[\w-]+)@(.+)$/gm)]
-  const published = lines.filter(([, , version]) => version === next).map(([, name]) => name as string)
-  assert.deepEqual(
-    published.sort(),
-    (await readdir(join(copy, 'packages'))).map((name) => `@scrapenest-webhooks/${name}`).sort(),
+/** Publishes until the registry is gone, and again when it is back. */
+async function publishWithInterruption(registry: Registry): Promise<readonly string[]> {
+  registry.endAfter(beforeOutage)
+  // Without npm's own retries, which wait for 10 s and more.
+  await assert.rejects(
+    pnpm(['publish-packages'], { npm_config_fetch_retries: '0' }),
+    /npm cannot say whether .+ is published/,
   )
-  const second = await pnpm('publish-packages')
-  assert.equal(second.match(/is published already$/gm)?.length, published.length)
-  return published
+  registry.endAfter(Number.POSITIVE_INFINITY)
+  await installAlone(await publishedSoFar())
+
+  const rest = await pnpm(['publish-packages'])
+  const names = (await readdir(join(copy, 'packages'))).map((name) => `@scrapenest-webhooks/${name}`)
+  assert.equal(rest.match(/is published already$/gm)?.length, beforeOutage)
+  assert.equal(
+    rest.match(new RegExp(`^\\+ @scrapenest-webhooks/.+@${next}$`, 'gm'))?.length,
+    names.length - beforeOutage,
+  )
+  return names
+}
+
+async function publishedSoFar(): Promise<readonly string[]> {
+  const published = await readdir(join(folder, 'registry/@scrapenest-webhooks'))
+  assert.equal(published.length, beforeOutage)
+  return published.map((name) => `@scrapenest-webhooks/${name}`)
+}
+
+/** An interrupted release must not leave a package whose dependencies do not exist. */
+async function installAlone(packages: readonly string[]): Promise<void> {
+  for (const name of packages) {
+    const consumer = await mkdtemp(join(folder, 'consumer-'))
+    await writeFile(join(consumer, 'package.json'), JSON.stringify({ name: 'consumer', private: true }))
+    const install = ['install', '--no-audit', '--no-fund', '--prefer-offline', '--package-lock-only', name]
+    await runIn(consumer, 'npm', install, { npm_config_userconfig: userConfig })
+  }
+}
+
+/** What the job `canary` of the workflow does. */
+async function publishCanaries(packages: readonly string[]): Promise<void> {
+  await assert.rejects(pnpm(['publish-packages', '--tag', 'canary']), /cannot be published under the tag canary/)
+  await writeFile(join(copy, '.changeset/canary.md'), '---\n"@scrapenest-webhooks/core": patch\n---\n\nA canary.\n')
+  await pnpm(['changeset', 'version', '--snapshot', 'canary'])
+  await pnpm(['publish-packages', '--tag', 'canary'])
+  for (const name of packages) {
+    const view = ['view', `${name}@canary`, 'version', 'dependencies', 'dist-tags', '--json']
+    const canary = JSON.parse(await runIn(folder, 'npm', view, { npm_config_userconfig: userConfig }))
+    assert.match(canary.version, /^0\.0\.0-canary-[0-9a-f]+$/, name)
+    assert.equal(canary['dist-tags'].latest, next, name)
+    const ours = Object.entries(canary.dependencies ?? {}).filter(([other]) => packages.includes(other))
+    for (const [other, range] of ours) assert.equal(range, canary.version, `${name} depends on ${other}`)
+  }
 }
 
 async function node20(): Promise<string> {
@@ -190,7 +277,7 @@ async function expectNoProvenance(): Promise<void> {
   )
 }
 
-async function pnpm(...parameters: readonly string[]): Promise<string> {
-  const environment = { npm_config_userconfig: userConfig, CI: 'true' }
-  return await runIn(copy, 'npx', ['-y', `pnpm@${pnpmVersion}`, ...parameters], environment)
+async function pnpm(parameters: readonly string[], environment: NodeJS.ProcessEnv = {}): Promise<string> {
+  const npm = { npm_config_userconfig: userConfig, CI: 'true', ...environment }
+  return await runIn(copy, 'npx', pnpmParameters(...parameters), npm)
 }

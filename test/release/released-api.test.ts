@@ -49,6 +49,10 @@ describe('a change of the public API since the last release', () => {
     expect(unannouncedChanges(withVerifyRemoved, current, { bumps: announcing('patch'), ...before1 })).toEqual([])
   })
 
+  it('is announced by a changeset with the line ends of Windows, which changesets accepts too', () => {
+    expect([...bumpsOf([`---\r\n"${core}": minor\r\n---\r\n\r\nSay why.\r\n`])]).toEqual([[core, 'minor']])
+  })
+
   it('is one of the declaration, not of its docstrings', () => {
     const declaration = current[core]?.['VerifyOptions'] ?? ''
     expect(declaration).toContain('readonly toleranceSeconds?: number')
