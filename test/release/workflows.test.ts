@@ -51,6 +51,13 @@ describe.each([...workflows])('%s', (_name, workflow) => {
     }
   })
 
+  it('installs Redis and PostgreSQL or says that there are none: on CI, a missing one fails the tests', () => {
+    for (const [, steps = ''] of workflow.matchAll(/ check (.+)$/gm)) {
+      if (!/\b(?:test|unit)\b/.test(steps)) continue
+      expect(steps).toMatch(/^engines\b|--without-engines$/)
+    }
+  })
+
   it('gives no job a permission that its steps do not need', () => {
     expect(workflow).toMatch(/^permissions:(?: \{\}|\n {2}contents: read)\n/m)
     for (const [name, job] of jobsOf(workflow)) {
