@@ -5,6 +5,7 @@ import { readWebBody } from './receive/body.ts'
 import type { ReceiverOptions } from './receive/options.ts'
 import type { Receiver } from './receive/receiver.ts'
 import { notFoundReply, type WebhookReply } from './receive/reply.ts'
+import { readFromHost, type WebhookRequest } from './receive/request.ts'
 import {
   type ReadyReceiver,
   type ReceiverOrOptions,
@@ -89,19 +90,14 @@ function createFetchHandler(
     if (path !== undefined && new URL(request.url).pathname !== path) return respond(notFoundReply)
     // Idempotent. The receiver reports a failed start, and the delivery gets its own reply.
     if (isOwned) void receiver.start().catch(() => {})
-    const reply = await receiver.receive(
-      {
-        method: request.method,
-        url: request.url,
-        headers: request.headers,
-        body: (limits) => readWebBody(request, limits),
-        get remoteAddress() {
-          return remoteAddress?.(request, context)
-        },
-      },
-      context,
-    )
-    return respond(reply)
+    const delivery: WebhookRequest = {
+      method: request.method,
+      url: request.url,
+      headers: request.headers,
+      body: (limits) => readWebBody(request, limits),
+      remoteAddress: readFromHost(() => remoteAddress?.(request, context)),
+    }
+    return respond(await receiver.receive(delivery, context))
   }
   return Object.assign(handle, { receiver })
 }

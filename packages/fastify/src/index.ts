@@ -15,7 +15,7 @@ import {
   type ReceiverOrOptions,
   resolveReceiver,
 } from '@scrapenest-webhooks/core/adapter'
-import { abandonReply, readRawBody } from '@scrapenest-webhooks/node'
+import { abandonReply, toWebhookRequest } from '@scrapenest-webhooks/node'
 import type {
   FastifyInstance,
   FastifyPluginAsync,
@@ -175,30 +175,14 @@ function addRoute(child: FastifyInstance, path: string, receiver: ReadyReceiver<
 
   async function handle(request: FastifyRequest, reply: FastifyReply): Promise<FastifyReply> {
     const { raw } = request
-    const { status, headers, body } = await receiver.receive(
-      {
-        method: request.method,
-        url: request.url,
-        headers: request.headers,
-        body: (limits) =>
-          readRawBody(
-            {
-              request: raw,
-              kept: [() => (raw as { rawBody?: unknown }).rawBody],
-              stream: replacedStreams.get(raw),
-              fix,
-            },
-            limits,
-          ),
-        get remoteAddress() {
-          return request.ip
-        },
-        get logger() {
-          return loggerOf(request)
-        },
-      },
-      request,
-    )
+    const delivery = toWebhookRequest(raw, {
+      kept: [() => (raw as { rawBody?: unknown }).rawBody],
+      stream: replacedStreams.get(raw),
+      fix,
+      remoteAddress: () => request.ip,
+      logger: () => loggerOf(request),
+    })
+    const { status, headers, body } = await receiver.receive(delivery, request)
     try {
       return reply.code(status).headers(headers).send(body)
     } catch (error) {

@@ -6,31 +6,33 @@ import {
   type WebhookReply,
   type WebhookRequest,
 } from '@scrapenest-webhooks/core'
+import { readFromHost } from '@scrapenest-webhooks/core/adapter'
 import { type BodySource, readRawBody } from './read-body.ts'
 
 /** Details about a request that only the host knows. */
-export interface HostDetails extends Pick<BodySource, 'kept' | 'fix'> {
+export interface HostDetails extends Omit<BodySource, 'request'> {
   /** Returns the client's address, according to the host's trusted-proxy settings. */
   readonly remoteAddress: () => string | undefined
+  /**
+   * Returns the host's logger for this request.
+   * @default the `log` of the request, as attached by pino-http and others
+   */
+  readonly logger?: () => Logger | undefined
 }
 
 /** Converts a request of node:http, or of a host built on it, to a WebhookRequest. */
-export function toWebhookRequest(request: IncomingMessage, { kept, fix, remoteAddress }: HostDetails): WebhookRequest {
+export function toWebhookRequest(request: IncomingMessage, details: HostDetails): WebhookRequest {
+  const { kept, stream, fix, remoteAddress, logger = () => loggerOf(request) } = details
   return {
     method: request.method ?? '',
     url: request.url,
     headers: request.headers,
-    body: (limits) => readRawBody({ request, kept, fix }, limits),
-    get remoteAddress() {
-      return remoteAddress()
-    },
-    get logger() {
-      return loggerOf(request)
-    },
+    body: (limits) => readRawBody({ request, kept, stream, fix }, limits),
+    remoteAddress: readFromHost(remoteAddress),
+    logger: readFromHost(logger),
   }
 }
 
-/** pino-http and others attach a logger to the request. */
 function loggerOf(request: IncomingMessage & { readonly log?: unknown }): Logger | undefined {
   const log = request.log as Partial<Logger> | undefined
   if (typeof log?.warn !== 'function' || typeof log.error !== 'function') return undefined

@@ -1,7 +1,12 @@
 import type { Logger } from '../report/log.ts'
 import type { WebhookHeaders } from '../verify/headers.ts'
 
-/** An HTTP request, in a form that every host can provide. */
+/**
+ * An HTTP request, in a form that every host can provide.
+ *
+ * An object literal must not have getters. V8 allocates those in the old generation, where they keep the request in memory until
+ * the next full garbage collection.
+ */
 export interface WebhookRequest {
   /** The HTTP method, in upper case. Anything but `POST` gets 405. */
   readonly method: string
@@ -26,20 +31,21 @@ export interface BodyLimits {
   readonly maxBytes: number
 }
 
-/** The client's address, or `undefined` if the host knows none or its getter throws. */
-export function remoteAddressOf(request: WebhookRequest): string | undefined {
+/** Reads a value of the host, or returns `undefined` if that throws: a delivery needs neither an address nor a logger. */
+export function readFromHost<Value>(read: () => Value): Value | undefined {
   try {
-    return request.remoteAddress || undefined
+    return read()
   } catch {
     return undefined
   }
 }
 
+/** The client's address, or `undefined` if the host knows none or its getter throws. */
+export function remoteAddressOf(request: WebhookRequest): string | undefined {
+  return readFromHost(() => request.remoteAddress) || undefined
+}
+
 /** The host's logger, or `undefined` if it has none or its getter throws. */
 export function loggerOf(request: WebhookRequest): Logger | undefined {
-  try {
-    return request.logger
-  } catch {
-    return undefined
-  }
+  return readFromHost(() => request.logger)
 }
