@@ -23,7 +23,7 @@ export { bodyTooLarge, findKeptBody, readWebBody } from './receive/body.ts'
 export { checkGraceMs, Deadline } from './receive/close-deadline.ts'
 export { defaultCloseGraceMs } from './receive/options.ts'
 export { closingConnection, errorReply, notFoundReply } from './receive/reply.ts'
-export { readFromHost } from './receive/request.ts'
+export { readHost } from './receive/request.ts'
 export {
   type CatalogSchemas,
   type ReadyReceiver,

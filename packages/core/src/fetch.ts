@@ -5,7 +5,7 @@ import { readWebBody } from './receive/body.ts'
 import type { ReceiverOptions } from './receive/options.ts'
 import type { Receiver } from './receive/receiver.ts'
 import { notFoundReply, type WebhookReply } from './receive/reply.ts'
-import { readFromHost, type WebhookRequest } from './receive/request.ts'
+import { readHost, type WebhookRequest } from './receive/request.ts'
 import {
   type ReadyReceiver,
   type ReceiverOrOptions,
@@ -95,7 +95,7 @@ function createFetchHandler(
       url: request.url,
       headers: request.headers,
       body: (limits) => readWebBody(request, limits),
-      remoteAddress: readFromHost(() => remoteAddress?.(request, context)),
+      remoteAddress: readHost(() => remoteAddress?.(request, context)),
     }
     return respond(await receiver.receive(delivery, context))
   }

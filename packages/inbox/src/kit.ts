@@ -50,5 +50,5 @@ export { Attempts, type AttemptsOptions, type EndedAttempt } from './worker/atte
 export { ClockWatch, jumpMessage } from './worker/clock-watch.ts'
 export { CloseBudget } from './worker/close-budget.ts'
 export { type ConsumerStart, type ConsumerWork, InboxConsumers } from './worker/consumers.ts'
-export { endingOfExpired } from './worker/ending.ts'
+export { type EndingOptions, endingOfExpired } from './worker/ending.ts'
 export type { RunningAttempt } from './worker/running-attempt.ts'

@@ -6,7 +6,7 @@ import {
   type WebhookReply,
   type WebhookRequest,
 } from '@scrapenest-webhooks/core'
-import { readFromHost } from '@scrapenest-webhooks/core/adapter'
+import { readHost } from '@scrapenest-webhooks/core/adapter'
 import { type BodySource, readRawBody } from './read-body.ts'
 
 /** Details about a request that only the host knows. */
@@ -28,8 +28,8 @@ export function toWebhookRequest(request: IncomingMessage, details: HostDetails)
     url: request.url,
     headers: request.headers,
     body: (limits) => readRawBody({ request, kept, stream, fix }, limits),
-    remoteAddress: readFromHost(remoteAddress),
-    logger: readFromHost(logger),
+    remoteAddress: readHost(remoteAddress),
+    logger: readHost(logger),
   }
 }
 

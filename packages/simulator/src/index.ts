@@ -1,3 +1,5 @@
+// Lets the compiler name the type in the declarations of an application that does not depend on core.
+export type { Secret } from '@scrapenest-webhooks/core'
 export type { Endpoint, EndpointSettings } from './delivery/endpoint.ts'
 export type { OutgoingEvent } from './delivery/event.ts'
 export { sampleEvent } from './delivery/event.ts'

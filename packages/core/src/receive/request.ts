@@ -32,7 +32,7 @@ export interface BodyLimits {
 }
 
 /** Reads a value of the host, or returns `undefined` if that throws: a delivery needs neither an address nor a logger. */
-export function readFromHost<Value>(read: () => Value): Value | undefined {
+export function readHost<Value>(read: () => Value): Value | undefined {
   try {
     return read()
   } catch {
@@ -42,10 +42,10 @@ export function readFromHost<Value>(read: () => Value): Value | undefined {
 
 /** The client's address, or `undefined` if the host knows none or its getter throws. */
 export function remoteAddressOf(request: WebhookRequest): string | undefined {
-  return readFromHost(() => request.remoteAddress) || undefined
+  return readHost(() => request.remoteAddress) || undefined
 }
 
 /** The host's logger, or `undefined` if it has none or its getter throws. */
 export function loggerOf(request: WebhookRequest): Logger | undefined {
-  return readFromHost(() => request.logger)
+  return readHost(() => request.logger)
 }
