@@ -70,7 +70,7 @@ export class Arena {
   }
 
   async expectOutcomes(what: string, count: number, result: DeliveryOutcome['result']): Promise<void> {
-    const endsAtMs = Date.now() + 5000
+    const endsAtMs = Date.now() + 15_000
     const found = (): number => this.outcomes.filter((outcome) => outcome.result === result).length
     while (found() < count && Date.now() < endsAtMs) await pause(5)
     this.expect(found() === count, () => `${what}: expected ${count} × ${result}, got ${this.#countedOutcomes()}`)
