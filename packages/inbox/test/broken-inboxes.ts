@@ -192,6 +192,11 @@ export const brokenInboxes: readonly BrokenInbox[] = [
     createStorage: optionsWith(() => ({ concurrency: 1000 })),
   },
   {
+    that: 'runs one handler at a time',
+    failing: ['I15'],
+    createStorage: optionsWith(() => ({ concurrency: 1 })),
+  },
+  {
     that: 'passes a consumer the events of another',
     failing: ['I16'],
     createStorage: storeWith((store) => ({

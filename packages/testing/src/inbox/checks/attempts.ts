@@ -225,15 +225,22 @@ export const attemptChecks: readonly InboxCheckDefinition[] = [
       const inbox = context.open({ concurrency: 3 })
       let running = 0
       let most = 0
+      let letGo: () => void = () => {}
+      const gate = new Promise<void>((resolve) => {
+        letGo = resolve
+      })
       await inbox.start(
         createInboxConsumer(async () => {
           running += 1
           most = Math.max(most, running)
-          await sleep(2)
+          await gate
           running -= 1
         }),
       )
       await Promise.all(Array.from({ length: 40 }, () => inbox.put(createInboxEvent())))
+      await context.until(() => running >= 3, 'three handlers run at a time')
+      await pause()
+      letGo()
       await context.untilStats(inbox, { done: 40 })
       assert.equal(most, 3)
     },
