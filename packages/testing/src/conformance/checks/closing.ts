@@ -5,7 +5,7 @@ import { refused } from '../expectation.ts'
 export const closingChecks: readonly CheckDefinition[] = [
   {
     id: 'C01',
-    name: 'MUST answer 503 once the receiver is closing',
+    name: 'MUST reply with 503 once the receiver is closing',
     async run(context) {
       await context.createReceiver().close()
       await context.expectReply(context.sign(), refused('method', 503, 'receiver_closing', { 'retry-after': '30' }))

@@ -23,7 +23,7 @@ export const handlingChecks: readonly CheckDefinition[] = [
   },
   {
     id: 'D02',
-    name: 'MUST answer 409 while the same event is being handled',
+    name: 'MUST reply with 409 while the same event is being handled',
     notUnder: { slow: 'both bodies would only wait for their deadline' },
     async run(context) {
       let finish = (): void => {}
@@ -52,7 +52,7 @@ export const handlingChecks: readonly CheckDefinition[] = [
   },
   {
     id: 'D03',
-    name: 'MUST answer 500 when a handler throws, reveal nothing about why, and handle the event when it is retried',
+    name: 'MUST reply with 500 when a handler throws, reveal nothing about why, and handle the event when it is retried',
     async run(context) {
       context.createReceiver({
         onError() {},
@@ -90,7 +90,7 @@ export const handlingChecks: readonly CheckDefinition[] = [
   },
   {
     id: 'D05',
-    name: 'MUST answer 503 with the Retry-After that a handler asks for',
+    name: 'MUST reply with 503 and the Retry-After that a handler asks for',
     async run(context) {
       context.createReceiver({
         onEvent: {
@@ -106,7 +106,7 @@ export const handlingChecks: readonly CheckDefinition[] = [
   },
   {
     id: 'D06',
-    name: 'MUST answer 503 when the handlers do not finish in time',
+    name: 'MUST reply with 503 when the handlers do not finish in time',
     async run(context) {
       let finish = (): void => {}
       context.createReceiver({
@@ -159,7 +159,7 @@ export const handlingChecks: readonly CheckDefinition[] = [
   },
   {
     id: 'D09',
-    name: 'MUST answer 503 when the duplicate store is unavailable',
+    name: 'MUST reply with 503 when the duplicate store is unavailable',
     async run(context) {
       context.createReceiver({
         duplicates: {

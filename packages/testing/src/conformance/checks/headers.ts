@@ -9,7 +9,7 @@ import { accepted, refused } from '../expectation.ts'
 export const headerChecks: readonly CheckDefinition[] = [
   {
     id: 'H01',
-    name: 'MUST answer 400 when a signed header is missing or empty',
+    name: 'MUST reply with 400 when a signed header is missing or empty',
     async run(context) {
       context.createReceiver()
       for (const name of ['svix-id', 'svix-timestamp', 'svix-signature']) {
@@ -26,7 +26,7 @@ export const headerChecks: readonly CheckDefinition[] = [
   },
   {
     id: 'H02',
-    name: 'MUST answer 400 when the two header families are mixed',
+    name: 'MUST reply with 400 when the two header families are mixed',
     async run(context) {
       context.createReceiver()
       const { headers, body } = context.sign()
@@ -103,7 +103,7 @@ export const headerChecks: readonly CheckDefinition[] = [
   },
   {
     id: 'H06',
-    name: 'MUST answer 400 when no signature has a supported form',
+    name: 'MUST reply with 400 when no signature has a supported form',
     async run(context) {
       context.createReceiver()
       for (const signature of [

@@ -6,7 +6,7 @@ import { withoutBody } from '../not-under.ts'
 export const methodChecks: readonly CheckDefinition[] = [
   {
     id: 'M01',
-    name: 'MUST answer 405 with Allow to a GET',
+    name: 'MUST reply with 405 and Allow to a GET',
     notUnder: withoutBody,
     async run(context) {
       context.createReceiver()
@@ -18,7 +18,7 @@ export const methodChecks: readonly CheckDefinition[] = [
   },
   {
     id: 'M02',
-    name: 'MUST answer 405 with Allow to a signed PUT, and run no handler',
+    name: 'MUST reply with 405 and Allow to a signed PUT, and run no handler',
     async run(context) {
       context.createReceiver()
       await context.expectReply(

@@ -24,7 +24,7 @@ export const secretChecks: readonly CheckDefinition[] = [
   },
   {
     id: 'K02',
-    name: 'MUST answer a request without a secret like a bad signature, and 503 when the secret function fails',
+    name: 'MUST answer a request without a secret like a bad signature, and with 503 when the secret function fails',
     async run(context) {
       for (const none of [undefined, null, '', []]) {
         context.createReceiver({ secret: () => none })

@@ -22,7 +22,7 @@ export const signatureChecks: readonly CheckDefinition[] = [
   },
   {
     id: 'V02',
-    name: 'MUST answer 400 when body, id or timestamp were changed after signing',
+    name: 'MUST reply with 400 when body, id or timestamp were changed after signing',
     async run(context) {
       context.createReceiver()
       const { headers, body } = context.sign()
