@@ -25,7 +25,8 @@ export interface HandlingOptions<Events extends object, Context = unknown, Schem
   readonly name?: string | undefined
   /**
    * Handlers by pattern: `'artifact.ready'`, `'job.*'`, `'*'`. Add more with `receiver.onEvent`.
-   * @default {}: events are acknowledged as `accepted` and reported to `onDelivery` as `unhandled`
+   * @default {}: no event has a handler. Without an inbox, events are acknowledged as `accepted` and reported to
+   * `onDelivery` as `unhandled`. With an inbox, they end as `done`, marked `unhandled`
    */
   readonly onEvent?: EventHandlers<SchemaOutputs<Events, NoInfer<Schemas>>, Context> | undefined
   /**
@@ -42,7 +43,8 @@ export interface HandlingOptions<Events extends object, Context = unknown, Schem
   readonly onError?: ((error: unknown, context: ErrorContext) => unknown) | undefined
   /**
    * A Standard Schema (zod, valibot, arktype, …) per event type. Its output replaces `data`, at run time and in the types.
-   * If it rejects, no handler runs and the reply is 500 `schema_mismatch`.
+   * If it rejects, no handler runs: without an inbox the reply is 500 `schema_mismatch`, with one the event is dead at
+   * once.
    * @default {}: `data` is not checked
    */
   readonly schemas?: (Schemas & OnlyEventTypes<Events, Schemas>) | undefined
