@@ -33,7 +33,7 @@ type Dispatch =
 export interface Handlers<Context> {
   /** @throws {ConfigurationError} `configuration_invalid`: the pattern is malformed, or the handler is not a function. */
   add(pattern: string, handler: AnyHandler<Context>): void
-  /** Warns about patterns that are probably misspelled. Called before the first event is handled. */
+  /** Warns about patterns and types of schemas that are probably misspelled. Called before the first event is handled. */
   begin(): void
   /**
    * Runs the schema of the event's type, then every handler in order (exact type, family, `'*'`), even if one fails.
@@ -60,7 +60,9 @@ export function createHandlers<Context>(
   // Maps, not objects: an event of type "constructor" must not find an inherited property.
   const byPattern = new Map<string, readonly AnyHandler<Context>[]>()
   /** The handlers of each type in the catalog, in the order they run. */
-  const byType = new Map<string, readonly AnyHandler<Context>[]>(eventTypes.map((type) => [type, []]))
+  const byType = new Map<string, readonly AnyHandler<Context>[]>(
+    [...eventTypes, ...schemas.keys()].map((type) => [type, []]),
+  )
   /** The number of events of each type that ended without a handler. */
   const unhandled = new Map<string, number>()
   for (const [pattern, handler] of Object.entries(onEvent)) if (handler !== undefined) add(pattern, handler)
@@ -117,11 +119,12 @@ export function createHandlers<Context>(
     begin() {
       const types = [...byType.keys()]
       const matching = new Set(types.flatMap(patternsOf))
-      for (const pattern of byPattern.keys()) {
+      for (const pattern of byPattern.keys())
         if (!matching.has(pattern)) reporter.warn(`No event type matches '${pattern}'.`)
-        const meant = eventTypes.includes(pattern) ? undefined : closestTo(pattern, eventTypes)
+      for (const name of new Set([...byPattern.keys(), ...schemas.keys()])) {
+        const meant = eventTypes.includes(name) ? undefined : closestTo(name, eventTypes)
         if (meant !== undefined)
-          reporter.warn(`'${pattern}' is not an event type in the catalog. Did you mean '${meant}'?`)
+          reporter.warn(`'${name}' is not an event type in the catalog. Did you mean '${meant}'?`)
       }
     },
     async run(event, delivery) {

@@ -99,26 +99,31 @@ export function readHandlingOptions<Settings extends HandlingSettings<never>>(op
   }) as unknown as Settings
   const { name, onEvent, logger, eventTypes } = settings
   if (!/^[\w-]{1,64}$/.test(name)) throw unexpected('name', name, '1 to 64 letters, digits, "-" or "_"')
-  if (!isRecord(onEvent))
-    throw unexpected('onEvent', onEvent, "an object of handlers, such as { 'job.completed': handler }")
-  if (!isRecord(settings.schemas)) throw unexpected('schemas', settings.schemas, 'an object')
+  if (!isPlainObject(onEvent))
+    throw unexpected('onEvent', onEvent, "a plain object of handlers, such as { 'job.completed': handler }")
+  if (!isPlainObject(settings.schemas))
+    throw unexpected('schemas', settings.schemas, "a plain object of schemas, such as { 'job.completed': schema }")
   if (!Array.isArray(eventTypes) || eventTypes.some((type) => typeof type !== 'string')) {
     throw unexpected('eventTypes', eventTypes, 'a list of event types')
   }
   checkMethods('logger', logger, ['warn', 'error'])
   checkHooks(settings, ['onUnknownEvent', 'onError'])
   const schemas = readSchemas(settings.schemas as EventSchemas<object>)
-  return ownProperties({ ...settings, schemas, eventTypes: [...eventTypes, ...schemas.keys()] })
+  return ownProperties({ ...settings, schemas })
 }
 
-function isRecord(value: unknown): boolean {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
+/** Also true for objects of another realm. Not for arrays, maps and class instances, whose entries would be overlooked. */
+function isPlainObject(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false
+  const prototype: unknown = Object.getPrototypeOf(value)
+  return prototype === null || Object.getPrototypeOf(prototype) === null
 }
 
 function readSchemas(schemas: Readonly<Record<string, StandardSchema | undefined>>): Map<string, StandardSchema> {
   const byType = new Map<string, StandardSchema>()
   for (const [eventType, schema] of Object.entries(schemas)) {
     if (schema === undefined) continue
+    if (eventType.endsWith('*')) throw unexpected('each key of schemas', eventType, 'an event type, not a pattern')
     checkMethods(`the '~standard' of the schema of ${eventType}`, schema?.['~standard'], ['validate'])
     byType.set(eventType, schema)
   }

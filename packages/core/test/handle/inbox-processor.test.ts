@@ -181,6 +181,13 @@ describe('the processor of an inbox', () => {
     expect(lines).toHaveLength(1)
   })
 
+  it('suggests the type that a misspelled one of a schema probably means', () => {
+    const schema = { '~standard': { version: 1, vendor: 'test', validate: () => ({ value: {} }) } }
+    const { lines } = processorWith({ schemas: { 'job.complete': schema, 'my.own': schema } as object })
+    expect(lines).toMatchObject([{ level: 'warn', message: expect.stringContaining("Did you mean 'job.completed'?") }])
+    expect(lines).toHaveLength(1)
+  })
+
   it('warns of patterns that match no event type', () => {
     const { lines } = processorWith({ eventTypes: ['job.created'], onEvent: { 'artifact.*': () => {} } })
     expect(lines).toMatchObject([{ level: 'warn', message: expect.stringContaining("'artifact.*'") }])

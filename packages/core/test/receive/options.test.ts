@@ -1,3 +1,4 @@
+import { runInNewContext } from 'node:vm'
 import { describe, expect, it } from 'vitest'
 import { createReceiver, type ReceiverOptions, type ScrapeNestEvents } from '../../src/index.ts'
 import { readReceiverOptions } from '../../src/receive/options.ts'
@@ -21,8 +22,19 @@ describe('createReceiver', () => {
     ['text as onEvent', { onEvent: 'save' }, "such as { 'job.completed': handler }, got 'save'"],
     ['null as onEvent', { onEvent: null }, "such as { 'job.completed': handler }, got null"],
     ['a list as onEvent', { onEvent: [() => {}] }, "such as { 'job.completed': handler }, got object"],
-    ['null as the schemas', { schemas: null }, 'Expected schemas to be an object, got null'],
-    ['a number as the schemas', { schemas: 7 }, 'Expected schemas to be an object, got 7'],
+    ['a map as onEvent', { onEvent: new Map() }, 'Expected onEvent to be a plain object of handlers'],
+    [
+      'a class instance as onEvent',
+      {
+        onEvent: new (class {
+          'job.created'(): void {}
+        })(),
+      },
+      'Expected onEvent to be a plain object of handlers',
+    ],
+    ['null as the schemas', { schemas: null }, 'Expected schemas to be a plain object of schemas'],
+    ['a number as the schemas', { schemas: 7 }, "such as { 'job.completed': schema }, got 7"],
+    ['a map as the schemas', { schemas: new Map() }, 'Expected schemas to be a plain object of schemas'],
     [
       'a number among the event types',
       { eventTypes: ['order.paid', 7] },
@@ -92,6 +104,12 @@ describe('createReceiver', () => {
       "the '~standard' of the schema of job.created to be an object with the methods validate",
     ],
     [
+      'a schema for a family',
+      { schemas: { 'job.*': {} } },
+      "Expected each key of schemas to be an event type, not a pattern, got 'job.*'",
+    ],
+    ['a schema for all events', { schemas: { '*': {} } }, "an event type, not a pattern, got '*'"],
+    [
       'null as a schema',
       { schemas: { 'job.created': null } },
       "the '~standard' of the schema of job.created to be an object with the methods validate",
@@ -104,6 +122,12 @@ describe('createReceiver', () => {
     expect(() => createReceiver(options as unknown as ReceiverOptions<ScrapeNestEvents>)).toThrow(
       refusal('configuration_invalid', 'Expected the options to be an object'),
     )
+  })
+
+  it('accepts handlers from another realm and from a module', () => {
+    const elsewhere: object = runInNewContext("({ 'job.created': () => {} })")
+    const exported = Object.assign(Object.create(null), { 'job.created': () => {} })
+    for (const onEvent of [elsewhere, exported]) expect(make({ onEvent })).not.toThrow()
   })
 
   it('uses the default if an option is undefined', async () => {
