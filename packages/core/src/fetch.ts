@@ -34,7 +34,7 @@ export type ScrapenestWebhooksOptions<Context = unknown, Schemas = object> = Fet
   (ReceiverOptions<ScrapeNestEvents, Context, Schemas> | WithReceiver<ReadyReceiver<Context>>)
 
 /**
- * Answers one request. Never rejects.
+ * Answers one request. Rejects only if it is not a `Request`.
  *
  * @param context passed to event handlers as `delivery.context`. Default: the request.
  */
@@ -87,6 +87,12 @@ function createFetchHandler(
   }
 
   async function handle(request: Request, context: unknown = request): Promise<Response> {
+    // Others are read as requests until their body is awaited, and nothing writes the reply.
+    if (typeof request?.headers?.get !== 'function') {
+      throw new ConfigurationError(
+        "Expected a Request. In Hono, pass c.req.raw. On Express, Koa, Fastify and node:http, import scrapenestWebhooks from that server's own package, such as '@scrapenest-webhooks/express'.",
+      )
+    }
     if (path !== undefined && new URL(request.url).pathname !== path) return respond(notFoundReply)
     // Idempotent. The receiver reports a failed start, and the delivery gets its own reply.
     if (isOwned) void receiver.start().catch(() => {})

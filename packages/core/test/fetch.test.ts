@@ -1,3 +1,5 @@
+import { IncomingMessage } from 'node:http'
+import { Socket } from 'node:net'
 import { describe, expect, it, vi } from 'vitest'
 import { type FetchOptions, scrapenestWebhooks } from '../src/fetch.ts'
 import { createReceiver, type InboxConnection, type ReceiverOptions, type ScrapeNestEvents } from '../src/index.ts'
@@ -36,6 +38,15 @@ describe('scrapenestWebhooks for fetch', () => {
     const response = await handlerWith()(await signedRequest())
     expect(response.headers.get('content-type')).toBe('application/json; charset=utf-8')
     expect(await shown(response)).toEqual(accepted)
+  })
+
+  it.each<[string, object | undefined, string]>([
+    ["Node's request", new IncomingMessage(new Socket()), "such as '@scrapenest-webhooks/express'"],
+    ["Hono's context", { req: { raw: new Request(url) } }, 'In Hono, pass c.req.raw.'],
+    ['nothing', undefined, 'Expected a Request.'],
+  ])('rejects %s in place of a Request, and names the fix', async (_given, request, saying) => {
+    const answered = handlerWith({ path: '/webhooks/scrapenest' })(request as Request)
+    await expect(answered).rejects.toThrow(refusal('configuration_invalid', saying))
   })
 
   it('passes the context of the host to handlers, otherwise the Request', async () => {

@@ -108,6 +108,12 @@ const adapterOptions = {
 }
 
 async function register(app: FastifyInstance, options: ScrapenestWebhooksOptions): Promise<void> {
+  // Called like the other adapters: app.register(scrapenestWebhooks(options)).
+  if (options === undefined) {
+    throw new ConfigurationError(
+      'Pass the plugin and its options separately: await app.register(scrapenestWebhooks, { path, secret, onEvent }).',
+    )
+  }
   const { path, prefix = '', decorateAs = 'scrapenest' } = options
   const { receiver, isOwned } = resolveReceiver<FastifyRequest>(
     withLoggerOf(app, options as ReceiverOrOptions<FastifyRequest>),

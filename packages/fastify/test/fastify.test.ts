@@ -4,7 +4,7 @@ import { PassThrough } from 'node:stream'
 import { createGunzip, type Gunzip } from 'node:zlib'
 import { createReceiver, type Logger, type WebhookEvent } from '@scrapenest-webhooks/core'
 import { createEvent, deliver, generateSecret, signDelivery } from '@scrapenest-webhooks/testing'
-import fastify, { type FastifyInstance, type FastifyRequest } from 'fastify'
+import fastify, { type FastifyInstance, type FastifyPluginAsync, type FastifyRequest } from 'fastify'
 import rawBody from 'fastify-raw-body'
 import fastify4 from 'fastify4'
 import { afterEach, describe, expect, it } from 'vitest'
@@ -92,6 +92,14 @@ describe.each([
     await expect(
       (async () => await clashing.register(scrapenestWebhooks, { path: '/other', secret }))(),
     ).rejects.toMatchObject({ code: 'configuration_invalid', message: expect.stringContaining('decorateAs') })
+  })
+
+  it('fails to register when it is called like the other adapters, and says what to do', async () => {
+    const call = scrapenestWebhooks as unknown as (options: object) => FastifyPluginAsync
+    await expect(keep(framework()).register(call({ path, secret }))).rejects.toMatchObject({
+      code: 'configuration_invalid',
+      message: expect.stringContaining('app.register(scrapenestWebhooks, {'),
+    })
   })
 
   it('fails to register without a secret, and says what to do', async () => {
