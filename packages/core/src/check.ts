@@ -57,9 +57,14 @@ export function checkKnownOptions<Options extends object>(
   options: Options,
   known: Readonly<Record<string, unknown>>,
 ): Options {
+  const names = Object.keys(known).sort().join(', ')
+  // Text would be reported as the unknown option "0". It is not shown: it may be a secret or a URL with a password.
+  if (Object(options) !== options) {
+    const type = options === null ? 'null' : typeof options
+    throw new ConfigurationError(`Expected an object of options, got ${type}. The options are ${names}.`)
+  }
   for (const name of Object.keys(options)) {
     if (Object.hasOwn(known, name)) continue
-    const names = Object.keys(known).sort().join(', ')
     const meant = closestTo(name, Object.keys(known)) ?? partlyNamed(name, Object.keys(known))
     const hint = meant === undefined ? '' : ` Did you mean ${meant}?`
     throw new ConfigurationError(`Unknown option ${JSON.stringify(name)}. The options are ${names}.${hint}`)

@@ -49,6 +49,16 @@ describe('checkKnownOptions', () => {
       refusal('configuration_invalid', `Unknown option "${name}". The options are path, secret.`),
     )
   })
+
+  it.each([
+    ['text, without showing it', 'whsec_1', 'string'],
+    ['null', null, 'null'],
+    ['a number', 7, 'number'],
+  ])('rejects %s in place of an object', (_given, options, type) => {
+    const check = () => checkKnownOptions(options as unknown as object, { secret: true, path: true })
+    const said = `Expected an object of options, got ${type}. The options are path, secret.`
+    expect(check).toThrow(refusal('configuration_invalid', said))
+  })
 })
 
 describe('the suggestion for an unknown option', () => {
