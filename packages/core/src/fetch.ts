@@ -34,9 +34,10 @@ export type ScrapenestWebhooksOptions<Context = unknown, Schemas = object> = Fet
   (ReceiverOptions<ScrapeNestEvents, Context, Schemas> | WithReceiver<ReadyReceiver<Context>>)
 
 /**
- * Answers one request. Rejects only if it is not a `Request`.
+ * Answers one request. Never rejects.
  *
  * @param context passed to event handlers as `delivery.context`. Default: the request.
+ * @throws {ConfigurationError} `configuration_invalid`: the request is not a `Request`. Thrown at once, not as a rejection.
  */
 export interface FetchHandler<Context = unknown, Ready = Receiver<ScrapeNestEvents, Context>> {
   (request: Request, ...context: Request extends Context ? [context?: Context] : [context: Context]): Promise<Response>
@@ -86,13 +87,18 @@ function createFetchHandler(
     )
   }
 
-  async function handle(request: Request, context: unknown = request): Promise<Response> {
-    // Others are read as requests until their body is awaited, and nothing writes the reply.
+  function handle(request: Request, context: unknown = request): Promise<Response> {
+    // The request of another host would be answered with a Response that nobody writes. Express 4 handles what is thrown, but
+    // a rejection would end the process.
     if (typeof request?.headers?.get !== 'function') {
       throw new ConfigurationError(
         "Expected a Request. In Hono, pass c.req.raw. On Express, Koa, Fastify and node:http, import scrapenestWebhooks from that server's own package, such as '@scrapenest-webhooks/express'.",
       )
     }
+    return answer(request, context)
+  }
+
+  async function answer(request: Request, context: unknown): Promise<Response> {
     if (path !== undefined && new URL(request.url).pathname !== path) return respond(notFoundReply)
     // Idempotent. The receiver reports a failed start, and the delivery gets its own reply.
     if (isOwned) void receiver.start().catch(() => {})

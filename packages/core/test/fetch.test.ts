@@ -44,9 +44,9 @@ describe('scrapenestWebhooks for fetch', () => {
     ["Node's request", new IncomingMessage(new Socket()), "such as '@scrapenest-webhooks/express'"],
     ["Hono's context", { req: { raw: new Request(url) } }, 'In Hono, pass c.req.raw.'],
     ['nothing', undefined, 'Expected a Request.'],
-  ])('rejects %s in place of a Request, and names the fix', async (_given, request, saying) => {
-    const answered = handlerWith({ path: '/webhooks/scrapenest' })(request as Request)
-    await expect(answered).rejects.toThrow(refusal('configuration_invalid', saying))
+  ])('throws at once when it gets %s in place of a Request, and names the fix', (_given, request, saying) => {
+    const handle = handlerWith({ path: '/webhooks/scrapenest' })
+    expect(() => handle(request as Request)).toThrow(refusal('configuration_invalid', saying))
   })
 
   it('passes the context of the host to handlers, otherwise the Request', async () => {
