@@ -111,6 +111,20 @@ describe.skipIf(!hasProgram('redis'))('the inbox on BullMQ', () => {
     await untilInboxStats(inbox, { done: 1 }, 10_000)
   })
 
+  it('reports that Redis requires a password even if it was away first', async () => {
+    const settings = ['--appendonly', 'yes']
+    const { server, admin } = await start(settings)
+    admin.disconnect()
+    const { receiver, reports } = receive({ connection: server.url })
+    await receiver.start()
+    await server.stop()
+    await vi.waitFor(() => expect(reports).toEqual([expect.objectContaining({ fault: 'io_error' })]), 10_000)
+    settings.push('--requirepass', 'SECRETPW')
+    await server.start()
+    await vi.waitFor(() => expect(reports.at(-1)).toMatchObject({ cause: { code: 'configuration_invalid' } }), 10_000)
+    expect(reports.at(-1)?.message).toMatch(/Redis requires a password/)
+  })
+
   it('acknowledges nothing if Redis lacks the database of the connection, and leaves database 0 alone', async () => {
     const { server, admin } = await start()
     const { receiver, post, reports } = receive({ connection: `${server.url}/99` })

@@ -32,12 +32,15 @@ export async function startRedis(
     url: `redis://127.0.0.1:${port}`,
     spawn: () => spawn(program('redis-server'), [...fixed, ...settings], { stdio: 'ignore' }),
     async ping(url) {
-      const client = new Redis(url, { lazyConnect: true, retryStrategy: () => null })
+      const client = new Redis(url, { lazyConnect: true, retryStrategy: () => null, enableReadyCheck: false })
       client.on('error', () => {})
       try {
         await client.connect()
         // Redis refuses commands while it loads its data.
         await client.ping()
+      } catch (error) {
+        // A Redis that requires a password is up.
+        if (!/NOAUTH/.test(String(error))) throw error
       } finally {
         client.disconnect()
       }

@@ -14,6 +14,7 @@ import {
   type InboxSettings,
   jumpMessage,
   leaseEnded,
+  Outage,
   withoutPayload,
 } from '@scrapenest-webhooks/inbox/kit'
 import { type RedisQueueBackend, UnrecoverableError, WaitingError } from 'bullmq'
@@ -51,13 +52,14 @@ export class QueueWorker implements ConsumerWork {
   readonly #checking: NodeJS.Timeout
   readonly #renewing: NodeJS.Timeout
   readonly #clock: ClockWatch
-  #isUnavailable = false
+  readonly #outage: Outage
   #isClosed = false
 
   constructor(queues: Queues, options: { readonly consumer: InboxConsumer; readonly settings: InboxSettings }) {
     this.#consumer = options.consumer
     this.#settings = options.settings
     this.#attempts = new Attempts(options)
+    this.#outage = new Outage(options.consumer)
     this.#queues = queues
     const { concurrency, leaseMs } = options.settings
     const { queueName, options: connection } = queues.workerOptions(options.consumer.name)
@@ -99,7 +101,7 @@ export class QueueWorker implements ConsumerWork {
   }
 
   async #isReachable(): Promise<boolean> {
-    if (this.#isUnavailable) return false
+    if (this.#outage.isOngoing) return false
     return await this.#queues.check(this.#consumer.name).then(
       () => true,
       () => false,
@@ -142,22 +144,15 @@ export class QueueWorker implements ConsumerWork {
 
   #listen(): void {
     const worker = this.#worker
-    worker.on('ready', () => this.#reached())
-    worker.on('active', () => this.#reached())
+    worker.on('ready', () => this.#outage.ended())
+    worker.on('active', () => this.#outage.ended())
     worker.on('error', (error) => this.#failed(error))
   }
 
-  /** Reports each outage once. */
   #failed(error: unknown): void {
     // Not an outage. A job whose lock is lost belongs to another worker.
     if (/Missing lock|Lock mismatch|not in the active state/i.test(messageOf(error))) return
-    if (!this.#isUnavailable) this.#consumer.report(unavailable(error))
-    this.#isUnavailable = true
-  }
-
-  #reached(): void {
-    if (this.#isUnavailable) this.#consumer.note?.("The inbox's store is available again.")
-    this.#isUnavailable = false
+    this.#outage.failed(unavailable(error))
   }
 
   /**
@@ -285,7 +280,7 @@ export class QueueWorker implements ConsumerWork {
     while (isHeld() && !this.#isClosed) {
       try {
         await write()
-        this.#reached()
+        this.#outage.ended()
         return true
       } catch (error) {
         if (jobRefusalOf(error) !== undefined) return await hasEnded(job, state)

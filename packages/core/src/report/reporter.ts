@@ -142,8 +142,9 @@ export function createReporter({ name, logger, onError, onDelivery }: ReporterOp
         // Inside `safely`, because an error from another copy of this library may have getters that throw.
         const { message, cause } = error as WebhookError
         const line = { logger: subject.logger ?? logger, fields: fieldsOf(code, subject, cause), message }
-        // By message, so that each distinct configuration error is reported.
-        isFirst = log.write(code === 'configuration_invalid' ? message : code, {
+        // By message, so that each distinct configuration error is reported, even if it comes to light during an outage.
+        const isConfiguration = code === 'configuration_invalid' || codeOf(cause) === 'configuration_invalid'
+        isFirst = log.write(isConfiguration ? message : code, {
           ...line,
           level: report === 'error' ? 'error' : 'warn',
         })

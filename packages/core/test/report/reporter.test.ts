@@ -3,6 +3,7 @@ import * as v from 'valibot'
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest'
 import { withPage } from '../../src/adapter.ts'
 import {
+  ConfigurationError,
   type DeliveryOutcome,
   type ErrorContext,
   type Logger,
@@ -54,6 +55,22 @@ describe('the log', () => {
     expect(receiver.lines.map(({ fields }) => fields['code'])).toEqual(['signature_mismatch', 'method_not_allowed'])
     await receiver.close()
     expect(receiver.lines.slice(2)).toMatchObject([{ fields: { code: 'signature_mismatch', repeats: 999 } }])
+  })
+
+  it('names a refused configuration that comes to light during an outage', async () => {
+    const wrongPassword = new ConfigurationError('The password is wrong.')
+    const failures = [
+      new WebhookError('store_unavailable', 'The server is down.'),
+      new WebhookError('store_unavailable', 'The server refuses: the password is wrong.', { cause: wrongPassword }),
+    ]
+    const lines: string[] = []
+    const logger = { warn: () => {}, error: (_fields: object, message: string) => void lines.push(message) }
+    const reporter = createReporter({ name: 'shop', logger })
+    for (const failure of [...failures, ...failures]) reporter.reportFailure(failure, { ids: {} })
+    expect(lines).toEqual([
+      expect.stringMatching(/The server is down\./),
+      expect.stringMatching(/The server refuses: the password is wrong\./),
+    ])
   })
 
   it('has every failure of a handler, with the error itself', async () => {

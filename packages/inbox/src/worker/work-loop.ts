@@ -2,7 +2,6 @@ import { AsyncLocalStorage } from 'node:async_hooks'
 import { randomUUID } from 'node:crypto'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { InboxConsumer } from '@scrapenest-webhooks/core'
-import { toStoreError } from '../errors.ts'
 import type { Claim, EventStore, Lease } from '../event-store.ts'
 import type { InboxSettings } from '../options.ts'
 import { Attempts, type EndedAttempt } from './attempts.ts'
@@ -10,6 +9,7 @@ import { ClockWatch, jumpMessage } from './clock-watch.ts'
 import type { CloseBudget } from './close-budget.ts'
 import type { ConsumerWork } from './consumers.ts'
 import { endingOfExpired } from './ending.ts'
+import { Outage } from './outage.ts'
 
 /** How often to look for events that were scheduled before the clock was set back, in milliseconds. */
 const correctIntervalMs = 60_000
@@ -42,10 +42,10 @@ export class WorkLoop implements ConsumerWork {
   #isClosing = false
   /** Whether the budget for closing has ended. An attempt whose result is not recorded by then ends when its lease expires. */
   #isOver = false
-  #isStoreUnavailable = false
   #timer: NodeJS.Timeout | undefined
   #renewal: NodeJS.Timeout | undefined
   readonly #clock: ClockWatch
+  readonly #outage: Outage
   /** After the clock was set, expired leases of other processes are left alone until then. By `performance.now()`. */
   #settledAtMs = 0
   /** When to correct times next, by `performance.now()`. */
@@ -57,6 +57,7 @@ export class WorkLoop implements ConsumerWork {
     this.#settings = options.settings
     this.#attempts = new Attempts(options)
     this.#clock = new ClockWatch(options.settings)
+    this.#outage = new Outage(options.consumer)
     this.#freeSlots = options.settings.concurrency
   }
 
@@ -93,9 +94,9 @@ export class WorkLoop implements ConsumerWork {
       this.#isWoken = false
       try {
         delayMs = this.#untilDue(await this.#claim())
-        this.#storeAnswered()
+        this.#outage.ended()
       } catch (error) {
-        this.#storeFailed(error)
+        this.#outage.failed(error)
         delayMs = this.#settings.pollIntervalMs
       }
     }
@@ -179,10 +180,10 @@ export class WorkLoop implements ConsumerWork {
     while (ended.isHeld()) {
       try {
         const isEnded = await this.#store.end(ended.claimed.lease, ended.ending)
-        this.#storeAnswered()
+        this.#outage.ended()
         return isEnded
       } catch (error) {
-        this.#storeFailed(error)
+        this.#outage.failed(error)
         if (this.#isOver) return false
         await sleep(recordRetryMs, undefined, { ref: false })
       }
@@ -203,26 +204,15 @@ export class WorkLoop implements ConsumerWork {
       const leases = attempts.map(({ claimed }) => claimed.lease)
       const nowMs = now()
       const renewed = await this.#store.renew(leases, { nowMs, endsAtMs: nowMs + leaseMs })
-      this.#storeAnswered()
+      this.#outage.ended()
       for (const attempt of attempts) {
         if (renewed.has(attempt.claimed.lease.id)) attempt.renewLease(sentAtMs)
         // An attempt that was recorded in the meantime no longer has or needs a lease.
         else if (this.#attempts.holds(attempt)) attempt.loseLease()
       }
     } catch (error) {
-      this.#storeFailed(error)
+      this.#outage.failed(error)
     }
-  }
-
-  /** Reports each outage once. */
-  #storeFailed(error: unknown): void {
-    if (!this.#isStoreUnavailable) this.#consumer.report(toStoreError(error))
-    this.#isStoreUnavailable = true
-  }
-
-  #storeAnswered(): void {
-    if (this.#isStoreUnavailable) this.#consumer.note?.("The inbox's store is available again.")
-    this.#isStoreUnavailable = false
   }
 }
 
