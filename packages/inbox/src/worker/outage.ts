@@ -2,7 +2,7 @@ import type { InboxConsumer } from '@scrapenest-webhooks/core'
 import { isPermanent, toStoreError } from '../errors.ts'
 
 /**
- * Reports each outage of a store once, and once more when retries cannot end it: a server may come back and then refuse the
+ * Reports each outage of a store once, and again if retries cannot end it: a server may come back and then refuse the
  * password.
  */
 export class Outage {
