@@ -130,6 +130,16 @@ describe.skipIf(!hasEngine('postgres'))('the inbox on pg-boss', () => {
     expect(attempts).toEqual([2])
   })
 
+  it("gives an event the worker's lease and time limit, whatever they were in the process that stored it", async () => {
+    const web = createInbox({ leaseMs: 10_000 })
+    const inbox = createInbox({ leaseMs: 40_000, handlerTimeoutMs: 600_000, graceMs: 5000 })
+    await web.put(createInboxEvent())
+    const running: unknown[] = []
+    await inbox.start(createInboxConsumer(async () => void running.push(...(await jobs('webhooks/scrapenest')))))
+    await untilInboxStats(inbox, { done: 1 })
+    expect(running).toMatchObject([{ state: 'active', heartbeat_seconds: 40, expire_seconds: 600 + 5 + 40 }])
+  })
+
   it('retries the events of a dead process one by one, each after its own delay to the millisecond', async () => {
     const staggerMs = 40
     let ended = 0

@@ -18,7 +18,7 @@ import {
   type Lease,
   toEventJson,
 } from '@scrapenest-webhooks/inbox/kit'
-import type { Db } from 'pg-boss'
+import type { Db, Job } from 'pg-boss'
 import {
   type Boss,
   type BossCall,
@@ -333,6 +333,7 @@ export class BossStore implements EventStore {
     let isGivenUp = false
     const fetch = async ({ boss, queue, db }: BossCall): Promise<readonly Fetched[]> => {
       const jobs = await boss.fetch<unknown>(queue, { batchSize: limit, ...db })
+      await this.#applySettings(name, jobs)
       const fetched = jobs.map(({ id, retryCount, data }) => ({ id, retryCount: Number(retryCount), data }))
       if (isGivenUp) await this.#giveBack(name, fetched)
       return fetched
@@ -343,6 +344,24 @@ export class BossStore implements EventStore {
       isGivenUp = true
       throw error
     }
+  }
+
+  /**
+   * Gives claimed jobs the lease and time limit of this process. They have those of the process that stored them, perhaps
+   * before an update changed `leaseMs` or `handlerTimeoutMs`. If this fails, the previous ones apply to these attempts.
+   */
+  async #applySettings(name: string, jobs: readonly Job<unknown>[]): Promise<void> {
+    const { heartbeatSeconds, expireInSeconds } = this.#boss.sendOptions(name)
+    const ids = jobs
+      .filter((job) => job.heartbeatSeconds !== heartbeatSeconds || job.expireInSeconds !== expireInSeconds)
+      .map(({ id }) => id)
+    if (ids.length === 0) return
+    const changing = this.#boss.sql(
+      `UPDATE ${this.#boss.schema}.job SET heartbeat_seconds = $3, expire_seconds = $4
+       WHERE name = $1 AND id = ANY($2::uuid[]) AND state = 'active'`,
+      [this.#boss.queueOf(name), ids, heartbeatSeconds, expireInSeconds],
+    )
+    await changing.catch(() => {})
   }
 
   /** Releases jobs without counting the attempts. If this fails, the attempts end when their leases expire. */
