@@ -8,6 +8,11 @@ import { ConfigurationError } from '@scrapenest-webhooks/core'
  */
 export function checkConnectionString(connectionString: unknown): void {
   const isText = typeof connectionString === 'string'
+  if (isText && hasSeveralHosts(connectionString)) {
+    throw new ConfigurationError(
+      'The connectionString names several hosts, but pg connects to one. Use a host name that always leads to the primary.',
+    )
+  }
   if (isText && /^(\/|socket:)/.test(connectionString)) return
   const url = isText ? parse(connectionString) : undefined
   if (url !== undefined && !hasCutCredentials(url)) return
@@ -37,6 +42,12 @@ function parse(connectionString: string): URL | undefined {
   } catch {
     return undefined
   }
+}
+
+/** Whether this is a list of hosts, as `libpq` accepts it. */
+function hasSeveralHosts(connectionString: string): boolean {
+  const authority = /^[a-z]+:\/\/([^/?#]*)/i.exec(connectionString)?.[1] ?? ''
+  return authority.slice(authority.lastIndexOf('@') + 1).includes(',')
 }
 
 function hasCutCredentials({ username, pathname, search, hash }: URL): boolean {

@@ -8,6 +8,7 @@ describe('a connection string', () => {
     'postgresql://user@localhost:5432/db?application_name=a@b',
     'postgres://user:p%40ss%2F%23@[::1]:5432/db',
     'postgres://user:p@ss@localhost/db',
+    'postgres://user:p,ss@localhost/db?options=-c%20a=b,c',
     'postgres://user:pass@/db?host=/var/run/postgresql',
     '/var/run/postgresql db',
     'socket:/var/run/postgresql?db=app',
@@ -33,6 +34,10 @@ describe('a connection string', () => {
     }
     expect(thrown).toMatchObject({ code: 'configuration_invalid' })
     expect(inspect(thrown, { depth: 10, showHidden: true })).not.toContain('p5ecret')
+  })
+
+  it.each(['postgres://user:p5ecret@one:5432,two:5432/db', 'postgres://one,two/db'])('has one host: %s', (several) => {
+    expect(() => checkConnectionString(several)).toThrow(/names several hosts/)
   })
 
   it('lists as secrets its password in each encoding, and the passwords in its parameters', () => {
