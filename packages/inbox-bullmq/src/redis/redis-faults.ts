@@ -32,6 +32,10 @@ const permanentRefusals: readonly { readonly reply: RegExp; readonly fix: string
     fix: 'This Redis has no database with that number. Correct the database of the connection, or increase databases in redis.conf.',
   },
   {
+    reply: /certificate/i,
+    fix: 'The certificate of Redis is not trusted. Pass its CA: connection: { url, tls: { ca } }. If it has expired, renew it.',
+  },
+  {
     reply: /could not load the optional 'ioredis'/,
     fix: 'The ioredis package is missing. Install it, or pass a client as the connection.',
   },
@@ -74,7 +78,7 @@ export function unavailable(error: unknown): Error {
     return new InboxUnavailableError('read_only', `Redis refuses writes: ${text}`, cause)
   }
   const problem = isReply(error) ? `Redis refused a command: ${text}` : `Redis cannot be reached: ${text}`
-  return new InboxUnavailableError('io_error', `${problem}. The inbox keeps trying.`, cause)
+  return new InboxUnavailableError('io_error', `${problem.replace(/\.+$/, '')}. The inbox keeps trying.`, cause)
 }
 
 function permanentFix(text: string): string | undefined {

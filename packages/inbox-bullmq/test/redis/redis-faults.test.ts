@@ -17,6 +17,8 @@ describe('what Redis answers', () => {
     'MOVED 3999 127.0.0.1:6381',
     'Redis version needs to be greater or equal than 5.0.0 Current: 4.0.9',
     "ERR unknown command 'BZPOPMIN', with args beginning with: 'a' ",
+    'self-signed certificate; if the root CA is installed locally, try running Node.js with --use-system-ca',
+    "Hostname/IP does not match certificate's altnames: Host: redis. is not in the cert's altnames: DNS:localhost",
   ])('is a fault of the configuration: %s', (message) => {
     const error = unavailable(reply(message))
     expect(error).toMatchObject({ code: 'store_unavailable', fault: 'cannot_open' })
@@ -43,7 +45,10 @@ describe('what Redis answers', () => {
   })
 
   it('is told apart from no answer', () => {
-    expect(unavailable(reply('BUSY Redis is busy running a script')).message).toMatch(/^Redis refused a command: BUSY/)
+    const busy = unavailable(reply('BUSY Redis is busy running a script.'))
+    expect(busy.message).toMatch(
+      /^Redis refused a command: BUSY Redis is busy running a script\. The inbox keeps trying\./,
+    )
     expect(unavailable(undefined).message).toMatch(/^Redis cannot be reached: it did not answer in time\./)
   })
 })
