@@ -88,7 +88,7 @@ function createFetchHandler(
   }
 
   function handle(request: Request, context: unknown = request): Promise<Response> {
-    // The request of another host would be answered with a Response that nobody writes. Express 4 handles what is thrown, but
+    // On another host, no one would write the Response, and the sender would wait. Express 4 handles what is thrown, but
     // a rejection would end the process.
     if (typeof request?.headers?.get !== 'function') {
       throw new ConfigurationError(
