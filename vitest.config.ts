@@ -20,6 +20,8 @@ const alone = ['test/engines/load.test.ts', 'test/engines/suite.test.ts']
 const perTest = {
   // Child processes of the tests import sources too.
   env: { NODE_OPTIONS: `--conditions=${conditions[0]}` },
+  // Limits, not expectations: a busy machine takes longer.
+  expect: { poll: { timeout: 10_000 } },
   testTimeout: 20_000,
   hookTimeout: 60_000,
   maxConcurrency: 16,

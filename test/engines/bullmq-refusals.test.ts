@@ -184,7 +184,7 @@ describe.skipIf(!hasProgram('redis'))('the inbox on BullMQ', () => {
     )
     await receiver.start()
     for (let index = 0; index < 4; index += 1) expect(await post()).toBe(202)
-    await vi.waitFor(() => expect(outcomes).toHaveLength(4))
+    await vi.waitFor(() => expect(outcomes).toHaveLength(4), 10_000)
     await begin(admin)
     for (const end of outcomes) end()
     await sleep(1500)

@@ -32,10 +32,10 @@ describe.skipIf(!hasEngine('redis'))('the inbox on BullMQ', () => {
     const event = createInboxEvent()
     await inbox.start(createInboxConsumer(() => {}))
     await inbox.put(event)
-    await vi.waitFor(async () => expect(await inbox.stats()).toMatchObject({ ready: 0, running: 0, done: 0 }))
+    await vi.waitFor(async () => expect(await inbox.stats()).toMatchObject({ ready: 0, running: 0, done: 0 }), 10_000)
     // The completion of a second event deletes events older than keepDoneMs.
     await inbox.put(createInboxEvent())
-    await vi.waitFor(async () => expect(await inbox.get(event.eventId)).toBeUndefined())
+    await vi.waitFor(async () => expect(await inbox.get(event.eventId)).toBeUndefined(), 10_000)
 
     expect(await inbox.put(event)).toBe('duplicate')
   })

@@ -60,8 +60,9 @@ describe.skipIf(!hasEngine('postgres'))('the data of an inbox on pg-boss', () =>
           }),
         )
         await inbox.put(failing)
-        await vi.waitFor(async () =>
-          expect(await inbox.get(failing.eventId)).toMatchObject({ state: 'ready', attempts: 1 }),
+        await vi.waitFor(
+          async () => expect(await inbox.get(failing.eventId)).toMatchObject({ state: 'ready', attempts: 1 }),
+          10_000,
         )
         await inbox.put(createInboxEvent())
         await untilInboxStats(inbox, { ready: 1, done: 1, running: 0 })
@@ -138,20 +139,22 @@ describe.skipIf(!hasEngine('postgres'))('the data of an inbox on pg-boss', () =>
       await inbox.start(consumer)
       const waiting = createInboxEvent()
       await inbox.put(waiting)
-      await vi.waitFor(async () =>
-        expect(await inbox.get(waiting.eventId)).toMatchObject({ state: 'ready', attempts: 1 }),
+      await vi.waitFor(
+        async () => expect(await inbox.get(waiting.eventId)).toMatchObject({ state: 'ready', attempts: 1 }),
+        10_000,
       )
       expect(await inbox.stats()).not.toHaveProperty('oldestReadyAt')
 
       delayMs = 300
       const failed = createInboxEvent()
       await inbox.put(failed)
-      await vi.waitFor(async () =>
-        expect(await inbox.get(failed.eventId)).toMatchObject({ state: 'ready', attempts: 1 }),
+      await vi.waitFor(
+        async () => expect(await inbox.get(failed.eventId)).toMatchObject({ state: 'ready', attempts: 1 }),
+        10_000,
       )
       await inbox.close()
       const dueAt = (await inbox.get(failed.eventId))?.dueAt
-      await vi.waitFor(async () => expect((await inbox.stats()).oldestReadyAt).toEqual(dueAt))
+      await vi.waitFor(async () => expect((await inbox.stats()).oldestReadyAt).toEqual(dueAt), 10_000)
     })
   })
 
@@ -241,10 +244,12 @@ describe.skipIf(!hasEngine('postgres'))('the data of an inbox on pg-boss', () =>
         state: 'dead',
         history: [{ error: { code: 'event_unreadable', message: expect.stringMatching(/: it/) } }],
       })
-      await vi.waitFor(() =>
-        expect(reports.filter((report) => /is dead/.test(report))).toEqual([
-          expect.stringMatching(/is dead after 2 attempts/),
-        ]),
+      await vi.waitFor(
+        () =>
+          expect(reports.filter((report) => /is dead/.test(report))).toEqual([
+            expect.stringMatching(/is dead after 2 attempts/),
+          ]),
+        10_000,
       )
       const all = { receivedFrom: new Date(0), isUnhandled: false }
       expect((await inbox.list(all)).events.length).toBeGreaterThanOrEqual(3)

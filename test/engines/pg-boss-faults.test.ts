@@ -122,7 +122,10 @@ describe.skipIf(!hasProgram('postgres'))('an inbox on pg-boss', () => {
       await expect(receiver.start()).rejects.toMatchObject(refusal)
       await expect(worker.start()).rejects.toMatchObject(refusal)
       expect((await send()).status).toBe(503)
-      await vi.waitFor(() => expect(new Set(reports.map(({ from }) => from))).toEqual(new Set(['web', 'worker'])))
+      await vi.waitFor(
+        () => expect(new Set(reports.map(({ from }) => from))).toEqual(new Set(['web', 'worker'])),
+        10_000,
+      )
       for (const { error } of reports) {
         expect(error).toMatchObject(refusal)
         expect(error.message).not.toMatch(/keeps trying|tried again|is created again/)

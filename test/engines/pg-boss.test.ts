@@ -214,10 +214,12 @@ describe.skipIf(!hasEngine('postgres'))('the inbox on pg-boss', () => {
     await untilInboxStats(inbox, { dead: 1 })
 
     // The report follows the recording, which the counts show a moment earlier.
-    await vi.waitFor(() =>
-      expect(reports.filter((report) => /is dead/.test(report))).toEqual([
-        expect.stringMatching(/dead after 3 attempts; the last failed with lease_ended/),
-      ]),
+    await vi.waitFor(
+      () =>
+        expect(reports.filter((report) => /is dead/.test(report))).toEqual([
+          expect.stringMatching(/dead after 3 attempts; the last failed with lease_ended/),
+        ]),
+      10_000,
     )
     expect((await inbox.get(event.eventId))?.history).toMatchObject([{ attempt: 3, error: { code: 'lease_ended' } }])
   })
@@ -264,7 +266,7 @@ describe.skipIf(!hasEngine('postgres'))('the inbox on pg-boss', () => {
       const reports: unknown[] = []
       const consumer = createInboxConsumer(() => {})
       await inbox.start({ ...consumer, report: (error) => reports.push((error as { code?: unknown }).code) })
-      await vi.waitFor(() => expect(reports).toEqual(['lease_ended', 'event_dead']))
+      await vi.waitFor(() => expect(reports).toEqual(['lease_ended', 'event_dead']), 10_000)
       expect(await inbox.get(event.eventId)).toMatchObject({ state: 'dead', attempts: 3 })
     })
   })
@@ -339,12 +341,13 @@ describe.skipIf(!hasEngine('postgres'))('the inbox on pg-boss', () => {
       await inbox.check()
       await client.query(`ALTER DATABASE ${database} SET default_transaction_read_only = on`)
       await disconnectAll(database)
-      await vi.waitFor(() =>
-        expect(inbox.check()).rejects.toMatchObject({ ...unavailable(/read-only/), fault: 'read_only' }),
+      await vi.waitFor(
+        () => expect(inbox.check()).rejects.toMatchObject({ ...unavailable(/read-only/), fault: 'read_only' }),
+        10_000,
       )
       await client.query(`ALTER DATABASE ${database} SET default_transaction_read_only = off`)
       await disconnectAll(database)
-      await vi.waitFor(() => inbox.check())
+      await vi.waitFor(() => inbox.check(), 10_000)
     })
 
     it('fails without the schema, or without permission to write to it', async () => {

@@ -221,7 +221,7 @@ describe.skipIf(!hasEngine('postgres'))("an event completed in the user's transa
     await untilDone(inbox)
 
     // The second attempt may end before the first.
-    await vi.waitFor(() => expect(refusal).toMatchObject({ name: 'LeaseLostError', code: 'event_in_progress' }))
+    await vi.waitFor(() => expect(refusal).toMatchObject({ name: 'LeaseLostError', code: 'event_in_progress' }), 10_000)
     expect(await rows()).toEqual([])
   })
 

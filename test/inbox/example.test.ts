@@ -24,7 +24,7 @@ it('examples/inbox-sqlite answers before the work is done, and keeps its events 
   const first = await startExample('inbox-sqlite', { workingDirectory, secret })
   const endpoint = (url: string): string => `${url}/webhooks/scrapenest`
   expect(await deliver(endpoint(first.url), delivery)).toMatchObject({ status: 202, reply: { status: 'accepted' } })
-  await vi.waitFor(() => expect(waiting).toHaveLength(1))
+  await vi.waitFor(() => expect(waiting).toHaveLength(1), 10_000)
   // Kills the server while its handler is running.
   await first.stop(500)
   expect(existsSync(screenshot)).toBe(false)
@@ -44,7 +44,7 @@ it('examples/inbox-sqlite waits for a running handler on SIGTERM', async () => {
   })
   const server = await startExample('inbox-sqlite', { workingDirectory, secret })
   expect((await deliver(`${server.url}/webhooks/scrapenest`, signDelivery(event, { secret }))).status).toBe(202)
-  await vi.waitFor(() => expect(waiting).toHaveLength(1))
+  await vi.waitFor(() => expect(waiting).toHaveLength(1), 10_000)
   const stopped = server.stop()
   setTimeout(() => waiting[0]?.(), 300)
   await stopped

@@ -66,7 +66,7 @@ describe('a full disk', () => {
   it('replies with 503 to exactly the deliveries that were not stored, and needs no restart once it has room', async () => {
     const { db, deliver, errors, handled, inbox } = await receiverOf(temporaryFile())
     expect((await deliver()).status).toBe(202)
-    await vi.waitFor(async () => expect(await inbox.stats()).toMatchObject({ done: 1 }))
+    await vi.waitFor(async () => expect(await inbox.stats()).toMatchObject({ done: 1 }), 10_000)
     const pages = Object.values(db().prepare('PRAGMA page_count').get() ?? {})[0] as number
     db().exec(`PRAGMA max_page_count = ${pages + 4}`)
     const replies = await Promise.all(Array.from({ length: 6 }, () => deliver(20_000)))
@@ -79,7 +79,7 @@ describe('a full disk', () => {
     db().exec('PRAGMA max_page_count = 1000000')
     await inbox.check()
     expect((await deliver(20_000)).status).toBe(202)
-    await vi.waitFor(() => expect(handled).toHaveLength(2))
+    await vi.waitFor(() => expect(handled).toHaveLength(2), 10_000)
   })
 
   it('makes the inbox copy its log into the file, which frees the space of the log', async () => {
@@ -141,7 +141,7 @@ describe('a lock that another process holds', () => {
     await holder.release()
     await inbox.check()
     expect((await deliver()).status).toBe(202)
-    await vi.waitFor(() => expect(handled).toHaveLength(2))
+    await vi.waitFor(() => expect(handled).toHaveLength(2), 10_000)
   })
 
   it('is waited for if it is short', async () => {
@@ -170,7 +170,7 @@ describe('a file that is read-only', () => {
     })
     allowWriting()
     expect((await deliver()).status).toBe(202)
-    await vi.waitFor(() => expect(handled).toHaveLength(1))
+    await vi.waitFor(() => expect(handled).toHaveLength(1), 10_000)
   })
 
   it('is opened again after SQLite reports the connection as read-only', async () => {
@@ -222,7 +222,7 @@ describe('a file that is damaged', () => {
     expect(await deliver()).toMatchObject(unavailable)
     renameSync(file, `${file}.damaged`)
     expect((await deliver()).status).toBe(202)
-    await vi.waitFor(() => expect(handled).toHaveLength(1))
+    await vi.waitFor(() => expect(handled).toHaveLength(1), 10_000)
   })
 })
 
@@ -232,7 +232,7 @@ describe('a directory that cannot be created', () => {
     writeFileSync(file, '')
     const { deliver, errors, inbox, started } = await receiverOf(join(file, 'webhooks.db'))
     await started
-    await vi.waitFor(() => expect(errors[0]?.message).toContain('cannot be opened'))
+    await vi.waitFor(() => expect(errors[0]?.message).toContain('cannot be opened'), 10_000)
     await expect(inbox.check()).rejects.toMatchObject({ code: 'store_unavailable', fault: 'cannot_open' })
     expect(await deliver()).toMatchObject(unavailable)
     renameSync(file, `${file}.moved`)

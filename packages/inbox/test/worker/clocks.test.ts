@@ -44,9 +44,9 @@ describe.each(engines)('a clock that is set while an inbox in %s works', (_engin
     const notes: string[] = []
     await inbox.start({ ...consumer, note: (message) => notes.push(message) })
     await inbox.put(createInboxEvent())
-    await vi.waitFor(() => expect(runs).toBe(1))
+    await vi.waitFor(() => expect(runs).toBe(1), 10_000)
     setClock(byMs)
-    await vi.waitFor(() => expect(notes).toEqual([expect.stringMatching(/clock was set forward by \d/)]))
+    await vi.waitFor(() => expect(notes).toEqual([expect.stringMatching(/clock was set forward by \d/)]), 10_000)
     await new Promise((resolve) => setTimeout(resolve, 100))
     finish()
     await untilInboxStats(inbox, { done: 1 })
@@ -110,11 +110,11 @@ describe('the lease of an attempt', () => {
       }),
     )
     await inbox.put(createInboxEvent())
-    await vi.waitFor(() => expect(reason).toMatchObject({ code: 'event_in_progress' }))
+    await vi.waitFor(() => expect(reason).toMatchObject({ code: 'event_in_progress' }), 10_000)
     expect(reason).toMatchObject({ message: expect.stringContaining('lease') })
     await new Promise((resolve) => setTimeout(resolve, 20))
     // Recorded by the process that finds the lease expired, and never as a success.
-    await vi.waitFor(() => expect(store.codes).toEqual(['lease_ended']))
+    await vi.waitFor(() => expect(store.codes).toEqual(['lease_ended']), 10_000)
   })
 
   it('is lost when no renewal is answered before it expires', async () => {
@@ -133,7 +133,7 @@ describe('the lease of an attempt', () => {
       }),
     )
     await inbox.put(createInboxEvent())
-    await vi.waitFor(() => expect(isAborted).toBe(true))
+    await vi.waitFor(() => expect(isAborted).toBe(true), 10_000)
   })
 })
 

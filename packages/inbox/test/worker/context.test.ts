@@ -45,8 +45,8 @@ it('reports an outage that a request noticed first in the async context of start
   const reported: unknown[] = []
   const consumer = { ...createInboxConsumer(() => {}), report: () => void reported.push(tenants.getStore()) }
   await tenants.run('start', () => inbox.start(consumer))
-  await vi.waitFor(() => expect(claims.mock.settledResults).toMatchObject([{ type: 'fulfilled' }]))
+  await vi.waitFor(() => expect(claims.mock.settledResults).toMatchObject([{ type: 'fulfilled' }]), 10_000)
   claims.mockRejectedValueOnce(new Error('away'))
   await tenants.run('request', () => inbox.put(createInboxEvent()))
-  await vi.waitFor(() => expect(reported).toEqual(['start']))
+  await vi.waitFor(() => expect(reported).toEqual(['start']), 10_000)
 })

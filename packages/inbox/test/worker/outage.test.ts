@@ -31,7 +31,7 @@ it('reports an outage again, once, when the server is back and refuses the confi
   async function failFor(seen: Error): Promise<void> {
     failure = seen
     const until = claims + 3
-    await vi.waitFor(() => expect(claims).toBeGreaterThan(until))
+    await vi.waitFor(() => expect(claims).toBeGreaterThan(until), 10_000)
   }
 
   await inbox.start(consumer)
@@ -43,7 +43,7 @@ it('reports an outage again, once, when the server is back and refuses the confi
   expect(reports).toEqual([down, wrongPassword])
 
   failure = undefined
-  await vi.waitFor(() => expect(notes).toEqual(["The inbox's store is available again."]))
+  await vi.waitFor(() => expect(notes).toEqual(["The inbox's store is available again."]), 10_000)
   await failFor(down)
   await failFor(wrongPassword)
   expect(reports).toEqual([down, wrongPassword, down, wrongPassword])

@@ -46,7 +46,7 @@ describe('starting an inbox whose store is unavailable', () => {
     const { inbox, makeAvailable } = unavailableInbox(outage)
     const consumer = recordingConsumer()
     await inbox.start(consumer)
-    await vi.waitFor(() => expect(consumer.reports).toEqual([outage]))
+    await vi.waitFor(() => expect(consumer.reports).toEqual([outage]), 10_000)
     await inbox.put(createInboxEvent())
     makeAvailable()
     await untilInboxStats(inbox, { done: 1 })
@@ -69,7 +69,7 @@ describe('starting an inbox whose store is unavailable', () => {
     const consumer = recordingConsumer()
     await inbox.start(consumer)
     const failure = { code: 'store_unavailable', cause: new TypeError('broken') }
-    await vi.waitFor(() => expect(consumer.reports).toMatchObject([failure]))
+    await vi.waitFor(() => expect(consumer.reports).toMatchObject([failure]), 10_000)
   })
 
   it.each([
@@ -107,11 +107,11 @@ describe('a worker', () => {
     const worker = createWorker({ inbox, onError, onEvent: { '*': ({ event_id }) => void handled.push(event_id) } })
     onTestFinished(() => worker.close({ graceMs: 0 }))
     await worker.start()
-    await vi.waitFor(() => expect(onError).toHaveBeenCalledWith(outage, { code: 'store_unavailable' }))
+    await vi.waitFor(() => expect(onError).toHaveBeenCalledWith(outage, { code: 'store_unavailable' }), 10_000)
     const event = createInboxEvent()
     await inbox.put(event)
     makeAvailable()
-    await vi.waitFor(() => expect(handled).toEqual([event.eventId]))
+    await vi.waitFor(() => expect(handled).toEqual([event.eventId]), 10_000)
   })
 
   it('can be started again after a refusal', async () => {
